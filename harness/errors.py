@@ -1,0 +1,44 @@
+"""What can go wrong while running, drawn as one tree with the usage errors of `workloads.errors`.
+
+HarnessError                      anything raised on purpose; the command line prints it as one line
+├── UsageError                    wrong flag, file or value: exit code 2
+│   └── GrammarError
+└── RunError                      the environment did not allow it: exit code 1
+    ├── EndpointError             an address or port could not be bound
+    ├── InstrumentError           a way of recording could not be loaded or misbehaved
+    ├── ScraperError              a scraper did not start, or died
+    └── SaveError                 something measured could not be written
+"""
+
+from workloads.errors import GrammarError, HarnessError, UsageError
+
+__all__ = [
+    "EndpointError",
+    "GrammarError",
+    "HarnessError",
+    "InstrumentError",
+    "RunError",
+    "SaveError",
+    "ScraperError",
+    "UsageError",
+]
+
+
+class RunError(HarnessError):
+    """The machine or one of the parts did not do what was asked; the text says which and what would help."""
+
+
+class EndpointError(RunError):
+    """An address or port could not be bound."""
+
+
+class InstrumentError(RunError):
+    """A way of recording could not be loaded or misbehaved."""
+
+
+class ScraperError(RunError):
+    """A scraper did not start, did not find its target, or died."""
+
+
+class SaveError(RunError):
+    """Something measured could not be written."""

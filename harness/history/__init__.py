@@ -1,0 +1,1 @@
+"""Runs kept for ever, their fingerprints, and the detection of change."""

@@ -1,0 +1,1 @@
+"""Paired experiments, the ladder, instruction counts and their statistics."""

@@ -1,0 +1,1 @@
+"""Runs one spec: load, scrape and audit together, and nothing that prints."""

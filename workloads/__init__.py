@@ -1,0 +1,1 @@
+"""What is sent, and when: pure, seeded and clock-free workloads of synthetic lines."""

@@ -1,0 +1,21 @@
+"""The root of every exception this project raises on purpose.
+
+HarnessError                      anything we raise on purpose; the command line prints it as one line
+├── UsageError                    a flag, file or value the user gave is wrong (exit code 2)
+│   └── GrammarError              a workload expression such as ``lognormal:median=40`` is malformed
+└── (``harness.errors`` adds what can go wrong while running)
+"""
+
+__all__ = ["GrammarError", "HarnessError", "UsageError"]
+
+
+class HarnessError(Exception):
+    """Anything this project raises on purpose; its text is one clear line for a person."""
+
+
+class UsageError(HarnessError):
+    """Something the user gave is wrong; the text names the flag or file and what would be right."""
+
+
+class GrammarError(UsageError):
+    """A workload expression is malformed; the text quotes it and says what would be right."""
