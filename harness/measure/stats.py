@@ -1,0 +1,242 @@
+"""Inference from pairs of processes: pure functions of a few dozen numbers, each with its source.
+
+The unit is the pair of fresh processes. Blocks inside one pair share its memory layout, hash seed and neighbours, so
+they are not independent observations (treating them so gave 40 % false alarms); whatever is computed here is given one
+number for each pair.
+
+Values have to be finite: a pair without a finite statistic is void and is left out, and counted, before it gets here.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import optimize, special, stats
+
+__all__ = [
+    "Estimate",
+    "binomial_interval",
+    "bootstrap_interval",
+    "minimal_detectable_effect",
+    "pairs_for_half_width",
+    "power_of",
+    "standard_deviation",
+    "t_interval",
+    "trimmed_mean",
+    "welch_interval",
+]
+
+_RESAMPLES = 4000
+_MOST_PAIRS = 10**7
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A mean with its interval: ``low <= value <= high``, in the unit of the values.
+
+    Fewer than two values bound nothing: the interval is then (-inf, inf), and `value` is NaN when there is none.
+    """
+
+    value: float
+    low: float
+    high: float
+    count: int
+    confidence: float
+
+    @property
+    def half_width(self) -> float:
+        """Half the interval's length; inf when nothing bounds it."""
+        return (self.high - self.low) / 2
+
+    @property
+    def bounded(self) -> bool:
+        """Whether both ends are finite."""
+        return math.isfinite(self.low) and math.isfinite(self.high)
+
+    def covers(self, point: float) -> bool:
+        """Tell whether `point` lies in the closed interval."""
+        return self.low <= point <= self.high
+
+    def exp(self) -> "Estimate":
+        """Return the estimate of the ratio whose logarithm this is."""
+        return Estimate(_exp(self.value), _exp(self.low), _exp(self.high), self.count, self.confidence)
+
+
+def _exp(value: float) -> float:
+    try:
+        return math.exp(value)
+    except OverflowError:
+        return math.inf
+
+
+def _checked(values: Sequence[float]) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1:
+        raise ValueError(f"one number for each pair is expected, not an array of shape {array.shape}")
+    if not np.isfinite(array).all():
+        raise ValueError("a value is not finite; leave void pairs out and count them")
+    return array
+
+
+def _level(name: str, value: float) -> None:
+    if not 0 < value < 1:
+        raise ValueError(f"{name} must lie between 0 and 1, not {value}")
+
+
+def standard_deviation(values: Sequence[float]) -> float:
+    """Return the sample standard deviation (n - 1 below); NaN for fewer than two values."""
+    array = _checked(values)
+    if array.size < 2:
+        return math.nan
+    # Numpy finds 1e-17 where all values are the same number; a spread of exactly zero is a case callers ask for.
+    return 0.0 if np.ptp(array) == 0 else float(array.std(ddof=1))
+
+
+def t_interval(values: Sequence[float], confidence: float = 0.95, *, critical: float | None = None) -> Estimate:
+    """Return the mean with Student's interval, mean ± t(1 - alpha/2; n - 1)·s/√n (Student 1908).
+
+    `critical` replaces the quantile where looking several times is paid for (see `harness.measure.sequential`). Values
+    that are all equal give an interval of no width.
+    """
+    array = _checked(values)
+    _level("confidence", confidence)
+    if array.size < 2:
+        value = float(array[0]) if array.size else math.nan
+        return Estimate(value, -math.inf, math.inf, array.size, confidence)
+    spread = standard_deviation(values)
+    mean = float(array[0]) if spread == 0 else float(array.mean())
+    quantile = stats.t.ppf(0.5 + confidence / 2, array.size - 1) if critical is None else critical
+    half = float(quantile) * spread / math.sqrt(array.size) if spread else 0.0
+    return Estimate(mean, mean - half, mean + half, array.size, confidence)
+
+
+def bootstrap_interval(values: Sequence[float], confidence: float = 0.95, *, seed: int = 1) -> Estimate:
+    """Return the mean with the bias-corrected accelerated bootstrap interval (Efron 1987), a check on Student's.
+
+    It assumes no normal distribution, but below some ten pairs it is too short; the verdict never rests on it. The same
+    values and `seed` give the same interval.
+    """
+    array = _checked(values)
+    _level("confidence", confidence)
+    if array.size < 2 or standard_deviation(values) == 0:
+        return t_interval(values, confidence)
+    found = stats.bootstrap(
+        (array,),
+        np.mean,
+        n_resamples=_RESAMPLES,
+        confidence_level=confidence,
+        method="BCa",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return Estimate(float(array.mean()), float(found.low), float(found.high), array.size, confidence)
+
+
+def welch_interval(first: Sequence[float], second: Sequence[float], confidence: float = 0.95) -> Estimate:
+    """Return mean(second) - mean(first) of two independent samples with Welch's interval (Welch 1947).
+
+    The degrees of freedom are Satterthwaite's. `count` is that of the smaller sample.
+    """
+    one, two = _checked(first), _checked(second)
+    _level("confidence", confidence)
+    count = min(one.size, two.size)
+    if count < 2:
+        value = float(two.mean() - one.mean()) if count else math.nan
+        return Estimate(value, -math.inf, math.inf, count, confidence)
+    value = float(two.mean() - one.mean())
+    shares = standard_deviation(first) ** 2 / one.size, standard_deviation(second) ** 2 / two.size
+    if sum(shares) == 0:
+        return Estimate(value, value, value, count, confidence)
+    freedom = sum(shares) ** 2 / (shares[0] ** 2 / (one.size - 1) + shares[1] ** 2 / (two.size - 1))
+    half = float(stats.t.ppf(0.5 + confidence / 2, freedom)) * math.sqrt(sum(shares))
+    return Estimate(value, value - half, value + half, count, confidence)
+
+
+def power_of(effect: float, spread: float, count: int, alpha: float = 0.05) -> float:
+    """Return the chance that a two-sided t test of level `alpha` sees `effect` in `count` pairs of deviation `spread`.
+
+    The statistic follows a noncentral t with n - 1 degrees of freedom and noncentrality √n·effect/spread (Cohen 1988,
+    chapter 2). Fewer than two pairs see nothing.
+    """
+    _level("alpha", alpha)
+    if count < 2 or math.isnan(spread):
+        return 0.0
+    if spread == 0:
+        return 1.0 if effect else alpha
+    return _power(math.sqrt(count) * abs(effect) / spread, count - 1, alpha)
+
+
+def _power(noncentrality: float, freedom: int, alpha: float) -> float:
+    quantile = stats.t.ppf(1 - alpha / 2, freedom)
+    # nctdtr(df, nc, x); the far tail is lost to rounding and worth less than 1e-10 there.
+    upper = 1 - special.nctdtr(freedom, noncentrality, quantile)
+    lower = special.nctdtr(freedom, noncentrality, -quantile)
+    return float(np.clip(upper + (0.0 if np.isnan(lower) else lower), 0, 1))
+
+
+def minimal_detectable_effect(spread: float, count: int, alpha: float = 0.05, power: float = 0.8) -> float:
+    """Return the smallest effect that `count` pairs find with probability `power` at two-sided level `alpha`.
+
+    In the unit of `spread`; solves `power_of` for the effect. Infinite for fewer than two pairs, 0 for no spread.
+    """
+    _level("alpha", alpha)
+    _level("power", power)
+    if not power > alpha:
+        raise ValueError(f"power {power} is had for nothing at level {alpha}")
+    if count < 2 or math.isnan(spread):
+        return math.inf
+    if spread == 0:
+        return 0.0
+    high = float(stats.t.ppf(1 - alpha / 2, count - 1) + stats.t.ppf(power, count - 1)) * 2 + 4
+    found = optimize.brentq(lambda noncentrality: _power(noncentrality, count - 1, alpha) - power, 0.0, high)
+    return float(found) * spread / math.sqrt(count)
+
+
+def pairs_for_half_width(spread: float, half_width: float, confidence: float = 0.95) -> int:
+    """Return the fewest pairs, at least 2, whose Student interval is expected to reach `half_width`.
+
+    The smallest n with t(1 - alpha/2; n - 1)·spread/√n <= half_width, by bisection, since the left side falls with n.
+    """
+    _level("confidence", confidence)
+    if not (half_width > 0 and math.isfinite(half_width)):
+        raise ValueError(f"the half-width must be positive, not {half_width}")
+    if not (spread >= 0 and math.isfinite(spread)):
+        raise ValueError(f"the standard deviation must be finite and not negative, not {spread}")
+
+    def wide(count: int) -> bool:
+        return float(stats.t.ppf(0.5 + confidence / 2, count - 1)) * spread / math.sqrt(count) > half_width
+
+    low, high = 1, 2
+    while wide(high):
+        low, high = high, high * 2
+        if high > _MOST_PAIRS:
+            raise ValueError(f"more than {_MOST_PAIRS} pairs would be needed for a half-width of {half_width}")
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if wide(middle) else (low, middle)
+    return high
+
+
+def binomial_interval(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the exact interval of a proportion (Clopper and Pearson 1934); (0, 1) for no trials."""
+    _level("confidence", confidence)
+    if not 0 <= successes <= trials:
+        raise ValueError(f"{successes} successes of {trials} trials")
+    if trials == 0:
+        return 0.0, 1.0
+    found = stats.binomtest(successes, trials).proportion_ci(confidence_level=confidence, method="exact")
+    return float(found.low), float(found.high)
+
+
+def trimmed_mean(values: Sequence[float], share: float = 0.2) -> float:
+    """Return the mean without the lowest and highest `share` of the values (Tukey and McLaughlin 1963).
+
+    ``floor(share·n)`` values leave at each end. NaN for no values.
+    """
+    array = _checked(values)
+    if not 0 <= share < 0.5:
+        raise ValueError(f"the share trimmed at each end must lie in [0, 0.5), not {share}")
+    if array.size == 0:
+        return math.nan
+    cut = int(share * array.size)
+    return float(np.sort(array)[cut : array.size - cut].mean())
