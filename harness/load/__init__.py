@@ -1,1 +1,1 @@
-"""Clock, paced driver, column recorder and ledger: sends lines on schedule and accounts for each of them."""
+"""Sends lines on schedule and keeps the truth about what became of each: clock, driver, recorder, ledger."""

@@ -1,0 +1,311 @@
+"""Drives a whole workload: makes blocks ahead in the gaps of the schedule, and counts each once it was sent.
+
+One thread does all of it. Between two lines nothing but the driver runs; between two blocks the pump folds the columns,
+brings the ledger up to date and, when the schedule leaves time or the store is empty, makes the next block.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.load.clock import Clock, fine_timers
+from harness.load.driver import BURST, Evaluate, Policy, drive
+from harness.load.ledger import Ledger
+from harness.load.recorder import Recorder, Timings
+from harness.load.stop import Stop
+
+if TYPE_CHECKING:
+    from workloads.workload import Block
+
+__all__ = ["BLOCK_LINES", "Driven", "Progress", "drive_workload"]
+
+# Making and counting a block of this size takes some 0.2 ms: the most by which it can delay the lines after it.
+BLOCK_LINES = 512
+# Blocks made before the first line is due, and kept in store for stretches without a gap.
+_LEAD = 16
+# The first line is due this long after everything is ready.
+_HEAD_START_NS = 2_000_000
+# A slice of a block ends about here, so that progress is shown and a stop is seen whatever the subject takes.
+_SLICE_NS = 100_000_000
+_PROGRESS_NS = 200_000_000
+# Showing progress waits for a gap this long, but not longer than `_PROGRESS_AT_LAST_NS`.
+_PROGRESS_GAP_NS = 2_000_000
+_PROGRESS_AT_LAST_NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How a run stands: totals since the start, rates (lines/s) since the snapshot before, latencies in nanoseconds."""
+
+    elapsed_ns: int
+    offered: int
+    processed: int
+    failed: int
+    dropped: int
+    rate: float
+    target_rate: float | None
+    lag_p50_ns: int | None
+    lag_p99_ns: int | None
+    service_p50_ns: int | None
+    service_p99_ns: int | None
+    response_p50_ns: int | None
+    response_p99_ns: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Driven:
+    """What a run came to.
+
+    `target_rate` is that of the very schedule that was sent, from its first due time to its last, not the nominal one:
+    ten seconds of Poisson at 1000/s differ from their nominal rate by 1 % one time in three, by chance. `achieved_rate`
+    counts the lines handed to the subject, over the time from the first line to the last. Both are None where there is
+    nothing to divide: no schedule, or fewer than two lines. `outside_ns` is the time spent making blocks and counting between the
+    first line and the last; `starved` says how often the store was empty when a block was needed.
+    """
+
+    timings: Timings
+    ledger: Ledger
+    start_ns: int
+    elapsed_ns: int
+    target_rate: float | None
+    achieved_rate: float | None
+    outside_ns: int
+    starved: int
+    interrupted: bool
+
+
+class _Store:
+    """Blocks made ahead."""
+
+    def __init__(self, blocks: Iterator["Block"], clock: Clock, lead: int) -> None:
+        self._blocks = blocks
+        self._now = clock.now_ns
+        self._lead = lead
+        self._made: deque[Block] = deque()
+        self._cost_ns = 0
+        self._exhausted = False
+        self.starved = 0
+        self.spent_ns = 0
+
+    def fill(self) -> None:
+        while len(self._made) < self._lead and self._make():
+            pass
+        self.spent_ns = 0
+
+    def next_due_ns(self) -> int | None:
+        return int(self._made[0].due_ns[0]) if self._made else None
+
+    def take(self) -> "Block | None":
+        if not self._made and not self._exhausted:
+            self.starved += 1
+            self._make()
+        return self._made.popleft() if self._made else None
+
+    def top_up(self, until_ns: int | None) -> None:
+        """Make blocks while there is room for one, and time to make it before `until_ns`; None means any time."""
+        while len(self._made) < self._lead and not self._exhausted:
+            if until_ns is not None and self._now() + 2 * self._cost_ns > until_ns:
+                return
+            self._make()
+
+    def _make(self) -> bool:
+        began = self._now()
+        block = next(self._blocks, None)
+        took = self._now() - began
+        self.spent_ns += took
+        # The dearest of late, slowly forgotten: an estimate that is too low makes a line late.
+        self._cost_ns = max(took, self._cost_ns - self._cost_ns // 8)
+        if block is None:
+            self._exhausted = True
+            return False
+        if block.lines:
+            self._made.append(block)
+        return True
+
+
+class _Pump:
+    def __init__(
+        self,
+        store: _Store,
+        evaluate: Evaluate,
+        ledger: Ledger,
+        clock: Clock,
+        policy: Policy,
+        latencies_ms: list[float],
+        stop: Stop,
+        progress: Callable[[Progress], object] | None,
+    ) -> None:
+        self.store, self.evaluate, self.ledger, self.clock = store, evaluate, ledger, clock
+        self.policy, self.latencies_ms, self.stop, self.progress = policy, latencies_ms, stop, progress
+        self.closed = policy.name == "closed"
+        self.recorder = Recorder()
+        self.start_ns = 0
+        self.first_due_ns: int | None = None
+        self.last_due_ns = 0
+        self.counting_ns = 0
+        self.slice_lines = BLOCK_LINES
+        self.shown_ns = 0
+        self.shown = (0, 0)  # lines offered and last due time at the last progress
+
+    def run(self) -> None:
+        self.start_ns = self.shown_ns = self.clock.now_ns() + (0 if self.closed else _HEAD_START_NS)
+        while not self.stop.requested and (block := self.store.take()) is not None:
+            first = 0
+            while first < len(block.lines) and not self.stop.requested:
+                first += self._send(block, first)
+                self._between(block, first)
+
+    def _send(self, block: "Block", first: int) -> int:
+        """Send one slice of a block and account for it; return how many lines it dealt with."""
+        part = self._slice(block, first)
+        if not self.closed and not self._idle_until(self.start_ns + int(part.due_ns[0])):
+            return 0
+        began = self.clock.now_ns()
+        done = drive(part, self.evaluate, self.recorder, self.clock, self.policy, self.start_ns, self.stop)
+        ended = self.clock.now_ns()
+        if done:
+            self._pace_slices(done, ended - began)
+            self._account(part, done)
+            self.counting_ns += self.clock.now_ns() - ended
+        return done
+
+    def _slice(self, block: "Block", first: int) -> "Block":
+        last = min(first + self.slice_lines, len(block.lines))
+        if not self.closed:
+            horizon = int(block.due_ns[first]) + _SLICE_NS
+            last = min(last, int(np.searchsorted(block.due_ns, horizon, side="right")))
+        if (first, last) == (0, len(block.lines)):
+            return block
+        truth = block.truth
+        return replace(
+            block,
+            first=block.first + first,
+            lines=block.lines[first:last],
+            due_ns=block.due_ns[first:last],
+            tags=block.tags[first:last],
+            truth=replace(
+                truth,
+                lengths=truth.lengths[first:last],
+                method=truth.method[first:last],
+                error=truth.error[first:last],
+            ),
+        )
+
+    def _pace_slices(self, lines: int, took_ns: int) -> None:
+        """Choose the next slice's size from how long this one took."""
+        fitting = max(1, _SLICE_NS * lines // max(took_ns, 1))
+        self.slice_lines = min(fitting, 2 * self.slice_lines + 1, 1 << 20)
+
+    def _idle_until(self, due_ns: int) -> bool:
+        """Use a long gap; return whether the run goes on."""
+        while due_ns - self.clock.now_ns() > _SLICE_NS:
+            if self.stop.requested:
+                return False
+            self.store.top_up(due_ns)
+            self._show(due_ns)
+            self.clock.wait_until(min(self.clock.now_ns() + _SLICE_NS // 2, due_ns))
+        return True
+
+    def _account(self, part: "Block", done: int) -> None:
+        outcomes, raised = self.recorder.outcomes(), self.recorder.raised()
+        self.recorder.fold(None if self.closed else part.due_ns[:done] + self.start_ns, outcomes)
+        self.ledger.add(part.truth, outcomes, self.latencies_ms, raised)
+        self.latencies_ms.clear()
+        if self.first_due_ns is None:
+            self.first_due_ns = int(part.due_ns[0])
+        self.last_due_ns = int(part.due_ns[done - 1])
+
+    def _between(self, block: "Block", first: int) -> None:
+        """Do what can be done before the next line is due."""
+        if self.closed:
+            self._show(None)
+            return
+        ahead = int(block.due_ns[first]) if first < len(block.lines) else self.store.next_due_ns()
+        due = self.start_ns + (self.last_due_ns if ahead is None else ahead)
+        self.store.top_up(due)
+        self._show(due)
+
+    def _show(self, due_ns: int | None) -> None:
+        if self.progress is None:
+            return
+        now = self.clock.now_ns()
+        since = now - self.shown_ns
+        if since < _PROGRESS_NS:
+            return
+        if due_ns is not None and due_ns - now < _PROGRESS_GAP_NS and since < _PROGRESS_AT_LAST_NS:
+            return
+        self.progress(self._snapshot(now, since))
+        self.shown_ns, self.shown = now, (self.ledger.offered, self.last_due_ns)
+
+    def _snapshot(self, now: int, since: int) -> Progress:
+        ledger, timings = self.ledger, self.recorder.timings
+        lines, span = ledger.offered - self.shown[0], self.last_due_ns - self.shown[1]
+        lag, service, response = (one.percentiles((50, 99)) for one in (timings.lag, timings.service, timings.response))
+        return Progress(
+            elapsed_ns=now - self.start_ns,
+            offered=ledger.offered,
+            processed=ledger.processed,
+            failed=ledger.failed,
+            dropped=ledger.dropped,
+            rate=lines * 1e9 / since,
+            target_rate=None if self.closed or span <= 0 else lines * 1e9 / span,
+            lag_p50_ns=lag[50],
+            lag_p99_ns=lag[99],
+            service_p50_ns=service[50],
+            service_p99_ns=service[99],
+            response_p50_ns=response[50],
+            response_p99_ns=response[99],
+        )
+
+    def result(self) -> Driven:
+        offered, recorder = self.ledger.offered, self.recorder
+        sent = offered - self.ledger.dropped
+        first, last, end = recorder.first_ns or 0, recorder.last_ns or 0, recorder.last_end_ns or 0
+        target = achieved = None
+        if self.closed:
+            achieved = sent * 1e9 / (end - first) if end > first else None
+        elif offered > 1:
+            span = self.last_due_ns - (self.first_due_ns or 0)
+            target = (offered - 1) * 1e9 / span if span > 0 else None
+            achieved = sent * (offered - 1) / offered * 1e9 / (last - first) if last > first else None
+        return Driven(
+            timings=recorder.timings,
+            ledger=self.ledger,
+            start_ns=self.start_ns,
+            elapsed_ns=end - first,
+            target_rate=target,
+            achieved_rate=achieved,
+            outside_ns=self.counting_ns + self.store.spent_ns,
+            starved=self.store.starved,
+            interrupted=self.stop.requested,
+        )
+
+
+def drive_workload(
+    blocks: Iterator["Block"],
+    evaluate: Evaluate,
+    ledger: Ledger,
+    clock: Clock,
+    policy: Policy = BURST,
+    *,
+    latencies_ms: list[float],
+    stop: Stop | None = None,
+    progress: Callable[[Progress], object] | None = None,
+) -> Driven:
+    """Send every block on schedule and return what came of it; memory does not grow with the number of lines.
+
+    `latencies_ms` is the list to which the subject appends what it recorded for each line (`Repl`'s ``keep``); it is
+    emptied block by block into `ledger`. `progress` is called from this thread, outside the timed windows, at most five
+    times a second. Ask for blocks of `BLOCK_LINES` lines. The run ends with the blocks, or at the line at which `stop`
+    is requested; a subject that takes longer than 100 ms for a line delays that by as much.
+    """
+    stop = stop or Stop()
+    store = _Store(blocks, clock, _LEAD if policy.name != "closed" else 2)
+    pump = _Pump(store, evaluate, ledger, clock, policy, latencies_ms, stop, progress)
+    store.fill()
+    with fine_timers():
+        pump.run()
+    return pump.result()
