@@ -1,1 +1,117 @@
 """The command line: parses, calls, prints, exits; the only place that does."""
+
+import contextlib
+import os
+import signal
+import sys
+from importlib import import_module
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from harness import __version__
+from harness.errors import HarnessError, UsageError
+
+__all__ = ["cli", "main"]
+
+INTERRUPTED = 130
+
+# Name -> (module:attribute, one line of help). Listing commands must not import what they need.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "run": ("harness.cli.run:run", "Send a load through the instrumented REPL, scraped and audited."),
+    "lines": ("harness.cli.lines:lines", "Write synthetic lines to standard output, at full speed or on schedule."),
+    "repl": ("harness.cli.repl:repl", "The quickstart: upper-case each line, record it, serve /metrics."),
+    "demo": ("harness.cli.demo:demo", "Day-shaped traffic with a real Prometheus, until Ctrl-C."),
+    "schema": ("harness.cli.schema:schema", "Print the JSON Schema of specs and results."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command only when it is called, so that ``--help`` stays quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name the commands in the order a newcomer meets them."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return the command, or `None` when there is none of that name."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands from the table, without importing them."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 all held; 1 a requirement, the audit or validity failed; 2 wrong usage; 130 interrupted.",
+)
+@click.version_option(__version__, prog_name="recording-harness")
+def cli() -> None:
+    """Know what it costs to record a metric.
+
+    Synthetic lines of chosen lengths arrive on a chosen schedule, pass through an instrumented REPL while Prometheus
+    scrapes it, and every line is accounted for.
+
+    Start here: harness run --duration 5s
+    """
+
+
+def _terminated(_signum: int, _frame: FrameType | None) -> NoReturn:
+    # Unwinds, so that whatever was started is stopped.
+    sys.exit(128 + signal.SIGTERM)
+
+
+def _say(message: str) -> None:
+    """Print one line to standard error, whatever state that is in."""
+    with contextlib.suppress(OSError):
+        click.echo(f"harness: {message}", err=True)
+
+
+def _close_stdout() -> None:
+    """Keep the interpreter from complaining about a pipe that nobody reads any more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _run(arguments: list[str] | None) -> int:
+    try:
+        code = cli.main(args=arguments, prog_name="harness", standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        hint = (
+            ""
+            if not isinstance(error, click.UsageError) or error.ctx is None
+            else f" (see {error.ctx.command_path} --help)"
+        )
+        _say(f"error: {' '.join(error.format_message().split())}{hint}")
+        return 2
+    except UsageError as error:
+        _say(f"error: {error}")
+        return 2
+    except HarnessError as error:
+        _say(f"error: {error}")
+        return 1
+    except BrokenPipeError:
+        _close_stdout()
+        _say("error: standard output was closed before everything was written")
+        return 1
+    except (KeyboardInterrupt, click.Abort):
+        _say("interrupted")
+        return INTERRUPTED
+    return code if isinstance(code, int) else 0
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit with its code; nothing but one line ever tells of a mistake."""
+    signal.signal(signal.SIGTERM, _terminated)
+    sys.exit(_run(arguments))

@@ -1,0 +1,53 @@
+# Two commands set everything up and do the work: `make bench` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup bench suites test test-slow test-all lint fix demo prometheus clean
+
+help: ## Say what there is to make
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than 3.11; try make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+setup: $(READY) ## Create .venv with everything pinned
+
+bench: $(READY) ## Benchmark the steps of recording, then one scraped and audited run
+	$(BIN)/python -m pytest benchmarks --quiet --benchmark-columns=median,iqr,ops,rounds --benchmark-sort=name --benchmark-autosave
+	$(BIN)/harness run --duration 10s
+
+test: $(READY) ## Run the tests (under four minutes)
+	$(BIN)/python -m pytest
+
+test-slow: $(READY) ## Run the tests that take longer
+	$(BIN)/python -m pytest -m slow
+
+test-all: test test-slow ## Run both
+
+lint: $(READY) ## Check style, types and layers; changes nothing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fix: $(READY) ## Mend what can be mended by itself
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+demo: $(READY) ## Day-shaped traffic with a real Prometheus, until Ctrl-C
+	$(BIN)/harness demo
+
+prometheus: ## Run the real Prometheus on promconfig.yaml, until Ctrl-C
+	@server="$${PROMETHEUS_BIN:-prometheus}"; \
+	command -v "$$server" >/dev/null || { echo "Prometheus is not installed: apt-get install prometheus, or set PROMETHEUS_BIN"; exit 1; }; \
+	data=$$(mktemp -d); trap 'rm -rf "$$data"' EXIT; trap 'exit 130' INT TERM; \
+	"$$server" --config.file=promconfig.yaml --storage.tsdb.path="$$data" --web.listen-address=127.0.0.1:9090
+
+clean: ## Remove what was built, keep what was measured
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,79 @@
+"""``harness lines``: the generator alone, for piping into any other program."""
+
+import sys
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import click
+
+from harness.cli.options import given, workload_options
+
+if TYPE_CHECKING:
+    from workloads.workload import Block, Workload
+
+__all__ = ["lines"]
+
+DEFAULT_COUNT = 1000
+
+
+def _encode(lines: list[str]) -> bytes:
+    # Bad bytes travel as surrogate escapes and leave as what they were.
+    return ("\n".join(lines) + "\n").encode("utf-8", "surrogateescape")
+
+
+def _paced(block: "Block", start_ns: int, out: BinaryIO) -> None:
+    """Write each line when it is due, and at once whatever is due already."""
+    from harness.load.clock import MonotonicClock
+
+    clock = MonotonicClock()
+    due = block.due_ns + start_ns
+    first = 0
+    while first < len(due):
+        clock.wait_until(int(due[first]))
+        last = int(due.searchsorted(clock.now_ns(), side="right"))
+        out.write(_encode(block.lines[first:last]))
+        out.flush()
+        first = last
+
+
+def _send(workload: "Workload", out: BinaryIO) -> None:
+    from harness.load.clock import MonotonicClock, fine_timers
+
+    with fine_timers():
+        # The generator makes its first block before the clock starts, so that the first lines are not late.
+        start_ns = None
+        for block in workload.blocks(512 if not workload.closed_loop else 8192):
+            if workload.closed_loop:
+                out.write(_encode(block.lines))
+                continue
+            start_ns = MonotonicClock().now_ns() if start_ns is None else start_ns
+            _paced(block, start_ns, out)
+    out.flush()
+
+
+@click.command()
+@workload_options
+def lines(**flags: Any) -> None:
+    """Write synthetic lines to standard output, for piping into any other program.
+
+    At full speed, or on schedule where --arrivals is given. A thousand lines unless --count or --duration says
+    otherwise; --duration needs --arrivals.
+
+    \b
+    Try it: harness lines --count 5 --content log
+            harness lines --arrivals sine:mean=50 --duration 10s | harness repl
+    """
+    from harness.errors import UsageError
+    from harness.views import LENGTH_BOUNDS_BYTES
+    from workloads.units import parse_duration_ns
+    from workloads.workload import Workload, WorkloadSpec
+
+    values = {"arrivals": "max", **given(flags)}
+    if "duration" in values:
+        if values["arrivals"].partition(":")[0] == "max":
+            raise UsageError(
+                "--duration: lines at full speed have no schedule; give --count, or --arrivals poisson:rate=100"
+            )
+        values["duration_ns"] = parse_duration_ns(values.pop("duration"))
+    elif "count" not in values:
+        values["count"] = DEFAULT_COUNT
+    _send(Workload(WorkloadSpec(**values), bounds=LENGTH_BOUNDS_BYTES), sys.stdout.buffer)

@@ -1,0 +1,60 @@
+"""Flags that several commands share, and the values people write in them."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from harness.errors import GrammarError
+from workloads.units import parse_count, parse_duration_ns
+
+__all__ = ["COUNT", "DURATION", "given", "workload_options"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _Parsed(click.ParamType):
+    """A value kept as it was written, once the parser has found nothing wrong with it."""
+
+    def __init__(self, name: str, parse: Callable[[str], object], *, keep_text: bool) -> None:
+        self.name = name
+        self._parse = parse
+        self._keep_text = keep_text
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            parsed = self._parse(value)
+        except GrammarError as error:
+            self.fail(str(error), param, ctx)
+        return value if self._keep_text else parsed
+
+
+DURATION = _Parsed("duration", parse_duration_ns, keep_text=True)
+COUNT = _Parsed("count", parse_count, keep_text=False)
+
+_WORKLOAD = (
+    click.option("--lengths", metavar="EXPR", help="Line lengths in bytes, as in lognormal:median=40,sigma=0.8."),
+    click.option("--content", metavar="EXPR", help="What lines are made of: words, log, json, unicode, ..."),
+    click.option(
+        "--arrivals", metavar="EXPR", help="When lines are due, as in poisson:rate=1k/s; max for a closed loop."
+    ),
+    click.option("--errors", metavar="EXPR", help="Share of lines the REPL must refuse, as in 1%."),
+    click.option("--series", metavar="EXPR", help="Values of the tag `method`: 100, or zipf:n=100,s=1.1."),
+    click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Fixes lengths, text, errors, tags and due times."),
+    click.option("--count", type=COUNT, metavar="N", help="How many lines: 10000, 10k, 2M."),
+    click.option("--duration", type=DURATION, metavar="TIME", help="How long: 250ms, 10s, 2m."),
+)
+
+
+def workload_options(command: F) -> F:
+    """Add the flags that `lines`, `run` and `demo` share; absent ones arrive as `None`."""
+    for option in reversed(_WORKLOAD):
+        command = option(command)
+    return command
+
+
+def given(flags: dict[str, Any]) -> dict[str, Any]:
+    """Return only the flags the user gave."""
+    return {key: value for key, value in flags.items() if value is not None and value != ()}

@@ -1,0 +1,106 @@
+"""``harness repl``: the quickstart as a program."""
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+
+from harness.cli.options import DURATION
+from harness.errors import UsageError
+from workloads.units import parse_duration_ns
+
+__all__ = ["repl"]
+
+# A line without an end must not eat the memory; what lies beyond is skipped, and the line refused as too long anyway.
+READ_LIMIT = 16 * 2**20
+PROMPT = "> "
+
+
+def _interactive() -> Iterator[str]:
+    """Yield lines typed at a prompt, with the line editing that `readline` gives."""
+    with contextlib.suppress(ImportError):
+        import readline  # noqa: F401 - importing it is what turns editing on
+    while True:
+        try:
+            yield input(PROMPT)
+        except EOFError:
+            print()
+            return
+
+
+def _from_stream(stream: BinaryIO) -> Iterator[str]:
+    while raw := stream.readline(READ_LIMIT):
+        complete = raw.endswith(b"\n")
+        while not complete and (rest := stream.readline(READ_LIMIT)):
+            complete = rest.endswith(b"\n")
+        yield raw.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "surrogateescape")
+
+
+@contextlib.contextmanager
+def _source(file: str | None) -> Iterator[Iterator[str]]:
+    if file is not None and file != "-":
+        try:
+            with Path(file).open("rb") as stream:
+                yield _from_stream(stream)
+        except OSError as error:
+            raise UsageError(f"FILE: {file!r} cannot be read: {error.strerror}") from error
+    elif sys.stdin.isatty() and sys.stdout.isatty():
+        sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
+        yield _interactive()
+    else:
+        yield _from_stream(sys.stdin.buffer)
+
+
+@click.command()
+@click.argument("file", required=False)
+@click.option("--address", default="127.0.0.1", show_default=True, help="Address to serve /metrics on.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="Port; 0 takes a free one."
+)
+@click.option("--linger", type=DURATION, metavar="TIME", help="Go on serving this long after the input has ended.")
+@click.option("--instrument", default="opencensus", show_default=True, help="Way of recording, or package.module:Name.")
+@click.option(
+    "--latency-buckets",
+    type=click.Choice(["quickstart", "fine"]),
+    default="quickstart",
+    show_default=True,
+    help="fine adds bounds from 1 µs, where the samples are.",
+)
+def repl(file: str | None, address: str, port: int, linger: str | None, instrument: str, latency_buckets: str) -> None:
+    r"""Upper-case each line of FILE or standard input, record it, and serve /metrics meanwhile.
+
+    On a terminal there is a prompt; end with Ctrl-D or Ctrl-C. Where the metrics are served is said on standard error,
+    and so is each line that was refused and why.
+
+    Try it: printf 'hello\nworld\n' | harness repl --linger 30s
+    """
+    from harness.instruments import create
+    from harness.load.clock import MonotonicClock
+    from harness.repl import Repl
+    from harness.scrape.endpoint import serve
+    from harness.views import Tags, views_for
+
+    def complain(kind: str, length: int) -> None:
+        click.echo(f"harness: a line of {length} bytes was refused: {kind}", err=True)
+
+    with contextlib.ExitStack() as stack:
+        built = create(instrument, views_for(latency_buckets))
+        stack.callback(built.close)
+        endpoint = serve(built.registry, address, port)
+        stack.callback(endpoint.stop)
+        click.echo(f"harness: serving {endpoint.url}", err=True)
+        lines = stack.enter_context(_source(file))
+        core = Repl(built, MonotonicClock(), sys.stdout, complain=complain)
+        tags = Tags()
+        # Ctrl-C is one of the two ways to leave, so it is no failure.
+        with contextlib.suppress(KeyboardInterrupt):
+            for line in lines:
+                core.evaluate(line, tags)
+            sys.stdout.flush()
+            if linger is not None:
+                click.echo(f"harness: the input has ended; serving {linger} more, Ctrl-C ends it", err=True)
+                time.sleep(parse_duration_ns(linger) / 1e9)

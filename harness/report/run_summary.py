@@ -1,0 +1,121 @@
+"""Renders the result of a load run for a person at a terminal."""
+
+from collections.abc import Iterator
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from harness.run.result import Latency, RunResult
+from workloads.units import format_duration
+
+__all__ = ["summary"]
+
+_MARKS = {"error": ("✗", "bold red"), "warning": ("!", "yellow"), "info": ("·", "dim")}
+_STATISTICS = ("p50", "p90", "p99", "p999", "max", "mean")
+
+
+def summary(result: RunResult) -> RenderableType:
+    """Return the summary: what was sent, how it went, what was exposed, and whether to believe it."""
+    return Group(
+        Text.assemble(("What was sent", "bold")),
+        _facts(_sent(result)),
+        Text(),
+        Text.assemble(("How long it took", "bold")),
+        _latencies(result),
+        Text(),
+        Text.assemble(("What was exposed", "bold")),
+        _facts(_exposed(result)),
+        *(_finding(severity, f"{name}: {detail}") for severity, name, detail in _findings(result)),
+        Text(),
+        *_conclusions(result),
+    )
+
+
+def _facts(rows: Iterator[tuple[str, str]]) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        # A name or label may come from outside: nothing in it is to be taken for markup.
+        table.add_row(Text(f"  {name}"), Text(value))
+    return table
+
+
+def _sent(result: RunResult) -> Iterator[tuple[str, str]]:
+    spec, ledger, rate = result.spec, result.ledger, result.rate
+    yield "load", f"{spec.lengths} {spec.content}, {spec.arrivals}, seed {spec.seed}, through {spec.instrument}"
+    parts = f"{ledger.processed:,} processed + {ledger.failed:,} failed + {ledger.dropped:,} dropped"
+    yield "lines", f"{ledger.offered:,} offered = {parts}"
+    if ledger.refused or ledger.raised:
+        kinds = [f"{count:,} {kind}" for kind, count in {**ledger.refused, **ledger.raised}.items()]
+        yield "failed", ", ".join(kinds)
+    if rate.target is None:
+        yield "rate", f"{rate.achieved:,.0f} lines/s, as fast as it went (closed loop)"
+    else:
+        missed = 100 * (rate.achieved / rate.target - 1) if rate.target else 0.0
+        yield "rate", f"{rate.achieved:,.2f} lines/s of {rate.target:,.2f} scheduled ({missed:+.3f} %)"
+    yield "digest", f"{result.workload.digest} (same seed, same lines, same due times)"
+
+
+def _latencies(result: RunResult) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("  ", style="dim", no_wrap=True)
+    for statistic in _STATISTICS:
+        table.add_column("p99.9" if statistic == "p999" else statistic, justify="right", no_wrap=True)
+    table.add_column("", style="dim")
+    for name, latency, meaning in (
+        ("service", result.service_ns, "end − start"),
+        ("response", result.response_ns, "end − due"),
+        ("lag", result.lag_ns, "start − due"),
+    ):
+        table.add_row(f"  {name}", *_cells(latency), meaning)
+    table.add_row("  loop", *[""] * 5, format_duration(result.self_cost_ns_per_line), "the harness's own cost a line")
+    return table
+
+
+def _cells(latency: Latency) -> list[str]:
+    values = [getattr(latency, statistic) for statistic in _STATISTICS]
+    return ["–" if value is None else format_duration(value) for value in values]
+
+
+def _exposed(result: RunResult) -> Iterator[tuple[str, str]]:
+    scrapes = result.scrapes
+    yield "scraper", scrapes.scraper
+    if scrapes.count:
+        driving, rest = scrapes.duration_ms.get("p50"), scrapes.duration_ms.get("rest")
+        beside = "" if rest is None else f" (at rest {format_duration(rest * 1e6)})"
+        took = "" if driving is None else f", each {format_duration(driving * 1e6)} at the median while driving{beside}"
+        yield "scrapes", f"{scrapes.count:,}, {scrapes.failed:,} failed{took}"
+    audit = result.audit
+    if audit.conserved is None:
+        yield "audit", "nothing to compare"
+    elif audit.conserved:
+        yield "audit", f"every count equals the ledger's, per series and bucket ({', '.join(audit.compared)})"
+    else:
+        yield "audit", "COUNTS DIFFER from the ledger"
+
+
+def _findings(result: RunResult) -> Iterator[tuple[str, str, str]]:
+    order = {"error": 0, "warning": 1, "info": 2}
+    for finding in sorted(result.audit.findings, key=lambda found: order[found.severity]):
+        yield finding.severity, finding.name, finding.detail
+
+
+def _finding(severity: str, words: str) -> Text:
+    mark, style = _MARKS[severity]
+    return Text.assemble("  ", (mark, style), " ", words)
+
+
+def _conclusions(result: RunResult) -> Iterator[Text]:
+    for requirement in result.requirements:
+        mark, style = ("✓", "green") if requirement.held else ("✗", "bold red")
+        words = "no data" if requirement.actual is None else f"was {requirement.actual:g}"
+        yield Text.assemble((f"{mark} ", style), f"require {requirement.text}: {words}")
+    if result.interrupted:
+        yield Text("Interrupted: what is above covers the lines sent until then.", style="yellow")
+    if result.verdict == "valid":
+        yield Text.assemble(("VALID", "bold green"), ": the load arrived as scheduled.")
+    else:
+        yield Text.assemble(("INVALID", "bold red"), ": do not believe the latencies above.")
+        yield from (_finding("error", reason) for reason in result.reasons)

@@ -1,0 +1,129 @@
+"""What a run found out: one versioned document with a published JSON Schema."""
+
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from harness.run.environment import Environment
+from harness.run.spec import RunSpec
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "AuditResult",
+    "FindingResult",
+    "Latency",
+    "LedgerResult",
+    "Rate",
+    "RequirementResult",
+    "RunResult",
+    "Scrapes",
+    "WorkloadResult",
+]
+
+SCHEMA_VERSION: Final = 1
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class WorkloadResult(_Part):
+    """The load that was sent; the same digest means the same lines at the same due times."""
+
+    digest: str = Field(description="BLAKE2 of all lines and due times, whatever the block size")
+    lines: int
+    methods: int = Field(description="number of values of the tag `method`")
+
+
+class LedgerResult(_Part):
+    """Each line accounted for: offered = processed + failed + dropped."""
+
+    offered: int
+    processed: int = Field(description="evaluated, recorded, status OK")
+    failed: int = Field(description="refused by the REPL, or evaluation raised")
+    dropped: int = Field(description="not sent because the run was behind, under policy `drop`")
+    refused: dict[str, int] = Field(description="failed lines that the REPL refused and recorded, by error tag")
+    raised: dict[str, int] = Field(description="failed lines whose evaluation raised, by exception type")
+
+
+class Rate(_Part):
+    """Lines a second; `target` is null for a closed loop."""
+
+    target: float | None
+    achieved: float
+
+
+class Latency(_Part):
+    """Percentiles in ns, and the HDR histogram (V2, compressed, base64) they come from; null without a line."""
+
+    p50: int | None
+    p90: int | None
+    p99: int | None
+    p999: int | None
+    max: int | None
+    mean: float | None
+    count: int
+    hdr: str
+
+
+class Scrapes(_Part):
+    """The scrapes served during the run; durations as the endpoint saw them, in ms."""
+
+    scraper: str = Field(description="which scraper was used, and why if it was chosen for the user")
+    count: int
+    failed: int
+    duration_ms: dict[str, float | None] = Field(description="p50, max and mean while driving; `rest` before it")
+    windows: list[tuple[int, int]] = Field(description="start and end of each scrape being served, ns from the start")
+
+
+class FindingResult(_Part):
+    """One named difference between what should be exposed and what was."""
+
+    name: str
+    severity: Literal["info", "warning", "error"]
+    size: float
+    detail: str
+
+
+class AuditResult(_Part):
+    """Whether the counts that were exposed and stored equal the ledger's."""
+
+    conserved: bool | None = Field(description="null where there was nothing to compare, as with instrument `none`")
+    compared: list[str] = Field(description="what was compared with the ledger: page, prometheus")
+    findings: list[FindingResult]
+
+
+class RequirementResult(_Part):
+    """One `--require`, what it was compared with, and whether it held."""
+
+    text: str
+    held: bool
+    actual: float | None = Field(description="the value compared, in the requirement's own unit; null without data")
+
+
+class RunResult(_Part):
+    """The versioned result of one run."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    kind: Literal["run"] = "run"
+    started: str = Field(description="UTC, ISO 8601")
+    elapsed_s: float = Field(description="from the first line's start to the last one's end")
+    interrupted: bool
+    spec: RunSpec
+    environment: Environment
+    workload: WorkloadResult
+    ledger: LedgerResult
+    rate: Rate
+    lag_ns: Latency
+    service_ns: Latency
+    response_ns: Latency
+    self_cost_ns_per_line: float
+    scrapes: Scrapes
+    audit: AuditResult
+    verdict: Literal["valid", "invalid"] = Field(description="whether the load was what the spec asked for")
+    reasons: list[str] = Field(description="why a run is invalid: what it missed, and which resource ran out")
+    requirements: list[RequirementResult]
+
+    def document(self) -> dict[str, Any]:
+        """Return the document as plain JSON values."""
+        return self.model_dump(mode="json")

@@ -1,0 +1,146 @@
+"""What a run is asked to do: frozen, validated, written as flags or as TOML."""
+
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+import workloads
+from harness.errors import GrammarError, UsageError
+from workloads.units import parse_count, parse_duration_ns
+
+__all__ = ["DEFAULT_DURATION", "SCENARIOS", "RunSpec", "find_scenario", "load_spec", "spec_from"]
+
+DEFAULT_DURATION = "10s"
+SCENARIOS = Path(workloads.__file__).parent / "scenarios"
+
+
+def _checked(parse: Callable[[str], int], text: str) -> int:
+    try:
+        return parse(text)
+    except GrammarError as error:
+        # pydantic takes a ValueError for a finding about the field and lets anything else pass.
+        raise ValueError(str(error)) from error
+
+
+def _duration(text: str) -> str:
+    _checked(parse_duration_ns, text)
+    return text
+
+
+def _count(value: object) -> object:
+    return _checked(parse_count, value) if isinstance(value, str) else value
+
+
+def _text(value: object) -> object:
+    """TOML has numbers where the grammar has text: 0.01 and "0.01" mean the same."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+Expression = Annotated[str, BeforeValidator(_text), Field(min_length=1, max_length=4096)]
+Duration = Annotated[str, AfterValidator(_duration)]
+Count = Annotated[int, BeforeValidator(_count), Field(ge=1, le=10**15)]
+
+
+class RunSpec(BaseModel):
+    """One load run; every field has the flag of the same name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field("run", max_length=200, description="what the run is called in results")
+    lengths: Expression = Field("lognormal", description="distribution of line lengths in bytes")
+    content: Expression = Field("words", description="what the lines are made of")
+    arrivals: Expression = Field("poisson:rate=1000", description="when lines are due")
+    errors: Expression = Field("0", description="share of lines the REPL must refuse")
+    series: Expression = Field("1", description="how many values of the tag `method` the lines carry")
+    seed: int = Field(1, ge=0, le=2**63 - 1, description="fixes lengths, text, errors, tags and due times")
+    count: Count | None = Field(None, description="lines to send")
+    duration: Duration | None = Field(None, description="how long to send; 10s when `count` is not given either")
+    instrument: str = Field("opencensus", min_length=1, description="way of recording, or package.module:Name")
+    latency_buckets: Literal["quickstart", "fine"] = Field("quickstart", description="bounds of the latency view")
+    scraper: Literal["auto", "prometheus", "builtin", "none"] = Field("auto", description="who scrapes meanwhile")
+    scrape_interval: Duration = Field("1s", description="time between two scrapes")
+    policy: Literal["burst", "drop"] = Field("burst", description="what to do with lines that are behind schedule")
+    max_lag: Duration = Field("100ms", description="a p99 lag above this makes the run invalid")
+    require: tuple[str, ...] = Field((), description="conditions on the result, such as response.p99<2ms")
+    address: str = Field("127.0.0.1", min_length=1, description="address the views are served on while running")
+    port: int = Field(0, ge=0, le=65535, description="port the views are served on; 0 takes any free one")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_flag_spelling(cls, data: Any) -> Any:
+        """Take ``max-lag`` for ``max_lag``: people write in a file what they know from the command line."""
+        if not isinstance(data, dict):
+            return data
+        return {key.replace("-", "_") if isinstance(key, str) else key: value for key, value in data.items()}
+
+    @property
+    def duration_ns(self) -> int | None:
+        """How long to send, in ns; the default only where neither a count nor a finite file bounds the run."""
+        return None if self.duration is None else parse_duration_ns(self.duration)
+
+    @property
+    def scrape_interval_ns(self) -> int:
+        """Time between two scrapes in ns."""
+        return parse_duration_ns(self.scrape_interval)
+
+    @property
+    def max_lag_ns(self) -> int:
+        """Bound on the p99 lag in ns."""
+        return parse_duration_ns(self.max_lag)
+
+
+def spec_from(values: dict[str, Any], source: str = "") -> RunSpec:
+    """Return the spec of `values`; raises `UsageError` with one line naming the flag, or the key of file `source`."""
+    try:
+        return RunSpec.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "spec"
+        raise UsageError(f"{_name(key, source)}: {_explain(first, source)}") from error
+
+
+def _name(key: str, source: str) -> str:
+    head = key.split(".", maxsplit=1)[0]
+    return f"{source}: {head}" if source else "--" + head.replace("_", "-")
+
+
+def _explain(error: Any, source: str) -> str:
+    cause = error.get("ctx", {}).get("error")
+    if isinstance(cause, ValueError):
+        return str(cause)
+    if error["type"] == "extra_forbidden":
+        known = ", ".join(RunSpec.model_fields)
+        return f"there is no such key{' in a scenario' if source else ''}; known are {known}"
+    given = error.get("input")
+    return f"{error['msg'][:1].lower()}{error['msg'][1:]}, not {given!r:.80}"
+
+
+def find_scenario(name: str) -> Path:
+    """Return the file of a scenario given by path or by the name of one that ships; raises `UsageError`."""
+    path = Path(name)
+    if path.is_file():
+        return path
+    shipped = SCENARIOS / f"{name}.toml"
+    if "/" not in name and shipped.is_file():
+        return shipped
+    known = ", ".join(sorted(p.stem for p in SCENARIOS.glob("*.toml")))
+    raise UsageError(f"SCENARIO: there is no file {name!r}, and no scenario of that name; shipped are {known}")
+
+
+def load_spec(name: str, overrides: dict[str, Any]) -> RunSpec:
+    """Return the spec in the scenario `name`, with the flags the user gave put over it; raises `UsageError`."""
+    path = find_scenario(name)
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UsageError(f"{path}: not valid TOML: {error}") from error
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+    spec_from(values, str(path))
+    if "count" in overrides or "duration" in overrides:
+        # Asking for another amount replaces the scenario's, whichever way it was put there.
+        values = {key: value for key, value in values.items() if key not in {"count", "duration"}}
+    return spec_from({"name": path.stem, **values, **overrides})
