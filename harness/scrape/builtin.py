@@ -1,0 +1,200 @@
+"""A scraper without Prometheus: a process of its own that asks and reads as Prometheus would, at the same interval.
+
+It runs elsewhere because its parsing would share the interpreter's lock with the program under load. This module is
+the near side; `harness.scrape.asker` is the process.
+"""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from harness.errors import ScraperError
+from harness.scrape.exposition import Sample
+from harness.scrape.findings import Finding, Name
+from harness.scrape.scraper import Scrape, ScrapeStats, Target, failures
+from harness.views import QUICKSTART_VIEWS, View
+
+__all__ = ["BuiltinScraper", "child_environment"]
+
+START_S = 20.0
+STOP_S = 2.0
+
+
+def child_environment() -> dict[str, str]:
+    """Return an environment in which a child of this interpreter finds this very copy of the package."""
+    root = str(Path(__file__).resolve().parents[2])
+    paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}
+
+
+class BuiltinScraper:
+    """Scrapes every `interval_ns` from another process; instances are independent, so several can run side by side.
+
+    `offset_ns` shifts its scrapes within the interval, as Prometheus spreads its targets.
+    """
+
+    kind = "builtin"
+
+    def __init__(
+        self, interval_ns: int, views: Sequence[View] = QUICKSTART_VIEWS, why: str = "", offset_ns: int = 0
+    ) -> None:
+        self.description = f"the built-in scraper ({why})" if why else "the built-in scraper"
+        self._interval_ns = interval_ns
+        self._offset_ns = offset_ns
+        self._view_names = [view.name for view in views]
+        self._process: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
+        self._changed = threading.Condition()
+        self._scrapes: list[Scrape] = []
+        self._problems: list[Finding] = []
+        self._stored: list[Sample] | None = None
+        self._error = ""
+        self._ended = False
+
+    @property
+    def pid(self) -> int | None:
+        """The process that scrapes, None before the start."""
+        return self._process.pid if self._process else None
+
+    def start(self, target: Target) -> None:
+        """Start the process and wait for the first page; raises `ScraperError` when none comes."""
+        if self._process is not None:
+            raise ScraperError("--scraper builtin: was started already")
+        spec = {
+            "address": target.address,
+            "port": target.port,
+            "interval_ns": self._interval_ns,
+            "offset_ns": self._offset_ns,
+            "views": self._view_names,
+        }
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                [sys.executable, "-m", "harness.scrape.asker", json.dumps(spec)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                env=child_environment(),
+                # Ctrl-C on the terminal is for us; we end the scraper when we are done with it.
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise ScraperError(f"--scraper builtin: its process does not start: {error.strerror}") from error
+        self._reader = threading.Thread(target=self._read, name="harness-builtin", daemon=True)
+        self._reader.start()
+        try:
+            self._await(lambda: any(s.ok for s in self._scrapes), START_S + self._patience_s(), "no scrape succeeded")
+        except BaseException:
+            self.stop()
+            raise
+
+    def wait_for_next(self) -> None:
+        """Return once a scrape that began after this call brought a page; raises `ScraperError` when none does."""
+        now_ns = time.monotonic_ns()
+        self._await(
+            lambda: any(s.ok and s.start_ns >= now_ns for s in self._scrapes[-4:]),
+            START_S + self._patience_s(),
+            "no further scrape succeeded",
+        )
+
+    def stored(self) -> list[Sample] | None:
+        """Return the samples of the last page that was read."""
+        with self._changed:
+            self._stored = None
+        self._tell("stored")
+        self._await(lambda: self._stored is not None, START_S, "it does not hand over what it stored")
+        return self._stored
+
+    def problems(self) -> list[Finding]:
+        """Return what single scrapes had wrong."""
+        with self._changed:
+            problems, error = list(self._problems), self._error
+        return [*problems, *failures(self.stats(), error)]
+
+    def stats(self) -> ScrapeStats:
+        """Return the scrapes since the start."""
+        with self._changed:
+            return ScrapeStats(tuple(self._scrapes))
+
+    def stop(self) -> None:
+        """End the process; closing its input is the sign."""
+        process = self._process
+        if process is None:
+            return
+        with contextlib.suppress(OSError):
+            _pipe(process.stdin).close()
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if self._reader is not None:
+            self._reader.join(STOP_S)
+        _pipe(process.stdout).close()
+        _pipe(process.stderr).close()
+
+    def _patience_s(self) -> float:
+        return 3 * self._interval_ns / 1e9
+
+    def _tell(self, command: str) -> None:
+        process = self._process
+        if process is None:
+            raise ScraperError("--scraper builtin: was not started")
+        try:
+            _pipe(process.stdin).write(f"{command}\n")
+            _pipe(process.stdin).flush()
+        except (OSError, ValueError) as error:
+            raise ScraperError(f"--scraper builtin: {self._last_words()}") from error
+
+    def _await(self, condition: Any, timeout_s: float, complaint: str) -> None:
+        with self._changed:
+            held = self._changed.wait_for(lambda: condition() or self._ended, timeout_s)
+            if condition():
+                return
+            reason = self._error
+        if self._ended or not held:
+            last = self._last_words() if self._ended else complaint
+            raise ScraperError(f"--scraper builtin: {last}" + (f" ({reason})" if reason else ""))
+
+    def _last_words(self) -> str:
+        process = self._process
+        if process is None or process.stderr is None or process.stderr.closed:
+            return "is stopped"
+        code = process.wait()
+        lines = [line for line in process.stderr.read().splitlines() if line.strip()]
+        return f"its process ended with code {code}" + (f": {lines[-1]}" if lines else "")
+
+    def _read(self) -> None:
+        process = self._process
+        if process is None:
+            return
+        for line in _pipe(process.stdout):
+            with contextlib.suppress(json.JSONDecodeError):  # a killed process may leave half a line
+                self._take(json.loads(line))
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def _take(self, message: dict[str, Any]) -> None:
+        with self._changed:
+            if "stored" in message:
+                self._stored = [Sample(name, labels, value) for name, labels, value in message["stored"]]
+            if "scrape" in message:
+                self._scrapes.append(Scrape(*message["scrape"]))
+            if "problems" in message:
+                self._problems = [Finding(Name(name), size, detail) for name, size, detail in message["problems"]]
+            self._error = message.get("error", self._error)
+            self._changed.notify_all()
+
+
+def _pipe(stream: "IO[str] | None") -> "IO[str]":
+    if stream is None:  # pragma: no cover - Popen was told to make every pipe
+        raise ScraperError("--scraper builtin: has no pipe")
+    return stream

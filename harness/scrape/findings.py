@@ -1,0 +1,213 @@
+"""What an audit can find, as values; severities, causes and remedies stand here and nowhere else."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+__all__ = ["Finding", "Name", "Severity", "cause", "remedy", "sentence"]
+
+
+class Severity(StrEnum):
+    """An `ERROR` means that lines were lost, invented or misplaced; a `WARNING` that the page tells them wrongly."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+class Name(StrEnum):
+    """The findings; each is described in `_ENTRIES`."""
+
+    SERIES_MISSING = "series_missing"
+    SERIES_UNEXPECTED = "series_unexpected"
+    SERIES_REPEATED = "series_repeated"
+    COUNT_MISMATCH = "count_mismatch"
+    BUCKET_MISMATCH = "bucket_mismatch"
+    STORED_DIFFERS = "stored_differs"
+    RECORD_RAISED = "record_raised"
+    PAGE_UNREADABLE = "page_unreadable"
+    SCRAPER_DIED = "scraper_died"
+    COUNTER_DECREASED = "counter_decreased"
+    BUCKET_BOUND_EXCLUSIVE = "bucket_bound_exclusive"
+    SUM_DECREASED = "sum_decreased"
+    SUM_INEXACT = "sum_inexact"
+    COUNT_NOT_INF_BUCKET = "count_not_inf_bucket"
+    HELP_TYPE_REPEATED = "help_type_repeated"
+    PROMTOOL_REJECTS = "promtool_rejects"
+    SCRAPE_FAILED = "scrape_failed"
+    PROMTOOL_MISSING = "promtool_missing"
+    NOT_STORED = "not_stored"
+    NOTHING_EXPOSED = "nothing_exposed"
+
+
+class _Entry(NamedTuple):
+    severity: Severity
+    what: str  # formatted with the finding's size and detail
+    cause: str
+    remedy: str
+
+
+_LOST = "the instrument lost or invented records, or two threads recorded at once without a lock"
+_LOOK = "compare the examples with the ledger; run once with one thread and with --instrument none"
+
+_ENTRIES: dict[Name, _Entry] = {
+    Name.SERIES_MISSING: _Entry(
+        Severity.ERROR, "{size:g} series missing from the page, {values:g} values in them ({view})", _LOST, _LOOK
+    ),
+    Name.SERIES_UNEXPECTED: _Entry(
+        Severity.ERROR,
+        "{size:g} series on the page that no line has, {values:g} values in them ({view})",
+        "tags mixed up between lines, or something else records into the same registry",
+        "give the run a registry of its own and look at the tags in the examples",
+    ),
+    Name.SERIES_REPEATED: _Entry(
+        Severity.ERROR,
+        "{size:g} samples repeat the name and labels of another ({view})",
+        "an unset tag and an empty one, or an additional label, fold two series into one",
+        "set every tag, or leave it out everywhere",
+    ),
+    Name.COUNT_MISMATCH: _Entry(
+        Severity.ERROR, "counts differ from the ledger by {size:g} in {series} series ({view})", _LOST, _LOOK
+    ),
+    Name.BUCKET_MISMATCH: _Entry(
+        Severity.ERROR,
+        "{size:g} values stand in the wrong bucket in {series} series ({view}), by no known rule",
+        "bounds other than the view's, or torn updates",
+        "compare the page's le values with the view's bounds",
+    ),
+    Name.STORED_DIFFERS: _Entry(
+        Severity.ERROR,
+        "{size:g} samples stored by the scraper differ from the page",
+        "the last scrape was not the last state, or the server relabelled or dropped samples",
+        "let the run wait for a scrape after the last line; look at metric_relabel_configs in promconfig.yaml",
+    ),
+    Name.RECORD_RAISED: _Entry(
+        Severity.ERROR,
+        "recording raised on {size:g} lines, which are therefore not counted",
+        "the instrument raised out of record()",
+        "see the examples for the exceptions",
+    ),
+    Name.PAGE_UNREADABLE: _Entry(
+        Severity.ERROR,
+        "the page could not be fetched or read: {reason}",
+        "a collector raised, or the endpoint was stopped too early",
+        "open the endpoint's /metrics while `harness repl` runs",
+    ),
+    Name.SCRAPER_DIED: _Entry(
+        Severity.ERROR,
+        "the scraper is gone: {reason}",
+        "the server crashed or was killed during the run",
+        "what was measured until then is kept; run again, or with --scraper builtin",
+    ),
+    Name.COUNTER_DECREASED: _Entry(
+        Severity.ERROR,
+        "counters fell {size:g} times between two scrapes, by {fallen:g} in total",
+        "values were reset or overwritten while the run went on",
+        "rate() takes each fall for a restart; find what resets the series in the examples",
+    ),
+    Name.BUCKET_BOUND_EXCLUSIVE: _Entry(
+        Severity.WARNING,
+        "{size:g} values that equal a bucket's bound were counted one bucket too high ({view})",
+        "the library counts value < bound, while Prometheus' le means value <= bound",
+        "choose bounds that no value equals (5.5 instead of 5), or an instrument with inclusive bounds",
+    ),
+    Name.SUM_DECREASED: _Entry(
+        Severity.WARNING,
+        "a sum went down {size:g} times between two scrapes, by {fallen:g} in total",
+        "the library derives the sum from a rounded mean",
+        "rate() of this sum counts the whole sum again at each fall; use an instrument that adds up",
+    ),
+    Name.SUM_INEXACT: _Entry(
+        Severity.WARNING,
+        "sums differ from the exact ones by up to {size:.2g} of their value in {series} series ({view})",
+        "the library derives the sum from a rounded mean, or drops digits",
+        "averages from sum / count carry this error; use an instrument that adds up",
+    ),
+    Name.COUNT_NOT_INF_BUCKET: _Entry(
+        Severity.WARNING,
+        '{size:g} times a scrape showed a count other than its le="+Inf" bucket',
+        "the page was made while a record was half way through",
+        "quantiles of that scrape are slightly off; use an instrument that locks a series while it is read",
+    ),
+    Name.HELP_TYPE_REPEATED: _Entry(
+        Severity.WARNING,
+        "{size:g} surplus HELP, TYPE or UNIT lines in {families} families",
+        "the exporter writes one metric family for each combination of tags",
+        "Prometheus takes such pages in, stricter parsers do not; use an exporter with one family per view",
+    ),
+    Name.PROMTOOL_REJECTS: _Entry(
+        Severity.WARNING,
+        "promtool check metrics rejects the page: {reason}",
+        "the page breaks a rule of the text format or of metric naming",
+        "run `curl -s URL/metrics | promtool check metrics` and follow its advice",
+    ),
+    Name.SCRAPE_FAILED: _Entry(
+        Severity.WARNING,
+        "{size:g} of {scrapes} scrapes failed: {reason}",
+        "a scrape took longer than the interval, or a collector raised",
+        "lengthen --scrape-interval, or lower --series",
+    ),
+    Name.PROMTOOL_MISSING: _Entry(
+        Severity.INFO,
+        "the page was not checked with promtool: {reason}",
+        "promtool comes with Prometheus and is not here",
+        "install Debian's package prometheus, or put promtool on PATH",
+    ),
+    Name.NOT_STORED: _Entry(
+        Severity.INFO,
+        "nothing was scraped, so only the page was compared",
+        "the run had no scraper",
+        "choose --scraper prometheus or builtin",
+    ),
+    Name.NOTHING_EXPOSED: _Entry(
+        Severity.INFO,
+        "this instrument exposes nothing, so there is nothing to compare",
+        "the instrument records nothing by design",
+        "choose another --instrument to audit what it exposes",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing found: its name, its size (what is counted depends on the name) and the data behind it.
+
+    `detail` holds plain JSON values: numbers, strings, and a short list of ``examples``.
+    """
+
+    name: Name
+    size: float = 1
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def severity(self) -> Severity:
+        """How much it matters; fixed for each name."""
+        return _ENTRIES[self.name].severity
+
+
+def sentence(finding: Finding) -> str:
+    """Return what was found in one line, with its size."""
+    return _ENTRIES[finding.name].what.format_map(_Blank({**finding.detail, "size": finding.size}))
+
+
+def cause(name: Name) -> str:
+    """Return what usually causes it."""
+    return _ENTRIES[name].cause
+
+
+def remedy(name: Name) -> str:
+    """Return what to do about it."""
+    return _ENTRIES[name].remedy
+
+
+class _Missing:
+    """Stands for a detail that a finding, read back from an older document perhaps, does not carry."""
+
+    def __format__(self, spec: str) -> str:
+        return "?"
+
+
+class _Blank(dict[str, Any]):
+    def __missing__(self, key: str) -> _Missing:
+        return _Missing()

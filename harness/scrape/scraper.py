@@ -1,0 +1,187 @@
+"""What every scraper can do, and which one to take."""
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from harness.errors import UsageError
+from harness.scrape.exposition import Sample
+from harness.scrape.findings import Finding, Name
+from harness.views import QUICKSTART_VIEWS, View
+
+__all__ = [
+    "KINDS",
+    "MIN_INTERVAL_NS",
+    "NoScraper",
+    "Scrape",
+    "ScrapeStats",
+    "Scraper",
+    "Target",
+    "failures",
+    "make_scraper",
+]
+
+KINDS = ("auto", "prometheus", "builtin", "none")
+MIN_INTERVAL_NS = 10_000_000  # Prometheus counts in milliseconds; below ten it would do nothing else
+
+
+class Target(NamedTuple):
+    """Where the endpoint is that is to be scraped."""
+
+    address: str
+    port: int
+
+    @property
+    def netloc(self) -> str:
+        """Return ``address:port``, an IPv6 address in brackets."""
+        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+
+
+class Scrape(NamedTuple):
+    """One scrape as the scraper saw it; `start_ns` is ``time.monotonic_ns``, `duration_ms` in milliseconds.
+
+    `size_bytes` is the body's size as received, None where the scraper does not tell.
+    """
+
+    start_ns: int
+    duration_ms: float
+    ok: bool
+    size_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScrapeStats:
+    """The scrapes of a run, oldest first."""
+
+    scrapes: tuple[Scrape, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """How many there were, failed ones included."""
+        return len(self.scrapes)
+
+    @property
+    def failed(self) -> int:
+        """How many of them brought no page."""
+        return sum(not scrape.ok for scrape in self.scrapes)
+
+    @property
+    def durations_ms(self) -> list[float]:
+        """How long each took, in milliseconds, network and parsing of the answer's head included."""
+        return [scrape.duration_ms for scrape in self.scrapes]
+
+    @property
+    def sizes_bytes(self) -> list[int]:
+        """The sizes of the bodies, where the scraper tells them."""
+        return [scrape.size_bytes for scrape in self.scrapes if scrape.size_bytes is not None]
+
+    def between(self, start_ns: int, end_ns: int) -> "ScrapeStats":
+        """Return those that began in the half-open interval [start, end): the ones while driving, say."""
+        return ScrapeStats(tuple(scrape for scrape in self.scrapes if start_ns <= scrape.start_ns < end_ns))
+
+    def outside(self, start_ns: int, end_ns: int) -> "ScrapeStats":
+        """Return those that began at any other time: the ones at rest."""
+        return ScrapeStats(tuple(scrape for scrape in self.scrapes if not start_ns <= scrape.start_ns < end_ns))
+
+
+class Scraper(Protocol):
+    """Scrapes one endpoint at an interval, checks each scrape, and keeps what it got.
+
+    Every method but `stop` raises `ScraperError`, one clear line, when the scraper does not start or is gone; what
+    `stats` and `problems` had until then stays available.
+    """
+
+    @property
+    def kind(self) -> str:
+        """``prometheus``, ``builtin`` or ``none``."""
+
+    @property
+    def description(self) -> str:
+        """What scrapes, and why that one was taken; for a reader."""
+
+    def start(self, target: Target) -> None:
+        """Start, and return once `target` has been scraped with success."""
+
+    def wait_for_next(self) -> None:
+        """Return once a scrape that began after this call is stored."""
+
+    def stored(self) -> Sequence[Sample] | None:
+        """Return the samples of the last scrape as they were stored; None when nothing ever is."""
+
+    def problems(self) -> list[Finding]:
+        """Return what was wrong with single scrapes of the run."""
+
+    def stats(self) -> ScrapeStats:
+        """Return the scrapes since the start."""
+
+    def stop(self) -> None:
+        """End everything that was started; never raises, and may be called again."""
+
+
+class NoScraper:
+    """Scrapes nothing."""
+
+    kind = "none"
+    description = "none"
+
+    def start(self, target: Target) -> None:
+        """Do nothing."""
+
+    def wait_for_next(self) -> None:
+        """Return at once."""
+
+    def stored(self) -> None:
+        """Return None: nothing is stored."""
+
+    def problems(self) -> list[Finding]:
+        """Return nothing."""
+        return []
+
+    def stats(self) -> ScrapeStats:
+        """Return no scrapes."""
+        return ScrapeStats()
+
+    def stop(self) -> None:
+        """Do nothing."""
+
+
+def failures(stats: ScrapeStats, reason: str) -> list[Finding]:
+    """Return a finding when scrapes failed; `reason` is what the scraper said of the last one."""
+    if not stats.failed:
+        return []
+    return [Finding(Name.SCRAPE_FAILED, stats.failed, {"scrapes": stats.count, "reason": reason or "not told"})]
+
+
+def make_scraper(kind: str, interval_ns: int, views: tuple[View, ...] = QUICKSTART_VIEWS) -> Scraper:
+    """Return the scraper `kind` (one of `KINDS`), not started yet, that scrapes every `interval_ns` nanoseconds.
+
+    ``auto`` takes the real Prometheus when ``PROMETHEUS_BIN`` is set or `prometheus` is on PATH, and the built-in one
+    otherwise; `description` says which and why. `views` tells which series are checked. Raises `UsageError` for an
+    unknown kind and an interval below 10 ms.
+    """
+    if kind not in KINDS:
+        raise UsageError(f"--scraper: there is no {kind!r}; choose one of {', '.join(KINDS)}")
+    if interval_ns < MIN_INTERVAL_NS:
+        raise UsageError("--scrape-interval: is too short; write 10ms or more, such as 1s")
+    if kind == "none":
+        return NoScraper()
+    why = ""
+    if kind == "auto":
+        kind, why = _choose()
+    if kind == "prometheus":
+        from harness.scrape.prometheus import PrometheusScraper
+
+        return PrometheusScraper(interval_ns, views, why)
+    from harness.scrape.builtin import BuiltinScraper
+
+    return BuiltinScraper(interval_ns, views, why)
+
+
+def _choose() -> tuple[str, str]:
+    if os.environ.get("PROMETHEUS_BIN"):
+        return "prometheus", "auto: PROMETHEUS_BIN is set"
+    if shutil.which("prometheus"):
+        return "prometheus", "auto: found on PATH"
+    return "builtin", "auto: no prometheus on PATH and PROMETHEUS_BIN is not set"
