@@ -1,0 +1,150 @@
+"""Builds, inside a fresh process, what a subject does with each line."""
+
+import math
+import os
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TextIO, cast
+
+from prometheus_client.exposition import generate_latest
+
+from harness.errors import InstrumentError, UsageError
+from harness.instruments.base import CollectorRegistry
+from harness.instruments.catalog import create, load_object
+from harness.measure.delay import Evaluate, delayed
+from harness.measure.muting import LIBRARIES, counting_calls, mute
+from harness.measure.subjects import Subject
+from harness.repl import Repl
+from harness.views import ERRORS, Tags, View
+
+__all__ = ["Body", "Sink", "build", "page_counts"]
+
+OWN = "own"
+
+
+class _Clock:
+    # The C function itself; see harness.load.clock, which would bring numpy into each measured process.
+    now_ns = staticmethod(time.monotonic_ns)
+
+
+class Sink:
+    """A text stream on the null device: lines are encoded and written, and go nowhere."""
+
+    def __init__(self) -> None:
+        self._opened: list[TextIO] = []
+
+    def open(self) -> TextIO:
+        """Return a stream of its own for one thread."""
+        self._opened.append(open(os.devnull, "w", encoding="utf-8", newline="\n"))  # noqa: PTH123, SIM115
+        return self._opened[-1]
+
+    def close(self) -> None:
+        """Close all streams handed out."""
+        for stream in self._opened:
+            stream.close()
+
+
+def _nothing() -> None:
+    pass
+
+
+def _no_counts() -> dict[str, int]:
+    return {}
+
+
+@dataclass(slots=True)
+class Body:
+    """What runs for each line, and how to prove afterwards that it recorded.
+
+    `evaluators` has one function for each thread. `counts` returns, for each view that every line must reach, how many
+    records it shows. `registry` is what an endpoint would serve; None where the subject has no page.
+    """
+
+    evaluators: Sequence[Evaluate]
+    counts: Callable[[], dict[str, int]] = _no_counts
+    registry: CollectorRegistry | None = None
+    close: Callable[[], object] = _nothing
+    # How many recording calls of known libraries one line of a user's own function makes; None where not asked.
+    calls_per_line: int | None = field(default=None)
+
+
+def page_counts(page: str, views: Sequence[View]) -> dict[str, int]:
+    """Return how many records each view shows on a page, summed over its series: counters and ``_count`` samples."""
+    found = {}
+    for view in views:
+        sample = re.compile(rf"^{re.escape(view.family)}(?:_total|_count)?(?:\{{.*\}})? (\S+)", re.MULTILINE)
+        found[view.name] = round(math.fsum(float(value) for value in sample.findall(page)))
+    return found
+
+
+def touched(views: Sequence[View]) -> list[View]:
+    """Return the views that every good line reaches; the errors view only sees refused ones."""
+    return [view for view in views if view.measure != ERRORS.measure]
+
+
+def build(subject: Subject) -> Body:
+    """Return the body of `subject`; raises `UsageError` or `InstrumentError` with the reason when it cannot be had."""
+    if subject.rung:
+        from harness.measure.rungs import build_rung
+
+        body = build_rung(subject.rung, subject)
+    elif subject.target:
+        body = _target(subject)
+    else:
+        body = _instrument(subject)
+    if subject.delay_ns is not None:
+        body.evaluators = [delayed(evaluate, subject.delay_ns) for evaluate in body.evaluators]
+    return body
+
+
+def _instrument(subject: Subject) -> Body:
+    views = subject.view_objects()
+    instrument = create(subject.instrument, views, "--instruments")
+    sink = Sink()
+    evaluators = [Repl(instrument, _Clock(), sink.open()).evaluate for _ in range(subject.threads)]
+    registry = instrument.registry
+
+    def counts() -> dict[str, int]:
+        return page_counts(generate_latest(registry).decode(), touched(views))
+
+    def close() -> None:
+        instrument.close()
+        sink.close()
+
+    return Body(evaluators, counts if subject.instrument != "none" else _no_counts, registry, close)
+
+
+def _target(subject: Subject) -> Body:
+    path = subject.bare if subject.bare and subject.instrument != OWN else subject.target
+    function = load_object(path, "--target")
+    if not callable(function):
+        raise UsageError(f"--target: {path!r} cannot be called")
+    call = cast("Callable[[str], object]", function)
+
+    def evaluate(line: str, _tags: Tags) -> object:
+        return call(line)
+
+    calls = None
+    if subject.instrument == OWN:
+        calls = _recording_calls(evaluate, subject)
+    elif not subject.bare:
+        mute()
+    return Body([evaluate] * subject.threads, calls_per_line=calls)
+
+
+def _recording_calls(evaluate: Evaluate, subject: Subject) -> int | None:
+    """Count what one line records, and refuse a function that would be compared with itself."""
+    with counting_calls() as calls:
+        try:
+            evaluate("The quick brown fox jumps over the lazy dog", Tags())
+        except Exception as error:
+            raise InstrumentError(f"--target: {subject.target} raised {type(error).__name__}: {error}") from error
+        found = calls()
+    if not found and not subject.bare:
+        known = ", ".join(LIBRARIES)
+        raise InstrumentError(
+            f"--target: {subject.target} records nothing through {known}; name the function without instrumentation"
+        )
+    return found

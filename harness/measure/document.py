@@ -1,0 +1,145 @@
+"""The document of a comparison: experiments with their intervals, their A/A control and every raw pair.
+
+Intervals are pairs (low, high); null stands for an end that too few pairs leave unbounded.
+"""
+
+import math
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from harness.measure.stats import Estimate
+from harness.run.environment import Environment
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Axis",
+    "Document",
+    "Experiment",
+    "Factor",
+    "Interval",
+    "Null",
+    "RawPair",
+    "TermsUsed",
+    "Verdict",
+    "interval_of",
+    "number_or_none",
+]
+
+SCHEMA_VERSION: Literal[1] = 1
+
+Axis = Literal["wall_ns", "instructions"]
+Interval = tuple[float | None, float | None]
+Factor = bool | int | float | str
+Verdict = Literal["slower", "faster", "indistinguishable", "undecided", "void"]
+
+
+def number_or_none(value: float) -> float | None:
+    """Return a finite number, or None: JSON knows neither infinity nor NaN."""
+    return value if math.isfinite(value) else None
+
+
+def interval_of(estimate: Estimate) -> Interval:
+    """Return an estimate's interval with None for what is unbounded."""
+    return number_or_none(estimate.low), number_or_none(estimate.high)
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RawPair(_Part):
+    """One pair of fresh processes: the time of each block on both sides, and the statistic made of them."""
+
+    base_blocks: list[int] = Field(description="ns (or instructions) of each block of the base, in order of rounds")
+    head_blocks: list[int]
+    base_lines: int = Field(description="lines in each block of the base")
+    head_lines: int
+    order: str = Field(description="for each round which side went first: b or h")
+    hash_seeds: tuple[int, int]
+    base_per_line: float
+    head_per_line: float
+    log_ratio: float = Field(description="log(head / base), natural")
+    difference: float = Field(description="head - base, per line")
+    head_lost: int = Field(0, description="lines whose record returned and that the page does not show")
+    head_raised: int = Field(0, description="lines whose evaluation raised")
+    head_evaluated: int = 0
+    base_lost: int = 0
+    base_raised: int = 0
+    void: str = Field("", description="why the pair does not count; empty when it does")
+
+
+class Null(_Part):
+    """The A/A pairs: the base against itself, by the same pipeline, among the other pairs."""
+
+    ratio: float | None
+    ratio_interval: Interval
+    confidence: float
+    pairs: int
+
+
+class Check(_Part):
+    """The same intervals by the bootstrap, as a check; no verdict rests on them."""
+
+    ratio_interval: Interval
+    cost_interval: Interval
+
+
+class Experiment(_Part):
+    """One comparison: what `head` costs more than `base` for each line."""
+
+    axis: Axis
+    base: str
+    head: str
+    factors: dict[str, Factor] = Field(description="the conditions of the head, such as series, scraped, threads")
+    base_factors: dict[str, Factor] = Field(
+        default={}, description="where the base's conditions differ from the head's"
+    )
+    pairs: int = Field(description="pairs that count")
+    base_per_line: float | None
+    head_per_line: float | None
+    cost_per_line: float | None = Field(description="mean over pairs of head - base, in the axis' unit")
+    cost_interval: Interval
+    ratio: float | None = Field(description="geometric mean over pairs of head / base")
+    ratio_interval: Interval
+    minimal_detectable_effect: float | None = Field(
+        description="relative change found with power 0.8 by this many pairs at the level of the interval"
+    )
+    null: Null
+    verdict: Verdict
+    conclusion: str = Field(description="what the pairs allow one to say, in a sentence")
+    confidence: float
+    looks: int = Field(description="how often the pairs were looked at; paid for in the interval")
+    log_ratio_sd: float | None = Field(description="standard deviation of the pairs' log-ratio")
+    void_pairs: int = Field(description="pairs left out, by default because a page lacked lines")
+    lost: int = Field(0, description="lines whose record returned and that the head's page does not show, all pairs")
+    raised: int = Field(0, description="lines whose evaluation raised on the head's side, all pairs")
+    evaluated: int = Field(0, description="lines evaluated on the head's side, all pairs")
+    bootstrap: Check
+    raw_pairs: list[RawPair]
+    raw_null: list[RawPair]
+
+
+class TermsUsed(_Part):
+    """The settings that the experiments ran under; the same ones and the same seed draw the same orders and seeds."""
+
+    precision: float | None
+    budget_s: float | None
+    rounds: int
+    block_ns: int
+    seed: int
+    tolerance: float
+    gc: str = "as in a program: on, with what the harness holds frozen"
+    hash_seed: str = "drawn for each process"
+
+
+class Document(_Part):
+    """Everything one call measured."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    kind: Literal["overhead"] = "overhead"
+    environment: Environment
+    terms: TermsUsed
+    interrupted: bool = False
+    elapsed_s: float
+    experiments: list[Experiment]

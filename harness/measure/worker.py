@@ -1,0 +1,233 @@
+"""One side of one pair: a fresh process that runs blocks of lines when told to and says how long they took.
+
+Commands and answers are lines of JSON on standard input and output:
+
+{"do": "load", "subject", "lines", "tags", "cores", "roam", "port"}   -> {"ready", "ns_per_line", "calls_per_line"}
+{"do": "pin"}                                                          -> {}
+{"do": "run", "lines": k}                                              -> {"ns", "cpu_ns", "raised"}
+{"do": "finish"}                                                       -> {"evaluated", "raised", "shown"}
+
+An answer {"error", "kind"} ends the process. So does the end of its input, and the death of its parent.
+"""
+
+import ctypes
+import gc
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from itertools import cycle, islice
+from typing import Any, BinaryIO
+
+from harness.errors import HarnessError, UsageError
+from harness.measure.bodies import Body, build
+from harness.measure.delay import Evaluate
+from harness.measure.muting import without_export
+from harness.measure.subjects import Subject
+from harness.views import Tags
+
+__all__ = ["Worker", "main", "run_lines"]
+
+_WARM_UP_NS = 20_000_000
+_LONGEST_WARM_UP_NS = 400_000_000
+_FEWEST_WARM_LINES = 3
+_PR_SET_PDEATHSIG = 1
+
+Lines = Sequence[tuple[str, Tags]]
+
+
+def run_lines(evaluate: Evaluate, lines: Lines) -> int:
+    """Evaluate every line and return how many raised; nothing but the calls happens between two lines."""
+    raised = 0
+    left = iter(lines)
+    while True:
+        try:
+            for line, tags in left:
+                evaluate(line, tags)
+        except Exception:
+            raised += 1  # and on with the line after it
+        else:
+            return raised
+
+
+class Worker:
+    """Runs blocks of lines through a body, each thread its own share."""
+
+    def __init__(self, body: Body, lines: Lines) -> None:
+        self._body = body
+        self._lines: Iterator[tuple[str, Tags]] = cycle(lines)
+        self.evaluated = 0
+        self.raised = 0
+
+    def run(self, count: int) -> dict[str, int]:
+        """Evaluate the next `count` lines; returns the wall time and processor time in ns, and how many raised."""
+        evaluators = self._body.evaluators
+        block = list(islice(self._lines, count))
+        shares = [block[i :: len(evaluators)] for i in range(len(evaluators))]
+        timed = _in_threads if len(evaluators) > 1 else _alone
+        elapsed, cpu, raised = timed(evaluators, shares)
+        self.evaluated += count
+        self.raised += raised
+        return {"ns": elapsed, "cpu_ns": cpu, "raised": raised}
+
+    def populate(self, tags: Sequence[Tags]) -> None:
+        """Evaluate one line for each tag set, so that every series exists before anything is timed."""
+        with without_export():
+            for each in tags:
+                self.raised += run_lines(self._body.evaluators[0], [("populate", each)])
+                self.evaluated += 1
+
+    def warm_up(self) -> float:
+        """Run ever longer blocks until the interpreter has specialised; return the last one's ns per line."""
+        started = time.perf_counter_ns()
+        count = _FEWEST_WARM_LINES
+        while True:
+            elapsed = self.run(count)["ns"]
+            spent = time.perf_counter_ns() - started
+            if elapsed >= _WARM_UP_NS or spent + 2 * elapsed > _LONGEST_WARM_UP_NS:
+                return elapsed / count
+            count *= 2
+
+    def finish(self) -> dict[str, Any]:
+        """Return what was evaluated and what the page, or the library's own data, shows of it, by view."""
+        shown = self._body.counts()
+        self._body.close()
+        return {"evaluated": self.evaluated, "raised": self.raised, "shown": shown}
+
+
+def _alone(evaluators: Sequence[Evaluate], shares: Sequence[Lines]) -> tuple[int, int, int]:
+    wall, cpu = time.perf_counter_ns, time.process_time_ns
+    evaluate, block = evaluators[0], shares[0]
+    cpu_start, start = cpu(), wall()
+    raised = run_lines(evaluate, block)
+    end, cpu_end = wall(), cpu()
+    return end - start, cpu_end - cpu_start, raised
+
+
+def _in_threads(evaluators: Sequence[Evaluate], shares: Sequence[Lines]) -> tuple[int, int, int]:
+    """Let each thread run its share, all released at once; the time is that until the last one is done."""
+    barrier = threading.Barrier(len(evaluators) + 1)
+    raised = [0] * len(evaluators)
+
+    def work(i: int) -> None:
+        barrier.wait()
+        raised[i] = run_lines(evaluators[i], shares[i])
+
+    threads = [threading.Thread(target=work, args=(i,), daemon=True) for i in range(len(evaluators))]
+    for thread in threads:
+        thread.start()
+    wall, cpu = time.perf_counter_ns, time.process_time_ns
+    cpu_start, start = cpu(), wall()
+    barrier.wait()
+    for thread in threads:
+        thread.join()
+    return wall() - start, cpu() - cpu_start, sum(raised)
+
+
+def _pin(core: int) -> None:
+    """Move every thread of this process to `core`."""
+    for thread in os.listdir("/proc/self/task"):  # noqa: PTH208 - names are all that is wanted, between two blocks
+        try:
+            os.sched_setaffinity(int(thread), {core})
+        except ProcessLookupError:
+            continue  # it ended meanwhile
+
+
+class _Session:
+    """Answers the commands of one parent."""
+
+    def __init__(self) -> None:
+        self._worker: Worker | None = None
+        self._stop: Callable[[], object] = lambda: None
+        self._core = self._home = -1
+        self._roam = False
+
+    def answer(self, command: dict[str, Any]) -> dict[str, Any]:
+        """Return the answer to one command."""
+        do = command["do"]
+        if do == "load":
+            return self._load(command)
+        if self._worker is None:
+            raise UsageError("a worker must load a subject first")
+        if do == "pin":
+            if not self._roam:
+                _pin(self._core)
+            return {}
+        if do == "run":
+            return self._run(self._worker, command["lines"])
+        self._stop()
+        return self._worker.finish()
+
+    def _load(self, command: dict[str, Any]) -> dict[str, Any]:
+        subject = Subject.from_json(command["subject"])
+        self._core, self._home = command["cores"]
+        self._roam = command["roam"]
+        _pin(self._home)
+        body = build(subject)
+        tags = [Tags(*each) for each in command["tags"]]
+        self._worker = Worker(body, list(zip(command["lines"], tags, strict=True)))
+        self._worker.populate(list(dict.fromkeys(tags)))
+        url = self._serve(body, command["port"])
+        per_line = self._worker.warm_up()
+        # What the harness itself holds (the lines above all) must not be walked again by each collection. The subject's
+        # own garbage is collected as it would be in the user's program: that is part of what recording costs.
+        gc.collect()
+        gc.freeze()
+        return {"ready": os.getpid(), "ns_per_line": per_line, "calls_per_line": body.calls_per_line, "url": url}
+
+    def _serve(self, body: Body, port: int | None) -> str:
+        if port is None:
+            return ""
+        if body.registry is None:
+            raise UsageError("this subject has no page to be scraped")
+        from harness.scrape.endpoint import serve
+
+        endpoint = serve(body.registry, "127.0.0.1", port)
+        self._stop = endpoint.stop
+        return endpoint.url
+
+    def _run(self, worker: Worker, count: int) -> dict[str, int]:
+        if not self._roam:
+            return worker.run(count)
+        # A side that is scraped while it waits would steal from the other: it waits on the other core.
+        _pin(self._core)
+        try:
+            return worker.run(count)
+        finally:
+            _pin(self._home)
+
+
+def _die_with_parent(parent: int) -> None:
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)  # it died before it could be asked
+
+
+def _private_output() -> BinaryIO:
+    """Return the stream to the parent, and point standard output to standard error: a user's function may print."""
+    private = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)
+    return private
+
+
+def main() -> None:
+    """Serve commands from standard input until it ends."""
+    _die_with_parent(int(sys.argv[1]))
+    output = _private_output()
+    session = _Session()
+    for line in sys.stdin.buffer:
+        try:
+            answer = session.answer(json.loads(line))
+        except HarnessError as error:
+            answer = {"error": str(error), "kind": type(error).__name__}
+        output.write(json.dumps(answer).encode() + b"\n")
+        if "error" in answer:
+            break
+
+
+if __name__ == "__main__":
+    main()
