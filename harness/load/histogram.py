@@ -56,8 +56,9 @@ def _highest_at(place: int) -> int:
 class Histogram:
     """Counts of durations in nanoseconds.
 
-    `counts` is in HdrHistogram's order, for reading only. Sum, smallest and largest are kept exactly beside the counts. What lies outside 0 to `HIGHEST_NS` is counted at the
-    nearer end and also in `saturated`, so that the count always equals the number of values given.
+    `counts` is in HdrHistogram's order, for reading only. Sum, smallest and largest are kept exactly beside it. What
+    lies outside 0 to `HIGHEST_NS` is counted at the nearer end and also in `saturated`, so that the count always equals
+    the number of values given.
     """
 
     __slots__ = ("count", "counts", "max", "min", "saturated", "sum")

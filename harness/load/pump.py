@@ -14,8 +14,10 @@ import numpy as np
 from harness.load.clock import Clock, fine_timers
 from harness.load.driver import BURST, Evaluate, Policy, drive
 from harness.load.ledger import Ledger
+from harness.load.machine import Machine, watch_machine
 from harness.load.recorder import Recorder, Timings
 from harness.load.stop import Stop
+from harness.load.validity import Evidence
 
 if TYPE_CHECKING:
     from workloads.workload import Block
@@ -62,8 +64,9 @@ class Driven:
     `target_rate` is that of the very schedule that was sent, from its first due time to its last, not the nominal one:
     ten seconds of Poisson at 1000/s differ from their nominal rate by 1 % one time in three, by chance. `achieved_rate`
     counts the lines handed to the subject, over the time from the first line to the last. Both are None where there is
-    nothing to divide: no schedule, or fewer than two lines. `outside_ns` is the time spent making blocks and counting between the
-    first line and the last; `starved` says how often the store was empty when a block was needed.
+    nothing to divide: no schedule, or fewer than two lines. `outside_ns` is the time spent making blocks and counting
+    since the start, `longest_outside_ns` the longest single stretch of it, and `starved` says how often the store was
+    empty when a block was needed. `machine` is what was kept from the driving thread meanwhile.
     """
 
     timings: Timings
@@ -73,8 +76,26 @@ class Driven:
     target_rate: float | None
     achieved_rate: float | None
     outside_ns: int
+    longest_outside_ns: int
     starved: int
+    machine: Machine
     interrupted: bool
+
+    def evidence(self, self_cost_ns: float) -> Evidence:
+        """Return what `judge` needs, given what the loop costs per line (`measure_self_cost`)."""
+        sent = self.timings.service.count
+        return Evidence(
+            sent=sent,
+            elapsed_ns=self.elapsed_ns,
+            target_rate=self.target_rate,
+            achieved_rate=self.achieved_rate,
+            lag_p99_ns=self.timings.lag.percentile(99),
+            service_ns=self.timings.service.sum,
+            generator_ns=self.outside_ns + round(self_cost_ns * sent),
+            lost_ns=self.machine.lost_ns,
+            longest_service_ns=self.timings.service.max or 0,
+            longest_pause_ns=self.longest_outside_ns,
+        )
 
 
 class _Store:
@@ -88,12 +109,13 @@ class _Store:
         self._cost_ns = 0
         self._exhausted = False
         self.starved = 0
-        self.spent_ns = 0
+        self.spent_ns = self.longest_ns = 0
 
     def fill(self) -> None:
+        """Make the first blocks; what that takes is no part of the run."""
         while len(self._made) < self._lead and self._make():
             pass
-        self.spent_ns = 0
+        self.spent_ns = self.longest_ns = 0
 
     def next_due_ns(self) -> int | None:
         return int(self._made[0].due_ns[0]) if self._made else None
@@ -116,6 +138,7 @@ class _Store:
         block = next(self._blocks, None)
         took = self._now() - began
         self.spent_ns += took
+        self.longest_ns = max(self.longest_ns, took)
         # The dearest of late, slowly forgotten: an estimate that is too low makes a line late.
         self._cost_ns = max(took, self._cost_ns - self._cost_ns // 8)
         if block is None:
@@ -145,7 +168,7 @@ class _Pump:
         self.start_ns = 0
         self.first_due_ns: int | None = None
         self.last_due_ns = 0
-        self.counting_ns = 0
+        self.counting_ns = self.longest_counting_ns = 0
         self.slice_lines = BLOCK_LINES
         self.shown_ns = 0
         self.shown = (0, 0)  # lines offered and last due time at the last progress
@@ -169,7 +192,9 @@ class _Pump:
         if done:
             self._pace_slices(done, ended - began)
             self._account(part, done)
-            self.counting_ns += self.clock.now_ns() - ended
+            took = self.clock.now_ns() - ended
+            self.counting_ns += took
+            self.longest_counting_ns = max(self.longest_counting_ns, took)
         return done
 
     def _slice(self, block: "Block", first: int) -> "Block":
@@ -260,7 +285,7 @@ class _Pump:
             response_p99_ns=response[99],
         )
 
-    def result(self) -> Driven:
+    def result(self, machine: Machine) -> Driven:
         offered, recorder = self.ledger.offered, self.recorder
         sent = offered - self.ledger.dropped
         first, last, end = recorder.first_ns or 0, recorder.last_ns or 0, recorder.last_end_ns or 0
@@ -279,7 +304,9 @@ class _Pump:
             target_rate=target,
             achieved_rate=achieved,
             outside_ns=self.counting_ns + self.store.spent_ns,
+            longest_outside_ns=max(self.longest_counting_ns, self.store.longest_ns),
             starved=self.store.starved,
+            machine=machine,
             interrupted=self.stop.requested,
         )
 
@@ -306,6 +333,6 @@ def drive_workload(
     store = _Store(blocks, clock, _LEAD if policy.name != "closed" else 2)
     pump = _Pump(store, evaluate, ledger, clock, policy, latencies_ms, stop, progress)
     store.fill()
-    with fine_timers():
+    with fine_timers(), watch_machine() as machine:
         pump.run()
-    return pump.result()
+    return pump.result(machine)
