@@ -8,10 +8,14 @@ from workloads.errors import GrammarError
 
 __all__ = [
     "format_duration",
+    "format_exact_duration",
+    "format_size",
     "parse_count",
     "parse_duration_ns",
     "parse_fraction",
+    "parse_number",
     "parse_rate",
+    "parse_share",
     "parse_size",
 ]
 
@@ -42,15 +46,19 @@ _SIZES = {
 _MULTIPLES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 
 MAX_DURATION_NS = 366 * _DURATIONS["d"]
+MIN_RATE = Fraction(1, 86_400)
 MAX_RATE = 10**9
 MAX_COUNT = 10**15
 MAX_SIZE = 2**30
+# Longer numbers than this mean nothing here, and Python refuses to convert several thousand digits.
+_MAX_DIGITS = 60
 
 
 def _split(text: str, what: str, example: str) -> tuple[Fraction, str]:
     match = _NUMBER.fullmatch(text)
-    if match is None:
-        raise GrammarError(f"{text!r} is not a {what}; write it like {example}")
+    if match is None or len(match[1]) > _MAX_DIGITS:
+        shown = text if len(text) <= _MAX_DIGITS else f"{text[:_MAX_DIGITS]}…"
+        raise GrammarError(f"{shown!a} is not a {what}; write it like {example}")
     # Fraction reads decimals exactly, so 0.1s is 100 000 000 ns and not one less.
     return Fraction(match[1].replace("_", "")), match[2]
 
@@ -84,7 +92,7 @@ def parse_duration_ns(text: str) -> int:
 def parse_rate(text: str) -> Fraction:
     """Return lines per second, exactly, from ``5000``, ``5k``, ``5000/s``, ``1.5k/s``, ``300/m`` or ``10/h``.
 
-    Raises `GrammarError` for zero, negatives, and more than a billion a second.
+    Raises `GrammarError` for zero, negatives, less than one a day, and more than a billion a second.
     """
     number, _, per = text.partition("/")
     if "/" in text and per.strip() not in {"s", "m", "min", "h", "d"}:
@@ -92,7 +100,7 @@ def parse_rate(text: str) -> Fraction:
     value = _scaled(number, "rate", "5000, 5k or 5000/s", _MULTIPLES)
     seconds = _DURATIONS[per.strip() or "s"] // _DURATIONS["s"]
     value /= seconds
-    if not 0 < value <= MAX_RATE:
+    if not MIN_RATE <= value <= MAX_RATE:
         raise GrammarError(f"{text!r} is out of range for a rate; write something like 5000, 5k or 5000/s")
     return value
 
@@ -115,10 +123,37 @@ def parse_count(text: str) -> int:
     return int(value)
 
 
+def parse_share(text: str) -> Fraction:
+    """Return a share between 0 and 1, exactly, from ``0.02`` or ``2%``."""
+    value = _scaled(text, "share", "0.02 or 2%", {"": 100, "%": 1}) / 100
+    return _bounded(value, text, "share", 0, 1, "0.02 or 2%")
+
+
 def parse_fraction(text: str) -> float:
     """Return a share between 0 and 1 from ``0.02`` or ``2%``."""
-    value = _scaled(text, "share", "0.02 or 2%", {"": 100, "%": 1}) / 100
-    return float(_bounded(value, text, "share", 0, 1, "0.02 or 2%"))
+    return float(parse_share(text))
+
+
+def parse_number(text: str) -> Fraction:
+    """Return a plain number, exactly, from ``0.8``, ``12`` or ``1e3``; its range is the caller's to check."""
+    return _scaled(text, "number", "0.8 or 12", {"": 1})
+
+
+def format_exact_duration(ns: int) -> str:
+    """Return nanoseconds as a user would write them, without rounding: ``24h``, ``90s``, ``250ms``."""
+    for unit in ("d", "h", "m", "s", "ms", "us"):
+        scale = _DURATIONS[unit]
+        if ns and ns % scale == 0 and not (unit == "d" and ns == scale):
+            return f"{ns // scale}{unit}"
+    return f"{ns}ns"
+
+
+def format_size(size: int) -> str:
+    """Return bytes as a user would write them, without rounding: ``80``, ``64KiB``, ``1GiB``."""
+    for unit, scale in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if size and size % scale == 0:
+            return f"{size // scale}{unit}"
+    return str(size)
 
 
 def format_duration(ns: float) -> str:
