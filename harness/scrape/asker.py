@@ -10,6 +10,7 @@ Messages, one object a line: ``scrape`` (start in ns, duration in ms, ok, bytes)
 import gzip
 import http.client
 import json
+import os
 import select
 import sys
 import time
@@ -92,13 +93,14 @@ def _listen(until_ns: int, asker: Asker) -> bool:
     """Obey what comes in until the time is up; return False at the end of input."""
     while True:
         left_s = max(0.0, (until_ns - time.monotonic_ns()) / 1e9)
-        readable, _, _ = select.select([sys.stdin], [], [], left_s)
+        readable, _, _ = select.select([0], [], [], left_s)
         if not readable:
             return True
-        command = sys.stdin.readline()
-        if not command:
+        # Unbuffered, or a second command would hide from select in a buffer.
+        commands = os.read(0, 4096)
+        if not commands:
             return False
-        if command.strip() == "stored":
+        if b"stored" in commands:
             samples = asker.page.samples if asker.page else ()
             _report(stored=[(sample.name, dict(sample.labels), sample.value) for sample in samples])
 

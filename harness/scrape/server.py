@@ -1,0 +1,280 @@
+"""Starts the real Prometheus in a folder of its own and sees to it that both go away again."""
+
+import contextlib
+import fcntl
+import os
+import re
+import select
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+from harness.errors import ScraperError
+from harness.scrape.scraper import Target
+
+__all__ = ["PrometheusServer", "default_config", "derived_config", "find_prometheus"]
+
+START_S = 30.0
+STOP_S = 8.0
+PORT_ATTEMPTS = 5
+DEFAULT_PORT = 9090
+_FOLDER_PREFIX = "harness-prometheus-"
+_LOCK = "in-use"
+
+
+def find_prometheus() -> str:
+    """Return the program to start: ``PROMETHEUS_BIN``, else `prometheus` on PATH; raises `ScraperError`."""
+    named = os.environ.get("PROMETHEUS_BIN")
+    if named:
+        found = shutil.which(named)
+        if found is None:
+            raise ScraperError(f"PROMETHEUS_BIN: {named!r} is no program that can be run")
+        return found
+    found = shutil.which("prometheus")
+    if found is None:
+        raise ScraperError(
+            "--scraper prometheus: not on PATH; install Debian's package prometheus, set PROMETHEUS_BIN, "
+            "or use --scraper builtin"
+        )
+    return found
+
+
+def default_config() -> Path:
+    """Return the path of ``promconfig.yaml``: beside the installed package's code, else at a checkout's top level."""
+    package = Path(__file__).resolve().parents[1]
+    for folder in (package, package.parent):
+        if (folder / "promconfig.yaml").is_file():
+            return folder / "promconfig.yaml"
+    raise ScraperError("promconfig.yaml is missing; install the package again")
+
+
+def derived_config(path: Path, target: Target, interval_ns: int) -> tuple[str, dict[str, Any]]:
+    """Return the job name and configuration that scrape `target` every `interval_ns`, rounded to milliseconds.
+
+    Taken from the first job in the file at `path`, with everything it says except where and how often. Raises
+    `ScraperError`, naming the file, when there is no job to be read there.
+    """
+    import yaml
+
+    try:
+        jobs = yaml.safe_load(path.read_text())["scrape_configs"]
+        job = dict(jobs[0])
+        name = str(job["job_name"])
+    except OSError as error:
+        raise ScraperError(f"{path}: cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, KeyError, TypeError, IndexError, ValueError) as error:
+        raise ScraperError(f"{path}: has no scrape_configs with a job_name; see docs of Prometheus") from error
+    interval = f"{max(1, round(interval_ns / 1e6))}ms"
+    kept = {key: value for key, value in job.items() if not key.endswith("_sd_configs")}
+    kept |= {
+        "scrape_interval": interval,
+        "scrape_timeout": interval if interval_ns < 10**10 else "10s",
+        "static_configs": [{"targets": [target.netloc]}],
+    }
+    return name, {"scrape_configs": [kept]}
+
+
+class PrometheusServer:
+    """A running Prometheus; `start` returns when it answers, `stop` leaves no process and no folder behind."""
+
+    def __init__(self, config: str, preferred_port: int = 0, program: str | None = None) -> None:
+        """`config` is the configuration's text; the `preferred_port` is taken if it is free."""
+        self._config = config
+        self._preferred_port = preferred_port
+        self._program = program
+        self._folder: Path | None = None
+        self._keeper: subprocess.Popen[bytes] | None = None
+        self._told = b""
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int | None:
+        """The server's process, None before the start."""
+        found = re.search(rb"^pid (\d+)$", self._told, re.MULTILINE)
+        return int(found[1]) if found else None
+
+    @property
+    def folder(self) -> Path | None:
+        """Where its data are, None when there are none."""
+        return self._folder
+
+    def start(self) -> Self:
+        """Start it on a free port of 127.0.0.1; raises `ScraperError` with the last line of its log."""
+        program = self._program or find_prometheus()
+        for attempt in range(PORT_ATTEMPTS):
+            self.port = _free_port(self._preferred_port if attempt == 0 else 0)
+            try:
+                self._launch(program)
+                self._await_ready()
+            except ScraperError as error:
+                self.stop()
+                # Somebody else may have taken the port in between.
+                if "address already in use" in str(error) and attempt + 1 < PORT_ATTEMPTS:
+                    continue
+                raise
+            except BaseException:
+                self.stop()
+                raise
+            return self
+        raise ScraperError("--scraper prometheus: found no free port")  # pragma: no cover - the loop returns or raises
+
+    def check(self) -> None:
+        """Raise `ScraperError` when the server has ended."""
+        keeper = self._keeper
+        if keeper is None:
+            raise ScraperError("--scraper prometheus: is not running")
+        self._listen(0)
+        ended = re.search(rb"^(?:exit|error) (.*)$", self._told, re.MULTILINE)
+        if ended:
+            reason = self.last_words() or ended[0].decode(errors="replace")
+            raise ScraperError(f"--scraper prometheus: the server ended: {reason}")
+        if keeper.poll() is not None:
+            raise ScraperError("--scraper prometheus: the server was killed")
+
+    def last_words(self) -> str:
+        """Return the last line of the server's log, without its time."""
+        if self._folder is None:
+            return ""
+        with contextlib.suppress(OSError):
+            lines = (self._folder / "log").read_text(errors="replace").split("\n")
+            line = next((line for line in reversed(lines) if line.strip()), "")
+            return re.sub(r"^ts=\S+ caller=\S+ ", "", line.strip())[:300]
+        return ""
+
+    def stop(self) -> None:
+        """End the server and remove its folder; never raises, and may be called again."""
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            _close(keeper)
+        folder, self._folder = self._folder, None
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.stop()
+
+    def _launch(self, program: str) -> None:
+        self._told = b""
+        _sweep()
+        with _new_folder() as (folder, lock):
+            self._folder = folder
+            (folder / "config.yaml").write_text(self._config)
+            command = [
+                program,
+                f"--config.file={folder / 'config.yaml'}",
+                f"--storage.tsdb.path={folder / 'data'}",
+                f"--web.listen-address=127.0.0.1:{self.port}",
+                "--log.level=warn",
+            ]
+            keeper = str(Path(__file__).with_name("keeper.py"))
+            try:
+                self._keeper = subprocess.Popen(  # noqa: S603 - our own script
+                    [sys.executable, "-I", "-S", keeper, str(folder), *command],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                    pass_fds=[lock],
+                    # Ctrl-C on the terminal is for us; we end the server when we are done with it.
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise ScraperError(f"--scraper prometheus: does not start: {error.strerror}") from error
+
+    def _await_ready(self) -> None:
+        import httpx
+
+        deadline = time.monotonic() + START_S
+        with httpx.Client(trust_env=False, timeout=2) as client:
+            while time.monotonic() < deadline:
+                self.check()
+                with contextlib.suppress(httpx.HTTPError):
+                    if client.get(f"{self.url}/-/ready").status_code == httpx.codes.OK and self._is_ours(client):
+                        return
+                self._listen(0.03)
+        raise ScraperError(
+            f"--scraper prometheus: not ready within {START_S:g} s: {self.last_words() or 'it says nothing'}"
+        )
+
+    def _is_ours(self, client: Any) -> bool:
+        """Tell whether it is our server that answers on this port, by the configuration's folder."""
+        flags = client.get(f"{self.url}/api/v1/status/flags").json().get("data", {})
+        return bool(flags.get("config.file") == f"{self._folder}/config.yaml")
+
+    def _listen(self, timeout_s: float) -> None:
+        """Take in what the keeper says."""
+        keeper = self._keeper
+        if keeper is None or keeper.stdout is None:
+            return
+        while select.select([keeper.stdout], [], [], timeout_s)[0]:
+            said = os.read(keeper.stdout.fileno(), 4096)
+            if not said:
+                return
+            self._told += said
+            timeout_s = 0
+
+
+def _close(keeper: "subprocess.Popen[bytes]") -> None:
+    for stream in (keeper.stdin, keeper.stdout):
+        if stream is not None:
+            with contextlib.suppress(OSError):
+                stream.close()
+    try:
+        keeper.wait(STOP_S)
+    except subprocess.TimeoutExpired:  # pragma: no cover - the keeper gives the server less time than this
+        keeper.kill()
+        keeper.wait()
+
+
+def _free_port(preferred: int) -> int:
+    for port in (preferred, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                return int(probe.getsockname()[1])
+    raise ScraperError("--scraper prometheus: there is no free port on 127.0.0.1")
+
+
+@contextlib.contextmanager
+def _new_folder() -> Iterator[tuple[Path, int]]:
+    """Make a folder whose lock is held as long as we or the keeper live; yields it and the lock's descriptor."""
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=_FOLDER_PREFIX))
+    except OSError as error:
+        raise ScraperError(f"--scraper prometheus: no temporary folder can be made: {error.strerror}") from error
+    lock = os.open(folder / ".new", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        # Renamed only when locked, so that nobody ever sees the lock file unlocked while the folder is in use.
+        (folder / ".new").rename(folder / _LOCK)
+        yield folder, lock
+    finally:
+        os.close(lock)
+
+
+def _sweep() -> None:
+    """Remove the folders of runs that were killed together with their keeper."""
+    for lock_file in Path(tempfile.gettempdir()).glob(f"{_FOLDER_PREFIX}*/{_LOCK}"):
+        with contextlib.suppress(OSError):
+            if lock_file.lstat().st_uid != os.getuid():
+                continue
+            lock = os.open(lock_file, os.O_RDWR | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(lock_file.parent, ignore_errors=True)
+            finally:
+                os.close(lock)
