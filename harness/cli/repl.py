@@ -92,15 +92,14 @@ def repl(file: str | None, address: str, port: int, linger: str | None, instrume
         stack.callback(built.close)
         endpoint = serve(built.registry, address, port)
         stack.callback(endpoint.stop)
+        # Ctrl-C is one of the two ways to leave, so it is no failure.
+        stack.enter_context(contextlib.suppress(KeyboardInterrupt))
         click.echo(f"harness: serving {endpoint.url}", err=True)
-        lines = stack.enter_context(_source(file))
         core = Repl(built, MonotonicClock(), sys.stdout, complain=complain)
         tags = Tags()
-        # Ctrl-C is one of the two ways to leave, so it is no failure.
-        with contextlib.suppress(KeyboardInterrupt):
-            for line in lines:
-                core.evaluate(line, tags)
-            sys.stdout.flush()
-            if linger is not None:
-                click.echo(f"harness: the input has ended; serving {linger} more, Ctrl-C ends it", err=True)
-                time.sleep(parse_duration_ns(linger) / 1e9)
+        for line in stack.enter_context(_source(file)):
+            core.evaluate(line, tags)
+        sys.stdout.flush()
+        if linger is not None:
+            click.echo(f"harness: the input has ended; serving {linger} more, Ctrl-C ends it", err=True)
+            time.sleep(parse_duration_ns(linger) / 1e9)

@@ -1,0 +1,51 @@
+"""What a run shows while it is running: a small table on a terminal, plain lines elsewhere."""
+
+from rich.table import Table
+from rich.text import Text
+
+from harness.load.pump import Progress
+from workloads.units import format_duration
+
+__all__ = ["live_table", "plain_line"]
+
+
+def _span(low: int | None, high: int | None) -> str:
+    if low is None or high is None:
+        return "–"
+    return f"p50 {format_duration(low)}, p99 {format_duration(high)}"
+
+
+def _rate(progress: Progress) -> str:
+    if progress.target_rate is None:
+        return f"{progress.rate:,.0f} lines/s"
+    return f"{progress.rate:,.0f} of {progress.target_rate:,.0f} lines/s"
+
+
+def live_table(progress: Progress, scrapes: int, failed_scrapes: int, total_ns: int | None) -> Table:
+    """Return the table of one snapshot; `total_ns` is how long the run is to last, where that is known."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(no_wrap=True, overflow="ellipsis")
+    left = "" if total_ns is None else f" of {total_ns / 1e9:.0f} s"
+    rows = {
+        "time": f"{progress.elapsed_ns / 1e9:.1f} s{left}",
+        "rate": _rate(progress),
+        "lines": f"{progress.offered:,} offered, {progress.failed:,} failed, {progress.dropped:,} dropped",
+        "lag": _span(progress.lag_p50_ns, progress.lag_p99_ns),
+        "service": _span(progress.service_p50_ns, progress.service_p99_ns),
+        "response": _span(progress.response_p50_ns, progress.response_p99_ns),
+        "scrapes": f"{scrapes:,}, {failed_scrapes:,} failed",
+    }
+    for name, value in rows.items():
+        table.add_row(name, Text(value))
+    return table
+
+
+def plain_line(progress: Progress, scrapes: int, failed_scrapes: int) -> str:
+    """Return the same in one line, for a pipe or a log."""
+    lag = "–" if progress.lag_p99_ns is None else format_duration(progress.lag_p99_ns)
+    response = "–" if progress.response_p99_ns is None else format_duration(progress.response_p99_ns)
+    return (
+        f"{progress.elapsed_ns / 1e9:6.1f} s  {_rate(progress)}  lag p99 {lag}  response p99 {response}"
+        f"  failed {progress.failed:,}  dropped {progress.dropped:,}  scrapes {scrapes:,} ({failed_scrapes:,} failed)"
+    )
