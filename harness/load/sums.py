@@ -55,14 +55,17 @@ class ExactSums:
 
 
 def _split(values: NDArray[np.float64]) -> tuple[list[NDArray[np.float64]], NDArray[np.bool_]]:
-    """Return whole part and limbs of each value, and whether they are all there is of it and small enough to add up."""
+    """Return whole part and limbs of each value, and whether they are all there is of it and small enough to add up.
+
+    Cut towards zero: floor would turn a tiny negative number into -1 and a rest that is rounded.
+    """
     limbs = []
     rest = values
     for _ in range(_LIMBS):
-        whole = np.floor(rest)
+        whole = np.trunc(rest)
         limbs.append(whole)
         rest = (rest - whole) * _SCALE
-    whole = np.floor(rest)
+    whole = np.trunc(rest)
     limbs.append(whole)
     exact: NDArray[np.bool_] = (rest == whole) & (np.abs(limbs[0]) < _WHOLE_LIMIT)
     return limbs, exact

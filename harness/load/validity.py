@@ -51,8 +51,8 @@ class Evidence:
 
     `elapsed_ns` runs from the first line's start to the last one's end. `service_ns` is the sum of the service times,
     `generator_ns` the time spent making blocks, counting, and in the loop itself, `lost_ns` the time in which the
-    thread was ready to run and the machine did not let it. `longest_service_ns` and `longest_pause_ns` are the longest single
-    line and the longest single stretch of making and counting.
+    thread was ready to run and the machine did not let it. `longest_service_ns` and `longest_pause_ns` are the longest
+    single line and the longest single stretch of making and counting.
     """
 
     sent: int
@@ -135,8 +135,8 @@ def _what_ran_out(evidence: Evidence, max_lag_ns: int) -> Resource:
 _EXPLANATIONS = {
     Resource.SUBJECT: "the subject ran out: evaluating lines took {share:.0%} of the time; ask for a lower rate",
     Resource.GENERATOR: (
-        "the generator ran out: making lines and the loop took {share:.0%} of the time; ask for a lower rate or shorter "
-        "lines"
+        "the generator ran out: making lines and the loop took {share:.0%} of the time; ask for a lower rate or "
+        "shorter lines"
     ),
     Resource.MACHINE: (
         "the machine ran out: it kept the processor from this thread for {share:.0%} of the time, or another thread "

@@ -1,0 +1,19 @@
+"""Stand-ins for the clock, shared by the tests of everything that is timed."""
+
+
+class FakeClock:
+    """A clock that moves only when it is told to, or when somebody waits."""
+
+    def __init__(self, now_ns: int = 1_000_000_000) -> None:
+        self.now = now_ns
+        self.waits: list[int] = []
+
+    def now_ns(self) -> int:
+        return self.now
+
+    def wait_until(self, ns: int, /) -> None:
+        self.waits.append(ns)
+        self.now = max(self.now, ns)
+
+    def advance(self, ns: int) -> None:
+        self.now += ns
