@@ -154,7 +154,7 @@ def test_a_terminal_gets_a_prompt_and_ctrl_d_ends_it() -> None:
     try:
         read_until(b"> ")
         os.write(master, b"hello\n")
-        read_until(b"HELLO")
+        read_until(b"HELLO\r\n> ")
         os.write(master, b"\x04")
         # A terminal that nobody reads holds its writer back; EIO tells that the last writer has gone.
         with pytest.raises(OSError, match="Input/output error"):
