@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -41,7 +42,7 @@ class Arrivals(Protocol):
 
 
 class Scheduled:
-    """Line i is due when the law has reached i lines, rounded down to the nanosecond; line 0 at the first positive rate.
+    """Line i is due when the law has reached i lines, rounded down to a nanosecond; line 0 when the rate starts.
 
     lines ^        _-i
           |     _-‾  |
@@ -139,11 +140,11 @@ class Jittered:
         """Return the number of events T with T < lines."""
         bound = math.ceil(lines * 2**BITS)
         low, high = 0, 1
-        while self._unit.leaf(high)[0] < bound:
+        while self._unit.start(high) < bound:
             low, high = high, 2 * high
         while high - low > 1:
             middle = (low + high) // 2
-            low, high = (middle, high) if self._unit.leaf(middle)[0] < bound else (low, middle)
+            low, high = (middle, high) if self._unit.start(middle) < bound else (low, middle)
         start, offsets = self._unit.leaf(low)
         return low * LEAF + int(offsets.searchsorted(min(bound - start, 2**62), "left"))
 
@@ -157,7 +158,8 @@ def _difference(base: int, offsets: NDArray[np.int64], mass: Fraction) -> NDArra
     shift = max(0, (math.ceil(mass) << BITS).bit_length() - 61)
     high, low = divmod(base, 1 << shift)
     whole = ((offsets + low) >> shift) + high
-    return np.maximum(whole, 0).astype(np.float64) * 2.0 ** (shift - BITS)
+    lines: NDArray[np.float64] = np.maximum(whole, 0).astype(np.float64) * 2.0 ** (shift - BITS)
+    return lines
 
 
 def _settle(arrivals: Arrivals, guess: int, duration_ns: int) -> int:
@@ -293,7 +295,7 @@ def _timestamps(term: Term) -> NDArray[np.int64]:
     scale, speed = 10 ** _UNITS[term.text("unit")], term.fraction("speed")
     times = [_timestamp(path, number, line) for number, line in enumerate(files.read_lines(path), 1)]
     due = [int((time - times[0]) * scale / speed) for time in times]
-    for number, (earlier, later) in enumerate(zip(due, due[1:], strict=False), 2):
+    for number, (earlier, later) in enumerate(pairwise(due), 2):
         if later < earlier:
             raise GrammarError(f"line {number} of {quoted(path)} is earlier than the one before; sort the file")
     if due[-1] > _MAX_DUE_NS:

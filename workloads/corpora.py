@@ -72,7 +72,7 @@ class JsonCorpus:
             room = length - len(head) - len(self._TAIL)
             if room >= 0:
                 return head + self._text.cut(place, room) + self._TAIL
-        if length >= 2:  # noqa: PLR2004 - two quotes
+        if length >= 2:
             return f'"{self._text.cut(place, length - 2)}"'
         return str(place % 10)[:length]
 
@@ -83,7 +83,7 @@ def make_corpus(kind: str, seed: int) -> Corpus:
 
 
 def _faker(locale: str, seed: int, kind: str) -> "Faker":
-    from faker import Faker  # noqa: PLC0415 - loading it takes 0.15 s, which help texts need not wait for
+    from faker import Faker  # here, because loading it takes 0.15 s that help texts need not wait for
 
     fake = Faker(locale)
     fake.seed_instance(derive(seed, f"content/{kind}/{locale}", 64))

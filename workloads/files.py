@@ -1,7 +1,7 @@
 """Reads what a workload expression names: text files, timestamp files and /metrics pages."""
 
+import http.client
 import re
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -58,7 +58,7 @@ def _fetch(url: str) -> bytes:
     try:
         with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:  # noqa: S310
             data: bytes = response.read(_MAX_FILE_BYTES)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", None) or error
-        raise GrammarError(f"cannot read the page {quoted(url)}: {reason}") from None
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        reason = str(getattr(error, "reason", error)) or type(error).__name__
+        raise GrammarError(f"cannot read the page {quoted(url)}: {quoted(reason)}") from None
     return data

@@ -10,9 +10,10 @@ What names and keys exist stands in `workloads.forms`.
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TypeVar
 
 from workloads import units
 from workloads.errors import GrammarError
@@ -27,6 +28,8 @@ _WEIGHT = re.compile(r"\s*([^\s*:=\"]+)\s*\*(.*)", re.DOTALL)
 _ARGUMENT = re.compile(r'(?:[^,"]|"[^"]*"?)+')
 _MAX_TEXT = 4096
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True)
 class Term:
@@ -40,29 +43,27 @@ class Term:
     weight: Fraction
     values: Mapping[str, object]
 
+    def _typed(self, key: str, kind: type[T]) -> T:
+        value = self.values[key]
+        if not isinstance(value, kind):
+            raise TypeError(f"{key} of {self.name} is no {kind.__name__}")
+        return value
+
     def integer(self, key: str) -> int:
         """Return a size, count or duration."""
-        value = self.values[key]
-        assert isinstance(value, int)
-        return value
+        return self._typed(key, int)
 
     def fraction(self, key: str) -> Fraction:
         """Return a rate, number or share, exactly."""
-        value = self.values[key]
-        assert isinstance(value, Fraction)
-        return value
+        return self._typed(key, Fraction)
 
     def fractions(self, key: str) -> tuple[Fraction, ...]:
         """Return a list of rates, exactly."""
-        value = self.values[key]
-        assert isinstance(value, tuple)
-        return value
+        return self._typed(key, tuple)
 
     def text(self, key: str) -> str:
         """Return a path, text or choice; empty if it was left out."""
-        value = self.values[key]
-        assert isinstance(value, str)
-        return value
+        return self._typed(key, str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +92,17 @@ def parse(kind: str, text: str) -> tuple[Term, ...]:
     """
     language = LANGUAGES[kind]
     try:
-        if len(text) > _MAX_TEXT:
-            raise GrammarError(f"an expression has at most {_MAX_TEXT} characters")
-        if not text.isprintable():
-            raise GrammarError("only printable characters may stand here")
+        _check_characters(text)
         return tuple(_terms(language, text))
     except GrammarError as error:
         raise GrammarError(f"{language.flag} {quoted(text)}: {error}") from None
+
+
+def _check_characters(text: str) -> None:
+    if len(text) > _MAX_TEXT:
+        raise GrammarError(f"an expression has at most {_MAX_TEXT} characters")
+    if not text.isprintable():
+        raise GrammarError("only printable characters may stand here")
 
 
 def _terms(language: Language, text: str) -> Iterator[Term]:
@@ -222,39 +227,32 @@ def _unquote(value: str) -> str:
 
 
 def _value(parameter: Parameter, given: str | None, form: Form) -> object:
-    text = parameter.default if given is None else given
-    assert text is not None
+    text = given if given is not None else parameter.default or ""
     try:
-        return _convert(parameter, text)
+        return _CONVERT[parameter.value](parameter, text)
     except GrammarError as error:
         raise GrammarError(f"{parameter.name} of {form.name}: {error}") from None
 
 
-def _convert(parameter: Parameter, text: str) -> object:
-    match parameter.value:
-        case Value.PATH | Value.TEXT:
-            if not text and parameter.default is None:
-                raise GrammarError("must not be empty")
-            return text
-        case Value.CHOICE:
-            if text not in parameter.choices:
-                hint = _suggest(text, parameter.choices)
-                raise GrammarError(f"{quoted(text)} is none of {', '.join(parameter.choices)}{hint}")
-            return text
-        case Value.RATES:
-            return tuple(Fraction(_bounded(parameter, part, _rate(part))) for part in text.split(":"))
-        case Value.SIZE:
-            return int(_bounded(parameter, text, units.parse_size(text)))
-        case Value.COUNT:
-            return int(_bounded(parameter, text, units.parse_count(text)))
-        case Value.DURATION:
-            return int(_bounded(parameter, text, units.parse_duration_ns(text)))
-        case Value.RATE:
-            return Fraction(_bounded(parameter, text, _rate(text)))
-        case Value.SHARE:
-            return Fraction(_bounded(parameter, text, units.parse_share(text)))
-        case Value.NUMBER:
-            return Fraction(_bounded(parameter, text, units.parse_number(text)))
+def _text(parameter: Parameter, text: str) -> str:
+    if not text and parameter.default is None:
+        raise GrammarError("must not be empty")
+    return text
+
+
+def _choice(parameter: Parameter, text: str) -> str:
+    if text not in parameter.choices:
+        hint = _suggest(text, parameter.choices)
+        raise GrammarError(f"{quoted(text)} is none of {', '.join(parameter.choices)}{hint}")
+    return text
+
+
+def _whole(read: Callable[[str], int]) -> Callable[[Parameter, str], int]:
+    return lambda parameter, text: int(_bounded(parameter, text, read(text)))
+
+
+def _exact(read: Callable[[str], Fraction]) -> Callable[[Parameter, str], Fraction]:
+    return lambda parameter, text: Fraction(_bounded(parameter, text, read(text)))
 
 
 def _rate(text: str) -> Fraction:
@@ -271,6 +269,20 @@ def _bounded(parameter: Parameter, text: str, value: Fraction | int) -> Fraction
     if (low is not None and value < low) or (high is not None and value > high):
         raise GrammarError(f"{quoted(text)} is out of range; it goes from {_range(parameter)}")
     return value
+
+
+_CONVERT: dict[Value, Callable[[Parameter, str], object]] = {
+    Value.SIZE: _whole(units.parse_size),
+    Value.COUNT: _whole(units.parse_count),
+    Value.DURATION: _whole(units.parse_duration_ns),
+    Value.RATE: _exact(_rate),
+    Value.RATES: lambda parameter, text: tuple(_exact(_rate)(parameter, part) for part in text.split(":")),
+    Value.SHARE: _exact(units.parse_share),
+    Value.NUMBER: _exact(units.parse_number),
+    Value.PATH: _text,
+    Value.TEXT: _text,
+    Value.CHOICE: _choice,
+}
 
 
 def _shown(parameter: Parameter, value: Fraction | int) -> str:

@@ -22,7 +22,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["NS", "Flat", "Law", "Place", "Piece", "Slope", "Wave"]
+__all__ = ["NS", "Flat", "Law", "Piece", "Place", "Slope", "Wave"]
 
 NS = 10**9
 # Numerators below this, times a block's size, stay inside 64 bits.
@@ -60,7 +60,7 @@ class Flat:
     mass: Fraction
 
     def after(self, lines: NDArray[np.float64]) -> NDArray[np.int64]:
-        """t = lines * span / mass."""
+        """Return lines * span / mass."""
         ns = (lines * float(self.span_ns / self.mass)).astype(np.int64)
         return np.minimum(ns, self.span_ns - 1)
 
@@ -253,7 +253,7 @@ def _end(places: list[Place]) -> tuple[int, Fraction]:
 
 
 def _find(places: list[Place], lines: Fraction) -> Place:
-    """Return the piece in which the line after that many lines is due: the last one that starts by then and holds any."""
+    """Return the piece in which the line after that many lines is due; one that holds no lines is passed over."""
     index = bisect_right(places, lines, key=lambda place: place.before) - 1
     return places[index]
 

@@ -76,7 +76,7 @@ def _conditioned(term: Term, weights: Weights) -> Weights:
     mass = kept.sum() / weights.sum()
     if not mass > _LEAST_MASS:
         raise GrammarError(f"practically no length lies between min={low} and max={high}; widen them")
-    return kept / kept.sum()
+    return np.asarray(kept / kept.sum(), dtype=np.float64)
 
 
 def _rounded(cumulative: Callable[[Weights], Weights]) -> Weights:
@@ -84,7 +84,7 @@ def _rounded(cumulative: Callable[[Weights], Weights]) -> Weights:
 
     `cumulative` gives P(X <= x). The last number's upper edge is an ordinary one: what lies above is drawn again.
     """
-    edges = cumulative(np.arange(MAX_LINE_BYTES + 2) - 0.5)
+    edges = cumulative(np.arange(-0.5, MAX_LINE_BYTES + 1, dtype=np.float64))
     weights: Weights = np.maximum(np.diff(edges), 0)
     if not weights.sum() > _LEAST_MASS:
         raise GrammarError("practically no length lies below 64KiB; choose smaller values")
@@ -102,14 +102,14 @@ def _uniform(_term: Term, _bounds: Sequence[float]) -> Weights:
 
 
 def _normal(term: Term, _bounds: Sequence[float]) -> Weights:
-    from scipy.special import ndtr  # noqa: PLC0415 - scipy takes a quarter of a second that most runs do not need
+    from scipy.special import ndtr  # here, because scipy takes time that most expressions need not wait for
 
     mean, sd = term.integer("mean"), float(term.fraction("sd"))
     return _rounded(lambda x: ndtr((x - mean) / sd))
 
 
 def _lognormal(term: Term, _bounds: Sequence[float]) -> Weights:
-    from scipy.special import ndtr  # noqa: PLC0415 - as above
+    from scipy.special import ndtr
 
     centre, sigma = np.log(term.integer("median")), float(term.fraction("sigma"))
 
@@ -132,7 +132,7 @@ def _pareto(term: Term, _bounds: Sequence[float]) -> Weights:
 
 
 def _zipf(term: Term, _bounds: Sequence[float]) -> Weights:
-    return np.concatenate([[0.0], zipf_weights(MAX_LINE_BYTES, float(term.fraction("s")))])
+    return np.concatenate([np.zeros(1), zipf_weights(MAX_LINE_BYTES, float(term.fraction("s")))])
 
 
 def zipf_weights(n: int, s: float) -> Weights:

@@ -13,7 +13,8 @@ from workloads.grammar import quoted
 
 __all__ = ["bucket_weights"]
 
-_INFINITY = "+Inf"
+# No bucket is wider than this, so that sums stay whole numbers a float holds exactly.
+_HUGE = 2**50
 
 
 def bucket_weights(page: str, source: str, metric: str = "", label: str = "") -> NDArray[np.float64]:
@@ -23,7 +24,7 @@ def bucket_weights(page: str, source: str, metric: str = "", label: str = "") ->
     `label` is ``name:value`` and keeps only the series that carry it; the series kept are added up. Lengths are whole
     numbers of bytes, and a bucket's count is spread evenly over those above the bound before it, up to and with its
     own (Prometheus' rule ``value <= le``). The +Inf bucket has no upper end: its count is spread up to twice the last
-    bound, which keeps it above that bound without inventing giants.
+    bound, which keeps it above that bound without inventing giants. What lies above 64 KiB is left out.
 
     Raises `GrammarError` if the page cannot be parsed, has no such histogram, or the histogram is empty.
     """
@@ -32,16 +33,16 @@ def bucket_weights(page: str, source: str, metric: str = "", label: str = "") ->
     weights = np.zeros(MAX_LINE_BYTES + 1)
     below, lowest = 0.0, 0
     for bound in bounds:
-        upper = 2 * max(lowest - 1, 1) if math.isinf(bound) else math.floor(min(bound, MAX_LINE_BYTES))
-        upper = min(upper, MAX_LINE_BYTES)
+        upper = 2 * max(lowest - 1, 1) if math.isinf(bound) else math.floor(min(bound, _HUGE))
         count, below = cumulative[bound] - below, cumulative[bound]
         if count < 0:
             raise GrammarError(f"{quoted(source)}: the buckets' counts fall from one bound to the next")
         if upper >= lowest:
             weights[lowest : upper + 1] += count / (upper + 1 - lowest)
             lowest = upper + 1
-        elif count:
-            weights[max(min(upper, MAX_LINE_BYTES), 0)] += count
+        else:
+            # No whole number lies in the bucket: its lines are as long as the bound before it, rounded down.
+            weights[min(max(upper, 0), MAX_LINE_BYTES)] += count
     if not (math.isfinite(weights.sum()) and weights.sum() > 0):
         raise GrammarError(f"{quoted(source)}: the histogram is empty; nothing can be drawn from it")
     return weights
@@ -63,7 +64,7 @@ def _cumulative_counts(page: str, source: str, metric: str, label: str) -> dict[
     total: dict[float, float] = defaultdict(float)
     for labels, count in families[metric]:
         if not label or labels.get(name) == value:
-            total[float(labels["le"].replace(_INFINITY, "inf"))] += count
+            total[float(labels["le"])] += count
     if not total:
         raise GrammarError(f"{quoted(metric)} has no series with {name}={quoted(value)}")
     return total
@@ -75,9 +76,8 @@ def _bucket_families(page: str, source: str) -> dict[str, list[tuple[dict[str, s
     try:
         for family in text_string_to_metric_families(page):
             for sample in family.samples:
-                if sample.name.endswith("_bucket") and "le" in sample.labels:
-                    float(sample.labels["le"].replace(_INFINITY, "inf"))
+                if sample.name.endswith("_bucket") and not math.isnan(float(sample.labels.get("le", "nan"))):
                     found[sample.name.removesuffix("_bucket")].append((dict(sample.labels), float(sample.value)))
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise GrammarError(f"{quoted(source)} is not a /metrics page: {str(error).splitlines()[0:1]}") from None
+        raise GrammarError(f"{quoted(source)} is not a /metrics page: {quoted(str(error))}") from None
     return found

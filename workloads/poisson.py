@@ -26,9 +26,10 @@ class UnitPoisson:
 
     The times of events L, 2L, 4L, 8L, … differ by independent Gamma variables; each stretch between two of them is
     halved, by number of events, by a Beta variable, again and again down to a leaf (given the sum of 2h exponential
-    gaps, the share of the first h of them is Beta(h, h)). Inside a leaf the gaps are exponential variables scaled to the
-    leaf's length, as independent exponentials given their sum are. Each node has its own place in the random stream, so
-    the times do not depend on what was asked for before. (Devroye: "Non-uniform random variate generation", 1986, V.2.)
+    gaps, the share of the first h of them is Beta(h, h)). Inside a leaf the gaps are exponential variables scaled to
+    the leaf's length, as independent exponentials given their sum are. Each node has its own place in the random
+    stream, so the times do not depend on what was asked for before. (Devroye: "Non-uniform random variate generation",
+    1986, chapter V.2.)
     """
 
     __slots__ = ("_nodes", "_stream")
@@ -46,6 +47,10 @@ class UnitPoisson:
         np.minimum(offsets, length, out=offsets)
         offsets[-1] = length
         return start, offsets
+
+    def start(self, index: int) -> int:
+        """Return T of event LEAF * index."""
+        return self._node(0, index)[0]
 
     def _node(self, level: int, index: int) -> tuple[int, int]:
         """Return start and length of the node that spans the leaves from index * 2^level, 2^level of them."""

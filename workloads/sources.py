@@ -86,8 +86,8 @@ def _replayed(term: Term) -> Replayed:
     path, low, high = term.text("path"), term.integer("min"), term.integer("max")
     try:
         kept = [line for line in files.read_lines(path) if low <= len(line) <= high]
-        if not kept:
-            raise GrammarError(f"no line of {grammar.quoted(path)} has min={low} to max={high} bytes")
     except GrammarError as error:
         raise GrammarError(f"--lengths replay: {error}") from None
+    if not kept:
+        raise GrammarError(f"--lengths replay: no line of {grammar.quoted(path)} has {low} to {high} bytes")
     return Replayed(kept)

@@ -138,8 +138,8 @@ class Workload:
     def target_rate(self) -> float | None:
         """The schedule's own mean rate in lines per second: its lines over its length; None without a length.
 
-        With random arrivals it differs from the rate asked for by chance, which a run must not be blamed for. The length
-        is the duration, or else reaches to the line after the last, or else to the last line.
+        With random arrivals it differs from the rate asked for by chance, which a run must not be blamed for. The
+        length is the duration, or else reaches to the line after the last, or else to the last line.
         """
         if self.closed_loop or self.total is None:
             return None
@@ -209,7 +209,7 @@ class Workload:
             stop = min(_CHUNK, end - chunk * _CHUNK)
             parts.append(self._chunk(chunk).part(slice(offset, stop, self._step)))
             line += -(-(stop - offset) // self._step) * self._step
-        return parts[0] if len(parts) == 1 else _Plan(*map(np.concatenate, zip(*parts, strict=True)))
+        return parts[0] if len(parts) == 1 else _Plan._make(map(np.concatenate, zip(*parts, strict=True)))
 
     def _chunk(self, chunk: int) -> "_Plan":
         if self._planned is None or self._planned[0] != chunk:
@@ -231,7 +231,7 @@ class Workload:
 
 
 class _Plan(NamedTuple):
-    """Columns before any text is made: lengths drawn, true lengths, choice of text, method, true error, error to make."""
+    """Columns before any text: lengths drawn, true lengths, choice of text, method, true error, error to make."""
 
     drawn: NDArray[np.int64]
     lengths: NDArray[np.int64]
@@ -242,4 +242,4 @@ class _Plan(NamedTuple):
 
     def part(self, where: slice) -> "_Plan":
         """Return some of the lines."""
-        return _Plan(*(column[where] for column in self))
+        return _Plan._make(column[where] for column in self)
