@@ -32,6 +32,8 @@ _LEAD = 16
 _HEAD_START_NS = 2_000_000
 # A slice of a block ends about here, so that progress is shown and a stop is seen whatever the subject takes.
 _SLICE_NS = 100_000_000
+# Until it is known how long a line takes, a slice has so many; each later one may be twice as long.
+_FIRST_SLICE = 16
 _PROGRESS_NS = 200_000_000
 # Showing progress waits for a gap this long, but not longer than `_PROGRESS_AT_LAST_NS`.
 _PROGRESS_GAP_NS = 2_000_000
@@ -129,7 +131,7 @@ class _Store:
     def top_up(self, until_ns: int | None) -> None:
         """Make blocks while there is room for one, and time to make it before `until_ns`; None means any time."""
         while len(self._made) < self._lead and not self._exhausted:
-            if until_ns is not None and self._now() + 2 * self._cost_ns > until_ns:
+            if until_ns is not None and self._now() + self._cost_ns + self._cost_ns // 4 > until_ns:
                 return
             self._make()
 
@@ -169,7 +171,7 @@ class _Pump:
         self.first_due_ns: int | None = None
         self.last_due_ns = 0
         self.counting_ns = self.longest_counting_ns = 0
-        self.slice_lines = BLOCK_LINES
+        self.slice_lines = _FIRST_SLICE
         self.shown_ns = 0
         self.shown = (0, 0)  # lines offered and last due time at the last progress
 

@@ -39,7 +39,7 @@ _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "!=": operator.ne,
 }
 _FORM = re.compile(r"\s*([a-z_0-9.]+)\s*(<=|>=|==|!=|<|>)\s*([^\s<>=!](?:.*\S)?)\s*", re.ASCII | re.DOTALL)
-_PERCENTILE = re.compile(r"p(\d{1,2})(?:\.(\d{1,4})|(\d{1,4}))?|p100", re.ASCII)
+_PERCENTILE = re.compile(r"p(\d{1,2})(?:\.(\d{1,4}))?|p99(9{1,3})|p100", re.ASCII)
 _UNIT = re.compile(r"[^\d\s.eE+_-]+$")
 _LEDGER = ("offered", "processed", "failed", "dropped", "refused", "raised")
 _EXAMPLES = "response.p99<2ms, rate.error<1%, dropped==0 or failed<1%"
@@ -131,10 +131,10 @@ def _latency(key: str, part: str, name: str, value: str) -> tuple[Look, Fraction
 
 
 def _percent(match: re.Match[str]) -> float:
-    whole, dotted, custom = match.groups()
-    if whole is None:
-        return 100.0
-    return float(f"{whole}.{dotted or custom or 0}")
+    whole, dotted, nines = match.groups()
+    if nines is not None:
+        return float(f"99.{nines}")
+    return 100.0 if whole is None else float(f"{whole}.{dotted or 0}")
 
 
 def _scrapes(part: str, name: str, value: str) -> tuple[Look, Fraction, Fraction]:

@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 from collections import Counter
 from fractions import Fraction
 
@@ -60,7 +61,7 @@ def state(ledger):
 
 @given(lines)
 def test_every_line_is_accounted_for_once(rows):
-    """offered == processed + failed + dropped, each counted independently from the lines themselves."""
+    """The parts add up to what was offered, each counted independently from the lines themselves."""
     ledger = kept(rows)
     by = Counter((row[3], row[2] != 0) for row in rows)
     assert ledger.offered == len(rows) == ledger.processed + ledger.failed + ledger.dropped
@@ -106,7 +107,7 @@ def test_blocks_may_be_cut_anywhere(rows, cuts):
     """The ledger does not depend on how the lines were divided into blocks, sums to the last bit included."""
     ledger = Ledger(QUICKSTART_VIEWS, METHODS)
     edges = [0, *sorted(cuts), len(rows)]
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in itertools.pairwise(edges):
         add(ledger, rows[low:high])
     assert state(ledger) == state(kept(rows))
 
