@@ -65,8 +65,8 @@ class Driven:
 
     `target_rate` is that of the very schedule that was sent, from its first due time to its last, not the nominal one:
     ten seconds of Poisson at 1000/s differ from their nominal rate by 1 % one time in three, by chance. `achieved_rate`
-    counts the lines handed to the subject, over the time from the first line to the last. Both are None where there is
-    nothing to divide: no schedule, or fewer than two lines. `outside_ns` is the time spent making blocks and counting
+    counts the lines handed to the subject, from the moment the first was due to the one at which the last began. Both
+    are None where there is nothing to divide: no schedule, or fewer than two lines. `outside_ns` is the time spent making blocks and counting
     since the start, `longest_outside_ns` the longest single stretch of it, and `starved` says how often the store was
     empty when a block was needed. `machine` is what was kept from the driving thread meanwhile.
     """
@@ -297,7 +297,9 @@ class _Pump:
         elif offered > 1:
             span = self.last_due_ns - (self.first_due_ns or 0)
             target = (offered - 1) * 1e9 / span if span > 0 else None
-            achieved = sent * (offered - 1) / offered * 1e9 / (last - first) if last > first else None
+            # From when the first line was due, not from when it began: a late first line must not look like speed.
+            took = last - self.start_ns - (self.first_due_ns or 0)
+            achieved = sent * (offered - 1) / offered * 1e9 / took if took > 0 else None
         return Driven(
             timings=recorder.timings,
             ledger=self.ledger,

@@ -90,6 +90,26 @@ def test_a_subject_that_is_too_slow_misses_the_target(make_block):
     assert driven.timings.service.max == 2 * MS
 
 
+def test_a_late_start_does_not_look_like_speed(make_block):
+    """A stall before the first line shortens the time between first and last start, but not the achieved rate."""
+    clock = FakeClock()
+
+    class Stalling(Subject):
+        def evaluate(self, line, tags):
+            self.cost_ns = 50 * MS if not self.begun else 0
+            super().evaluate(line, tags)
+
+    driven = go([make_block([0, 10 * MS, 20 * MS, 100 * MS])], clock, Stalling(clock))
+    assert driven.achieved_rate == driven.target_rate == 30
+
+    late = FakeClock()
+    waits = late.wait_until
+    late.wait_until = lambda ns: waits(ns + 40 * MS if not late.waits else ns)
+    driven = go([make_block([0, 10 * MS, 20 * MS, 100 * MS])], late, Subject(late))
+    assert driven.timings.lag.max == 40 * MS
+    assert driven.achieved_rate == driven.target_rate == 30
+
+
 def test_dropped_lines_lower_the_achieved_rate(make_block):
     """Under `drop` the schedule is kept by giving lines up, and the achieved rate counts only what was sent."""
     clock = FakeClock()

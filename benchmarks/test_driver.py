@@ -1,0 +1,160 @@
+"""What the timed loop costs, how well it keeps a schedule, and what a scrape costs meanwhile.
+
+Speed bars live here and not in the tests: they hold on a quiet machine.
+"""
+
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from prometheus_client import CollectorRegistry, Counter, start_http_server
+
+from harness.instruments.none import NoInstrument
+from harness.load.clock import MonotonicClock
+from harness.load.driver import BURST, CLOSED, drive
+from harness.load.ledger import Ledger
+from harness.load.pump import BLOCK_LINES, Driven, drive_workload
+from harness.load.recorder import Recorder
+from harness.load.selfcost import measure_self_cost
+from harness.repl import Repl
+from harness.views import LINES_IN, QUICKSTART_VIEWS, Tags
+from workloads.workload import Workload, WorkloadSpec
+
+RATES = (100, 1_000, 10_000, 50_000, 200_000)
+
+
+class _Nowhere:
+    def write(self, text: str, /) -> None:
+        """Forget the text."""
+
+
+def _echo(line: str, _tags: Tags) -> str:
+    return line
+
+
+def _run(arrivals: str, seconds: float) -> Driven:
+    workload = Workload(WorkloadSpec(arrivals=arrivals, duration_ns=int(seconds * 1e9)))
+    clock, latencies_ms = MonotonicClock(), list[float]()
+    repl = Repl(NoInstrument(QUICKSTART_VIEWS), clock, _Nowhere(), keep=latencies_ms.append)
+    ledger = Ledger(QUICKSTART_VIEWS, workload.methods)
+    driven = drive_workload(
+        workload.blocks(BLOCK_LINES), repl.evaluate, ledger, clock, BURST, latencies_ms=latencies_ms
+    )
+    shown = ledger.expected()[LINES_IN.name][Tags()].count
+    assert shown == ledger.offered == ledger.processed == driven.timings.lag.count
+    return driven
+
+
+@pytest.mark.parametrize("policy", [BURST, CLOSED], ids=["paced", "closed"])
+def test_loop(benchmark, policy):
+    """Drive a block whose lines have long been due through a function that does nothing."""
+    [block] = Workload(WorkloadSpec(count=BLOCK_LINES)).blocks(BLOCK_LINES)
+    clock, dealt_with = MonotonicClock(), []
+
+    def once() -> None:
+        dealt_with.append(drive(block, _echo, Recorder(), clock, policy, 0))
+
+    benchmark(once)
+    assert set(dealt_with) == {BLOCK_LINES}
+
+
+def test_counting(benchmark):
+    """Fold a block's columns into the histograms and the ledger: what happens between blocks."""
+    [block] = Workload(WorkloadSpec(count=BLOCK_LINES)).blocks(BLOCK_LINES)
+    recorder, ledger = Recorder(), Ledger(QUICKSTART_VIEWS, ("repl",))
+    columns, latencies_ms, folded = list(range(1000, 1000 + BLOCK_LINES)), [0.001] * BLOCK_LINES, []
+
+    def once() -> None:
+        recorder.starts.extend(columns)
+        recorder.ends.extend(columns)
+        outcomes = recorder.outcomes()
+        recorder.fold(None, outcomes)
+        ledger.add(block.truth, outcomes, latencies_ms)
+        folded.append(BLOCK_LINES)
+
+    benchmark(once)
+    assert ledger.processed == recorder.timings.service.count == sum(folded)
+
+
+def test_self_cost_bar(benchmark):
+    """The loop adds at most 500 ns a line to a direct call."""
+    cost = benchmark.pedantic(measure_self_cost, args=(MonotonicClock(),), rounds=5)
+    benchmark.extra_info.update(paced_ns=cost.paced_ns, closed_ns=cost.closed_ns)
+    assert 0 < cost.closed_ns < cost.paced_ns <= 500
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_schedule_bar(benchmark, rate):
+    """With `none` the achieved rate is within 0.05 % of the target, and median lag at most 10 µs."""
+    driven = benchmark.pedantic(_run, args=(f"constant:rate={rate}", 3.0), rounds=1)
+    assert driven.target_rate is not None
+    assert driven.achieved_rate is not None
+    deviation = driven.achieved_rate / driven.target_rate - 1
+    lag = driven.timings.lag.summary()
+    benchmark.extra_info.update(deviation=deviation, lag_p50_ns=lag.p50, lag_p99_ns=lag.p99, lag_max_ns=lag.max)
+    assert abs(deviation) <= 0.0005
+    assert lag.p50 is not None
+    assert lag.p50 <= 10_000
+
+
+# Asks again and again until its input is closed, then prints what each scrape took in milliseconds; another process,
+# as a scraper is, so that its own work does not share the interpreter lock.
+_ASK = """
+import http.client, sys, threading, time
+gone = threading.Event()
+threading.Thread(target=lambda: (sys.stdin.read(), gone.set()), daemon=True).start()
+while not gone.wait(0.05):
+    began = time.perf_counter()
+    connection = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]))
+    connection.request("GET", "/metrics")
+    page = connection.getresponse().read()
+    connection.close()
+    assert page.count(b"lines_total{") == 100, page
+    print((time.perf_counter() - began) * 1e3)
+"""
+
+
+class _Asker:
+    def __init__(self, port: int) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _ASK, str(port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def median_ms(self) -> float:
+        """Stop asking and return the median, the first scrape (which finds everything cold) left out."""
+        output, _ = self._process.communicate()
+        took = [float(line) for line in output.split()]
+        assert len(took) > 10
+        return statistics.median(took[1:])
+
+
+@pytest.fixture
+def page_of_100_series() -> Iterator[int]:
+    """Serve a page of 100 series from a thread of this process; gives the port."""
+    registry = CollectorRegistry()
+    counter = Counter("lines", "Lines", ["method"], registry=registry)
+    for number in range(100):
+        counter.labels(f"method-{number}").inc()
+    server, thread = start_http_server(0, "127.0.0.1", registry=registry)
+    yield server.server_port
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.mark.parametrize("rate", [1_000, 50_000, 200_000])
+def test_scrape_while_driving_bar(benchmark, page_of_100_series, rate):
+    """A scrape served by this process while it drives takes at most twice as long as at rest."""
+    clock = MonotonicClock()
+    at_rest = _Asker(page_of_100_series)
+    clock.wait_until(clock.now_ns() + 2 * 10**9)
+    rest_ms = at_rest.median_ms()
+    asker = _Asker(page_of_100_series)
+    driven = benchmark.pedantic(_run, args=(f"constant:rate={rate}", 2.0), rounds=1)
+    driving_ms = asker.median_ms()
+    benchmark.extra_info.update(
+        rest_ms=rest_ms, driving_ms=driving_ms, ratio=driving_ms / rest_ms, lag_p99_ns=driven.timings.lag.percentile(99)
+    )
+    assert driving_ms <= 2 * rest_ms
