@@ -6,12 +6,12 @@ import signal
 import sys
 from importlib import import_module
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
 from harness import __version__
-from harness.errors import HarnessError, UsageError
+from harness.errors import HarnessError, SaveError, UsageError
 
 __all__ = ["cli", "main"]
 
@@ -25,6 +25,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("harness.cli.demo:demo", "Day-shaped traffic with a real Prometheus, until Ctrl-C."),
     "schema": ("harness.cli.schema:schema", "Print the JSON Schema of specs and results."),
 }
+
+
+def _discard_stdout() -> None:
+    """Keep the interpreter from complaining, at its end, about a pipe that nobody reads any more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class LazyGroup(click.Group):
@@ -43,6 +48,19 @@ class LazyGroup(click.Group):
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(import_module(module), attribute)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; click itself would leave without a word when nobody reads the output any more."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError as error:
+            _discard_stdout()
+            raise SaveError("standard output was closed before everything was written") from error
+        except OSError as error:
+            _discard_stdout()
+            raise SaveError(f"{error.filename or 'standard output'}: {error.strerror or error}") from error
+        return result
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands from the table, without importing them."""
@@ -78,15 +96,9 @@ def _say(message: str) -> None:
         click.echo(f"harness: {message}", err=True)
 
 
-def _close_stdout() -> None:
-    """Keep the interpreter from complaining about a pipe that nobody reads any more."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def _run(arguments: list[str] | None) -> int:
     try:
         code = cli.main(args=arguments, prog_name="harness", standalone_mode=False)
-        sys.stdout.flush()
     except click.ClickException as error:
         hint = (
             ""
@@ -100,10 +112,6 @@ def _run(arguments: list[str] | None) -> int:
         return 2
     except HarnessError as error:
         _say(f"error: {error}")
-        return 1
-    except BrokenPipeError:
-        _close_stdout()
-        _say("error: standard output was closed before everything was written")
         return 1
     except (KeyboardInterrupt, click.Abort):
         _say("interrupted")

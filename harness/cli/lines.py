@@ -55,8 +55,8 @@ def _send(workload: "Workload", out: BinaryIO) -> None:
 def lines(**flags: Any) -> None:
     """Write synthetic lines to standard output, for piping into any other program.
 
-    At full speed, or on schedule where --arrivals is given. A thousand lines unless --count or --duration says
-    otherwise; --duration needs --arrivals.
+    At full speed, or on schedule where --arrivals or --duration is given (Poisson at 1000/s unless told otherwise). A
+    thousand lines where neither --count nor --duration says otherwise.
 
     \b
     Try it: harness lines --count 5 --content log
@@ -67,13 +67,12 @@ def lines(**flags: Any) -> None:
     from workloads.units import parse_duration_ns
     from workloads.workload import Workload, WorkloadSpec
 
-    values = {"arrivals": "max", **given(flags)}
+    values = given(flags)
     if "duration" in values:
-        if values["arrivals"].partition(":")[0] == "max":
-            raise UsageError(
-                "--duration: lines at full speed have no schedule; give --count, or --arrivals poisson:rate=100"
-            )
         values["duration_ns"] = parse_duration_ns(values.pop("duration"))
-    elif "count" not in values:
-        values["count"] = DEFAULT_COUNT
-    _send(Workload(WorkloadSpec(**values), bounds=LENGTH_BOUNDS_BYTES), sys.stdout.buffer)
+    else:
+        values = {"arrivals": "max", "count": DEFAULT_COUNT, **values}
+    workload = Workload(WorkloadSpec(**values), bounds=LENGTH_BOUNDS_BYTES)
+    if workload.closed_loop and workload.total is None:
+        raise UsageError("--duration: full speed has no schedule; give --count, or --arrivals poisson:rate=100")
+    _send(workload, sys.stdout.buffer)

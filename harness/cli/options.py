@@ -13,7 +13,7 @@ __all__ = ["COUNT", "DURATION", "given", "workload_options"]
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class _Parsed(click.ParamType):
+class _Parsed(click.ParamType[Any]):
     """A value kept as it was written, once the parser has found nothing wrong with it."""
 
     def __init__(self, name: str, parse: Callable[[str], object], *, keep_text: bool) -> None:

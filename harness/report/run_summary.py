@@ -50,7 +50,9 @@ def _sent(result: RunResult) -> Iterator[tuple[str, str]]:
     if ledger.refused or ledger.raised:
         kinds = [f"{count:,} {kind}" for kind, count in {**ledger.refused, **ledger.raised}.items()]
         yield "failed", ", ".join(kinds)
-    if rate.target is None:
+    if rate.achieved is None:
+        yield "rate", "too few lines for a rate"
+    elif rate.target is None:
         yield "rate", f"{rate.achieved:,.0f} lines/s, as fast as it went (closed loop)"
     else:
         missed = 100 * (rate.achieved / rate.target - 1) if rate.target else 0.0

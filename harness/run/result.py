@@ -47,10 +47,10 @@ class LedgerResult(_Part):
 
 
 class Rate(_Part):
-    """Lines a second; `target` is null for a closed loop."""
+    """Lines a second; `target` is null for a closed loop, both are with fewer than two lines."""
 
-    target: float | None
-    achieved: float
+    target: float | None = Field(description="of the very schedule that was sent, from its first line to its last")
+    achieved: float | None
 
 
 class Latency(_Part):
