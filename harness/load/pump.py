@@ -66,9 +66,9 @@ class Driven:
     `target_rate` is that of the very schedule that was sent, from its first due time to its last, not the nominal one:
     ten seconds of Poisson at 1000/s differ from their nominal rate by 1 % one time in three, by chance. `achieved_rate`
     counts the lines handed to the subject, from the moment the first was due to the one at which the last began. Both
-    are None where there is nothing to divide: no schedule, or fewer than two lines. `outside_ns` is the time spent making blocks and counting
-    since the start, `longest_outside_ns` the longest single stretch of it, and `starved` says how often the store was
-    empty when a block was needed. `machine` is what was kept from the driving thread meanwhile.
+    are None where there is nothing to divide: no schedule, or fewer than two lines. `outside_ns` is the time spent
+    making blocks and counting since the start, `longest_outside_ns` the longest single stretch of it, and `starved`
+    says how often the store was empty when a block was needed. `machine` is what was kept from the driving thread.
     """
 
     timings: Timings
