@@ -17,6 +17,7 @@ ENTRY_POINT_GROUP = "recording_harness.instruments"
 BUILT_IN: dict[str, str] = {
     "none": "harness.instruments.none:NoInstrument",
     "opencensus": "harness.instruments.opencensus:OpenCensusInstrument",
+    "opencensus-lean": "harness.instruments.opencensus_lean:OpenCensusLeanInstrument",
 }
 
 # What to install when the library behind a built-in name is missing.
