@@ -1,22 +1,23 @@
-"""Finds where a series of runs changed, judged against the series' own, possibly autocorrelated, noise.
+r"""Finds where a series of runs changed, judged against the series' own, possibly autocorrelated, noise.
 
-The model is a level plus first-order autoregressive noise, x[t] = level[t] + u[t], u[t] = phi u[t-1] + e[t]. For each place k
-from which the level could have stepped, or begun to drift, the exact Gaussian likelihood ratio against "no change" is taken with
-phi estimated anew on both sides (a step that is left in the noise looks like autocorrelation, and would hide itself):
+The model is a level plus first-order autoregressive noise, x[t] = level[t] + u[t], u[t] = phi u[t-1] + e[t]. For each
+place k from which the level could have stepped, or begun to drift, the exact Gaussian likelihood ratio against "no
+change" is taken with phi estimated anew on both sides (a step that is left in the noise looks like autocorrelation,
+and would hide itself):
 
     score = (n - 4)/n * 2 (max over k, phi of log L(change at k) - max over phi of log L(no change))
 
     ......                          ..../
-          \\.......  step at k   ....      drift from k on
+          \.......  step at k   ....      drift from k on
           k                     k
 
 Its null distribution is not chi-squared: k is searched for, and n is small. The threshold is therefore simulated
-(`benchmarks/detector_rates.py --calibrate`): base(n) + 8 phi², phi as estimated beside the change, which keeps the share of flagged unchanged
-series at or under 5 % for every phi from 0 to 0.9 tried. Two bases are kept: for looking once at a whole series, and, stricter, for looking
-after each of 100 runs.
+(`benchmarks/detector_rates.py --calibrate`): base(n) + 8 phi², phi as estimated beside the change, which keeps the
+share of flagged unchanged series at or under 5 % for every phi from 0 to 0.9 tried. Two bases are kept: for looking
+once at a whole series, and, stricter, for looking after each of 100 runs.
 
-Exact likelihood of AR(1) errors: Prais and Winsten (1954); change-point search by likelihood ratio: Quandt (1960), Andrews (1993);
-several changes by binary segmentation: Vostrikova (1981).
+Exact likelihood of AR(1) errors: Prais and Winsten (1954); change-point search by likelihood ratio: Quandt (1960),
+Andrews (1993); several changes by binary segmentation: Vostrikova (1981).
 """
 
 from dataclasses import dataclass, replace
@@ -56,9 +57,10 @@ class Kind(Enum):
 class ChangePoint:
     """The level changed at run `index` (from 0), the first run that is different.
 
-    `shift` is the change of level in the unit of the series (the whole way to the last run for a drift), `error` its standard error,
-    `phi` the autocorrelation and `sigma` the marginal standard deviation of the noise around the levels. `score` exceeds
-    `threshold`; it is `lasting` when it also exceeds the threshold for series looked at after every run.
+    `shift` is the change of level in the unit of the series (the whole way to the last run for a drift), `error` its
+    standard error, `phi` the autocorrelation and `sigma` the marginal standard deviation of the noise around the
+    levels. `score` exceeds `threshold`; it is `lasting` when it also exceeds the threshold for series looked at after
+    every run.
     """
 
     index: int
@@ -102,13 +104,14 @@ class _Whitened:
     def constant(self, ends: NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
         """Return the constant's own square (prefixes), its product with the series, and the residual sum of squares."""
         q = 1 - self.phi
-        own = (1 - self.phi**2) + (ends - 1) * q * q
+        own: Floats = (1 - self.phi**2) + (ends - 1) * q * q
         first = self.values[:, :1]
         product = np.sqrt(1 - self.phi**2) * first + q * (self.sums[:, ends] - first)
-        return own, product, self.squares[:, ends] - product**2 / own
+        residual: Floats = self.squares[:, ends] - product**2 / own
+        return own, product, residual
 
     def step(self, ends: NDArray[np.int64], places: NDArray[np.int64], runs: Floats) -> tuple[Floats, Floats, Floats]:
-        """Return a step's square, its product with the constant (prefixes x places), and with the series (… in front)."""
+        """Return a step's square, its product with the constant (prefixes x places), and with the series."""
         q = 1 - self.phi
         after = self.sums[:, ends][:, :, None] - self.sums[:, None, places + 1]
         return 1 + q * q * (runs - 1), q + q * q * (runs - 1), self.values[:, None, places] + q * after
@@ -129,8 +132,8 @@ def _cumulative(values: Floats) -> Floats:
 def scan(series: ArrayLike, ends: ArrayLike | None = None) -> Scan:
     """Score the best change in each prefix of each series.
 
-    `series` is series x runs, all finite; `ends` are the prefix lengths to look at, each at least `MIN_RUNS` (default: the whole).
-    Raises `ValueError` for shorter ones.
+    `series` is series x runs, all finite; `ends` are the prefix lengths to look at, each at least `MIN_RUNS`
+    (default: the whole). Raises `ValueError` for shorter ones.
     """
     x = np.atleast_2d(np.asarray(series, dtype=float))
     stops = np.atleast_1d(np.asarray(x.shape[1] if ends is None else ends, dtype=np.int64))
@@ -192,8 +195,8 @@ def thresholds(runs: ArrayLike, phi: ArrayLike) -> tuple[Floats, Floats]:
 def change_points(values: ArrayLike) -> tuple[ChangePoint, ...]:
     """Find all changes in one series of runs, oldest first; runs that are not finite are left out of the reckoning.
 
-    Of a series of 100 unchanged runs at most 5 % are given any change point when looked at once, and at most 5 % are ever given a
-    `lasting` one when looked at after each run. Fewer than `MIN_RUNS` runs have none.
+    Of a series of 100 unchanged runs at most 5 % are given any change point when looked at once, and at most 5 % are
+    ever given a `lasting` one when looked at after each run. Fewer than `MIN_RUNS` runs have none.
     """
     x = np.asarray(values, dtype=float)
     kept = np.flatnonzero(np.isfinite(x))
@@ -227,7 +230,7 @@ def _change_in(segment: Floats) -> ChangePoint | None:
 
 
 def _fit(segment: Floats, place: int, kind: Kind, phi: float) -> tuple[float, float, float]:
-    """Return the shift, its standard error and the noise's marginal standard deviation, by generalised least squares."""
+    """Return the shift, its standard error and the noise's marginal deviation, by generalised least squares."""
     n = len(segment)
     runs = np.maximum(np.arange(n) - place + 1, 0)
     shape = (runs > 0).astype(float) if kind is Kind.STEP else runs / (n - place)

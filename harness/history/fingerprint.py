@@ -1,0 +1,75 @@
+"""What a result was measured on, split into what decides comparability and what is being compared.
+
+The machine (processor, kernel, interpreter, hash seed policy) makes the epoch: nanoseconds are compared within one
+epoch only. The versions of the libraries and the revision of the user's project are what history compares, so they
+never open a new epoch.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+__all__ = ["epoch_of", "fingerprint", "git_state"]
+
+_GIT_PATIENCE_S = 10.0
+
+
+def epoch_of(machine: Mapping[str, Any]) -> str:
+    """Return 12 hexadecimal letters that are equal for equal machines, whatever the order of the keys."""
+    return hashlib.sha256(json.dumps(machine, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def fingerprint() -> dict[str, Any]:
+    """Return this process's fingerprint: ``machine``, its ``epoch``, and ``versions`` of the libraries measured."""
+    # pydantic is behind it, and listing the history does without.
+    from harness.run.environment import environment
+
+    here = environment()
+    machine = {
+        "cpu": here.cpu,
+        "cpu_count": os.cpu_count() or here.cpu_count,
+        "machine": here.machine,
+        "kernel": here.kernel,
+        "python": here.python,
+        "python_build": here.python_build,
+        "hash_seed": _hash_seed_policy(here.hash_seed),
+    }
+    return {"machine": machine, "epoch": epoch_of(machine), "versions": dict(here.libraries)}
+
+
+def _hash_seed_policy(seed: str) -> str:
+    """Return ``random`` or ``fixed:N``: with a fixed seed all processes share one memory layout."""
+    return "random" if seed in {"", "random"} else f"fixed:{seed}"
+
+
+def git_state(folder: Path | str = ".") -> dict[str, Any]:
+    """Return ``revision``, ``branch`` and ``dirty`` of the project around `folder`; nulls without git or repository.
+
+    Untracked files do not make it dirty: results are written beside the code they measure.
+    """
+    revision = _git(folder, "rev-parse", "--verify", "HEAD")
+    if revision is None:
+        return {"revision": None, "branch": None, "dirty": None}
+    branch = _git(folder, "symbolic-ref", "--short", "-q", "HEAD")
+    status = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    return {"revision": revision, "branch": branch or None, "dirty": None if status is None else bool(status)}
+
+
+def _git(folder: Path | str, *arguments: str) -> str | None:
+    # Optional locks off: looking must never make a commit going on beside it fail.
+    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+    try:
+        done = subprocess.run(  # noqa: S603 - fixed arguments, no shell
+            ["git", "-C", str(folder), *arguments],  # noqa: S607 - the user's own git, from PATH
+            capture_output=True,
+            timeout=_GIT_PATIENCE_S,
+            env=environment,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.decode(errors="replace").strip() if done.returncode == 0 else None

@@ -1,0 +1,232 @@
+"""A SQLite cache of the headline figures beside the kept files: 10 000 runs are listed without opening one of them.
+
+Nothing is in it that the files do not hold. It is brought up to date whenever it is opened, rebuilt when it is
+missing, damaged or of another version, and kept in memory when the folder cannot be written or another process holds
+it.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import astuple, dataclass, fields
+from typing import Any, Self
+
+from harness.history.envelope import Envelope
+from harness.history.metrics import Metric, metrics_of
+from harness.history.problems import Problem, Trouble
+from harness.history.store import Store
+
+__all__ = ["INDEX_NAME", "Index", "Point", "Row"]
+
+INDEX_NAME = ".index.sqlite"
+
+# Counts up whenever the tables or what is read into them change: an older cache is then rebuilt.
+_VERSION = 1
+_PATIENCE_S = 5.0
+
+_FINGERPRINT_PARTS = ("machine", "versions")
+_METRIC_FIELDS = tuple(field.name for field in fields(Metric))
+_METRIC_COLUMNS = ", ".join(f"metrics.{name}" for name in _METRIC_FIELDS)
+# What says that the cache cannot be used just now, and not that it is damaged.
+_HELD = {
+    sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PERM,
+}  # fmt: skip
+_SCHEMA = f"""
+CREATE TABLE files (name TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, trouble TEXT, detail TEXT) WITHOUT ROWID;
+CREATE TABLE runs (
+    name TEXT PRIMARY KEY, id TEXT, kind TEXT, created TEXT, label TEXT, epoch TEXT, machine TEXT, versions TEXT,
+    revision TEXT, dirty INTEGER, verdict TEXT
+) WITHOUT ROWID;
+CREATE TABLE metrics (
+    name TEXT, created TEXT, {", ".join(_METRIC_FIELDS)}, PRIMARY KEY (key, created, name)
+) WITHOUT ROWID;
+CREATE INDEX metrics_of_run ON metrics (name);
+PRAGMA user_version = {_VERSION};
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One run of the list; `machine` and `versions` are JSON text, `metrics` the number of figures it holds."""
+
+    id: str
+    kind: str
+    created: str
+    label: str
+    epoch: str
+    machine: str
+    versions: str
+    revision: str | None
+    dirty: bool | None
+    verdict: str | None
+    metrics: int
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One figure of one run, placed in time."""
+
+    run: str
+    created: str
+    epoch: str
+    metric: Metric
+
+
+class Index:
+    """The up-to-date figures of one store; use as a context manager.
+
+    `problems` are the files left out. `in_memory` tells that the cache could not be kept, `rebuilt` that a damaged or
+    older one was thrown away.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.in_memory = False
+        self.rebuilt = False
+        self._path = store.folder / INDEX_NAME
+        self._base = self._open()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the cache's file."""
+        self._base.close()
+
+    @property
+    def problems(self) -> list[Problem]:
+        """The files that are left out, by name, each with its reason."""
+        found = self._base.execute("SELECT name, trouble, detail FROM files WHERE trouble IS NOT NULL ORDER BY name")
+        return [Problem(self._store.folder / name, Trouble(trouble), detail) for name, trouble, detail in found]
+
+    def rows(self, where: str = "", values: Sequence[object] = ()) -> list[Row]:
+        """Return the runs, oldest first; `where` is an SQL condition over the columns of `runs`, with its `values`."""
+        condition = f"WHERE {where}" if where else ""
+        found: Iterable[Any] = self._base.execute(
+            "SELECT id, kind, created, label, epoch, machine, versions, revision, dirty, verdict,"  # noqa: S608 - ours
+            " (SELECT count(*) FROM metrics WHERE metrics.name = runs.name)"
+            f" FROM runs {condition} ORDER BY created, id",
+            tuple(values),
+        )
+        return [
+            Row(*texts, dirty=None if dirty is None else bool(dirty), verdict=verdict, metrics=metrics)
+            for *texts, dirty, verdict, metrics in found
+        ]
+
+    def points(self, key: str, newest: int | None = None) -> list[Point]:
+        """Return one figure over time, oldest first, of the `newest` runs that have it (default: of all)."""
+        found = self._base.execute(
+            f"SELECT runs.id, runs.created, runs.epoch, {_METRIC_COLUMNS}"  # noqa: S608 - our own columns
+            " FROM metrics JOIN runs ON runs.name = metrics.name"
+            " WHERE metrics.key = ? ORDER BY metrics.created DESC, metrics.name DESC LIMIT ?",
+            (key, -1 if newest is None else newest),
+        )
+        return [Point(run, created, epoch, Metric(*rest)) for run, created, epoch, *rest in found][::-1]
+
+    def keys(self) -> list[str]:
+        """Return the names of all figures kept, sorted."""
+        return [row[0] for row in self._base.execute("SELECT DISTINCT key FROM metrics ORDER BY key")]
+
+    def metrics(self, run_id: str) -> list[Metric]:
+        """Return the figures of one run, sorted by key."""
+        found = self._base.execute(
+            f"SELECT {_METRIC_COLUMNS} FROM metrics"  # noqa: S608 - our own columns
+            " JOIN runs ON runs.name = metrics.name WHERE runs.id = ? ORDER BY metrics.key",
+            (run_id,),
+        )
+        return [Metric(*row) for row in found]
+
+    def _open(self) -> sqlite3.Connection:
+        """Open the cache beside the files, thrown away once if damaged; what cannot be written is held in memory."""
+        for attempt in range(2):
+            if not self._store.folder.is_dir():
+                break
+            try:
+                return self._prepared(sqlite3.connect(self._path, timeout=_PATIENCE_S, isolation_level=None))
+            except sqlite3.DatabaseError as error:
+                # Read-only, held for long by another process, or a full disk: what is there may be sound; leave it.
+                held = getattr(error, "sqlite_errorcode", 0) & 0xFF in _HELD
+                if held or attempt or not self._discard():
+                    break
+        self.in_memory = True
+        return self._prepared(sqlite3.connect(":memory:", isolation_level=None))
+
+    def _discard(self) -> bool:
+        self.rebuilt = True
+        try:
+            for path in (self._path, self._path.with_name(INDEX_NAME + "-journal")):
+                path.unlink(missing_ok=True)
+        except OSError:
+            return False
+        return True
+
+    def _prepared(self, base: sqlite3.Connection) -> sqlite3.Connection:
+        try:
+            # A cache that a power cut empties is rebuilt, so it need not wait for the disk.
+            base.execute("PRAGMA synchronous = OFF")
+            version = base.execute("PRAGMA user_version").fetchone()[0]
+            if version not in {0, _VERSION}:
+                raise sqlite3.DatabaseError(f"the cache is of version {version}")  # noqa: TRY301 - handled like damage
+            self._refresh(base, create=version == 0)
+        except BaseException:
+            base.close()
+            raise
+        return base
+
+    def _refresh(self, base: sqlite3.Connection, *, create: bool) -> None:
+        """Read the files that are new or changed, and forget those that are gone, in one transaction."""
+        names = self._store.names()
+        known = {} if create else _known(base)
+        if not create and known == names:
+            return
+        base.execute("BEGIN IMMEDIATE")
+        try:
+            # Another process may have brought it up to date while this one waited.
+            if base.execute("PRAGMA user_version").fetchone()[0] == 0:
+                for statement in _SCHEMA.split(";"):
+                    base.execute(statement)
+            known = _known(base)
+            _forget(base, [name for name in known if names.get(name) != known[name]])
+            for name in sorted(name for name in names if known.get(name) != names[name]):
+                _learn(base, name, names[name], self._store.read(name))
+            base.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):
+                base.execute("ROLLBACK")
+            raise
+
+
+def _known(base: sqlite3.Connection) -> dict[str, tuple[int, int]]:
+    return {name: (size, mtime) for name, size, mtime in base.execute("SELECT name, size, mtime_ns FROM files")}
+
+
+def _forget(base: sqlite3.Connection, names: Sequence[str]) -> None:
+    gone = [(name,) for name in names]
+    for table in ("files", "runs", "metrics"):
+        base.executemany(f"DELETE FROM {table} WHERE name = ?", gone)  # noqa: S608 - our own tables
+
+
+def _learn(base: sqlite3.Connection, name: str, about: tuple[int, int], found: Envelope | Problem) -> None:
+    if isinstance(found, Problem):
+        base.execute("INSERT INTO files VALUES (?, ?, ?, ?, ?)", (name, *about, found.trouble.value, found.detail))
+        return
+    base.execute("INSERT INTO files VALUES (?, ?, ?, NULL, NULL)", (name, *about))
+    machine, versions = (json.dumps(found.fingerprint.get(part, {}), sort_keys=True) for part in _FINGERPRINT_PARTS)
+    dirty, revision = found.git.get("dirty"), found.git.get("revision")
+    verdict = found.document.get("verdict")
+    base.execute(
+        "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            name, found.id, found.kind, found.created, found.label, found.epoch, machine, versions,
+            revision if isinstance(revision, str) else None, None if dirty is None else int(bool(dirty)),
+            verdict if isinstance(verdict, str) else None,
+        ),
+    )  # fmt: skip
+    places = ", ".join("?" * (len(_METRIC_FIELDS) + 2))
+    for metric in metrics_of(found.kind, found.document):
+        base.execute(f"INSERT INTO metrics VALUES ({places})", (name, found.created, *astuple(metric)))  # noqa: S608

@@ -1,0 +1,132 @@
+"""The headline figures of a kept result, enough to list, compare and draw runs."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Metric", "metrics_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One figure of one run.
+
+    `key` names the same figure in all runs. `value` with its interval is per line (or per call for an imported
+    benchmark), in `unit`. `ratio` with its 95 % interval is the whole time of the head over that of the control
+    measured in the same run; None where a run had no control. `pairs` is the number of pairs behind both (0:
+    unknown). None stands for what a run did not say.
+    """
+
+    key: str
+    unit: str
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    ratio: float | None = None
+    ratio_low: float | None = None
+    ratio_high: float | None = None
+    pairs: int = 0
+    smallest_effect: float | None = None
+    axis: str = ""
+    base: str = ""
+    head: str = ""
+    factors: str = "{}"
+    findings: int = 0
+
+
+def metrics_of(kind: str, document: Mapping[str, Any]) -> tuple[Metric, ...]:
+    """Return the figures of a result of one of `harness.history.envelope.KINDS`; what is malformed is left out."""
+    read = {"overhead": _overhead, "run": _run, "suite": _suite}.get(kind)
+    found: dict[str, Metric] = {}
+    # A kind of an earlier or later day is listed, without figures.
+    for metric in () if read is None else read(document):
+        # The same experiment twice in one document: the later one has more behind it.
+        found[metric.key] = metric
+    return tuple(found.values())
+
+
+def _overhead(document: Mapping[str, Any]) -> Iterator[Metric]:
+    for experiment in _maps(document.get("experiments")):
+        axis, base, head = (str(experiment.get(name, "")) for name in ("axis", "base", "head"))
+        factors = _mapping(experiment.get("factors"))
+        if experiment.get("verdict") == "void" or not (axis and base and head):
+            continue
+        written = json.dumps(factors, sort_keys=True)
+        changed = _mapping(experiment.get("base_factors"))
+        key = " ".join([
+            axis, f"{head}/{base}", *(f"{name}={_text(value)}" for name, value in sorted(factors.items())),
+            *(f"base.{name}={_text(value)}" for name, value in sorted(changed.items())),
+        ])  # fmt: skip
+        low, high = _interval(experiment.get("cost_interval"))
+        ratio_low, ratio_high = _interval(experiment.get("ratio_interval"))
+        yield Metric(
+            key, "ns" if axis == "wall_ns" else axis, _number(experiment.get("cost_per_line")), low, high,
+            _positive(experiment.get("ratio")), _positive(ratio_low), _positive(ratio_high),
+            _count(experiment.get("pairs")), _number(experiment.get("minimal_detectable_effect")),
+            axis, base, head, written,
+        )  # fmt: skip
+
+
+def _run(document: Mapping[str, Any]) -> Iterator[Metric]:
+    if document.get("verdict") == "invalid":
+        return
+    instrument = str(_mapping(document.get("spec")).get("instrument", ""))
+    digest = str(_mapping(document.get("workload")).get("digest", ""))[:12]
+    findings = len(list(_maps(_mapping(document.get("audit")).get("findings"))))
+    for latency, percentile in (("service_ns", "p50"), ("service_ns", "p99"), ("response_ns", "p99")):
+        value = _positive(_mapping(document.get(latency)).get(percentile))
+        if value is not None:
+            # The same digest is the same lines at the same times; other loads have other latencies.
+            key = f"{latency.removesuffix('_ns')} {percentile} {instrument} load={digest}"
+            yield Metric(key, "ns", value, head=instrument, axis=f"{latency} {percentile}", findings=findings)
+
+
+def _suite(document: Mapping[str, Any]) -> Iterator[Metric]:
+    for benchmark in _maps(document.get("benchmarks")):
+        stats = _mapping(benchmark.get("stats"))
+        mean, spread, rounds = (_number(stats.get(name)) for name in ("mean", "stddev", "rounds"))
+        name = benchmark.get("fullname") or benchmark.get("name")
+        if mean is None or mean <= 0 or not isinstance(name, str):
+            continue
+        # Rounds of one process are no independent pairs: their spread is shown, never tested with.
+        half = 0.0 if spread is None or not rounds else 1.96 * spread / math.sqrt(rounds)
+        yield Metric(
+            f"suite {name}", "ns", mean * 1e9, (mean - half) * 1e9, (mean + half) * 1e9, axis="mean", head=name
+        )
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+
+
+def _maps(value: object) -> Iterator[Mapping[str, Any]]:
+    if isinstance(value, list | tuple):
+        yield from (item for item in value if isinstance(item, Mapping))
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    number = float(value)
+    return number if math.isfinite(number) else None
+
+
+def _positive(value: object) -> float | None:
+    number = _number(value)
+    return number if number is not None and number > 0 else None
+
+
+def _count(value: object) -> int:
+    return int(number) if (number := _number(value)) is not None and number >= 0 else 0
+
+
+def _interval(value: object) -> tuple[float | None, float | None]:
+    if isinstance(value, list | tuple) and len(value) == 2:
+        return _number(value[0]), _number(value[1])
+    return None, None

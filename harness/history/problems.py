@@ -1,0 +1,36 @@
+"""What can be wrong with one kept document, as a value: the rest of the history goes on without it."""
+
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+__all__ = ["Problem", "Trouble"]
+
+
+class Trouble(Enum):
+    """Why a document was left out."""
+
+    DAMAGED = "damaged"
+    NEWER = "newer"
+    UNREADABLE = "unreadable"
+
+
+_REMEDY = {
+    Trouble.DAMAGED: "restore it from git or a backup, or remove it",
+    Trouble.NEWER: "upgrade recording-harness to read it",
+    Trouble.UNREADABLE: "check its permissions",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A file that is left out of the history; `detail` says what was found in it."""
+
+    path: Path
+    trouble: Trouble
+    detail: str
+
+    @property
+    def line(self) -> str:
+        """One line for a person: the file, what is wrong, and what would help."""
+        return f"{self.path.name}: {self.detail}; {_REMEDY[self.trouble]}"
