@@ -11,8 +11,8 @@ Evaluate = Callable[[str, Tags], object]
 
 # Both sides wait, so that the calls around the waiting cost the same on both; the floor is above one clock reading.
 FLOOR_NS = 1000.0
-# Interrupts, some microseconds each, take 2 to 3 % of a core here, of a wait as of anything else: they are made up for, so
-# that the mean is what was asked. A wait that ends later than this was preempted: noise, and not made up for.
+# Interrupts, some microseconds each, take 2 to 3 % of a core here, of a wait as of anything else: they are made up for,
+# so that the mean is what was asked. A wait that ends later than this was preempted: noise, and not made up for.
 _PREEMPTED_NS = 200_000.0
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.measure.document import RawPair
-from harness.measure.processes import Cores, Lines, Side
+from harness.measure.processes import Side
 from harness.measure.stats import trimmed_mean
 
 __all__ = ["BlockPlan", "Figures", "figures", "lines_per_block", "measure_pair", "voided"]
@@ -138,12 +138,3 @@ def measure_pair(base: Side, head: Side, plan: BlockPlan, rng: random.Random, *,
         base_raised=ends[0]["raised"],
         void="; ".join(reason for reason in reasons if reason),
     )
-
-
-def start_pair(
-    base: Side, head: Side, lines: tuple[Lines, Lines], which: Cores, ports: tuple[int | None, int | None]
-) -> None:
-    """Let both sides load and warm up, one after the other, so that neither warms up beside the other."""
-    for side, text, port in zip((base, head), lines, ports, strict=True):
-        side.load(text, which, port=port)
-        side.loaded()

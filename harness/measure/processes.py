@@ -119,8 +119,12 @@ class Side:
         self.send(command)
         return self.receive()
 
-    def load(self, lines: Lines, which: Cores, *, port: int | None = None) -> None:
-        """Start loading and warming up the subject; `loaded` waits for the end of it."""
+    def load(self, lines: Lines, which: Cores, *, port: int | None = None, roam: bool = False) -> None:
+        """Start loading and warming up the subject; `loaded` waits for the end of it.
+
+        `port` has its page served there (0: on any free one). One that may `roam` waits for its turns off the measured
+        core, so that what happens to it meanwhile does not disturb the other side.
+        """
         self.send(
             {
                 "do": "load",
@@ -128,7 +132,7 @@ class Side:
                 "lines": lines.texts,
                 "tags": lines.tags,
                 "cores": (which.measured, which.home),
-                "roam": port is not None,
+                "roam": roam,
                 "port": port,
             }
         )

@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, dataclass, fields, replace
 
 from harness.errors import UsageError
+from harness.measure.steps import rung_named
 from harness.views import FINE_LATENCY_BOUNDS_MS, LATENCY_BOUNDS_MS, QUICKSTART_VIEWS, TAG_KEYS, View
 
 __all__ = ["Subject", "latency_bounds"]
@@ -68,6 +69,13 @@ class Subject:
         if unknown:
             raise UsageError(f"views: there is no view {unknown[0]!r}; choose of {', '.join(ALL_VIEWS)}")
         latency_bounds(self.buckets)
+        if self.rung:
+            rung_named(self.rung)
+
+    @property
+    def served(self) -> bool:
+        """Whether its endpoint is up while it is measured."""
+        return self.scraped or bool(self.rung and rung_named(self.rung).served)
 
     @property
     def name(self) -> str:
