@@ -104,7 +104,7 @@ class _Whitened:
     def constant(self, ends: NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
         """Return the constant's own square (prefixes), its product with the series, and the residual sum of squares."""
         q = 1 - self.phi
-        own: Floats = (1 - self.phi**2) + (ends - 1) * q * q
+        own = np.asarray((1 - self.phi**2) + (ends - 1) * q * q, dtype=np.float64)
         first = self.values[:, :1]
         product = np.sqrt(1 - self.phi**2) * first + q * (self.sums[:, ends] - first)
         residual: Floats = self.squares[:, ends] - product**2 / own

@@ -74,6 +74,13 @@ class Point:
     metric: Metric
 
 
+_ROW_FIELDS = tuple(field.name for field in fields(Row))
+
+
+def _truth(value: int | None) -> bool | None:
+    return None if value is None else bool(value)
+
+
 class Index:
     """The up-to-date figures of one store; use as a context manager.
 
@@ -113,18 +120,20 @@ class Index:
             f" FROM runs {condition} ORDER BY created, id",
             tuple(values),
         )
-        return [
-            Row(*texts, dirty=None if dirty is None else bool(dirty), verdict=verdict, metrics=metrics)
-            for *texts, dirty, verdict, metrics in found
-        ]
+        return [Row(**{**dict(zip(_ROW_FIELDS, row, strict=True)), "dirty": _truth(row[8])}) for row in found]
 
-    def points(self, key: str, newest: int | None = None) -> list[Point]:
-        """Return one figure over time, oldest first, of the `newest` runs that have it (default: of all)."""
+    def points(self, key: str, newest: int | None = None, until: str | None = None) -> list[Point]:
+        """Return one figure over time, oldest first, of the `newest` runs that have it (default: all).
+
+        `until` is the id of the last run wanted.
+        """
         found = self._base.execute(
             f"SELECT runs.id, runs.created, runs.epoch, {_METRIC_COLUMNS}"  # noqa: S608 - our own columns
             " FROM metrics JOIN runs ON runs.name = metrics.name"
-            " WHERE metrics.key = ? ORDER BY metrics.created DESC, metrics.name DESC LIMIT ?",
-            (key, -1 if newest is None else newest),
+            " WHERE metrics.key = ? AND (metrics.created, runs.id) <="
+            " (coalesce((SELECT runs.created FROM runs WHERE runs.id = ?), '~'), coalesce(?, '~'))"
+            " ORDER BY metrics.created DESC, metrics.name DESC LIMIT ?",
+            (key, until, until, -1 if newest is None else newest),
         )
         return [Point(run, created, epoch, Metric(*rest)) for run, created, epoch, *rest in found][::-1]
 
