@@ -108,7 +108,9 @@ def _check_characters(text: str) -> None:
 def _terms(language: Language, text: str) -> Iterator[Term]:
     parts = list(_split_mixture(text)) if language.mixable else [text]
     for part in parts:
-        weight, rest = _weight(part) if language.mixable else (None, part)
+        weight, rest = _weight(part)
+        if weight is not None and not language.mixable:
+            raise GrammarError(f"only lengths can be mixed; write {quoted(rest.strip())} alone")
         if weight is None and len(parts) > 1:
             raise GrammarError(f"each part of a mixture needs a weight, as in 0.3*{part.strip() or 'uniform'}")
         yield _term(language, rest.strip(), Fraction(1) if weight is None else weight)
