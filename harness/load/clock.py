@@ -4,8 +4,9 @@ import ctypes
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Protocol
 
 __all__ = ["Clock", "MonotonicClock", "fine_timers"]
@@ -23,6 +24,9 @@ class Clock(Protocol):
 
 # Even with fine timers a sleep comes back up to this late: an idle core has to be woken.
 _WAKE_UP_NS = 150_000
+
+# Lets go of the interpreter lock and of the processor; where there is no such call, an empty sleep does both.
+_give_way: Callable[[], None] = getattr(os, "sched_yield", partial(time.sleep, 0))
 
 
 class MonotonicClock:
@@ -43,9 +47,8 @@ class MonotonicClock:
         ahead = ns - now() - _WAKE_UP_NS
         if ahead > 0:
             time.sleep(ahead / 1e9)
-        give_way = os.sched_yield
         while now() < ns:
-            give_way()
+            _give_way()
 
 
 _PR_SET_TIMERSLACK = 29

@@ -1,5 +1,7 @@
 import contextlib
 import copy
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -129,6 +131,16 @@ def test_a_malformed_requirement_is_one_line_that_names_the_flag(text):
         parse_requirement(text)
     assert repr(text) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_the_documented_examples_are_requirements():
+    """Every example in the grammar's table is understood."""
+    page = Path(__file__).parents[3] / "docs" / "driving.md"
+    table = page.read_text(encoding="utf-8").partition("## Requirements")[2].partition("## ")[0]
+    examples = [text for row in re.findall(r"^\|.*\|([^|]*)\|$", table, re.M) for text in re.findall(r"`([^`]+)`", row)]
+    assert len(examples) >= 9
+    for example in examples:
+        parse_requirement(example)
 
 
 @given(st.text(max_size=30) | st.text("respone.p9lag<>=!ms0123% ", max_size=20))
