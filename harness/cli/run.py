@@ -60,6 +60,16 @@ class Display:
         elif not self._quiet:
             click.echo(f"harness: {text}", err=True)
 
+    def say(self, text: str) -> None:
+        """Say one line that stays, above the table."""
+        if self._live is not None:
+            from rich.text import Text
+
+            # A link that a terminal is to open must stay on one line.
+            self._live.console.print(Text(text), soft_wrap=True)
+        else:
+            click.echo(f"harness: {text}", err=True)
+
     def progress(self, progress: "Progress", scrapes: int, failed_scrapes: int) -> None:
         """Show one snapshot."""
         from harness.report.live import live_table, plain_line

@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.run.result import Latency, RunResult
+from harness.run.result import FindingResult, Latency, RunResult
 from workloads.units import format_duration
 
 __all__ = ["summary"]
@@ -26,7 +26,7 @@ def summary(result: RunResult) -> RenderableType:
         Text(),
         Text.assemble(("What was exposed", "bold")),
         _facts(_exposed(result)),
-        *(_finding(severity, f"{name}: {detail}") for severity, name, detail in _findings(result)),
+        *(line for finding in _findings(result) for line in _told(finding)),
         Text(),
         *_conclusions(result),
     )
@@ -98,10 +98,15 @@ def _exposed(result: RunResult) -> Iterator[tuple[str, str]]:
         yield "audit", "COUNTS DIFFER from the ledger"
 
 
-def _findings(result: RunResult) -> Iterator[tuple[str, str, str]]:
+def _findings(result: RunResult) -> list[FindingResult]:
     order = {"error": 0, "warning": 1, "info": 2}
-    for finding in sorted(result.audit.findings, key=lambda found: order[found.severity]):
-        yield finding.severity, finding.name, finding.detail
+    return sorted(result.audit.findings, key=lambda found: order[found.severity])
+
+
+def _told(finding: FindingResult) -> Iterator[Text]:
+    yield _finding(finding.severity, f"{finding.name}: {finding.detail}")
+    if finding.severity != "info":
+        yield Text(f"    {finding.cause}; {finding.remedy}", style="dim")
 
 
 def _finding(severity: str, words: str) -> Text:

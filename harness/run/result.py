@@ -80,9 +80,11 @@ class FindingResult(_Part):
     """One named difference between what should be exposed and what was."""
 
     name: str
-    severity: Literal["info", "warning", "error"]
-    size: float
+    severity: Literal["info", "warning", "error"] = Field(description="errors fail the run, the others do not")
+    size: float = Field(description="how many; of what depends on the name")
     detail: str
+    cause: str
+    remedy: str
 
 
 class AuditResult(_Part):

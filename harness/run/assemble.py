@@ -1,0 +1,167 @@
+"""Turns what a run measured and saw into its result; pure, so that every outcome can be tested without a run."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.load.histogram import Histogram
+from harness.load.pump import Driven
+from harness.load.requirements import Requirement, check
+from harness.load.validity import judge, words
+from harness.run.environment import environment
+from harness.run.result import (
+    AuditResult,
+    FindingResult,
+    Latency,
+    LedgerResult,
+    Rate,
+    RequirementResult,
+    RunResult,
+    Scrapes,
+    WorkloadResult,
+)
+from harness.run.spec import RunSpec
+from harness.scrape.audit import audit
+from harness.scrape.endpoint import Window
+from harness.scrape.exposition import Page, Sample
+from harness.scrape.findings import Finding, cause, remedy, sentence
+from harness.scrape.scraper import ScrapeStats
+from harness.views import View
+from workloads.workload import Workload
+
+__all__ = ["Measured", "Seen", "assemble"]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was exposed: the page after the last line, what the scraper stored of it, and each scrape being served.
+
+    `page` and `stored` are None where they could not be had; `problems` says why, among what was wrong with single
+    scrapes.
+    """
+
+    page: Page | None
+    stored: Sequence[Sample] | None
+    problems: list[Finding]
+    windows: list[Window]
+    rest_durations_ns: list[int]
+    scraper: str
+    stats: ScrapeStats
+    interrupted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Everything a result is made of; times in nanoseconds.
+
+    `exposes` is false for an instrument that shows nothing by design, so that there is nothing to audit.
+    """
+
+    spec: RunSpec
+    views: tuple[View, ...]
+    workload: Workload
+    requirements: list[Requirement]
+    started: str
+    driven: Driven
+    self_cost_ns: float
+    seen: Seen
+    exposes: bool = True
+
+
+def assemble(measured: Measured) -> RunResult:
+    """Return the result of a run."""
+    driven, seen, ledger = measured.driven, measured.seen, measured.driven.ledger
+    reasons = words(judge(driven.evidence(measured.self_cost_ns), measured.spec.max_lag_ns))
+    partial: dict[str, Any] = {
+        "started": measured.started,
+        "elapsed_s": driven.elapsed_ns / 1e9,
+        "interrupted": seen.interrupted,
+        "spec": measured.spec,
+        "environment": environment(),
+        "workload": WorkloadResult(
+            digest=measured.workload.digest, lines=ledger.offered, methods=len(measured.workload.methods)
+        ),
+        "ledger": LedgerResult(
+            offered=ledger.offered,
+            processed=ledger.processed,
+            failed=ledger.failed,
+            dropped=ledger.dropped,
+            refused=dict(ledger.refused),
+            raised=dict(ledger.raised),
+        ),
+        "rate": Rate(target=driven.target_rate, achieved=driven.achieved_rate),
+        "lag_ns": _latency(driven.timings.lag),
+        "service_ns": _latency(driven.timings.service),
+        "response_ns": _latency(driven.timings.response),
+        "self_cost_ns_per_line": measured.self_cost_ns,
+        "scrapes": _scrapes(driven, seen),
+        "audit": _audited(measured),
+        "verdict": "invalid" if reasons else "valid",
+        "reasons": reasons,
+    }
+    result = RunResult(**partial, requirements=[])
+    outcomes = check(measured.requirements, result.document())
+    return result.model_copy(
+        update={"requirements": [RequirementResult(text=o.text, held=o.held, actual=o.actual) for o in outcomes]}
+    )
+
+
+def _latency(histogram: Histogram) -> Latency:
+    figures = histogram.summary()
+    return Latency(
+        p50=figures.p50,
+        p90=figures.p90,
+        p99=figures.p99,
+        p999=figures.p999,
+        max=figures.max,
+        mean=figures.mean,
+        count=figures.count,
+        hdr=histogram.encode(),
+    )
+
+
+def _scrapes(driven: Driven, seen: Seen) -> Scrapes:
+    since = [window for window in seen.windows if window.end_ns >= driven.start_ns]
+    ended = driven.start_ns + driven.elapsed_ns
+    driving = [window.duration_ns / 1e6 for window in since if window.start_ns < ended]
+    return Scrapes(
+        scraper=seen.scraper,
+        count=len(since),
+        failed=max(sum(window.status != 200 for window in since), seen.stats.failed),
+        duration_ms={
+            "p50": statistics.median(driving) if driving else None,
+            "mean": statistics.fmean(driving) if driving else None,
+            "max": max(driving, default=None),
+            "rest": statistics.median(seen.rest_durations_ns) / 1e6 if seen.rest_durations_ns else None,
+        },
+        windows=[(window.start_ns - driven.start_ns, window.end_ns - driven.start_ns) for window in since],
+    )
+
+
+def _audited(measured: Measured) -> AuditResult:
+    seen, ledger = measured.seen, measured.driven.ledger
+    found = audit(
+        ledger.expected() if measured.exposes else None,
+        measured.views,
+        seen.page,
+        seen.stored,
+        raised=sum(ledger.raised.values()),
+        others=seen.problems,
+    )
+    compared = {"page": seen.page, seen.scraper: seen.stored} if measured.exposes else {}
+    return AuditResult(
+        conserved=found.conserved if measured.exposes else None,
+        compared=[name for name, value in compared.items() if value is not None],
+        findings=[
+            FindingResult(
+                name=f.name,
+                severity=f.severity.value,
+                size=float(f.size),
+                detail=sentence(f),
+                cause=cause(f.name),
+                remedy=remedy(f.name),
+            )
+            for f in found.findings
+        ],
+    )

@@ -1,0 +1,198 @@
+"""Believable traffic for a dashboard: day-shaped load, simulated service time, and the quickstart's four pictures."""
+
+import random
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import urlencode
+
+from harness.errors import ScraperError
+from harness.instruments import create
+from harness.load.clock import MonotonicClock
+from harness.load.ledger import Ledger
+from harness.load.pump import BLOCK_LINES, Driven, Progress, drive_workload
+from harness.load.stop import Stop
+from harness.repl import Repl
+from harness.scrape.endpoint import serve
+from harness.scrape.scraper import Target
+from harness.scrape.server import PrometheusServer, default_config, derived_config
+from harness.views import LATENCY, LINE_LENGTHS, LINES_IN, NAMESPACE, View, views_for
+from workloads.units import parse_duration_ns
+from workloads.workload import Workload, WorkloadSpec
+
+__all__ = ["QUICKSTART_PORT", "DemoObserver", "DemoSpec", "SimulatedService", "pictures", "show"]
+
+QUICKSTART_PORT = 8000
+_PROMETHEUS_PORT = 9090
+_SCRAPE_INTERVAL_NS = 10_000_000_000
+# As long as a workload may last: until Ctrl-C, for all that anybody will wait.
+_FOR_EVER = "366d"
+_SPREAD = 0.8
+
+
+class DemoObserver(Protocol):
+    """Whoever tells the user about it."""
+
+    def say(self, text: str) -> None:
+        """Hear one line for the user."""
+
+    def progress(self, progress: Progress, scrapes: int, failed_scrapes: int) -> None:
+        """Hear how it stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoSpec:
+    """What to show; the workload's fields are those of `workloads.workload.WorkloadSpec`."""
+
+    lengths: str = "lognormal"
+    content: str = "sentences"
+    arrivals: str = "day:rate=8/s,period=10m,jitter=poisson"
+    errors: str = "2%"
+    series: str = "1"
+    seed: int = 1
+    count: int | None = None
+    duration: str | None = None
+    instrument: str = "opencensus"
+    service_time: str = "40ms"
+    address: str = "127.0.0.1"
+    port: int = QUICKSTART_PORT
+
+    def workload(self) -> Workload:
+        """Return the lines to send; raises `GrammarError`."""
+        duration = self.duration or (None if self.count else _FOR_EVER)
+        return Workload(
+            WorkloadSpec(
+                self.lengths,
+                self.content,
+                self.arrivals,
+                self.errors,
+                self.series,
+                self.seed,
+                self.count,
+                None if duration is None else parse_duration_ns(duration),
+            )
+        )
+
+
+class SimulatedService:
+    """An output that takes its time: each write sleeps for a lognormal time of the given median (ns).
+
+    The REPL times its write, so the latency view shows what a slow consumer would cause; sigma is 0.8, which puts the
+    99th percentile at 6.4 times the median.
+    """
+
+    def __init__(self, median_ns: int, seed: int) -> None:
+        self._median_s = median_ns / 1e9
+        self._random = random.Random(seed)  # noqa: S311 - a load is to be repeated, not kept secret
+
+    def write(self, text: str, /) -> None:
+        """Take the text and as long as a consumer would."""
+        del text
+        time.sleep(self._median_s * self._random.lognormvariate(0, _SPREAD))
+
+
+def pictures(prometheus_url: str) -> dict[str, str]:
+    """Return links that open Prometheus on the quickstart's four pictures, by their names."""
+
+    def rate(view: View, suffix: str) -> str:
+        return f"rate({view.family}{suffix}[1m])"
+
+    def quantiles(view: View) -> list[str]:
+        return [f"histogram_quantile({q}, sum by (le) ({rate(view, '_bucket')}))" for q in (0.5, 0.95, 0.99)]
+
+    return {
+        "all metrics": _graph(prometheus_url, [f'{{__name__=~"{NAMESPACE}_.*"}}'], tab=1),
+        "lines in": _graph(prometheus_url, [f"sum by (status, error) ({rate(LINES_IN, '_total')})"]),
+        "latency distribution": _graph(
+            prometheus_url, [f"sum by (le) ({rate(LATENCY, '_bucket')})", *quantiles(LATENCY)]
+        ),
+        "line lengths": _graph(
+            prometheus_url, [f"sum by (le) ({rate(LINE_LENGTHS, '_bucket')})", *quantiles(LINE_LENGTHS)]
+        ),
+    }
+
+
+def _graph(url: str, expressions: list[str], tab: int = 0) -> str:
+    parameters: dict[str, str | int] = {}
+    for panel, expression in enumerate(expressions):
+        parameters |= {f"g{panel}.expr": expression, f"g{panel}.tab": tab, f"g{panel}.range_input": "15m"}
+    return f"{url}/graph?{urlencode(parameters)}"
+
+
+def show(spec: DemoSpec, observer: DemoObserver) -> Driven:
+    """Send the demo's traffic until its end or Ctrl-C, and return what came of it; everything started is stopped.
+
+    Raises `UsageError` for a spec that cannot be run and `EndpointError` for a port that is taken. A Prometheus that
+    is missing, does not start or dies is told to `observer`, and the demo goes on.
+    """
+    workload, views = spec.workload(), views_for()
+    service = SimulatedService(parse_duration_ns(spec.service_time), spec.seed)
+    with ExitStack() as stack:
+        instrument = create(spec.instrument, views)
+        stack.callback(instrument.close)
+        endpoint = stack.enter_context(serve(instrument.registry, spec.address, spec.port))
+        observer.say(f"serving {endpoint.url}")
+        server = stack.enter_context(_prometheus(Target(endpoint.address, endpoint.port), observer))
+        stop = stack.enter_context(Stop().on_signals())
+        watch = _Watch(server, observer)
+        latencies_ms: list[float] = []
+
+        def progress(snapshot: Progress) -> None:
+            watch.look()
+            observer.progress(snapshot, endpoint.served, endpoint.failed)
+
+        return drive_workload(
+            workload.blocks(BLOCK_LINES),
+            Repl(instrument, MonotonicClock(), service, latencies_ms.append).evaluate,
+            Ledger(views, workload.methods),
+            MonotonicClock(),
+            latencies_ms=latencies_ms,
+            stop=stop,
+            progress=progress,
+        )
+
+
+class _Watch:
+    """Tells once of a server that has died."""
+
+    def __init__(self, server: PrometheusServer | None, observer: DemoObserver) -> None:
+        self._server, self._observer = server, observer
+
+    def look(self) -> None:
+        if self._server is None:
+            return
+        try:
+            self._server.check()
+        except ScraperError as error:
+            self._server = None
+            self._observer.say(f"{error}; the demo goes on without it")
+
+
+@contextmanager
+def _prometheus(target: Target, observer: DemoObserver) -> Iterator[PrometheusServer | None]:
+    """Run the real server on promconfig.yaml, and say where to look; yields None where there is no server."""
+    try:
+        server = PrometheusServer(_config(target), _PROMETHEUS_PORT).start()
+    except ScraperError as error:
+        observer.say(f"no Prometheus: {error}")
+        observer.say("get it with `apt-get install prometheus` or from prometheus.io, then start the demo again;")
+        observer.say("the demo goes on serving its metrics meanwhile")
+        yield None
+        return
+    with server:
+        observer.say(f"Prometheus runs at {server.url} and scrapes every 10 s; after half a minute open:")
+        for name, link in pictures(server.url).items():
+            observer.say(f"  {name}: {link}")
+        yield server
+
+
+def _config(target: Target) -> str:
+    """Return promconfig.yaml as it is where it fits the endpoint, else one derived from it."""
+    import json
+
+    path = default_config()
+    if target.port == QUICKSTART_PORT and target.address in {"127.0.0.1", "0.0.0.0"}:  # noqa: S104 - compared, not bound
+        return path.read_text(encoding="utf-8")
+    return json.dumps(derived_config(path, target, _SCRAPE_INTERVAL_NS)[1])

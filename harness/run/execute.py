@@ -1,0 +1,203 @@
+"""Runs one spec from end to end: builds the parts, drives the load, waits for a last scrape, audits, and sums up."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from harness.errors import RunError, ScraperError
+from harness.instruments import Instrument, create
+from harness.instruments.none import NoInstrument
+from harness.load.clock import MonotonicClock
+from harness.load.driver import BURST, CLOSED, drop
+from harness.load.ledger import Ledger
+from harness.load.pump import BLOCK_LINES, Driven, Progress, drive_workload
+from harness.load.requirements import Requirement, parse_requirement
+from harness.load.selfcost import measure_self_cost
+from harness.load.stop import Stop
+from harness.repl import Repl
+from harness.run.assemble import Measured, Seen, assemble
+from harness.run.result import RunResult
+from harness.run.spec import DEFAULT_DURATION, RunSpec
+from harness.scrape.audit import check_with_promtool
+from harness.scrape.endpoint import Endpoint, serve
+from harness.scrape.findings import Finding, Name
+from harness.scrape.scraper import Scraper, Target, make_scraper
+from harness.views import LENGTH_BOUNDS_BYTES, View, views_for
+from workloads.units import parse_duration_ns
+from workloads.workload import Workload, WorkloadSpec
+
+__all__ = ["Observer", "execute", "workload_of"]
+
+
+class Observer(Protocol):
+    """Whoever wants to watch a run."""
+
+    def phase(self, text: str) -> None:
+        """Hear what is being done while no lines are sent."""
+
+    def progress(self, progress: Progress, scrapes: int, failed_scrapes: int) -> None:
+        """Hear how the run stands, at most five times a second, from the driving thread."""
+
+
+def workload_of(spec: RunSpec) -> Workload:
+    """Return the workload of a run; raises `GrammarError` where an expression is wrong."""
+    duration_ns = spec.duration_ns
+    replayed = any(text.partition(":")[0].strip() == "replay" for text in (spec.lengths, spec.arrivals))
+    if duration_ns is None and spec.count is None and not replayed:
+        duration_ns = parse_duration_ns(DEFAULT_DURATION)
+    return Workload(
+        WorkloadSpec(
+            lengths=spec.lengths,
+            content=spec.content,
+            arrivals=spec.arrivals,
+            errors=spec.errors,
+            series=spec.series,
+            seed=spec.seed,
+            count=spec.count,
+            duration_ns=duration_ns,
+        ),
+        bounds=LENGTH_BOUNDS_BYTES,
+    )
+
+
+@dataclass(slots=True)
+class _Parts:
+    """What a run consists of, once everything is up."""
+
+    spec: RunSpec
+    views: tuple[View, ...]
+    workload: Workload
+    requirements: list[Requirement]
+    instrument: Instrument
+    endpoint: Endpoint
+    scraper: Scraper
+    observer: Observer
+    stop: Stop
+    troubles: list[Finding] = field(default_factory=list)
+
+
+def execute(spec: RunSpec, observer: Observer) -> RunResult:
+    """Run `spec` and return its result; whatever was started is stopped, however it ends.
+
+    Ctrl-C or a termination while lines are being sent ends the run at the next line: the result says `interrupted` and
+    covers what was sent. Raises `UsageError` for a spec that cannot be run, `RunError` where the endpoint or the
+    scraper does not come up. Must be called from the main thread, since it takes over those signals for the while.
+    """
+    views = views_for(spec.latency_buckets)
+    requirements = [parse_requirement(text) for text in spec.require]
+    workload = workload_of(spec)
+    scraper = make_scraper(spec.scraper, spec.scrape_interval_ns, views)
+    with ExitStack() as stack:
+        instrument = create(spec.instrument, views)
+        stack.callback(instrument.close)
+        endpoint = stack.enter_context(serve(instrument.registry, spec.address, spec.port))
+        stack.callback(scraper.stop)
+        observer.phase(f"waiting for the first scrape of {endpoint.url}")
+        scraper.start(Target(endpoint.address, endpoint.port))
+        stop = stack.enter_context(Stop().on_signals())
+        parts = _Parts(spec, views, workload, requirements, instrument, endpoint, scraper, observer, stop)
+        return _measure(parts)
+
+
+def _measure(parts: _Parts) -> RunResult:
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    self_cost = measure_self_cost(MonotonicClock())
+    cost_ns = self_cost.closed_ns if parts.workload.closed_loop else self_cost.paced_ns
+    driven = _drive(parts)
+    seen = _look(parts)
+    return assemble(
+        Measured(
+            spec=parts.spec,
+            views=parts.views,
+            workload=parts.workload,
+            requirements=parts.requirements,
+            started=started,
+            driven=driven,
+            self_cost_ns=cost_ns,
+            seen=seen,
+            exposes=not isinstance(parts.instrument, NoInstrument),
+        )
+    )
+
+
+def _drive(parts: _Parts) -> Driven:
+    spec, workload, observer, endpoint = parts.spec, parts.workload, parts.observer, parts.endpoint
+    latencies_ms: list[float] = []
+    served_before, failed_before = endpoint.served, endpoint.failed
+
+    def progress(snapshot: Progress) -> None:
+        observer.progress(snapshot, endpoint.served - served_before, endpoint.failed - failed_before)
+
+    clock = MonotonicClock()
+    policy = CLOSED if workload.closed_loop else drop() if spec.policy == "drop" else BURST
+    # Where the REPL's output goes costs a real write, and nobody needs to see it.
+    with Path(os.devnull).open("w", encoding="utf-8", errors="surrogateescape") as sink, _deadline(parts):
+        repl = Repl(parts.instrument, clock, sink, latencies_ms.append)
+        return drive_workload(
+            workload.blocks(BLOCK_LINES),
+            repl.evaluate,
+            Ledger(parts.views, workload.methods),
+            clock,
+            policy,
+            latencies_ms=latencies_ms,
+            stop=parts.stop,
+            progress=progress,
+        )
+
+
+@contextmanager
+def _deadline(parts: _Parts) -> Iterator[None]:
+    """End a closed loop, which has no schedule that could end it, after the duration asked for."""
+    duration_ns = parts.workload.spec.duration_ns
+    if not parts.workload.closed_loop or duration_ns is None:
+        yield
+        return
+    timer = threading.Timer(duration_ns / 1e9, parts.stop.request)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _look(parts: _Parts) -> Seen:
+    """Wait for a scrape of the final state, then read what the endpoint shows and what the scraper stored.
+
+    A scraper that died, or a second Ctrl-C while waiting, costs what it would have told and nothing else.
+    """
+    parts.observer.phase("waiting for one more scrape")
+    stored = None
+    try:
+        parts.scraper.wait_for_next()
+        stored = parts.scraper.stored()
+    except ScraperError as error:
+        parts.troubles.append(Finding(Name.SCRAPER_DIED, 1, {"reason": str(error)}))
+    except KeyboardInterrupt:
+        parts.troubles.append(Finding(Name.SCRAPER_DIED, 1, {"reason": "interrupted before the last scrape"}))
+        parts.stop.signal = parts.stop.signal or signal.SIGINT
+    windows = parts.endpoint.windows
+    page = rest = None
+    try:
+        page = parts.endpoint.page()
+        if isinstance(rejected := check_with_promtool(page), Finding):
+            parts.troubles.append(rejected)
+        rest = parts.endpoint.rest_durations_ns()
+    except RunError as error:
+        parts.troubles.append(Finding(Name.PAGE_UNREADABLE, 1, {"reason": str(error)}))
+    return Seen(
+        page=page,
+        stored=stored,
+        problems=[*parts.troubles, *parts.scraper.problems()],
+        windows=windows,
+        rest_durations_ns=rest or [],
+        scraper=parts.scraper.description,
+        stats=parts.scraper.stats(),
+        interrupted=parts.stop.signal is not None,
+    )
