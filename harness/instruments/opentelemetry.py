@@ -1,0 +1,72 @@
+"""Recording through the OpenTelemetry SDK: one instrument for each view, the same bounds, its Prometheus reader."""
+
+from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.sdk.metrics import Counter, Histogram, MeterProvider
+from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation
+from opentelemetry.sdk.metrics.view import View as SdkView
+from opentelemetry.sdk.resources import Resource
+from prometheus_client.registry import CollectorRegistry
+
+from harness.views import LATENCY_MS, LINE_LENGTH, REFUSED, Aggregation, Tags, View
+
+__all__ = ["OpenTelemetryInstrument"]
+
+# From 2 000 series on the SDK folds the rest into one; the harness may ask for more, and must find each of them.
+_SERIES_LIMIT = 1_000_000
+
+
+class OpenTelemetryInstrument:
+    """Builds an attribute dict for each line and records it with each instrument.
+
+    The instruments carry no unit, because the exporter would write it into the family's name
+    (``oc_python_demo_latency_milliseconds``); so the page's names are the quickstart's, and can be compared. Target
+    and scope information are left out for the same reason.
+    """
+
+    def __init__(self, views: tuple[View, ...]) -> None:
+        self.registry = CollectorRegistry()
+        reader = PrometheusMetricReader(
+            disable_target_info=True,
+            scope_info_enabled=False,
+            registry=self.registry,
+            cardinality_limits={Counter: _SERIES_LIMIT, Histogram: _SERIES_LIMIT},
+        )
+        buckets = [
+            SdkView(instrument_name=v.family, aggregation=ExplicitBucketHistogramAggregation(v.bounds))
+            for v in views
+            if v.aggregation is Aggregation.DISTRIBUTION
+        ]
+        self._provider: MeterProvider | None = MeterProvider(
+            metric_readers=[reader], resource=Resource.get_empty(), shutdown_on_exit=False, views=buckets
+        )
+        meter = self._provider.get_meter("harness")
+        histograms = [v for v in views if v.aggregation is Aggregation.DISTRIBUTION]
+        counters = [v for v in views if v.aggregation is Aggregation.COUNT]
+        if unknown := [v.name for v in histograms if v.measure not in {LATENCY_MS, LINE_LENGTH}]:
+            raise ValueError(f"no value of a line is known for the distributions {', '.join(unknown)}")
+        made = {v: meter.create_histogram(v.family, description=v.description) for v in histograms}
+        self._latency = tuple(made[v] for v in histograms if v.measure == LATENCY_MS)
+        self._length = tuple(made[v] for v in histograms if v.measure == LINE_LENGTH)
+        counts = {v: meter.create_counter(v.family, description=v.description) for v in counters}
+        self._line = tuple(counts[v] for v in counters if v.measure != REFUSED)
+        self._refused = tuple(counts[v] for v in counters if v.measure == REFUSED)
+
+    def record(self, latency_ms: float, length_bytes: int, tags: Tags, /) -> None:
+        """Record one line."""
+        attributes = {"method": tags.method, "status": tags.status}
+        if tags.error:
+            attributes["error"] = tags.error
+            for counter in self._refused:
+                counter.add(1, attributes)
+        for histogram in self._latency:
+            histogram.record(latency_ms, attributes)
+        for histogram in self._length:
+            histogram.record(length_bytes, attributes)
+        for counter in self._line:
+            counter.add(1, attributes)
+
+    def close(self) -> None:
+        """Shut the provider down, which takes its page away."""
+        if self._provider is not None:
+            self._provider.shutdown()
+            self._provider = None

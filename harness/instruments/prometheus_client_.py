@@ -1,0 +1,128 @@
+"""Recording straight into prometheus-client, looking the children up for each line or once for each set of tags."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from prometheus_client import Counter, Histogram
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from harness.views import LATENCY_MS, LINE_LENGTH, REFUSED, Aggregation, Measure, Tags, View
+
+__all__ = ["CachedPrometheusClientInstrument", "PrometheusClientInstrument"]
+
+
+class _WithoutCreated(Collector):
+    """The metrics less their ``_created`` samples, which the quickstart's page does not have.
+
+    The library's own switch for them is one for the whole process.
+    """
+
+    def __init__(self, metrics: list[Counter | Histogram]) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._metrics:
+            for family in metric.collect():
+                family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
+                # A view has no family before its first line; the library shows a bare HELP and TYPE.
+                if family.samples:
+                    yield family
+
+
+class _Metrics:
+    """One counter or histogram for each view, sorted by what it takes of a line."""
+
+    def __init__(self, views: tuple[View, ...]) -> None:
+        self.observe_latency: list[Histogram] = []
+        self.observe_length: list[Histogram] = []
+        self.count_line: list[Counter] = []
+        self.count_refused: list[Counter] = []
+        self.registry = CollectorRegistry()
+        self.registry.register(_WithoutCreated([self._make(view) for view in views]))
+
+    def _make(self, view: View) -> Counter | Histogram:
+        if view.aggregation is Aggregation.COUNT:
+            counter = Counter(view.family, view.description, view.tag_keys, registry=None)
+            (self.count_refused if view.measure == REFUSED else self.count_line).append(counter)
+            return counter
+        histogram = Histogram(view.family, view.description, view.tag_keys, registry=None, buckets=view.bounds)
+        self._observers(view.measure).append(histogram)
+        return histogram
+
+    def _observers(self, measure: Measure) -> list[Histogram]:
+        if measure == LATENCY_MS:
+            return self.observe_latency
+        if measure == LINE_LENGTH:
+            return self.observe_length
+        raise ValueError(f"no value of a line is known for a distribution of {measure.name}")
+
+
+class PrometheusClientInstrument:
+    """Calls ``labels()`` for each metric of each line."""
+
+    def __init__(self, views: tuple[View, ...]) -> None:
+        metrics = _Metrics(views)
+        self.registry = metrics.registry
+        self._latency = tuple(metrics.observe_latency)
+        self._length = tuple(metrics.observe_length)
+        self._line = tuple(metrics.count_line)
+        self._refused = tuple(metrics.count_refused)
+
+    def record(self, latency_ms: float, length_bytes: int, tags: Tags, /) -> None:
+        """Record one line."""
+        for histogram in self._latency:
+            histogram.labels(*tags).observe(latency_ms)
+        for histogram in self._length:
+            histogram.labels(*tags).observe(length_bytes)
+        for counter in self._line:
+            counter.labels(*tags).inc()
+        if tags.error:
+            for counter in self._refused:
+                counter.labels(*tags).inc()
+
+    def close(self) -> None:
+        """Release nothing: the registry and its metrics belong to this object alone."""
+
+
+class _Children(NamedTuple):
+    """The bound methods to call for each line of one set of tags."""
+
+    latency: tuple[Callable[[float], None], ...]
+    length: tuple[Callable[[float], None], ...]
+    line: tuple[Callable[[], None], ...]
+
+
+class CachedPrometheusClientInstrument:
+    """Keeps the children of each set of tags, as the library's documentation advises."""
+
+    def __init__(self, views: tuple[View, ...]) -> None:
+        self._metrics = _Metrics(views)
+        self.registry = self._metrics.registry
+        self._children: dict[Tags, _Children] = {}
+
+    def record(self, latency_ms: float, length_bytes: int, tags: Tags, /) -> None:
+        """Record one line."""
+        children = self._children.get(tags)
+        if children is None:
+            children = self._look_up(tags)
+        for observe in children.latency:
+            observe(latency_ms)
+        for observe in children.length:
+            observe(length_bytes)
+        for count in children.line:
+            count()
+
+    def _look_up(self, tags: Tags) -> _Children:
+        """Return the children of `tags`; the library gives two threads that ask at once the same ones."""
+        metrics = self._metrics
+        counters = [*metrics.count_line, *(metrics.count_refused if tags.error else ())]
+        children = _Children(
+            tuple(histogram.labels(*tags).observe for histogram in metrics.observe_latency),
+            tuple(histogram.labels(*tags).observe for histogram in metrics.observe_length),
+            tuple(counter.labels(*tags).inc for counter in counters),
+        )
+        return self._children.setdefault(tags, children)
+
+    def close(self) -> None:
+        """Release nothing: the registry and its metrics belong to this object alone."""
