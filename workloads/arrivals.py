@@ -268,12 +268,14 @@ _HOURS = (20, 14, 10, 8, 8, 12, 25, 50, 90, 130, 155, 160, 140, 135, 150, 158, 1
 
 def _day(term: Term) -> Law:
     span = term.integer("period")
-    unit = term.fraction("rate") * len(_HOURS) / sum(_HOURS) / NS
     ends = [span * hour // len(_HOURS) for hour in range(len(_HOURS) + 1)]
-    levels = [level * unit for level in (*_HOURS, _HOURS[0])]
+    around = (*_HOURS, _HOURS[0])
+    # Hours of a compressed day may differ by a nanosecond; the day holds exactly the lines of its mean rate even so.
+    area = sum(Fraction(a + b, 2) * (y - x) for (x, y), (a, b) in zip(pairwise(ends), pairwise(around), strict=True))
+    levels = [level * term.fraction("rate") * span / NS / area for level in around]
     slopes = [
         Flat(end - start, low * (end - start)) if low == high else Slope(end - start, low, high)
-        for start, end, low, high in zip(ends, ends[1:], levels, levels[1:], strict=False)
+        for (start, end), (low, high) in zip(pairwise(ends), pairwise(levels), strict=True)
     ]
     return Law([], slopes)
 

@@ -64,7 +64,7 @@ def spoil(line: str, error: int, length: int, pick: int) -> str:
 
     A bad byte takes the place of the last one and stands anywhere; an over-long line repeats the line.
     """
-    raw = line.encode("utf-8", "surrogateescape") or _FILL.encode()
+    raw = line.encode("utf-8", "surrogateescape").replace(b"\0", _FILL.encode()) or _FILL.encode()
     if error == TOO_LONG:
         return _fill((raw * (length // len(raw) + 1))[:length], length)
     bad = "\0" if error == NUL else _BAD_BYTES[pick % len(_BAD_BYTES)]

@@ -1,0 +1,130 @@
+"""The generator's own ceiling: lines a second from lengths to finished strings, beside Faker in the same run.
+
+Each benchmark proves afterwards that what it made is right. `extra_info` holds ``lines_per_second`` of the median
+round; the last test prints the ratio to ``Faker.sentence`` and holds the bar of eight million lines a second.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from faker import Faker
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from workloads.arrivals import make_arrivals
+from workloads.content import make_content
+from workloads.grammar import parse
+from workloads.lengths import make_lengths
+from workloads.refusals import classify
+from workloads.streams import Stream
+from workloads.workload import LENGTH_BOUNDS_BYTES, Workload, WorkloadSpec
+
+LINES = 4096
+BLOCKS = 64
+BAR_LINES_PER_SECOND = 8_000_000
+
+_rates: dict[str, float] = {}
+
+
+def _measure(benchmark: BenchmarkFixture, name: str, lines: int, work: Callable[[], object]) -> None:
+    benchmark.pedantic(work, rounds=15, warmup_rounds=2)
+    _rates[name] = lines / benchmark.stats.stats.median
+    benchmark.extra_info["lines_per_second"] = round(_rates[name])
+
+
+@pytest.mark.benchmark(group="generator")
+def test_faker_sentence(benchmark: BenchmarkFixture) -> None:
+    """Faker alone, for the ratio."""
+    fake = Faker("en_US")
+    fake.seed_instance(1)
+    made: list[str] = []
+
+    def work() -> None:
+        made[:] = [fake.sentence() for _ in range(LINES)]
+
+    _measure(benchmark, "faker", LINES, work)
+    assert all(line.endswith(".") for line in made)
+
+
+@pytest.mark.benchmark(group="generator")
+@pytest.mark.parametrize("start", ["spec", "lengths"])
+def test_lognormal_word_lines(benchmark: BenchmarkFixture, start: str) -> None:
+    """Lognormal word lines: lengths drawn as well ("spec"), and from lengths drawn before ("lengths")."""
+    law = make_lengths(parse("lengths", "lognormal"), LENGTH_BOUNDS_BYTES)
+    content = make_content("words", 1)
+    content.prepare(law.possible)
+    lengths_of, picks_of = Stream(1, "lengths"), Stream(1, "content")
+    drawn = [law.draw(lengths_of.raw(block, LINES)) for block in range(BLOCKS)]
+    made: list[list[str]] = []
+
+    def picks(block: int) -> np.ndarray:
+        return picks_of.raw(block, LINES // 2).view(np.uint32)
+
+    def from_spec() -> None:
+        # As a run does it: one block is made and let go before the next.
+        for block in range(BLOCKS):
+            made[:] = [content.take(law.draw(lengths_of.raw(block, LINES)), picks(block))]
+
+    def from_lengths() -> None:
+        for block in range(BLOCKS):
+            made[:] = [content.take(drawn[block], picks(block))]
+
+    _measure(benchmark, start, LINES * BLOCKS, from_spec if start == "spec" else from_lengths)
+    assert [len(line) for line in made[0]] == drawn[-1].tolist()
+    assert abs(np.median(np.concatenate(drawn)) - 40) <= 1
+    assert len(set(made[0])) > LINES * 0.75
+
+
+@pytest.mark.benchmark(group="workload")
+@pytest.mark.parametrize(
+    "parts",
+    [{}, {"content": "unicode"}, {"errors": "1%"}, {"series": "100"}, {"arrivals": "sine:1000,jitter=poisson"}],
+    ids=["default", "unicode", "errors", "series", "sine"],
+)
+def test_whole_blocks(benchmark: BenchmarkFixture, parts: dict[str, str]) -> None:
+    """Blocks with lines, due times, tags, truth and digest."""
+    workload = Workload(WorkloadSpec(**parts, count=LINES * BLOCKS))  # type: ignore[arg-type]
+    last = []
+
+    def work() -> None:
+        for block in workload.blocks(LINES):
+            last[:] = [block]
+
+    _measure(benchmark, f"blocks {parts}", LINES * BLOCKS, work)
+    (block,) = last
+    raw = [line.encode("utf-8", "surrogateescape") for line in block.lines]
+    assert [len(line) for line in raw] == block.truth.lengths.tolist()
+    assert [classify(line) for line in raw] == block.truth.error.tolist()
+    assert (np.diff(block.due_ns) >= 0).all()
+    assert block.first + len(block.lines) == LINES * BLOCKS
+
+
+@pytest.mark.benchmark(group="arrivals")
+@pytest.mark.parametrize(
+    "text",
+    ["constant:1000", "poisson:1000", "ramp:from=1,to=10k", "sine:1000", "burst:1000", "day:1000,period=1m"],
+    ids=lambda text: text.partition(":")[0],
+)
+def test_due_times(benchmark: BenchmarkFixture, text: str) -> None:
+    """Due times, a billion lines from the start."""
+    arrivals = make_arrivals(parse("arrivals", text), 1)
+    first = 10**9
+    made = []
+
+    def work() -> None:
+        made[:] = [arrivals.due(first + LINES * block, LINES) for block in range(BLOCKS)]
+
+    _measure(benchmark, f"due {text}", LINES * BLOCKS, work)
+    due = np.concatenate(made)
+    assert (np.diff(due) >= 0).all()
+    assert due[777] == arrivals.due(first + 777, 1)[0]
+
+
+def test_the_bar() -> None:
+    """Word lines reach eight million a second, lengths drawn or not, and many times Faker's own rate."""
+    if not {"faker", "spec", "lengths"} <= _rates.keys():
+        pytest.skip("needs the benchmarks above in the same run")
+    for name in ("spec", "lengths"):
+        ratio = _rates[name] / _rates["faker"]
+        print(f"\nlines/s from {name}: {_rates[name]:,.0f} = {ratio:.0f} x Faker.sentence ({_rates['faker']:,.0f})")
+        assert _rates[name] >= BAR_LINES_PER_SECOND
