@@ -162,7 +162,8 @@ def _benchmark(key: str, experiment: Mapping[str, Any], seconds: list[float]) ->
         },
         "stats": {
             "min": float(rounds.min()), "max": float(rounds.max()), "mean": mean, "stddev": spread,
-            "rounds": len(seconds), "median": median, "iqr": iqr, "q1": q1, "q3": q3, "iqr_outliers": outside, "stddev_outliers": far,
+            "rounds": len(seconds), "median": median, "iqr": iqr, "q1": q1, "q3": q3,
+            "iqr_outliers": outside, "stddev_outliers": far,
             "outliers": f"{far};{outside}", "ld15iqr": float(inside.min()), "hd15iqr": float(inside.max()),
             "ops": 1 / mean if mean else 0.0, "total": float(rounds.sum()), "data": seconds, "iterations": 1,
         },
@@ -170,7 +171,7 @@ def _benchmark(key: str, experiment: Mapping[str, Any], seconds: list[float]) ->
 
 
 def _openmetrics(_runs: Sequence[Envelope], lines: Sequence[_Line]) -> str:
-    """Gauges with the time of the run as their timestamp, in OpenMetrics 1.0 text; seconds are the base unit for time."""
+    """Write gauges in OpenMetrics 1.0 text, the time of the run as their timestamp, seconds as the unit of time."""
     text: list[str] = []
     for name, unit, told, read in _FAMILIES:
         family = [(line, value) for line in lines if (value := read(line.metric)) is not None]

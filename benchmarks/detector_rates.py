@@ -1,0 +1,237 @@
+"""Prints how often the change detector is right and wrong, simulated, with exact binomial intervals.
+
+    python benchmarks/detector_rates.py                 the table of docs/history.md, some two minutes python
+    benchmarks/detector_rates.py --libraries     the same questions to ruptures, apache-otava and fastcpd, where
+    installed python benchmarks/detector_rates.py --calibrate     what the thresholds of harness/history/detect.py
+    were taken from
+
+Noise is Gaussian AR(1) unless the row says otherwise; sigma is its marginal standard deviation, the one a reader sees
+in a plot. Seeds are fixed, so a second run prints the same figures.
+"""
+
+import argparse
+import importlib
+import platform
+import time
+import warnings
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.history import detect
+from harness.measure.stats import binomial_interval
+
+Series = NDArray[np.float64]
+PHIS = (0.0, 0.5, 0.8)
+_BATCH = 50
+
+
+def ar1(rng: np.random.Generator, series: int, runs: int, phi: float) -> Series:
+    """Return stationary AR(1) noise of marginal standard deviation 1, series x runs."""
+    shocks = rng.standard_normal((series, runs))
+    noise = np.empty((series, runs))
+    noise[:, 0] = shocks[:, 0]
+    for t in range(1, runs):
+        noise[:, t] = phi * noise[:, t - 1] + np.sqrt(1 - phi * phi) * shocks[:, t]
+    return noise
+
+
+def share(hits: int, trials: int) -> str:
+    """Return a share with its 95 % interval."""
+    low, high = binomial_interval(hits, trials)
+    return f"{hits / trials:6.1%}  [{low:5.1%}, {high:6.1%}]"
+
+
+def looked_at(series: Series, ends: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return, for each series and each look, whether it was flagged at once-level and at every-run level."""
+    once, every = [], []
+    for batch in np.array_split(series, max(1, len(series) // _BATCH)):
+        found = detect.scan(batch, ends)
+        low, high = detect.thresholds(ends, found.phi)
+        once.append(found.score > low)
+        every.append(found.score > high)
+    return np.concatenate(once), np.concatenate(every)
+
+
+def unchanged(trials: int) -> Iterator[str]:
+    """Yield the rates for series in which nothing changed."""
+    ends = np.arange(detect.MIN_RUNS, 101)
+    for phi in (*PHIS, 0.9):
+        series = ar1(np.random.default_rng([1, int(phi * 10)]), trials, 100, phi)
+        once, every = looked_at(series, ends)
+        what = f"unchanged, 100 runs, phi {phi}"
+        yield f"{what}: looked at once                 {share(int(once[:, -1].sum()), trials)}"
+        yield f"{what}: looked at once, at any of 91 looks {share(int(once.any(axis=1).sum()), trials)}"
+        yield f"{what}: lasting, at any of 91 looks    {share(int(every.any(axis=1).sum()), trials)}"
+    for name, draw in UNUSUAL.items():
+        series = draw(np.random.default_rng(5), trials)
+        flagged = sum(bool(detect.change_points(row)) for row in series)
+        yield f"unchanged, 100 runs, {name}: looked at once  {share(flagged, trials)}"
+
+
+def _outliers(rng: np.random.Generator, trials: int) -> Series:
+    return ar1(rng, trials, 100, 0) + 8 * (rng.random((trials, 100)) < 0.03)
+
+
+UNUSUAL: dict[str, Callable[[np.random.Generator, int], Series]] = {
+    "Student t with 4 degrees": lambda rng, trials: rng.standard_t(4, (trials, 100)),
+    "lognormal, sigma 0.8": lambda rng, trials: rng.lognormal(0, 0.8, (trials, 100)),
+    "3 % of runs 8 sigma slow": _outliers,
+}
+
+
+def steps(trials: int) -> Iterator[str]:
+    """Yield the rates for a step of 3 sigma, with up to ten runs after it."""
+    for before in (30, 50, 90):
+        for phi in PHIS:
+            rng = np.random.default_rng([2, before, int(phi * 10)])
+            series = ar1(rng, trials, before + 10, phi)
+            series[:, before:] += 3
+            once, every = looked_at(series, np.arange(before + detect.AFTER, before + 11))
+            what = f"step of 3 sigma after {before} runs, phi {phi}"
+            yield f"{what}: found within 10 runs, looked at once  {share(int(once[:, -1].sum()), trials)}"
+            yield f"{what}: lasting within 10 runs                {share(int(every.any(axis=1).sum()), trials)}"
+
+
+def drifts(trials: int) -> Iterator[str]:
+    """Yield the rates for a drift of 1 % a run over 20 runs."""
+    for noise in (0.01, 0.02):
+        for phi in PHIS:
+            series = noise * ar1(np.random.default_rng([3, int(noise * 100), int(phi * 10)]), trials, 70, phi)
+            series[:, 50:] += np.log(1.01) * np.arange(1, 21)
+            once, every = looked_at(series, np.arange(50 + detect.AFTER, 71))
+            what = f"drift of 1 % a run over 20 runs, noise {noise:.0%}, phi {phi}"
+            yield f"{what}: found at its end  {share(int(once[:, -1].sum()), trials)}"
+            yield f"{what}: lasting by then   {share(int(every.any(axis=1).sum()), trials)}"
+
+
+def calibrate(trials: int) -> Iterator[str]:
+    """Yield the 95 % points of score - 8 phi², and what has to be added for looking after each run."""
+    grid = (0.0, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9)
+    for runs in (10, 12, 15, 20, 30, 45, 60, 100, 200, 400, 1000):
+        points = []
+        for phi in grid:
+            series = ar1(np.random.default_rng([4, runs]), trials, runs, phi)
+            found = [detect.scan(batch) for batch in batches(series)]
+            points.append(np.quantile(np.concatenate([f.score[:, 0] - 8 * f.phi[:, 0] ** 2 for f in found]), 0.95))
+        yield f"base for {runs:4d} runs, phi {grid}: {np.round(points, 1)}"
+    ends = np.arange(detect.MIN_RUNS, 101)
+    for phi in grid:
+        worst = []
+        for batch in batches(ar1(np.random.default_rng([5, int(phi * 100)]), trials, 100, phi)):
+            found = detect.scan(batch, ends)
+            worst.append((found.score - detect.thresholds(ends, found.phi)[0]).max(axis=1))
+        yield f"added when looking after every run, phi {phi}: {np.quantile(np.concatenate(worst), 0.95):.2f}"
+
+
+def batches(series: Series) -> list[Series]:
+    """Divide series so that a scan of each fits in memory."""
+    return np.array_split(series, max(1, len(series) // _BATCH))
+
+
+def whitened(row: Series) -> Series:
+    """Return the series less its own lag-1 autocorrelation, as one would prepare it for a detector of independent noise."""
+    x = row - row.mean()
+    phi = float(np.clip((x[1:] @ x[:-1]) / (x @ x), 0, 0.95))
+    return x[1:] - phi * x[:-1]
+
+
+def _ruptures(model: str, prepare: Callable[[Series], Series], **params: int) -> Callable[[Series], float]:
+    ruptures = importlib.import_module("ruptures")
+
+    def score(row: Series) -> float:
+        signal = prepare(row) / row.std()
+        search = ruptures.Binseg(model=model, min_size=5, jump=1, params=params or None).fit(signal)
+        place, n = search.predict(n_bkps=1)[0], len(signal)
+        parts = search.cost.error(0, place) + search.cost.error(place, n)
+        return float(n * np.log(search.cost.error(0, n) / max(parts, 1e-12)))
+
+    return score
+
+
+def _otava() -> Callable[[Series], float]:
+    analysis = importlib.import_module("otava.analysis")
+
+    def score(row: Series) -> float:
+        # Its weakest level: the change points it would rather drop carry the p-values to calibrate on.
+        found = analysis.compute_change_points(row, window_len=50, max_pvalue=0.5)[0]
+        return max((-float(np.log10(max(change.stats.pvalue, 1e-300))) for change in found), default=0.0)
+
+    return score
+
+
+def _fastcpd() -> Callable[[Series], float]:
+    segmentation = importlib.import_module("fastcpd.segmentation")
+
+    def score(row: Series) -> float:
+        # The greatest penalty at which it still finds a change, by halving.
+        low, high = 0.0, 60.0
+        for _ in range(7):
+            middle = (low + high) / 2
+            found = segmentation.ar(row - row.mean(), order=1, beta=middle, cost_adjustment="BIC").cp_set
+            low, high = (middle, high) if len(found) else (low, middle)
+        return low
+
+    return score
+
+
+LIBRARIES: dict[str, Callable[[], Callable[[Series], float]]] = {
+    "ruptures 'l2' on the raw series": lambda: _ruptures("l2", lambda row: row - row.mean()),
+    "ruptures 'l2', whitened by lag 1": lambda: _ruptures("l2", whitened),
+    "ruptures CostAR of order 1": lambda: _ruptures("ar", lambda row: row - row.mean(), order=1),
+    "apache-otava": _otava,
+    "fastcpd ar(1)": _fastcpd,
+}
+
+
+def libraries(trials: int) -> Iterator[str]:
+    """Yield what other detectors reach once their threshold is set so that AR(1) up to 0.8 flags 5 % of unchanged series."""
+    for name, make in LIBRARIES.items():
+        try:
+            score = make()
+        except ImportError as error:
+            yield f"{name}: not installed ({error})"
+            continue
+        try:
+            yield from _calibrated(name, score, trials)
+        except Exception as error:
+            yield f"{name}: failed ({type(error).__name__}: {error})"
+
+
+def _calibrated(name: str, score: Callable[[Series], float], trials: int) -> Iterator[str]:
+    for before in (50, 90):
+        null = {
+            phi: np.array([score(row) for row in ar1(np.random.default_rng([6, before]), trials, before + 10, phi)])
+            for phi in PHIS
+        }
+        threshold = max(float(np.quantile(scores, 0.95)) for scores in null.values())
+        begin = time.perf_counter()
+        for phi in PHIS:
+            series = ar1(np.random.default_rng([7, before]), trials, before + 10, phi)
+            series[:, before:] += 3
+            hits = sum(score(row) > threshold for row in series)
+            yield f"{name}, step after {before} runs, phi {phi}: {share(hits, trials)}"
+        each = (time.perf_counter() - begin) / trials / len(PHIS)
+        yield f"{name}, after {before} runs: threshold {threshold:.2f}, {each * 1e3:.1f} ms a look"
+
+
+def main() -> None:
+    """Print what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trials", type=int, default=2000)
+    parser.add_argument("--libraries", action="store_true")
+    parser.add_argument("--calibrate", action="store_true")
+    asked = parser.parse_args()
+    warnings.simplefilter("ignore")
+    begin = time.perf_counter()
+    print(f"{asked.trials} series a row, 95 % intervals; Python {platform.python_version()}, numpy {np.__version__}")
+    chosen = (calibrate,) if asked.calibrate else (libraries,) if asked.libraries else (unchanged, steps, drifts)
+    for part in chosen:
+        for line in part(asked.trials):
+            print(line, flush=True)
+    print(f"{time.perf_counter() - begin:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
