@@ -19,7 +19,7 @@ from workloads import units
 from workloads.errors import GrammarError
 from workloads.forms import LANGUAGES, Form, Language, Parameter, Value
 
-__all__ = ["Row", "Term", "describe", "parse", "quoted"]
+__all__ = ["Row", "Term", "describe", "markdown", "parse", "quoted"]
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 # A plus sign joins two terms where a weight follows it, or where blanks stand on both sides: 1e+3 and c++.txt do not.
@@ -322,3 +322,19 @@ def describe(kind: str) -> list[Row]:
                 Row(form.name, form.meaning, parameter.name, takes, default, _range(parameter), parameter.meaning)
             )
     return rows
+
+
+def markdown(kind: str) -> str:
+    """Return the table of one of the kinds of `LANGUAGES` as Markdown, as it stands in the documentation."""
+    lines = ["| name | key | value | default | range | meaning |", "|---|---|---|---|---|---|"]
+    name = ""
+    for row in describe(kind):
+        if row.name != name and row.key:
+            lines.append(f"| **`{row.name}`** | | | | | {row.meaning} |")
+        name = row.name
+        if row.key:
+            shown = row.range.replace("|", "\\|")
+            lines.append(f"| | `{row.key}` | {row.takes} | `{row.default}` | {shown} | {row.about} |")
+        else:
+            lines.append(f"| **`{row.name}`** | | | | | {row.meaning} |")
+    return "\n".join(lines) + "\n"

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from harness import repl
 from harness.views import LENGTH_BOUNDS_BYTES as VIEW_BOUNDS
 from workloads.errors import GrammarError
+from workloads.forms import LANGUAGES, Parameter, Value
 from workloads.refusals import ERROR_KINDS, MAX_LINE_BYTES, classify
 from workloads.workload import LENGTH_BOUNDS_BYTES, Block, Workload, WorkloadSpec
 
@@ -269,3 +270,42 @@ def test_blocks_need_a_size() -> None:
     """A block of no lines would never end."""
     with pytest.raises(ValueError, match="at least one line"):
         next(Workload(WorkloadSpec(count=1)).blocks(0))
+
+
+def _numbers(parameter: Parameter) -> st.SearchStrategy[str]:
+    """Return texts for a key: its ends, something small, and something absurd."""
+    plain = st.sampled_from(["0", "1", "2", "40", "1e3", "0.5", "-1", "nan", "", "9e99"])
+    units = {
+        Value.RATE: st.sampled_from(["1/d", "1000000000/s", "3", "0", "0.123456789/s", "7/m"]),
+        Value.RATES: st.sampled_from(["1:0:1000000000", "0:1/d", "5", "0:0", "3:0"]),
+        Value.DURATION: st.sampled_from(["1ms", "1000003ns", "24h", "17s", "1ns"]),
+        Value.SIZE: st.sampled_from(["0", "1", "64KiB", "65537", "333"]),
+        Value.SHARE: st.sampled_from(["0", "100%", "0.1%", "33.333%", "101%"]),
+        Value.CHOICE: st.sampled_from([*parameter.choices, "x"]),
+        Value.PATH: st.just("/no/such/file"),
+    }
+    return units.get(parameter.value, plain) | plain
+
+
+@st.composite
+def expressions(draw: st.DrawFn, kind: str) -> str:
+    """Return an expression with real names and keys, and values that are often right."""
+    form = draw(st.sampled_from(LANGUAGES[kind].forms))
+    keys = [p for p in form.parameters if p.default is None or draw(st.booleans())]
+    arguments = ",".join(f"{p.name}={draw(_numbers(p))}" for p in keys)
+    return f"{form.name}:{arguments}" if arguments else form.name
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.fixed_dictionaries({kind: expressions(kind) for kind in LANGUAGES}), st.sampled_from([1, 5000, 10**15]))
+def test_any_spec_is_a_load_or_one_line(parts: dict[str, str], count: int) -> None:
+    """Whatever is combined, there is a first block whose truth is true, or one line that names a flag."""
+    line = ""
+    try:
+        workload = Workload(WorkloadSpec(**parts, count=count, duration_ns=3600 * S))  # type: ignore[arg-type]
+        for block in islice(workload.blocks(50), 1):
+            check(block, workload.methods)
+    except GrammarError as error:
+        line = str(error)
+    assert line.isprintable()
+    assert not line or line.startswith("--")
