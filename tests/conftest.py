@@ -1,0 +1,29 @@
+"""What all tests share: those that need the real Prometheus are skipped without it, unless it is required."""
+
+import os
+import shutil
+
+import pytest
+from hypothesis import settings
+
+# The machine may be busy, and a test must fail for a reason only: no deadlines, and the same examples every time.
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.load_profile("repeatable")
+
+REQUIRED = "HARNESS_REQUIRE_PROMETHEUS"
+
+
+def _missing() -> str:
+    server = os.environ.get("PROMETHEUS_BIN") or "prometheus"
+    return ", ".join(program for program in (server, "promtool") if shutil.which(program) is None)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test marked ``prometheus`` when there is none; fail it when HARNESS_REQUIRE_PROMETHEUS=1 says so."""
+    if item.get_closest_marker("prometheus") is None:
+        return
+    missing = _missing()
+    if missing and os.environ.get(REQUIRED) == "1":
+        pytest.fail(f"{missing} is missing, and {REQUIRED}=1 requires it", pytrace=False)
+    if missing:
+        pytest.skip(f"{missing} is missing; install Debian's package prometheus")

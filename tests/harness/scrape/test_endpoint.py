@@ -1,0 +1,240 @@
+import http.client
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from prometheus_client import CollectorRegistry, Counter
+from prometheus_client.core import Metric
+
+from harness.errors import EndpointError
+from harness.scrape import endpoint as module
+from harness.scrape.asking import SCRAPE_HEADERS
+from harness.scrape.endpoint import Endpoint, serve
+
+
+def lines(endpoint: Endpoint) -> dict[str, float]:
+    return {sample.name: sample.value for sample in endpoint.page().samples}
+
+
+def get(endpoint: Endpoint, path: str = "/metrics", method: str = "GET") -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection(endpoint.address, endpoint.port, timeout=20)
+    try:
+        connection.request(method, path, headers=SCRAPE_HEADERS)
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    """Wait for another thread to note what it did; only a broken promise makes this last."""
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    registry = CollectorRegistry()
+    Counter("lines_in", "Lines", registry=registry).inc(3)
+    return registry
+
+
+@pytest.fixture
+def endpoint(registry: CollectorRegistry) -> Iterator[Endpoint]:
+    with serve(registry) as endpoint:
+        yield endpoint
+
+
+class Gate:
+    """A collector that waits until it is let through, and one that can be told to raise."""
+
+    def __init__(self) -> None:
+        self.entered, self.open = threading.Semaphore(0), threading.Event()
+        self.error: Exception | None = None
+
+    def describe(self) -> list[Metric]:
+        return []
+
+    def collect(self) -> list[Metric]:
+        self.entered.release()
+        if self.error:
+            raise self.error
+        assert self.open.wait(20)
+        return []
+
+
+def test_the_page_shows_the_given_registry_and_nothing_else(endpoint: Endpoint) -> None:
+    """What is served is the registry handed over, not the process-wide one with its python_info."""
+    shown = lines(endpoint)
+    assert shown.pop("lines_in_total") == 3
+    assert set(shown) == {"lines_in_created"}
+
+
+def test_each_scrape_leaves_its_window(endpoint: Endpoint) -> None:
+    """A window lies inside the time the client waited, and tells the bytes sent and the status."""
+    before = time.monotonic_ns()
+    status, body = get(endpoint)
+    eventually(lambda: bool(endpoint.windows))
+    (window,) = endpoint.windows
+    assert before < window.start_ns < window.end_ns < time.monotonic_ns()
+    assert (window.status, window.size_bytes) == (status, len(body)) == (200, len(body))
+    assert window.duration_ns == window.end_ns - window.start_ns
+    assert (endpoint.served, endpoint.failed) == (1, 0)
+
+
+def test_our_own_questions_are_no_scrapes(endpoint: Endpoint) -> None:
+    """Fetching the page for the audit, or timing it at rest, leaves no window among the scrapes."""
+    endpoint.page()
+    durations = endpoint.rest_durations_ns(repeats=4)
+    assert len(durations) == 4
+    assert all(duration > 0 for duration in durations)
+    assert endpoint.windows == []
+    assert endpoint.served == 0
+
+
+def test_only_metrics_are_served(endpoint: Endpoint) -> None:
+    """The root leads to the page; everything else is not found; only GET is answered with a page."""
+    status, body = get(endpoint, "/")
+    assert status == 200
+    assert b"/metrics" in body
+    assert get(endpoint, "/metric")[0] == 404
+    assert get(endpoint, "/metrics/x")[0] == 404
+    assert get(endpoint, method="POST")[0] == 405
+
+
+def test_a_collector_that_raises_is_told_and_survived(registry: CollectorRegistry) -> None:
+    """The scraper gets status 500 and the reason, the window counts as failed, and the next scrape works again."""
+    gate = Gate()
+    registry.register(gate)
+    gate.open.set()
+    gate.error = RuntimeError("dictionary changed size during iteration")
+    with serve(registry) as endpoint:
+        status, body = get(endpoint)
+        assert status == 500
+        assert b"RuntimeError: dictionary changed size" in body
+        with pytest.raises(EndpointError, match=r"answered 500 .*dictionary changed size"):
+            endpoint.page()
+        gate.error = None
+        assert get(endpoint)[0] == 200
+        eventually(lambda: endpoint.served == 2)
+        assert [window.status for window in endpoint.windows] == [500, 200]
+        assert endpoint.failed == 1
+
+
+def test_scrapes_are_served_side_by_side(registry: CollectorRegistry) -> None:
+    """Several scrapers are served at once: all are inside the collector before the first may leave it."""
+    gate = Gate()
+    registry.register(gate)
+    with serve(registry) as endpoint:
+        statuses: list[int] = []
+        clients = [threading.Thread(target=lambda: statuses.append(get(endpoint)[0])) for _ in range(5)]
+        for client in clients:
+            client.start()
+        assert all(gate.entered.acquire(timeout=20) for _ in clients)
+        gate.open.set()
+        for client in clients:
+            client.join()
+        assert statuses == [200] * 5
+        eventually(lambda: endpoint.served == 5)
+
+
+def test_clients_that_stall_hold_up_nobody(endpoint: Endpoint, capfd: pytest.CaptureFixture[str]) -> None:
+    """Connections that say nothing, half a request, or nonsense stop neither a scrape nor the end, silently."""
+    where = (endpoint.address, endpoint.port)
+    stalled = [socket.create_connection(where) for _ in range(3)]
+    stalled[1].sendall(b"GET /metrics HT")
+    stalled[2].sendall(b"\x00\xff nonsense\r\n\r\n")
+    assert get(endpoint)[0] == 200
+    began = time.monotonic()
+    endpoint.stop()
+    assert time.monotonic() - began < module.SILENCE_S  # it did not wait for them to give up
+    for connection in stalled:
+        connection.close()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_too_many_connections_are_turned_away(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flood of connections is refused beyond a limit instead of taking a thread each."""
+    monkeypatch.setattr(module, "MAX_CONNECTIONS", 1)
+    with socket.create_connection((endpoint.address, endpoint.port)) as first:
+        eventually(lambda: len(endpoint._server._open) == 1)
+        with socket.create_connection((endpoint.address, endpoint.port), timeout=20) as second:
+            assert second.recv(1) == b""
+        first.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        assert first.recv(100).startswith(b"HTTP/1.0 200")
+
+
+def test_stop_frees_the_port_and_may_be_called_again(registry: CollectorRegistry) -> None:
+    """After stop() the same port can be served at once, and nothing answers in between."""
+    first = serve(registry)
+    first.stop()
+    first.stop()
+    with pytest.raises(EndpointError, match="does not answer"):
+        first.page()
+    with serve(registry, port=first.port) as second:
+        assert second.port == first.port
+
+
+def test_windows_stay_bounded(monkeypatch: pytest.MonkeyPatch, registry: CollectorRegistry) -> None:
+    """A long run keeps the latest windows and still counts them all."""
+    monkeypatch.setattr(module, "MAX_WINDOWS", 3)
+    with serve(registry) as endpoint:
+        for _ in range(5):
+            get(endpoint)
+        eventually(lambda: endpoint.served == 5)
+        assert len(endpoint.windows) == 3
+
+
+def test_a_taken_port_is_one_clear_line(endpoint: Endpoint, registry: CollectorRegistry) -> None:
+    """The error names the flag, the port and a way out."""
+    with pytest.raises(EndpointError, match=rf"^--port: {endpoint.port} is already in use on 127\.0\.0\.1; choose another"):
+        serve(registry, port=endpoint.port)
+
+
+@pytest.mark.parametrize(
+    ("address", "port", "message"),
+    [
+        ("", 0, "--address: is empty"),
+        ("192.0.2.1", 0, "--address: '192.0.2.1' is no address of this machine"),
+        ("no host", 0, "--address: 'no host' is no address of this machine"),
+        ("x" * 70, 0, "--address: 'x+' is no address of this machine"),
+        ("127.0.0.1", -1, "--port: -1 is not a port"),
+        ("127.0.0.1", 65_536, "--port: 65536 is not a port"),
+    ],
+)
+def test_bad_addresses_and_ports_name_the_flag(
+    registry: CollectorRegistry, address: str, port: int, message: str
+) -> None:
+    """Each is one line that begins with the flag to change."""
+    with pytest.raises(EndpointError, match=f"^{message}") as raised:
+        serve(registry, address, port)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_port_without_the_privilege_names_the_flag(
+    registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A privileged port is told apart from a taken one."""
+
+    def refuse(server: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(module._Server, "server_bind", refuse)
+    with pytest.raises(EndpointError, match=r"^--port: 80 may not be used without privileges"):
+        serve(registry, port=80)
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
+def test_ipv6_is_written_in_brackets(registry: CollectorRegistry) -> None:
+    """An IPv6 address is served and its URL can be opened."""
+    try:
+        endpoint = serve(registry, "::1")
+    except EndpointError:
+        pytest.skip("no IPv6 loopback here")
+    with endpoint:
+        assert endpoint.url.startswith("http://[::1]:")
+        assert lines(endpoint)["lines_in_total"] == 3
