@@ -41,7 +41,7 @@ class Launcher(AbstractContextManager["Launcher"]):
         scraping: Scraping | None = None,
         lumpy: bool = False,
     ) -> None:
-        self._plan, self._lines, self._scraping, self._lumpy = plan, lines, scraping, lumpy
+        self._plan, self._lines, self.scraping, self._lumpy = plan, lines, scraping, lumpy
         self._rng = random.Random(seed)  # noqa: S311 - seeds and orders, nothing secret
         self._open = ExitStack()
         self.cores: Cores = cores()
@@ -76,6 +76,6 @@ class Launcher(AbstractContextManager["Launcher"]):
     def _port(self, subject: Subject, slot: int) -> int | None:
         if not subject.scraped:
             return 0 if subject.served else None
-        if self._scraping is None:
+        if self.scraping is None:
             raise ValueError("a scraped subject needs a scraper")
-        return self._scraping.port(slot)
+        return self.scraping.port(slot)

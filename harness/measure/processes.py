@@ -18,9 +18,9 @@ from harness.errors import HarnessError, RunError
 from harness.measure.subjects import Subject
 from harness.views import Tags
 
-__all__ = ["Cores", "Lines", "Side", "apart", "cores"]
+__all__ = ["PROJECT", "Cores", "Lines", "Side", "apart", "cores"]
 
-_PROJECT = str(Path(__file__).resolve().parents[2])
+PROJECT = str(Path(__file__).resolve().parents[2])
 _MOST_PADDING = 4096
 _MOST_SEED = 4_294_967_295
 
@@ -71,7 +71,7 @@ class Side:
         self.subject = subject
         self.hash_seed = rng.randint(1, _MOST_SEED) if hash_seed is None else hash_seed
         environment = dict(os.environ)
-        search = [subject.path, _PROJECT, environment.get("PYTHONPATH", "")]
+        search = [subject.path, PROJECT, environment.get("PYTHONPATH", "")]
         environment["PYTHONPATH"] = os.pathsep.join(part for part in search if part)
         environment["PYTHONHASHSEED"] = str(self.hash_seed)
         environment["HARNESS_PADDING"] = "x" * rng.randrange(_MOST_PADDING)

@@ -1,0 +1,194 @@
+"""Instructions per line: callgrind counts them, free of the machine's moods, where time cannot be had that exactly.
+
+A process runs parts of N and of 2N lines. Their difference is N lines without what a part costs by itself, and without
+start-up and warming up. The hash seed is 0 and the environment always the same, so that the count repeats.
+"""
+
+import json
+import math
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import errors
+from harness.errors import HarnessError, RunError
+from harness.measure.document import Document, RawPair, TermsUsed
+from harness.measure.experiment import Comparison, Progress, Step
+from harness.measure.lines import lines_for
+from harness.measure.pairs import voided
+from harness.measure.processes import PROJECT, Lines
+from harness.measure.subjects import Subject
+from harness.measure.verdicts import experiment_of
+from harness.run.environment import environment
+
+__all__ = ["Counted", "count_instructions", "find_valgrind", "lines_to_count", "parse_parts", "run_instructions"]
+
+_FAST_LINES = 512
+_SLOW_LINES = 40
+_TIMEOUT_S = 600
+_TOTALS = re.compile(r"^totals: (\d+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Instructions of one subject: those of each part of N and 2N lines, and what follows for a line."""
+
+    lines: int
+    parts: tuple[tuple[int, int], ...]
+    void: str = ""
+
+    @property
+    def per_line(self) -> float:
+        """The mean over the repeats of (2N part - N part) / N."""
+        return math.fsum((double - single) / self.lines for single, double in self.parts) / len(self.parts)
+
+
+def find_valgrind() -> str:
+    """Return valgrind's path; raises `RunError` that says how to get it."""
+    found = shutil.which("valgrind")
+    if found is None:
+        raise RunError("--axis instructions: valgrind is not on PATH; install it (Debian: apt install valgrind)")
+    return found
+
+
+def lines_to_count(subject: Subject) -> int:
+    """Return N: enough lines for a steady figure, few where each copies every series and takes a million instructions.
+
+    A rule and not a calibration, since the same N has to be used for the count to repeat.
+    """
+    copies = subject.instrument == "opencensus" or subject.rung in {"copy", "exporter", "endpoint", "scraped"}
+    return max(2, _SLOW_LINES // subject.series) if copies else _FAST_LINES
+
+
+def parse_parts(texts: Sequence[str], repeats: int) -> tuple[tuple[int, int], ...]:
+    """Return (N part, 2N part) for each repeat from callgrind's dumps in order; the first is start-up and is ignored.
+
+    Raises `RunError` when the dumps are not those of `repeats` repeats.
+    """
+    totals = [int(found[1]) for found in map(_TOTALS.search, texts) if found]
+    if len(totals) < 2 * repeats + 1:
+        raise RunError(f"--axis instructions: callgrind left {len(totals)} dumps instead of {2 * repeats + 1} or more")
+    parts = totals[1 : 2 * repeats + 1]
+    return tuple(zip(parts[::2], parts[1::2], strict=True))
+
+
+def count_instructions(
+    subject: Subject, *, lines: Callable[[int], Lines] = lines_for, count: int | None = None, repeats: int = 1
+) -> Counted:
+    """Return the instructions of `subject`, counted in one process of its own; takes some seconds.
+
+    Raises `RunError` where valgrind is missing or fails, or the `HarnessError` that building the subject met.
+    """
+    valgrind = find_valgrind()
+    number = lines_to_count(subject) if count is None else count
+    text = lines(subject.series)
+    used = min(len(text.texts), max(3 * number, subject.series))
+    command = {
+        "subject": subject.to_json(),
+        "lines": text.texts[:used],
+        "tags": text.tags[:used],
+        "count": number,
+        "repeats": repeats,
+    }
+    with tempfile.TemporaryDirectory(prefix="harness-callgrind-") as folder:
+        answer = _watch(valgrind, Path(folder), command, subject)
+        dumps = sorted(Path(folder).glob("dump.*"), key=lambda path: int(path.suffix[1:]))
+        parts = parse_parts([path.read_text() for path in dumps], repeats)
+    return Counted(number, parts, voided(subject.name, subject.threads, answer))
+
+
+def _watch(valgrind: str, folder: Path, command: dict[str, object], subject: Subject) -> dict[str, object]:
+    options = [
+        "--tool=callgrind",
+        "--callgrind-out-file=dump",
+        "--dump-before=sched_yield",
+        "--zero-before=sched_yield",
+    ]
+    search = os.pathsep.join(part for part in (subject.path, PROJECT, os.environ.get("PYTHONPATH", "")) if part)
+    done = subprocess.run(  # noqa: S603 - valgrind, and our own module
+        [valgrind, "--quiet", *options, subject.python or sys.executable, "-m", "harness.measure.counted"],
+        input=json.dumps(command).encode() + b"\n",
+        capture_output=True,
+        cwd=folder,
+        # A fixed environment: its size and content would shift memory, and with it a few branches.
+        env={"PYTHONHASHSEED": "0", "PYTHONPATH": search, "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"},
+        timeout=_TIMEOUT_S,
+        check=False,
+    )
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        raise RunError(f"--axis instructions: {subject.name} ended with {done.returncode}: {said[-1] if said else ''}")
+    answer: dict[str, object] = json.loads(done.stdout)
+    if "error" in answer:
+        kind = getattr(errors, str(answer["kind"]), RunError)
+        raise (kind if issubclass(kind, HarnessError) else RunError)(str(answer["error"]))
+    return answer
+
+
+def _pair(base: Counted, head: Counted) -> RawPair:
+    low, high = base.per_line, head.per_line
+    return RawPair(
+        base_blocks=[part for parts in base.parts for part in parts],
+        head_blocks=[part for parts in head.parts for part in parts],
+        base_lines=base.lines,
+        head_lines=head.lines,
+        order="",
+        hash_seeds=(0, 0),
+        base_per_line=low,
+        head_per_line=high,
+        log_ratio=math.log(high / low),
+        difference=high - low,
+        void="; ".join(reason for reason in (base.void, head.void) if reason),
+    )
+
+
+def run_instructions(
+    comparisons: Sequence[Comparison],
+    progress: Progress = lambda _step: None,
+    *,
+    runs: int = 2,
+    lines: Callable[[int], Lines] = lines_for,
+    tolerance: float = 0.0005,
+    count: Callable[..., Counted] = count_instructions,
+) -> Document:
+    """Return the document of the comparisons on the axis ``instructions``.
+
+    Each subject is counted in `runs` processes, which differ by some hundredths of a percent at most. A pair takes one
+    run of each side; the control compares the base's runs with each other. Ctrl-C keeps what was counted.
+    """
+    began = time.monotonic()
+    subjects = list(dict.fromkeys(side for pair in comparisons for side in (pair.base, pair.head)))
+    found: dict[Subject, list[Counted]] = {subject: [] for subject in subjects}
+    total, interrupted = runs * len(subjects), False
+    try:
+        for i, subject in enumerate(subject for _ in range(runs) for subject in subjects):
+            spent = time.monotonic() - began
+            progress(Step(i / total, spent * (total - i) / i if i else None, f"counting {subject.name}"))
+            found[subject].append(count(subject, lines=lines))
+    except KeyboardInterrupt:
+        interrupted = True
+    experiments = []
+    for pair in comparisons:
+        base, head = found[pair.base], found[pair.head]
+        nulls = (
+            [_pair(one, other) for one, other in zip(base, base[1:] + base[:1], strict=True)] if len(base) > 1 else []
+        )
+        pairs = [_pair(one, other) for one, other in zip(base, head, strict=False)]
+        experiments.append(experiment_of(pair, pairs, nulls, tolerance=tolerance, axis="instructions"))
+    terms = TermsUsed(
+        precision=None, budget_s=None, rounds=1, block_ns=0, seed=0, tolerance=tolerance, hash_seed="0 in each process"
+    )
+    return Document(
+        environment=environment(),
+        terms=terms,
+        interrupted=interrupted,
+        elapsed_s=time.monotonic() - began,
+        experiments=experiments,
+    )
