@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from harness import errors
@@ -153,7 +154,7 @@ def run_instructions(
     comparisons: Sequence[Comparison],
     progress: Progress = lambda _step: None,
     *,
-    runs: int = 2,
+    runs: int = 3,
     lines: Callable[[int], Lines] = lines_for,
     tolerance: float = 0.0005,
     count: Callable[..., Counted] = count_instructions,
@@ -161,7 +162,7 @@ def run_instructions(
     """Return the document of the comparisons on the axis ``instructions``.
 
     Each subject is counted in `runs` processes, which differ by some hundredths of a percent at most. A pair takes one
-    run of each side; the control compares the base's runs with each other. Ctrl-C keeps what was counted.
+    run of each side; the control compares each run of the base with the next. Ctrl-C keeps what was counted.
     """
     began = time.monotonic()
     subjects = list(dict.fromkeys(side for pair in comparisons for side in (pair.base, pair.head)))
@@ -177,9 +178,7 @@ def run_instructions(
     experiments = []
     for pair in comparisons:
         base, head = found[pair.base], found[pair.head]
-        nulls = (
-            [_pair(one, other) for one, other in zip(base, base[1:] + base[:1], strict=True)] if len(base) > 1 else []
-        )
+        nulls = [_pair(one, other) for one, other in pairwise(base)]
         pairs = [_pair(one, other) for one, other in zip(base, head, strict=False)]
         experiments.append(experiment_of(pair, pairs, nulls, tolerance=tolerance, axis="instructions"))
     terms = TermsUsed(

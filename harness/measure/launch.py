@@ -64,7 +64,9 @@ class Launcher(AbstractContextManager["Launcher"]):
             # Which one was started first, and so met the fresher machine, is drawn; A/A pairs have no other names.
             if first is not base:
                 sides.reverse()
-            return measure_pair(sides[0], sides[1], self._plan, self._rng, lumpy=self._lumpy)
+            # Scrapes come in lumps, rarer than blocks, and are part of what is measured.
+            lumpy = self._lumpy or any(side.subject.scraped for side in sides)
+            return measure_pair(sides[0], sides[1], self._plan, self._rng, lumpy=lumpy)
 
     def _load(self, sides: list[Side]) -> None:
         """Load and warm up one side after the other, so that neither is warmed up beside the other."""

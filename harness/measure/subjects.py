@@ -39,7 +39,7 @@ class Subject:
     - `series`: how many tag sets the lines are spread over.
     - `views`, `tags`, `buckets`: names of the views, how many of the three tag keys they have, latency bounds.
     - `threads`: how many threads share the lines of a block.
-    - `scraped`: whether its endpoint is up and scraped while it is measured.
+    - `scraped`: whether its endpoint is up and scraped while it is measured, every `interval_ms` milliseconds.
     - `delay_ns`: time added to each line by waiting on the clock; None leaves the waiting out altogether.
     - `python`, `path`: another interpreter, and a folder put first on its search path, for comparing versions.
     """
@@ -51,6 +51,7 @@ class Subject:
     buckets: str = "quickstart"
     threads: int = 1
     scraped: bool = False
+    interval_ms: int = 200
     delay_ns: float | None = None
     rung: str = ""
     target: str = ""
@@ -94,6 +95,8 @@ class Subject:
             "scraped": self.scraped,
             "threads": self.threads,
         }
+        if self.scraped:
+            found["scrape_interval_ms"] = self.interval_ms
         if self.views != ALL_VIEWS:
             found["views"] = len(self.views)
         for name in ("tags", "buckets", "target", "bare", "python", "path"):
