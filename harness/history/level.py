@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 __all__ = ["ENOUGH", "Level", "Value", "shift"]
 
@@ -26,6 +26,11 @@ ENOUGH = 8
 # A ratio's interval is Student's, so the pairs behind it give its degrees of freedom; unknown pairs count as few.
 _FEW_PAIRS = 5
 _MOST_PHI = 0.9
+
+
+def _quantile(share: float, freedom: float) -> float:
+    """Return Student's quantile; scipy.special starts in a tenth of the time that scipy.stats takes."""
+    return float(special.stdtrit(freedom, share))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,7 @@ class Value:
         """Make it from a positive figure with its 95 % interval; one not positive or of no width is unknown."""
         if low is None or high is None or not 0 < low < high:
             return cls(math.log(value), None, pairs)
-        quantile = float(stats.t.ppf(0.975, max(pairs or _FEW_PAIRS, 2) - 1))
+        quantile = _quantile(0.975, max(pairs or _FEW_PAIRS, 2) - 1)
         return cls(math.log(value), math.log(high / low) / 2 / quantile, pairs)
 
 
@@ -61,7 +66,7 @@ class Level:
         """Return Student's two-sided interval at level `alpha`; unbounded without an error."""
         if self.error is None:
             return -math.inf, math.inf
-        half = float(stats.t.ppf(1 - alpha / 2, self.freedom)) * self.error
+        half = _quantile(1 - alpha / 2, self.freedom) * self.error
         return self.shift - half, self.shift + half
 
     def beyond(self, bound: float) -> float:
@@ -70,13 +75,13 @@ class Level:
             return 1.0
         if self.error == 0:
             return 0.0 if self.shift > bound else 1.0
-        return float(stats.t.sf((self.shift - bound) / self.error, self.freedom))
+        return float(special.stdtr(self.freedom, (bound - self.shift) / self.error))
 
     def detectable(self, alpha: float, power: float = 0.8) -> float:
         """Return the shift beyond a bound that is found with probability `power` at two-sided level `alpha`."""
         if self.error is None:
             return math.inf
-        return float(stats.t.ppf(1 - alpha / 2, self.freedom) + stats.t.ppf(power, self.freedom)) * self.error
+        return (_quantile(1 - alpha / 2, self.freedom) + _quantile(power, self.freedom)) * self.error
 
 
 def shift(before: Sequence[Value], now: Sequence[Value], again: Sequence[Value] = ()) -> Level:

@@ -97,7 +97,7 @@ def test_a_folder_that_is_not_there_is_an_empty_history(store: Store) -> None:
 def test_a_bad_document_is_one_clear_line_and_the_rest_goes_on(
     store: Store, content: bytes, trouble: Trouble, said: str
 ) -> None:
-    """Damaged documents and those of a newer schema are named with a remedy, from the files and from the index alike."""
+    """Damaged documents and those of a newer schema are named with a remedy, by files and index alike."""
     kept = keep_series(store, [2.0, 2.1])
     (store.folder / "20260101T003000.000000Z-bad.json").write_bytes(content)
     assert _runs(store) == kept

@@ -1,0 +1,243 @@
+import math
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.errors import UsageError
+from harness.history.index import Index
+from harness.history.level import Level, Value, shift
+from harness.history.metrics import Metric, metrics_of
+from harness.history.store import Store
+from harness.history.verdict import RECENT, Basis, Check, Outcome, Question, check
+from tests.harness.history.makers import HERE, START, THERE, experiment, keep_series, overhead
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "runs")
+
+
+def _check(store: Store, question: Question | None = None, **options: str) -> Check:
+    with Index(store) as index:
+        return check(index, question, **options)
+
+
+def _noise(runs: int, seed: int = 1, spread: float = 0.005) -> list[float]:
+    return [float(2 * math.exp(x)) for x in np.random.default_rng(seed).normal(0, spread, runs)]
+
+
+@pytest.mark.parametrize(
+    ("newest", "outcome", "code"),
+    [
+        (2.0, Outcome.PASS, 0),
+        (2.02, Outcome.PASS, 0),
+        (2.06, Outcome.UNDECIDED, 3),
+        (2.2, Outcome.REGRESSED, 1),
+        (1.8, Outcome.IMPROVED, 0),
+    ],
+)
+def test_where_the_interval_lies_decides(store: Store, newest: float, outcome: Outcome, code: int) -> None:
+    """Beyond the tolerance is a regression, over it undecided, below it a pass, beyond it downward improved."""
+    kept = keep_series(store, [*_noise(30), newest])
+    found = _check(store)
+    (finding,) = found.findings
+    assert (found.run, found.outcome, found.outcome.exit_code) == (kept[-1].id, outcome, code)
+    assert finding.effect == pytest.approx(newest / 2 - 1, abs=0.01)
+    assert finding.interval is not None
+    assert finding.interval[0] < finding.effect < finding.interval[1]
+    assert finding.minimal_detectable_effect is not None
+    assert 0.03 < finding.minimal_detectable_effect < 0.1
+    assert (finding.departs_from, finding.compared, finding.basis) == (kept[-2].id, 30, Basis.RATIO)
+
+
+def test_the_first_run_is_undecided_and_says_what_to_do(store: Store) -> None:
+    """Without history nothing is claimed."""
+    keep_series(store, [2.0])
+    found = _check(store)
+    assert (found.outcome, found.outcome.exit_code) == (Outcome.UNDECIDED, 3)
+    assert "measure and keep more runs" in found.findings[0].reason
+
+
+def test_an_empty_history_is_one_clear_line(store: Store) -> None:
+    """Checking nothing tells how to get something."""
+    with pytest.raises(UsageError, match="`harness overhead` measures and keeps one"):
+        _check(store)
+
+
+def test_two_runs_are_compared_by_their_own_pairs(store: Store) -> None:
+    """With little history the runs' own intervals stand alone, and the reason says so."""
+    keep_series(store, [2.0, 2.3])
+    (finding,) = _check(store).findings
+    assert finding.outcome is Outcome.REGRESSED
+    assert "too few runs" in finding.reason
+
+
+def test_noisy_runs_widen_what_their_own_intervals_promise(store: Store) -> None:
+    """Runs that scatter more than their pairs say make the same shift undecided."""
+    keep_series(store, [*_noise(30, spread=0.04), 2.16])
+    assert _check(store).outcome is Outcome.UNDECIDED
+
+
+def test_a_change_some_runs_ago_is_reported_with_the_run_it_began_at(store: Store) -> None:
+    """A regression stays news while few runs followed it, and names its first run."""
+    kept = keep_series(store, [*_noise(40), *(1.1 * r for r in _noise(6, seed=2))])
+    (finding,) = _check(store).findings
+    assert (finding.outcome, finding.departs_from) == (Outcome.REGRESSED, kept[40].id)
+    assert finding.effect == pytest.approx(0.1, abs=0.01)
+    assert [run for run, _ in finding.changes] == [kept[40].id]
+
+
+def test_an_old_change_is_the_new_normal(store: Store) -> None:
+    """Once enough runs followed, the later level is what is compared with."""
+    keep_series(store, [*_noise(40), *(1.1 * r for r in _noise(RECENT + 10, seed=2))])
+    assert _check(store).outcome is Outcome.PASS
+
+
+def test_a_slow_drift_regresses_though_no_run_stands_out(store: Store) -> None:
+    """One percent a run over 20 runs is found, as a regression over the level before it."""
+    drift = [r * 1.01 ** (i + 1) for i, r in enumerate(_noise(19, seed=3))]
+    keep_series(store, [*_noise(40), *drift])
+    found = _check(store)
+    assert found.outcome is Outcome.REGRESSED
+
+
+def test_a_suspicion_is_measured_again_and_dropped_when_it_does_not_hold(store: Store) -> None:
+    """A first figure that was high by chance is no regression when the second is not."""
+    keep_series(store, [*_noise(30), 2.2])
+    calls: list[int] = []
+
+    def again() -> tuple[Metric, ...]:
+        calls.append(1)
+        return metrics_of("overhead", overhead(2.0))
+
+    found = _check(store, Question(remeasure=again))
+    assert (found.outcome, found.remeasured, len(calls)) == (Outcome.UNDECIDED, 1, 1)
+
+
+def test_a_suspicion_that_holds_is_reported_as_confirmed(store: Store) -> None:
+    """A regression seen twice says that it was measured again."""
+    keep_series(store, [*_noise(30), 2.2])
+    found = _check(store, Question(remeasure=lambda: metrics_of("overhead", overhead(2.21))))
+    (finding,) = found.findings
+    assert (finding.outcome, finding.confirmed) == (Outcome.REGRESSED, True)
+    assert "measured again" in finding.reason
+
+
+def test_nothing_is_measured_again_without_suspicion(store: Store) -> None:
+    """A run that passes costs no second measurement."""
+
+    def never() -> tuple[Metric, ...]:
+        raise AssertionError
+
+    keep_series(store, _noise(31))
+    assert _check(store, Question(remeasure=never)).outcome is Outcome.PASS
+
+
+def test_the_level_is_shared_between_figures(store: Store) -> None:
+    """By Holm, the clearest of K figures is tested at alpha/K, and what is left shares the rest."""
+    rng = np.random.default_rng(4)
+    for i in range(31):
+        ratios = 2 * np.exp(rng.normal(0, 0.005, 3)) * ([1, 1.2, 1] if i == 30 else [1, 1, 1])
+        store.save("overhead", overhead(*ratios), fingerprint=HERE, created=START + timedelta(hours=i))
+    found = _check(store)
+    assert [finding.outcome for finding in found.findings] == [Outcome.PASS, Outcome.REGRESSED, Outcome.PASS]
+    assert [finding.confidence for finding in found.findings] == pytest.approx([0.975, 1 - 0.05 / 3, 0.975])
+
+
+def test_unchanged_figures_are_called_changed_at_most_as_often_as_stated(tmp_path: Path) -> None:
+    """Of 60 unchanged histories of 5 figures, with no tolerance at all, at most 5 % plus chance are called anything."""
+    called = 0
+    for seed in range(60):
+        store = Store(tmp_path / str(seed))
+        rng = np.random.default_rng(seed)
+        for i in range(16):
+            document = overhead(*(2 * np.exp(rng.normal(0, 0.01, 5))))
+            store.save("overhead", document, fingerprint=HERE, created=START + timedelta(hours=i))
+        found = _check(store, Question(tolerance=0.0))
+        called += any(finding.outcome in {Outcome.REGRESSED, Outcome.IMPROVED} for finding in found.findings)
+    # The exact 99 % binomial bound for 60 trials at 5 %.
+    assert called <= 8
+
+
+def test_another_machine_is_compared_through_ratios_and_says_so(store: Store) -> None:
+    """The first run of a new epoch has others' ratios only; its own epoch stands alone as soon as it has a run."""
+    keep_series(store, _noise(20), fingerprint=THERE)
+    keep_series(store, [2.0], first=30)
+    assert _check(store).findings[0].basis is Basis.RATIO_ACROSS
+    keep_series(store, [2.01], first=31)
+    finding = _check(store).findings[0]
+    assert (finding.basis, finding.compared) == (Basis.RATIO, 1)
+
+
+def test_nanoseconds_of_another_machine_are_never_compared(store: Store) -> None:
+    """A figure without a control in its run is compared on the same machine only."""
+    suite = {"benchmarks": [{"fullname": "b", "stats": {"mean": 1e-6, "stddev": 1e-8, "rounds": 9}}]}
+    for hour in range(12):
+        store.save("suite", suite, fingerprint=THERE, created=START + timedelta(hours=hour))
+    store.save("suite", suite, fingerprint=HERE, created=START + timedelta(hours=20))
+    assert _check(store, kind="suite").outcome is Outcome.UNDECIDED
+    store.save("suite", suite, fingerprint=THERE, created=START + timedelta(hours=21))
+    (finding,) = _check(store, kind="suite").findings
+    assert (finding.outcome, finding.basis, finding.compared) == (Outcome.PASS, Basis.ABSOLUTE, 12)
+
+
+def test_a_baseline_replaces_the_history(store: Store) -> None:
+    """A run named as the baseline is what the newest is compared with."""
+    kept = keep_series(store, [*_noise(20), 2.2, 2.2])
+    (finding,) = _check(store, Question(baseline=kept[-2].id)).findings
+    assert (finding.outcome, finding.compared, finding.departs_from) == (Outcome.PASS, 1, kept[-2].id)
+
+
+def test_any_kept_run_can_be_checked_as_it_was_then(store: Store) -> None:
+    """Runs that came later do not change what a check of an earlier one says."""
+    kept = keep_series(store, [*_noise(20), 2.2])
+    then = _check(store)
+    keep_series(store, _noise(20, seed=9), first=40)
+    assert _check(store, run=kept[-1].id) == then
+
+
+@pytest.mark.parametrize(("options", "flag"), [({"tolerance": 1.0}, "--tolerance"), ({"alpha": 0.0}, "--alpha")])
+def test_a_question_that_makes_no_sense_names_its_flag(options: dict[str, float], flag: str) -> None:
+    """Bad settings are usage errors."""
+    with pytest.raises(UsageError, match=flag):
+        Question(**options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("low", [None, 0.0, -1.0, 2.0])
+def test_an_interval_that_says_nothing_is_no_error(low: float | None) -> None:
+    """Missing, non-positive or empty intervals leave a run's own error unknown."""
+    assert Value.of(2.0, low, 2.0, 9).error is None
+
+
+def test_a_shift_is_the_difference_of_means_with_both_errors() -> None:
+    """By hand: log 2.2 - log 2.0, errors 0.03 and 0.04 make 0.05."""
+    level = shift([Value(math.log(2.0), 0.03, 9)], [Value(math.log(2.2), 0.04, 9)])
+    assert level == Level(pytest.approx(math.log(1.1)), pytest.approx(0.05), 8, within_only=True)
+
+
+def test_a_shift_without_any_error_bounds_nothing() -> None:
+    """Where nothing states an error the interval is the whole line and no p-value is small."""
+    level = shift([Value(0.0, None)], [Value(1.0, None)])
+    assert level.interval(0.05) == (-math.inf, math.inf)
+    assert (level.beyond(0.0), level.detectable(0.05)) == (1.0, math.inf)
+    with pytest.raises(ValueError, match="at least one run"):
+        shift([], [Value(1.0, None)])
+
+
+def test_exactly_equal_runs_have_an_interval_of_no_width() -> None:
+    """Figures that repeat exactly decide exactly."""
+    level = shift([Value(0.0, None)] * 10, [Value(0.1, None)])
+    assert level.interval(0.05) == pytest.approx((0.1, 0.1))
+    assert (level.beyond(0.05), level.beyond(0.2)) == (0.0, 1.0)
+
+
+def test_void_and_malformed_experiments_are_left_out() -> None:
+    """A void experiment, or one that is no experiment, gives no figure; the same one twice gives one."""
+    document = {
+        "experiments": [experiment(2.0), experiment(3.0), {**experiment(2.0, head="v"), "verdict": "void"}, 5, {}]
+    }
+    assert [metric.ratio for metric in metrics_of("overhead", document)] == [3.0]
+    assert metrics_of("overhead", {"experiments": "none"}) == ()
+    assert metrics_of("tomorrow", {}) == ()
