@@ -1,6 +1,7 @@
 """What is kept of one measure for one set of tag values: exact sums, counts per bucket, the last value."""
 
 import math
+import sys
 from bisect import bisect_left
 from collections.abc import Iterable
 from copy import copy
@@ -35,6 +36,22 @@ def expansion(values: Iterable[float]) -> list[float]:
     return parts
 
 
+def _sum(values: list[float]) -> float | None:
+    """Return the plain sum, or None where the values are decimals or the like, or do not go into a float."""
+    try:
+        total = sum(values)
+    except (OverflowError, TypeError):
+        return None
+    return total if isinstance(total, int | float) else None
+
+
+def _as_float(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
 class Cell:
     """One measure's values under one set of tag values, for every view that looks at them.
 
@@ -63,11 +80,14 @@ class Cell:
         # A record made by a signal handler in the midst of this goes to the next batch.
         self.pending = []
         self.last = batch[-1]
+        total = _sum(batch)
+        if total is None:
+            batch = [_as_float(value) for value in batch]
+            total = sum(batch)
         for bounds, counts in zip(self._bounds, self._counts, strict=True):
             for value in batch:
                 # The first bound that is not below the value: Prometheus' "le" includes its bound.
                 counts[bisect_left(bounds, value)] += 1
-        total = sum(batch)
         if isinstance(total, int):
             self._whole += total
         else:
@@ -102,7 +122,7 @@ class Cell:
         Rounding keeps order, so a sum of values that are not negative never falls.
         """
         if not self._parts:
-            return self._whole
+            return self._whole if self._whole <= sys.float_info.max else math.inf
         if not self._whole or math.isinf(self._parts[0]):
             return self._parts[0]
         try:
