@@ -1,0 +1,109 @@
+"""Cost per line of each way of recording as a dot with its interval, at rest and while scraped."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.report.model import Measured, finite
+from harness.report.scales import Scale, Unit, linear_scale, linear_ticks, log_scale, log_ticks, plain, with_interval
+from harness.report.svg import Canvas, Picture, elided, marker, text_width, whisker
+from harness.report.tree import Element
+
+__all__ = ["ForestPicture", "ForestRow", "forest"]
+
+_KINDS = ("not scraped", "while scraped")
+
+
+@dataclass(frozen=True, slots=True)
+class ForestRow:
+    """One line of the picture: a label and its cost at rest and while scraped, in the unit's base."""
+
+    label: str
+    resting: Measured
+    scraped: Measured
+
+
+@dataclass(frozen=True, slots=True)
+class ForestPicture(Picture):
+    """The picture of all rows on one axis."""
+
+    rows: Sequence[ForestRow]
+    unit: Unit
+
+    def draw(self, width: int, suffix: str = "") -> Element:
+        """Return the picture at `width` pixels."""
+        narrow = width < 600
+        row = 46.0 if narrow else 34.0
+        top = 26.0
+        bottom = top + len(self.rows) * row + 4
+        canvas = self.canvas(width, bottom + 44, suffix)
+        left, right = (10.0, width - 14.0) if narrow else (246.0, width - 20.0)
+        values = [known for each in self.rows for part in _parts(each) if (known := finite(part)) is not None]
+        x, ticks, note = _axis(values, self.unit, left, right, 4 if narrow else 7)
+        canvas.x_axis(bottom, top, ticks, f"cost per line above the base, {self.unit.name}{note}")
+        self._legend(canvas)
+        for index, each in enumerate(self.rows):
+            above = top + index * row
+            if narrow:
+                canvas.text(2, above + 14, elided(each.label, width - 4), kind="label")
+            else:
+                canvas.text(232, above + row / 2 + 4, elided(each.label, 228), anchor="end", kind="label")
+            middle = above + (row - 15 if narrow else row / 2)
+            both = finite(each.resting.value) is not None and finite(each.scraped.value) is not None
+            shift = 6 if both else 0
+            self._dot(canvas, x, (middle - shift, each.label), each.resting, scraped=False)
+            self._dot(canvas, x, (middle + shift, each.label), each.scraped, scraped=True)
+        return canvas.svg()
+
+    @staticmethod
+    def _legend(canvas: Canvas) -> None:
+        left = 4.0
+        for index, kind in enumerate(_KINDS):
+            canvas.add(marker(left + 6, 8, index, extra="hollow" if index else ""))
+            canvas.text(left + 18, 12, kind, kind="label")
+            left += 40 + text_width(kind)
+
+    def _dot(self, canvas: Canvas, x: Scale, at: tuple[float, str], cost: Measured, *, scraped: bool) -> None:
+        y, label = at
+        value, low, high = finite(cost.value), finite(cost.low), finite(cost.high)
+        if value is None:
+            return
+        if low is not None and high is not None and abs(x(high) - x(low)) > 3:
+            whisker(canvas, (x(low), y), (x(high), y), f"whisker s{int(scraped)}")
+        canvas.add(marker(x(value), y, int(scraped), extra="hollow" if scraped else ""))
+        shown, interval = with_interval(cost, self.unit)
+        told = f"{label}, {_KINDS[scraped]}: {shown} {self.unit.name}{f' ({interval})' if interval else ''}"
+        canvas.tell(x(value), y, told)
+
+
+def _parts(row: ForestRow) -> tuple[float | None, ...]:
+    return (
+        row.resting.value, row.resting.low, row.resting.high, row.scraped.value, row.scraped.low, row.scraped.high,
+    )  # fmt: skip
+
+
+def _axis(
+    values: Sequence[float], unit: Unit, left: float, right: float, most: int
+) -> tuple[Scale, list[tuple[float, str]], str]:
+    """Return the scale, its ticks and a note; logarithmic where everything is above zero and spans a factor of 20."""
+    low, high = min(values, default=0.0), max(values, default=1.0)
+    if low > 0 and high / low > 20:
+        low, high = low / 1.2, high * 1.2
+        x = log_scale(low, high, left, right)
+        found = log_ticks(low / unit.scale, high / unit.scale, most)
+        note = " (logarithmic)"
+    else:
+        low, high = min(low, 0.0), max(high, 0.0) or 1.0
+        x = linear_scale(low, high, left, right)
+        found = linear_ticks(low / unit.scale, high / unit.scale, most)
+        note = ""
+    return x, [(x(tick * unit.scale), plain(tick, 2)) for tick in found], note
+
+
+def forest(rows: Sequence[ForestRow], unit: Unit, ident: str = "costs") -> ForestPicture:
+    """Return the picture, described in words."""
+    words = []
+    for row in rows[:12]:
+        shown = with_interval(row.resting if finite(row.resting.value) is not None else row.scraped, unit)[0]
+        words.append(f"{row.label} {shown} {unit.name}")
+    description = f"A dot for each way of recording, with its 95 % interval: {'; '.join(words)}."
+    return ForestPicture(ident, "Cost per line", description, rows, unit)

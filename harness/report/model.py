@@ -1,0 +1,230 @@
+"""What a report shows, as plain values: neither where it came from nor how it is drawn."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from harness.measure.document import Document
+    from harness.run.result import RunResult
+
+__all__ = [
+    "Audited",
+    "Change",
+    "Epoch",
+    "ExpositionDiff",
+    "ExpositionRow",
+    "Finding",
+    "Ladder",
+    "Law",
+    "LawPoint",
+    "LawTerm",
+    "Measured",
+    "Report",
+    "RungCost",
+    "Saturation",
+    "ScrapeEffect",
+    "ScrapeLatency",
+    "Trend",
+    "finite",
+]
+
+
+def finite(value: float | None) -> float | None:
+    """Return a finite number, else None: a report says "not known", never "nan"."""
+    return None if value is None or not math.isfinite(value) else value
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A value and the ends of its 95 % interval; None is what is not known, or not bounded by so few pairs."""
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def bounded(self) -> bool:
+        """Whether both ends are known."""
+        return finite(self.low) is not None and finite(self.high) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing an audit found; `severity` is info, warning or error."""
+
+    name: str
+    severity: str
+    size: float
+    detail: str
+    cause: str = ""
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """What the audit of a way of recording said; `conserved` is None where nothing could be compared."""
+
+    conserved: bool | None
+    findings: Sequence[Finding] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RungCost:
+    """One rung of the ladder: what it adds to a line, and the line's whole cost with it."""
+
+    name: str
+    title: str
+    increment: Measured
+    total: Measured
+    verdict: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """What recording is made of, one step more at each rung; in ns per line, or instructions."""
+
+    rungs: Sequence[RungCost]
+    subject: str = "opencensus"
+    unit: Literal["ns", "instructions"] = "ns"
+
+
+@dataclass(frozen=True, slots=True)
+class LawPoint:
+    """The cost per line at one value of the factor."""
+
+    x: float
+    cost: Measured
+
+
+@dataclass(frozen=True, slots=True)
+class LawTerm:
+    """One coefficient: the cost is the sum of ``value * x**power`` over the terms; `symbol` names it in a formula."""
+
+    symbol: str
+    power: float
+    coefficient: Measured
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """Cost per line against one factor, in ns: the points measured and the terms fitted to them."""
+
+    subject: str
+    factor: str
+    points: Sequence[LawPoint]
+    terms: Sequence[LawTerm] = ()
+    quality: float | None = None
+    note: str = ""
+
+    def at(self, x: float) -> float | None:
+        """Return the fitted cost at `x`; None without a fit."""
+        values = [finite(term.coefficient.value) for term in self.terms]
+        if not values or None in values:
+            return None
+        return math.fsum((value or 0.0) * x**term.power for value, term in zip(values, self.terms, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Saturation:
+    """The highest open-loop rate, in lines/s, at which the response p99 stayed under `bound_ms`."""
+
+    subject: str
+    rate: Measured
+    bound_ms: float
+    factors: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ScrapeEffect:
+    """One percentile outside and inside scrapes, in ns, and their difference with its interval."""
+
+    percentile: str
+    outside: Measured
+    inside: Measured
+    difference: Measured
+
+
+@dataclass(frozen=True, slots=True)
+class ScrapeLatency:
+    """Latency in and outside scrape windows: encoded HDR histograms in ns, and the difference by percentile."""
+
+    subject: str
+    inside: str
+    outside: str
+    effects: Sequence[ScrapeEffect] = ()
+    factors: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExpositionRow:
+    """One aspect of two pages, in their own words."""
+
+    aspect: str
+    left: str
+    right: str
+    same: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ExpositionDiff:
+    """The pages of two libraries after the same workload."""
+
+    left: str
+    right: str
+    rows: Sequence[ExpositionRow]
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """A new fingerprint from run `index` on: nanoseconds on both sides of it are not to be compared."""
+
+    index: int
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The level changed at run `index`; `kind` is step or drift, `lasting` if strong enough for many looks."""
+
+    index: int
+    kind: str
+    text: str
+    lasting: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """One figure over all runs, oldest first, in columns of equal length; None where a run did not say."""
+
+    metric: str
+    unit: str
+    ids: Sequence[str]
+    created: Sequence[str]
+    values: Sequence[float | None]
+    lows: Sequence[float | None]
+    highs: Sequence[float | None]
+    epochs: Sequence[Epoch] = ()
+    changes: Sequence[Change] = ()
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything one page shows; what is empty is left out and named as such at the end."""
+
+    title: str = "What recording costs"
+    made: str = ""
+    overhead: "Document | None" = None
+    saturation: Sequence[Saturation] = ()
+    audits: "dict[str, Audited]" = field(default_factory=dict)
+    ladders: Sequence[Ladder] = ()
+    laws: Sequence[Law] = ()
+    latencies: Sequence[ScrapeLatency] = ()
+    expositions: Sequence[ExpositionDiff] = ()
+    trends: Sequence[Trend] = ()
+    runs: "Sequence[RunResult]" = ()
+    problems: Sequence[str] = ()

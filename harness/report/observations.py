@@ -1,0 +1,299 @@
+"""The page's sections on what was seen while running: latency, runs, findings, trend, exposition, machine."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from harness.report.blocks import NUMBER, Head, details, facts, figure, note, section, severity, table, verdict
+from harness.report.comparisons import interval_cell
+from harness.report.model import Audited, ExpositionDiff, Finding, Measured, Report, ScrapeLatency, Trend
+from harness.report.percentiles import Curve, decoded, percentiles_picture, quantile_text
+from harness.report.scales import plain, unit_for, with_interval
+from harness.report.tree import Child, Element, h, outside
+from harness.report.trend import trend_picture, trend_unit
+
+if TYPE_CHECKING:
+    from harness.run.environment import Environment
+    from harness.run.result import RunResult
+
+__all__ = [
+    "environment_section",
+    "exposition_section",
+    "findings_section",
+    "latency_section",
+    "runs_section",
+    "trend_section",
+]
+
+_SHOWN = (50.0, 90.0, 99.0, 99.9, 99.99)
+_NEWEST = 100  # runs of a trend shown as a table; the picture and `harness history` have all
+
+
+def latency_section(report: Report) -> Element | None:
+    """Return the latency distributions in and outside scrapes, then those of each run."""
+    parts: list[Child] = []
+    for index, each in enumerate(report.latencies):
+        parts.append(_scrape_latency(each, f"scrape-latency-{index}"))
+    for index, run in enumerate(report.runs):
+        curves = [
+            decoded("service (end − start)", run.service_ns.hdr),
+            decoded("response (end − due)", run.response_ns.hdr),
+        ]
+        parts.append(_distribution([c for c in curves if c], f"Latency of {run.spec.name}", f"run-latency-{index}"))
+    if not any(part is not None for part in parts):
+        return None
+    return section(
+        "latency",
+        "Latency",
+        note(
+            "How many lines took how long. To the right only the slowest are left: at 99.9 one line in a thousand took "
+            "longer than the curve says."
+        ),
+        parts,
+    )
+
+
+def _scrape_latency(latency: ScrapeLatency, ident: str) -> Element | None:
+    curves = [decoded("outside scrapes", latency.outside), decoded("while a scrape was served", latency.inside)]
+    words = f", {latency.factors}" if latency.factors else ""
+    title = f"Latency in and outside scrapes: {latency.subject}{words}"
+    drawn = _distribution([curve for curve in curves if curve], title, ident)
+    return h("div", drawn, _effects(latency) if latency.effects else None) if drawn or latency.effects else None
+
+
+def _effects(latency: ScrapeLatency) -> Element:
+    unit = unit_for([effect.outside.value for effect in latency.effects])
+    heads = [
+        Head("Percentile"),
+        Head("Outside", NUMBER, unit.name),
+        Head("Inside", NUMBER, unit.name),
+        Head("Difference", NUMBER, unit.name),
+    ]
+    body: list[list[Child]] = []
+    for effect in latency.effects:
+        parts = [with_interval(each, unit) for each in (effect.outside, effect.inside, effect.difference)]
+        body.append([effect.percentile, *([value, " ", h("span", span, class_="interval")] for value, span in parts)])
+    return table(f"What a scrape adds to the latency of {latency.subject}", heads, body)
+
+
+def _distribution(curves: Sequence[Curve], title: str, ident: str) -> Element | None:
+    if not curves:
+        return None
+    unit = unit_for([curve.histogram.percentile(50) for curve in curves])
+    heads = [Head("Percentile"), *(Head(curve.label, NUMBER, unit.name) for curve in curves)]
+    found = [curve.histogram.percentiles(_SHOWN) for curve in curves]
+    body: list[list[Child]] = [
+        [quantile_text(percent), *(plain((at[percent] or 0) / unit.scale) for at in found)] for percent in _SHOWN
+    ]
+    body.append(["highest", *(plain((curve.histogram.max or 0) / unit.scale) for curve in curves)])
+    return figure(percentiles_picture(curves, title, ident), table(title, heads, body, quiet=True))
+
+
+def runs_section(runs: "Sequence[RunResult]") -> Element | None:
+    """Return each load run: what was sent, what became of it, and whether to believe it."""
+    if not runs:
+        return None
+    return section("runs", "Load runs", [_run(run) for run in runs])
+
+
+def _run(run: "RunResult") -> Element:
+    ledger = run.ledger
+    valid = run.verdict == "valid"
+    words = "✓ valid: the load arrived as scheduled" if valid else "✗ invalid: do not believe the latencies"
+    failed = {**ledger.refused, **ledger.raised}
+    kinds = f" ({', '.join(f'{plain(n, 15)} {kind}' for kind, n in failed.items())})" if failed else ""
+    rate = f"{plain(run.rate.achieved, 6)} lines/s"
+    target = " (closed loop)" if run.rate.target is None else f" of {plain(run.rate.target, 6)} scheduled"
+    spec = run.spec
+    offered, processed, refused, dropped = (
+        plain(count, 15) for count in (ledger.offered, ledger.processed, ledger.failed, ledger.dropped)
+    )
+    lines = f"{offered} offered = {processed} processed + {refused} failed + {dropped} dropped"
+    return h(
+        "article",
+        h("h3", outside(spec.name), f", {run.started}"),
+        h("p", verdict("valid" if valid else "invalid", words)),
+        h("ul", [h("li", outside(reason)) for reason in run.reasons]) if run.reasons else None,
+        note("Interrupted: what is shown covers the lines sent until then.") if run.interrupted else None,
+        facts(
+            [
+                ("Load", outside(f"{spec.lengths}, {spec.content}, {spec.arrivals}, seed {spec.seed}")),
+                ("Through", outside(spec.instrument)),
+                ("Lines", lines),
+                ("Failed", outside(f"{plain(ledger.failed, 15)}{kinds}")),
+                ("Rate", f"{rate}{target}"),
+                ("Scrapes", [f"{run.scrapes.count}, {run.scrapes.failed} failed, by ", outside(run.scrapes.scraper)]),
+                ("Loop's own cost", f"{plain(run.self_cost_ns_per_line)} ns a line"),
+                ("Digest", h("code", run.workload.digest)),
+            ]
+        ),
+        _latency_table(run),
+        _requirements(run),
+    )  # fmt: skip
+
+
+def _latency_table(run: "RunResult") -> Element:
+    kinds = (("service", run.service_ns), ("response", run.response_ns), ("lag", run.lag_ns))
+    unit = unit_for([latency.p50 for _, latency in kinds[:2]])
+    names = ("p50", "p90", "p99", "p999", "max", "mean")
+    heads = [Head("Latency"), *(Head("p99.9" if n == "p999" else n, NUMBER, unit.name) for n in names)]
+    body: list[list[Child]] = []
+    for kind, latency in kinds:
+        values = [getattr(latency, name) for name in names]
+        body.append([kind, *(plain(None if value is None else value / unit.scale) for value in values)])
+    return table(f"Latency of {run.spec.name}", heads, body, quiet=True)
+
+
+def _requirements(run: "RunResult") -> Element | None:
+    if not run.requirements:
+        return None
+    heads = [Head("Requirement"), Head("Held"), Head("Was", NUMBER)]
+    body: list[list[Child]] = [
+        [
+            outside(each.text),
+            verdict("valid", "✓ held") if each.held else verdict("invalid", "✗ missed"),
+            plain(each.actual, 4),
+        ]
+        for each in run.requirements
+    ]
+    return table(f"Requirements of {run.spec.name}", heads, body)
+
+
+def _audits(report: Report) -> Iterator[tuple[str, Audited]]:
+    yield from report.audits.items()
+    for run in report.runs:
+        found = [
+            Finding(each.name, each.severity, each.size, each.detail, each.cause, each.remedy)
+            for each in run.audit.findings
+        ]
+        yield f"{run.spec.name} ({run.spec.instrument})", Audited(run.audit.conserved, found)
+
+
+def findings_section(report: Report) -> Element | None:
+    """Return what the audits found, the gravest first."""
+    audits = list(_audits(report))
+    if not audits:
+        return None
+    order = {"error": 0, "warning": 1, "info": 2}
+    heads = [Head("Finding"), Head("Severity"), Head("In"), Head("Size", NUMBER), Head("Detail")]
+    found = [(name, each) for name, audit in audits for each in audit.findings]
+    found.sort(key=lambda pair: order.get(pair[1].severity, 3))
+    body: list[list[Child]] = [
+        [
+            outside(each.name.replace("_", " ")),
+            severity(each.severity),
+            outside(name),
+            plain(each.size, 4),
+            _explained(each),
+        ]
+        for name, each in found
+    ]
+    return section(
+        "findings",
+        "Audit findings",
+        h("ul", [h("li", outside(name), ": ", _conserved(audit)) for name, audit in audits]),
+        table("Findings of all audits", heads, body, stacked=True, quiet=True) if body else note("No finding."),
+    )
+
+
+def _explained(finding: Finding) -> list[Child]:
+    parts: list[Child] = [h("div", outside(finding.detail))]
+    for label, words in (("Cause: ", finding.cause), ("Remedy: ", finding.remedy)):
+        if words:
+            parts.append(h("div", label, outside(words), class_="note"))
+    return [h("div", parts)]
+
+
+def _conserved(audit: Audited) -> Element:
+    if audit.conserved is None:
+        return verdict("undecided", "nothing to compare")
+    if audit.conserved:
+        return verdict("valid", "✓ every count equals the ledger's")
+    return verdict("invalid", "✗ counts differ from the ledger's")
+
+
+def exposition_section(expositions: Sequence[ExpositionDiff]) -> Element | None:
+    """Return the pages of two libraries beside each other."""
+    if not expositions:
+        return None
+    parts = []
+    for diff in expositions:
+        heads = [Head("Aspect"), Head("Same"), Head(diff.left), Head(diff.right)]
+        body: list[list[Child]] = [
+            [row.aspect, "=" if row.same else "≠ differs", h("code", outside(row.left)), h("code", outside(row.right))]
+            for row in diff.rows
+        ]
+        parts.append(
+            table(f"The pages of {diff.left} and {diff.right} after the same workload", heads, body, stacked=True)
+        )
+    return section("exposition", "Exposition compared", parts)
+
+
+def trend_section(trends: Sequence[Trend]) -> Element | None:
+    """Return each figure over time."""
+    if not trends:
+        return None
+    return section(
+        "trend",
+        "Trend",
+        note(
+            "A dashed upright line opens a new epoch: another machine or other software underneath, so the levels on "
+            "both sides of it are not to be compared. A diamond-topped line marks a change found in the series."
+        ),
+        [_trend(each, f"trend-{index}") for index, each in enumerate(trends)],
+    )
+
+
+def _trend(trend: Trend, ident: str) -> Element:
+    unit = trend_unit(trend)
+    start = max(0, len(trend) - _NEWEST)
+    changes = {change.index: f"{change.kind}: {change.text}" for change in trend.changes}
+    epochs = {epoch.index: f"new epoch: {epoch.label}" for epoch in trend.epochs}
+    heads = [Head("Run"), Head("Made"), Head("Figure", NUMBER, unit.name), Head("Remarks")]
+    body: list[list[Child]] = []
+    for index in sorted({*range(start, len(trend)), *changes, *epochs} & set(range(len(trend)))):
+        measured = Measured(trend.values[index], trend.lows[index], trend.highs[index])
+        remarks = "; ".join(part for part in (epochs.get(index), changes.get(index)) if part)
+        body.append(
+            [
+                [f"{index + 1} ", outside(trend.ids[index])],
+                outside(trend.created[index]),
+                interval_cell(_in_unit(measured, unit.scale)),
+                outside(remarks) if remarks else "",
+            ]
+        )
+    caption = f"{trend.metric}: the newest {_NEWEST} runs, and those where something changed" if start else trend.metric
+    return h("div", h("h3", outside(trend.metric)), figure(trend_picture(trend, ident), table(caption, heads, body)))
+
+
+def _in_unit(value: Measured, scale: float) -> Measured:
+    parts = (None if part is None else part / scale for part in (value.value, value.low, value.high))
+    return Measured(*parts)
+
+
+def environment_section(report: Report) -> Element | None:
+    """Return the machine and the versions of each result, once for those that are alike."""
+    found: dict[str, tuple[Environment, list[str]]] = {}
+    if report.overhead is not None:
+        found[report.overhead.environment.model_dump_json()] = (report.overhead.environment, ["overhead"])
+    for run in report.runs:
+        found.setdefault(run.environment.model_dump_json(), (run.environment, []))[1].append(run.spec.name)
+    if not found:
+        return None
+    return section("environment", "Environment", [_environment(place, names) for place, names in found.values()])
+
+
+def _environment(place: "Environment", names: Sequence[str]) -> Element:
+    rows: list[tuple[str, Child]] = [
+        ("Of", outside(", ".join(names))),
+        ("Processor", outside(f"{place.cpu}, {place.cpu_count} usable")),
+        ("Memory", f"{plain(place.memory_bytes / 2**30)} GiB"),
+        ("System", outside(f"{place.kernel}, {place.machine}")),
+        ("Python", outside(f"{place.python} ({place.python_build})")),
+        ("Hash seed", outside(place.hash_seed)),
+    ]
+    return h("div", facts(rows), details("Library versions", _versions(place.libraries), open_=True))
+
+
+def _versions(libraries: Mapping[str, str]) -> Element:
+    body: list[list[Child]] = [[outside(name), outside(version)] for name, version in libraries.items()]
+    return table("Library versions", [Head("Library"), Head("Version")], body, quiet=True)

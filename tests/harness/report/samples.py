@@ -1,0 +1,329 @@
+"""Documents as a real measurement writes them, made by hand: what the report's tests render."""
+
+import math
+import random
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from harness.load.histogram import Histogram
+from harness.measure.document import Check, Document, Experiment, Null, RawPair, TermsUsed
+from harness.report.model import (
+    Audited,
+    Change,
+    Epoch,
+    ExpositionDiff,
+    ExpositionRow,
+    Finding,
+    Ladder,
+    Law,
+    LawPoint,
+    LawTerm,
+    Measured,
+    Report,
+    RungCost,
+    Saturation,
+    ScrapeEffect,
+    ScrapeLatency,
+    Trend,
+)
+from harness.run.environment import Environment
+from harness.run.result import (
+    AuditResult,
+    FindingResult,
+    Latency,
+    LedgerResult,
+    Rate,
+    RequirementResult,
+    RunResult,
+    Scrapes,
+    WorkloadResult,
+)
+from harness.run.spec import RunSpec
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "</script><b>out</b>",
+    "]]> --> </style></title><svg/onload=alert(1)>",
+    "abc\u202egpj.exe\u2066",
+    "null\x00 bell\x07 lone\udcff",
+    "x" * 20_000,
+    "javascript:alert(1)",
+    "{{7*7}} ${7*7} `rm`",
+    "|a|b|\n| c |",
+)
+
+ENVIRONMENT = Environment(
+    cpu="AMD EPYC 7B13",
+    cpu_count=2,
+    memory_bytes=8 * 2**30,
+    kernel="Linux 6.1.0",
+    machine="x86_64",
+    python="CPython 3.11.7",
+    python_build="main Dec 2023 GCC 12.2.0 3.11.7",
+    hash_seed="random",
+    libraries={"opencensus": "0.11.4", "prometheus-client": "0.26.0", "opentelemetry-sdk": "1.45.2"},
+)
+TERMS = TermsUsed(precision=None, budget_s=60.0, rounds=40, block_ns=10_000_000, seed=1, tolerance=0.02)
+
+
+def pair(base: float, head: float, **more: Any) -> RawPair:
+    return RawPair(
+        base_blocks=[int(base * 100)] * 4,
+        head_blocks=[int(head * 100)] * 4,
+        base_lines=100,
+        head_lines=100,
+        order="bhhb",
+        hash_seeds=(1, 2),
+        base_per_line=base,
+        head_per_line=head,
+        log_ratio=math.log(head / base),
+        difference=head - base,
+        **more,
+    )
+
+
+def experiment(
+    head: str, cost: float, *, base: str = "none", series: int = 1, half: float = 0.02, **more: Any
+) -> Experiment:
+    """An experiment whose base costs 900 ns a line, and whose interval is ± `half` of the cost."""
+    rng = random.Random(f"{head}{cost}{series}")  # noqa: S311 - a fixed seed for data made up
+    own = 900.0
+    pairs = [pair(own * rng.gauss(1, 0.01), own + cost * rng.gauss(1, 0.02)) for _ in range(12)]
+    nulls = [pair(own, own * rng.gauss(1, 0.01)) for _ in range(6)]
+    ratio = (own + cost) / own
+    values: dict[str, Any] = {
+        "axis": "wall_ns",
+        "base": base,
+        "head": head,
+        "factors": {"series": series, "scraped": False, "threads": 1},
+        "pairs": 12,
+        "base_per_line": own,
+        "head_per_line": own + cost,
+        "cost_per_line": cost,
+        "cost_interval": (cost - half * abs(cost), cost + half * abs(cost)),
+        "ratio": ratio,
+        "ratio_interval": (ratio * 0.99, ratio * 1.01),
+        "minimal_detectable_effect": 0.012,
+        "null": Null(ratio=1.0012, ratio_interval=(0.994, 1.0085), confidence=0.99, pairs=6),
+        "verdict": "slower",
+        "conclusion": f"{head} costs {ratio:.4g} times what {base} does",
+        "confidence": 0.95,
+        "looks": 3,
+        "log_ratio_sd": 0.02,
+        "void_pairs": 0,
+        "evaluated": 12_000,
+        "bootstrap": Check(ratio_interval=(ratio * 0.99, ratio * 1.01), cost_interval=(cost * 0.98, cost * 1.02)),
+        "raw_pairs": pairs,
+        "raw_null": nulls,
+    }
+    return Experiment(**{**values, **more})
+
+
+def scraped(head: str, cost: float, series: int = 1) -> Experiment:
+    factors = {"series": series, "scraped": True, "threads": 1}
+    return experiment(head, cost, series=series, half=0.04, factors=factors)
+
+
+COSTS = {
+    ("opencensus", 1): 95_300,
+    ("opencensus", 100): 7_120_000,
+    ("opencensus-lean", 1): 8_140,
+    ("opencensus-lean", 100): 8_330,
+    ("prometheus-client", 1): 5_710,
+    ("prometheus-cached", 1): 2_510,
+    ("opentelemetry", 1): 20_300,
+}
+
+
+def document(experiments: list[Experiment] | None = None, **more: Any) -> Document:
+    if experiments is None:
+        experiments = []
+        for (head, series), cost in COSTS.items():
+            experiments += [experiment(head, cost, series=series), scraped(head, cost * 1.07, series)]
+        experiments.append(
+            experiment(
+                "prometheus-client", 140, series=100, half=2, verdict="undecided",
+                conclusion="undecided between 0.991 and 1.043 times the cost",
+            )
+        )  # fmt: skip
+        experiments.append(
+            experiment("opentelemetry", 19_000, series=100, verdict="void", void_pairs=5, pairs=7,
+                       conclusion="void: none against itself came out at 1.0100 to 1.0300 times its own cost")
+        )  # fmt: skip
+        experiments += [
+            experiment(head, cost * 10.3, axis="instructions", half=0.0001)
+            for (head, series), cost in COSTS.items()
+            if series == 1
+        ]
+    return Document(environment=ENVIRONMENT, terms=TERMS, elapsed_s=61.2, experiments=experiments, **more)
+
+
+def ladder() -> Ladder:
+    steps = [
+        ("bare", "bare REPL: upper-case and write", 640, 12),
+        ("clock", "two clock reads", 118, 9),
+        ("map", "tag map and measurement map built", 4_930, 60),
+        ("no-view", "recorded, no view registered", 1_210, 70),
+        ("1-view", "1 view", 2_940, 80),
+        ("2-views", "2 views", 1_870, 85),
+        ("3-views", "3 views", 2_380, 90),
+        ("4-views", "4 views (the fourth only sees refused lines)", -40, 95),
+        ("copy", "a copy of every series at each record", 58_400, 900),
+        ("exporter", "exporter attached", 22_300, 1_100),
+        ("endpoint", "endpoint up, nobody asks", 310, 1_200),
+        ("scraped", "endpoint scraped", 3_900, 1_500),
+    ]
+    level = 0.0
+    rungs = []
+    for name, title, cost, half in steps:
+        level += cost
+        rungs.append(RungCost(name, title, Measured(cost, cost - half, cost + half), Measured(level)))
+    return Ladder(rungs)
+
+
+def law(subject: str, base: float, slope: float, factor: str = "series") -> Law:
+    rng = random.Random(subject + factor)  # noqa: S311 - a fixed seed for data made up
+    points = []
+    for x in (1, 3, 10, 30, 100, 300, 1000):
+        cost = (base + slope * x) * rng.gauss(1, 0.02)
+        points.append(LawPoint(x, Measured(cost, cost * 0.97, cost * 1.03)))
+    terms = [
+        LawTerm("a", 0, Measured(base, base * 0.95, base * 1.05)),
+        LawTerm("b", 1, Measured(slope, slope - abs(slope) * 0.02, slope + abs(slope) * 0.02)),
+    ]
+    return Law(subject, factor, points, terms, 0.9987)
+
+
+def encoded(median_ns: float, spread: float = 0.35, tail: float = 0.003, count: int = 200_000, seed: int = 1) -> str:
+    rng = np.random.default_rng(seed)
+    values = median_ns * rng.lognormal(0, spread, count)
+    values[rng.random(count) < tail] *= 40
+    histogram = Histogram()
+    histogram.record(values.astype(np.int64))
+    return histogram.encode()
+
+
+def latency(median: float, seed: int = 1) -> Latency:
+    text = encoded(median, count=10_000, seed=seed)
+    found = Histogram.decode(text).summary()
+    return Latency(
+        p50=found.p50, p90=found.p90, p99=found.p99, p999=found.p999, max=found.max, mean=found.mean,
+        count=found.count, hdr=text,
+    )  # fmt: skip
+
+
+NO_LATENCY = Latency(p50=None, p90=None, p99=None, p999=None, max=None, mean=None, count=0, hdr=Histogram().encode())
+
+
+def found(name: str, severity: Any, size: float, detail: str) -> FindingResult:
+    return FindingResult(
+        name=name,
+        severity=severity,
+        size=size,
+        detail=detail,
+        cause="values equal to a bound",
+        remedy="compare with <=",
+    )
+
+
+def run_result(**more: Any) -> RunResult:
+    values: dict[str, Any] = {
+        "started": "2026-11-23T21:00:00Z",
+        "elapsed_s": 10.0,
+        "interrupted": False,
+        "spec": RunSpec(name="quickstart", duration="10s"),
+        "environment": ENVIRONMENT,
+        "workload": WorkloadResult(digest="9f86d081884c7d65", lines=10_000, methods=1),
+        "ledger": LedgerResult(
+            offered=10_000, processed=9_900, failed=100, dropped=0, refused={"not_utf8": 60, "nul": 40}, raised={}
+        ),
+        "rate": Rate(target=1000.0, achieved=1000.02),
+        "lag_ns": latency(800, 2),
+        "service_ns": latency(96_000, 3),
+        "response_ns": latency(99_000, 4),
+        "self_cost_ns_per_line": 412.0,
+        "scrapes": Scrapes(
+            scraper="prometheus 2.42.0", count=11, failed=0, duration_ms={"p50": 3.1, "max": 6.0}, windows=[]
+        ),
+        "audit": AuditResult(
+            conserved=True,
+            compared=["page", "prometheus"],
+            findings=[
+                found("bucket_bound_exclusive", "warning", 42, "42 values equal to a bound stand one bucket too high"),
+                found("promtool_missing", "info", 1, "promtool was not found"),
+            ],
+        ),
+        "verdict": "valid",
+        "reasons": [],
+        "requirements": [RequirementResult(text="response.p99<2ms", held=True, actual=0.214)],
+    }  # fmt: skip
+    return RunResult(**{**values, **more})
+
+
+def trend(runs: int = 60, *, steps: bool = True, noise: Callable[[random.Random], float] | None = None) -> Trend:
+    rng = random.Random(runs)  # noqa: S311 - a fixed seed for data made up
+    draw = noise or (lambda source: source.gauss(0, 900))
+    values: list[float | None] = []
+    for index in range(runs):
+        level = 95_000 + (6_500 if steps and index >= runs * 0.7 else 0) + (-21_000 if index >= runs * 0.35 else 0)
+        values.append(level + draw(rng))
+    lows = [None if v is None else v - 1_900 for v in values]
+    highs = [None if v is None else v + 1_900 for v in values]
+    second = int(runs * 0.35)
+    return Trend(
+        "opencensus above none",
+        "ns",
+        [f"{index:06x}" for index in range(runs)],
+        [f"2026-{1 + index % 12:02d}-{1 + index % 28:02d}T10:00:00Z" for index in range(runs)],
+        values,
+        lows,
+        highs,
+        [Epoch(0, "AMD EPYC 7B13, CPython 3.11.7"), Epoch(second, "AMD EPYC 9B14, CPython 3.12.4")] if runs > 2 else [],
+        [Change(int(runs * 0.7), "step", "+6.50 µs ± 0.41 µs")] if steps and runs > 5 else [],
+    )
+
+
+def full_report() -> Report:
+    findings = [
+        Finding("sum_decreased", "warning", 9342, "the sum fell between two scrapes; rate() adds it all again"),
+        Finding("help_type_repeated", "warning", 3, "HELP and TYPE repeated for 3 families"),
+        Finding("count_mismatch", "error", 12, "12 lines of series OK/repl are not on the page"),
+    ]
+    effects = [
+        ScrapeEffect(name, Measured(out), Measured(out * k), Measured(out * (k - 1), out * (k - 1.1), out * (k - 0.9)))
+        for name, out, k in (("p50", 95e3, 1.02), ("p90", 150e3, 1.2), ("p99", 230e3, 3.1), ("p99.9", 4.1e6, 2.2))
+    ]
+    return Report(
+        made="2026-11-23 22:00 UTC",
+        overhead=document(),
+        saturation=[
+            Saturation("opencensus", Measured(8_900, 8_600, 9_100), 10),
+            Saturation("opencensus-lean", Measured(71_000, 69_500, 73_000), 10),
+            Saturation("prometheus-client", Measured(98_000, 95_000, 99_800), 10),
+        ],
+        audits={"opencensus": Audited(False, findings), "opencensus-lean": Audited(True)},
+        ladders=[ladder()],
+        laws=[
+            law("opencensus", 21_400, 71_900),
+            law("opencensus-lean", 8_100, 0.9),
+            law("opentelemetry", 20_100, 1.2),
+            law("opencensus", 51_000, 14_300, "views"),
+        ],
+        latencies=[ScrapeLatency("opencensus", encoded(110e3, 0.5, 0.02, seed=5), encoded(95e3, seed=6), effects)],
+        expositions=[
+            ExpositionDiff(
+                "opencensus",
+                "opencensus-lean",
+                [
+                    ExpositionRow("family names", "oc_python_demo_latency", "oc_python_demo_latency", same=True),
+                    ExpositionRow("le of a value on the bound", 'le="10"', 'le="5"', same=False),
+                    ExpositionRow("HELP lines per family", "3", "1", same=False),
+                ],
+            )
+        ],
+        trends=[trend()],
+        runs=[run_result()],
+    )
