@@ -23,8 +23,6 @@ from harness.views import QUICKSTART_VIEWS
 
 __all__ = ["Asker", "main"]
 
-MAX_TIMEOUT_NS = 10_000_000_000  # Prometheus' own default
-
 
 class Asker:
     """Asks one target for its page, again and again, over one connection as long as the server keeps it open."""
@@ -109,7 +107,7 @@ def main(arguments: list[str]) -> int:
     """Scrape until the input ends; `arguments` holds the specification as one JSON object."""
     spec = json.loads(arguments[0])
     interval_ns: int = spec["interval_ns"]
-    asker = Asker(spec["address"], spec["port"], min(interval_ns, MAX_TIMEOUT_NS))
+    asker = Asker(spec["address"], spec["port"], spec["timeout_ns"])
     checker = Checker([view for view in QUICKSTART_VIEWS if view.name in spec["views"]])
     due_ns = time.monotonic_ns() + spec["offset_ns"]
     try:

@@ -25,6 +25,7 @@ __all__ = ["BuiltinScraper", "child_environment"]
 
 START_S = 20.0
 STOP_S = 2.0
+MAX_TIMEOUT_NS = 10_000_000_000  # Prometheus' own default
 
 
 def child_environment() -> dict[str, str]:
@@ -37,17 +38,25 @@ def child_environment() -> dict[str, str]:
 class BuiltinScraper:
     """Scrapes every `interval_ns` from another process; instances are independent, so several can run side by side.
 
-    `offset_ns` shifts its scrapes within the interval, as Prometheus spreads its targets.
+    `offset_ns` shifts its scrapes within the interval, as Prometheus spreads its targets. A scrape may take
+    `timeout_ns`; by default, as with Prometheus, the interval, and ten seconds at most.
     """
 
     kind = "builtin"
 
     def __init__(
-        self, interval_ns: int, views: Sequence[View] = QUICKSTART_VIEWS, why: str = "", offset_ns: int = 0
+        self,
+        interval_ns: int,
+        views: Sequence[View] = QUICKSTART_VIEWS,
+        why: str = "",
+        *,
+        offset_ns: int = 0,
+        timeout_ns: int | None = None,
     ) -> None:
         self.description = f"the built-in scraper ({why})" if why else "the built-in scraper"
         self._interval_ns = interval_ns
         self._offset_ns = offset_ns
+        self._timeout_ns = timeout_ns or min(interval_ns, MAX_TIMEOUT_NS)
         self._view_names = [view.name for view in views]
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
@@ -72,6 +81,7 @@ class BuiltinScraper:
             "port": target.port,
             "interval_ns": self._interval_ns,
             "offset_ns": self._offset_ns,
+            "timeout_ns": self._timeout_ns,
             "views": self._view_names,
         }
         try:
@@ -141,7 +151,7 @@ class BuiltinScraper:
         _pipe(process.stderr).close()
 
     def _patience_s(self) -> float:
-        return 3 * self._interval_ns / 1e9
+        return (3 * self._interval_ns + self._timeout_ns) / 1e9
 
     def _tell(self, command: str) -> None:
         process = self._process

@@ -1,5 +1,6 @@
 """The real Prometheus as a scraper: what it stored is asked for through its HTTP API."""
 
+import contextlib
 import json
 import time
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ from harness.views import QUICKSTART_VIEWS, View
 __all__ = ["PrometheusScraper"]
 
 PATIENCE_S = 20.0
+NEWS_S = 1.0  # within which the keeper tells that the server is gone
 # Samples of one answer; more would make the JSON, and our memory, large.
 CHUNK_SAMPLES = 200_000
 # Timestamps within this distance of the grid are moved onto it (scrape.go, scrapeTimestampTolerance).
@@ -47,9 +49,11 @@ class PrometheusScraper:
         self._client: httpx.Client | None = None
         # Prometheus tells the time of day; scrapes are compared with monotonic times.
         self._epoch_ms = 0.0
-        self._begun_ms = 0
-        self._stats = ScrapeStats()
-        self._problems: list[Finding] = []
+        # What was read already: up to which scrape, for the statistics and for the checks.
+        self._told_ms = self._checked_ms = 0
+        self._told: list[Scrape] = []
+        self._checker = Checker(views)
+        self._last_reason = ""
 
     @property
     def description(self) -> str:
@@ -69,12 +73,13 @@ class PrometheusScraper:
         self._job, config = derived_config(self._config or default_config(), target, self._interval_ms * 1_000_000)
         server = PrometheusServer(json.dumps(config))  # JSON is YAML
         self._epoch_ms = time.time() * 1e3 - time.monotonic() * 1e3
-        self._begun_ms = int(time.time() * 1e3) - TOLERANCE_MS
+        begun_ms = int(time.time() * 1e3) - TOLERANCE_MS
+        self._told_ms = self._checked_ms = begun_ms
         self._server = server.start()
         try:
             self._client = httpx.Client(base_url=server.url, trust_env=False, timeout=PATIENCE_S)
             self._version = self._get("/api/v1/status/buildinfo").get("version", "").partition("+")[0]
-            self._await_after(self._begun_ms)
+            self._await_after(begun_ms)
         except BaseException:
             self.stop()
             raise
@@ -97,62 +102,53 @@ class PrometheusScraper:
         ]
 
     def problems(self) -> list[Finding]:
-        """Check each scrape since the start against the one before; the last answer stays when the server is gone."""
-        self._refresh()
-        return list(self._problems)
+        """Check each scrape since the last call against the one before, and return everything found since the start.
+
+        The last answer stays when the server is gone.
+        """
+        with contextlib.suppress(ScraperError):
+            self._read_stats()
+            last_ms = self._told_ms
+            for at_ms, samples in self._scrapes(self._checked_ms, last_ms):
+                self._checker.observe(samples)
+                self._checked_ms = at_ms
+            self._last_reason = self._last_error() or self._last_reason
+        return [*self._checker.findings(), *failures(self.stats(), self._last_reason)]
 
     def stats(self) -> ScrapeStats:
         """Return the scrapes since the start; the last answer stays when the server is gone."""
-        self._refresh()
-        return self._stats
+        with contextlib.suppress(ScraperError):
+            self._read_stats()
+        return ScrapeStats(tuple(self._told))
 
     def stop(self) -> None:
-        """End the server and remove its data; keeps what it knew."""
+        """End the server and remove its data; what it had stored of the scrapes until now stays known."""
+        if self._client is not None:
+            self.problems()
+            self._client.close()
+            self._client = None
         server, self._server = self._server, None
         if server is not None:
-            # What is asked for afterwards is answered from what is known now.
-            self._server = server
-            self._refresh()
-            self._server = None
             server.stop()
-        client, self._client = self._client, None
-        if client is not None:
-            client.close()
 
-    def _refresh(self) -> None:
-        if self._client is None:
-            return
-        try:
-            self._stats = self._read_stats()
-            self._problems = [*self._read_problems(), *failures(self._stats, self._last_error())]
-        except ScraperError:
-            # It is gone; whoever needs it alive is told by wait_for_next() and stored().
-            return
-
-    def _read_stats(self) -> ScrapeStats:
+    def _read_stats(self) -> None:
+        """Take in the scrapes that were stored since the last time."""
         end_ms = int(time.time() * 1e3)
-        window_ms = end_ms - self._begun_ms
-        up = self._raw(f'up{{job="{self._job}"}}', end_ms, window_ms)
-        durations = dict(_flat(self._raw(f'scrape_duration_seconds{{job="{self._job}"}}', end_ms, window_ms)))
-        return ScrapeStats(
-            tuple(
-                Scrape(int((at_ms - self._epoch_ms) * 1e6), durations.get(at_ms, 0.0) * 1e3, value == 1)
-                for at_ms, value in _flat(up)
-            )
-        )
+        range_ms = end_ms - self._told_ms
+        job = f'{{job="{self._job}"}}'
+        up = _flat(self._raw(f"up{job}", end_ms, range_ms))
+        durations = dict(_flat(self._raw(f"scrape_duration_seconds{job}", end_ms, range_ms)))
+        for at_ms, value in up:
+            if at_ms > self._told_ms:
+                start_ns = int((at_ms - self._epoch_ms) * 1e6)
+                self._told.append(Scrape(start_ns, durations.get(at_ms, 0.0) * 1e3, value == 1))
+                self._told_ms = at_ms
 
-    def _read_problems(self) -> list[Finding]:
-        checker = Checker(self._views)
-        for samples in self._scrapes():
-            checker.observe(samples)
-        return checker.findings()
-
-    def _scrapes(self) -> Iterator[list[Sample]]:
-        """Yield the samples of each scrape, oldest first, asking for so many at a time."""
-        end_ms = int(time.time() * 1e3)
-        series = len(self._get("/api/v1/series", {"match[]": self._ours(), "start": self._begun_ms / 1e3}))
+    def _scrapes(self, begin_ms: int, end_ms: int) -> Iterator[tuple[int, list[Sample]]]:
+        """Yield time and samples of each scrape in (begin, end], oldest first, asking for so many at a time."""
+        match = {"match[]": self._ours(), "start": begin_ms / 1e3}
+        series = len(self._get("/api/v1/series", match)) if begin_ms < end_ms else 0
         step_ms = max(1, CHUNK_SAMPLES // max(1, series)) * self._interval_ms
-        begin_ms = self._begun_ms
         while begin_ms < end_ms:
             until_ms = min(begin_ms + step_ms, end_ms)
             by_time: dict[int, list[Sample]] = {}
@@ -160,8 +156,7 @@ class PrometheusScraper:
                 for at_ms, value in values:
                     if at_ms > begin_ms:  # the range includes both its ends
                         by_time.setdefault(at_ms, []).append(_sample(labels, value))
-            for at_ms in sorted(by_time):
-                yield by_time[at_ms]
+            yield from sorted(by_time.items())
             begin_ms = until_ms
 
     def _await_after(self, moment_ms: int) -> None:
@@ -206,7 +201,7 @@ class PrometheusScraper:
             answer = self._client.get(path, params=parameters)
             document = answer.json()
         except (httpx.HTTPError, ValueError) as error:
-            self._server.check()
+            self._server.check(NEWS_S)
             raise ScraperError(f"--scraper prometheus: does not answer: {error}") from error
         if document.get("status") != "success":
             raise ScraperError(f"--scraper prometheus: refused a query: {document.get('error')}")

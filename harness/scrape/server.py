@@ -101,6 +101,7 @@ class PrometheusServer:
     @property
     def pid(self) -> int | None:
         """The server's process, None before the start."""
+        self._listen(0)
         found = re.search(rb"^pid (\d+)$", self._told, re.MULTILINE)
         return int(found[1]) if found else None
 
@@ -129,12 +130,12 @@ class PrometheusServer:
             return self
         raise ScraperError("--scraper prometheus: found no free port")  # pragma: no cover - the loop returns or raises
 
-    def check(self) -> None:
-        """Raise `ScraperError` when the server has ended."""
+    def check(self, patience_s: float = 0.0) -> None:
+        """Raise `ScraperError` when the server has ended; `patience_s` is how long the news of it may take."""
         keeper = self._keeper
         if keeper is None:
             raise ScraperError("--scraper prometheus: is not running")
-        self._listen(0)
+        self._listen(patience_s)
         ended = re.search(rb"^(?:exit|error) (.*)$", self._told, re.MULTILINE)
         if ended:
             reason = self.last_words() or ended[0].decode(errors="replace")

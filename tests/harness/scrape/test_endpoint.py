@@ -191,7 +191,9 @@ def test_windows_stay_bounded(monkeypatch: pytest.MonkeyPatch, registry: Collect
 
 def test_a_taken_port_is_one_clear_line(endpoint: Endpoint, registry: CollectorRegistry) -> None:
     """The error names the flag, the port and a way out."""
-    with pytest.raises(EndpointError, match=rf"^--port: {endpoint.port} is already in use on 127\.0\.0\.1; choose another"):
+    with pytest.raises(
+        EndpointError, match=rf"^--port: {endpoint.port} is already in use on 127\.0\.0\.1; choose another"
+    ):
         serve(registry, port=endpoint.port)
 
 

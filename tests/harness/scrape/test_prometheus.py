@@ -1,0 +1,231 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from harness.errors import ScraperError
+from harness.expected import Expected
+from harness.scrape import prometheus as module
+from harness.scrape.audit import audit, check_with_promtool
+from harness.scrape.builtin import child_environment
+from harness.scrape.endpoint import Endpoint, serve
+from harness.scrape.findings import Name
+from harness.scrape.prometheus import PrometheusScraper
+from harness.scrape.scraper import Target
+from harness.scrape.server import PrometheusServer, default_config, find_prometheus
+from harness.views import LINE_LENGTHS, LINES_IN, Tags, View
+from tests.harness.scrape.conforming import VIEWS, Exposed, expected_of, registry_of
+from tests.harness.scrape.processes import assert_gone, assert_removed, eventually
+
+pytestmark = pytest.mark.prometheus
+
+INTERVAL_NS = 500_000_000
+EXPECTED = expected_of({Tags(): [3, 5, 5, 80], Tags('b"', "ERROR", "nul"): [10_000], Tags("ünï\n"): [0]})
+
+
+class Stage:
+    """An endpoint, scraped by the real server, whose collector the tests set."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.collector = Exposed(EXPECTED)
+        self.registry.register(self.collector)
+        self.endpoint: Endpoint = serve(self.registry)
+        self.scraper = PrometheusScraper(INTERVAL_NS, VIEWS)
+        self.began_ns = time.monotonic_ns()
+        self.scraper.start(Target(self.endpoint.address, self.endpoint.port))
+
+    def show(self, expected: Expected, fault: object = None) -> None:
+        self.collector.expected = expected
+        self.collector.fault = fault or (lambda *shown: shown[-1])  # type: ignore[assignment]
+        self.scraper.wait_for_next()
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    """One server for all tests that leave it running: each start takes Prometheus five seconds."""
+    stage = Stage()
+    yield stage
+    stage.scraper.stop()
+    stage.endpoint.stop()
+
+
+def test_what_is_stored_equals_ledger_and_page(stage: Stage) -> None:
+    """Per series and per bucket, labels with quotes and line ends included, nothing is lost on the way."""
+    stage.show(EXPECTED)
+    page, stored = stage.endpoint.page(), stage.scraper.stored()
+    assert {(s.name, tuple(s.labels.items())) for s in stored}  # something is stored at all
+    assert audit(EXPECTED, VIEWS, page, stored).findings == ()
+    assert check_with_promtool(page) is None
+
+
+def test_the_next_scrape_shows_what_was_set_before_waiting(stage: Stage) -> None:
+    """After wait_for_next() the store holds whatever was on the page when it was called, and only that."""
+    for lengths in ([1], [1, 7], [1, 7, 2000]):
+        expected = expected_of({Tags("growing"): lengths})
+        stage.show(expected)
+        assert audit(expected, VIEWS, stage.endpoint.page(), stage.scraper.stored()).findings == ()
+
+
+def test_one_value_less_in_the_store_is_found(stage: Stage) -> None:
+    """When the page moves on after the last scrape, the audit says that the store differs."""
+    stage.show(EXPECTED)
+    stored = stage.scraper.stored()
+    stage.collector.expected = expected_of({Tags(): [3, 5, 5, 80, 81]})
+    result = audit(stage.collector.expected, VIEWS, stage.endpoint.page(), stored)
+    assert Name.STORED_DIFFERS in {finding.name for finding in result.findings}
+    stage.show(EXPECTED)
+
+
+def test_each_scrape_is_checked(stage: Stage) -> None:
+    """A counter that falls and a count unlike its +Inf bucket are found in what was stored meanwhile."""
+    stage.show(EXPECTED)
+    falls = {finding.name: finding.size for finding in stage.scraper.problems()}.get(Name.COUNTER_DECREASED, 0)
+
+    def lower(view: View, tags: Tags, index: int, value: float) -> float:
+        return value - 0.5 if view is LINES_IN and tags == Tags() else value
+
+    stage.show(EXPECTED, lower)
+    after = {finding.name: finding.size for finding in stage.scraper.problems()}
+    assert after[Name.COUNTER_DECREASED] == falls + 1
+    stage.show(EXPECTED)
+
+
+def test_asking_piece_by_piece_finds_the_same(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many samples one answer may hold, every scrape is checked exactly once."""
+    now_ms = time.time_ns() // 1_000_000
+    whole = list(stage.scraper._scrapes(now_ms - 60_000, now_ms))
+    monkeypatch.setattr(module, "CHUNK_SAMPLES", 1)
+    pieces = list(stage.scraper._scrapes(now_ms - 60_000, now_ms))
+    assert whole
+    assert [at_ms for at_ms, _ in pieces] == sorted({at_ms for at_ms, _ in whole})
+    assert [sorted(map(str, samples)) for _, samples in pieces] == [sorted(map(str, samples)) for _, samples in whole]
+
+
+def test_failed_scrapes_are_counted(stage: Stage) -> None:
+    """A page that cannot be made is a failed scrape for Prometheus and for the endpoint alike; both go on."""
+    before = stage.scraper.stats().failed
+
+    def broken(*shown: object) -> float:
+        raise ValueError
+
+    stage.collector.fault = broken  # type: ignore[assignment]
+    eventually(lambda: stage.scraper.stats().failed > before, "a scrape fails")
+    stage.show(EXPECTED)
+    assert stage.endpoint.failed >= 1
+    (finding,) = [finding for finding in stage.scraper.problems() if finding.name is Name.SCRAPE_FAILED]
+    assert finding.detail["scrapes"] == stage.scraper.stats().count
+
+
+def test_scrapes_are_told_with_their_times(stage: Stage) -> None:
+    """Each scrape's start, told in our own clock, and duration fit the window in which the endpoint served one."""
+    stage.scraper.wait_for_next()
+    stats = stage.scraper.stats()
+    assert stats.count >= 2
+    assert all(duration > 0 for duration in stats.durations_ms)
+    assert all(stage.began_ns <= scrape.start_ns <= time.monotonic_ns() for scrape in stats.scrapes)
+    assert stats.between(stage.began_ns, time.monotonic_ns()).count == stats.count
+
+
+def test_the_server_says_which_it_is(stage: Stage) -> None:
+    """The description carries the version, so that a result tells what scraped it."""
+    assert stage.scraper.description.startswith("Prometheus 2") or stage.scraper.description.startswith("Prometheus 3")
+
+
+def test_one_family_for_each_series_is_ingested(stage: Stage) -> None:
+    """Prometheus stores a page with repeated HELP and TYPE lines completely; that is a finding, not a loss."""
+    one, two = (
+        {view: {tags: truth} for view, series in EXPECTED.items() for tags, truth in series.items() if tags == which}
+        for which in (Tags(), Tags('b"', "ERROR", "nul"))
+    )
+    with serve(registry_of(Exposed(one, [LINE_LENGTHS]), Exposed(two, [LINE_LENGTHS]))) as endpoint:
+        page = endpoint.page()
+    both = {LINE_LENGTHS.name: {**one[LINE_LENGTHS.name], **two[LINE_LENGTHS.name]}}
+    (finding,) = audit(both, [LINE_LENGTHS], page, page.samples).findings
+    assert (finding.name, finding.size) == (Name.HELP_TYPE_REPEATED, 2)
+    rejected = check_with_promtool(page)
+    assert rejected is not None
+    assert rejected.name is Name.PROMTOOL_REJECTS
+
+
+def test_a_server_killed_half_way_is_one_clear_line_and_the_scrapes_remain() -> None:
+    """When Prometheus dies during a run, waiting and asking say so at once; what is known stays; no folder is left."""
+    with serve(registry_of(Exposed(EXPECTED))) as endpoint:
+        scraper = PrometheusScraper(INTERVAL_NS, VIEWS)
+        scraper.start(Target(endpoint.address, endpoint.port))
+        try:
+            known = scraper.stats().count
+            assert scraper.server is not None
+            pid, folder = scraper.server.pid, scraper.server.folder
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
+            assert_gone(pid)
+            for ask in (scraper.wait_for_next, scraper.stored):
+                with pytest.raises(ScraperError, match=r"^--scraper prometheus: the server ended: ") as raised:
+                    ask()
+                assert "\n" not in str(raised.value)
+            assert scraper.stats().count == known >= 1
+        finally:
+            scraper.stop()
+        assert_removed(str(folder))
+        scraper.stop()
+        with pytest.raises(ScraperError, match="is not running"):
+            scraper.stored()
+
+
+def test_a_target_that_is_never_up_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a successful scrape the start fails with Prometheus' own reason, and leaves nothing behind."""
+    monkeypatch.setattr(module, "PATIENCE_S", 6.0)
+    scraper = PrometheusScraper(100_000_000, VIEWS)
+    with pytest.raises(ScraperError, match=r"^--scraper prometheus: no successful scrape within .*refused"):
+        scraper.start(Target("127.0.0.1", 1))
+    assert scraper.server is None
+
+
+def test_a_bad_configuration_is_quoted(tmp_path: Path) -> None:
+    """What Prometheus says against a configuration is the reason given."""
+    config = tmp_path / "promconfig.yaml"
+    config.write_text("scrape_configs: [{job_name: a, scheme: gopher, nonsense: 1}]")
+    scraper = PrometheusScraper(INTERVAL_NS, VIEWS, config=config)
+    with pytest.raises(ScraperError, match=r"^--scraper prometheus: the server ended: .*nonsense"):
+        scraper.start(Target("127.0.0.1", 1))
+
+
+def test_the_file_as_it_is_can_be_served_until_stopped() -> None:
+    """The demo's way: promconfig.yaml unchanged, on a port that was asked for, ended by leaving the block."""
+    with PrometheusServer(default_config().read_text(), preferred_port=0) as server:
+        pid, folder = server.pid, server.folder
+        server.check()
+        assert server.url == f"http://127.0.0.1:{server.port}"
+    assert pid is not None
+    assert_gone(pid)
+    assert_removed(str(folder))
+
+
+PARENT = """
+import time
+from harness.scrape.server import PrometheusServer
+server = PrometheusServer("{}").start()
+print(server.pid, server.folder, flush=True)
+time.sleep(600)
+"""
+
+
+def test_the_real_server_dies_with_a_killed_harness() -> None:
+    """After SIGKILL of the harness neither the real Prometheus nor its data stay behind."""
+    assert find_prometheus()
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True, env=child_environment()
+    ) as parent:
+        assert parent.stdout is not None
+        pid, folder = parent.stdout.readline().split()
+        assert Path(folder).is_dir()
+        parent.kill()
+    assert_gone(int(pid))
+    assert_removed(folder)
