@@ -269,7 +269,9 @@ _HOURS = (20, 14, 10, 8, 8, 12, 25, 50, 90, 130, 155, 160, 140, 135, 150, 158, 1
 def _day(term: Term) -> Law:
     span = term.integer("period")
     ends = [span * hour // len(_HOURS) for hour in range(len(_HOURS) + 1)]
-    around = (*_HOURS, _HOURS[0])
+    first = term.integer("from") % len(_HOURS)
+    hours = (*_HOURS[first:], *_HOURS[:first])
+    around = (*hours, hours[0])
     # Hours of a compressed day may differ by a nanosecond; the day holds exactly the lines of its mean rate even so.
     area = sum(Fraction(a + b, 2) * (y - x) for (x, y), (a, b) in zip(pairwise(ends), pairwise(around), strict=True))
     levels = [level * term.fraction("rate") * span / NS / area for level in around]

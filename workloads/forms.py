@@ -238,6 +238,7 @@ _ARRIVALS = Language(
             (
                 _rate("rate", "mean lines per second"),
                 _period("period", "how long the day lasts", "24h", low=10**9),
+                Parameter("from", Value.COUNT, "hour at which it begins, 24 for midnight", "24", 1, 24),
                 _JITTER,
             ),
         ),

@@ -48,7 +48,7 @@ class DemoSpec:
 
     lengths: str = "lognormal"
     content: str = "sentences"
-    arrivals: str = "day:rate=8/s,period=10m,jitter=poisson"
+    arrivals: str = "day:rate=8,period=10m,from=8,jitter=poisson"
     errors: str = "2%"
     series: str = "1"
     seed: int = 1

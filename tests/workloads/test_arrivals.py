@@ -58,6 +58,7 @@ def arrivals(text: str, seed: int = 1) -> Arrivals:
         ("a swing holds its mean exactly", "sine:10,period=1s", 0, [0]),
         ("swing one billion starts on the second", "sine:10,period=1s", 10 * BILLION, [BILLION * S]),
         ("day ten thousand starts on time", "day:1/h", 24 * 10**4, [10**4 * 86_400 * S]),
+        ("a day begun at another hour has its own lines a day", "day:1/h,from=8", 24 * 10**4, [10**4 * 86_400 * S]),
         ("a closed loop has no due times", "max", BILLION, [0, 0]),
     ],
 )
@@ -262,3 +263,10 @@ def test_a_law_without_lines_is_refused(text: str) -> None:
     """Rates that are all zero are no load."""
     with pytest.raises(GrammarError, match="--arrivals"):
         arrivals(text)
+
+
+def test_a_day_begun_in_the_morning_starts_busier_than_one_begun_at_midnight() -> None:
+    """The hour given is where the day starts: the hour from ten has its share of the whole, that from two its own."""
+    hour = 3600 * S
+    lines = {start: arrivals(f"day:rate=1000,from={start}").count_until(hour) for start in (10, 2)}
+    assert lines[10] / lines[2] == pytest.approx((155 + 160) / (10 + 8), rel=1e-6)
