@@ -38,11 +38,13 @@ _PROGRESS_NS = 200_000_000
 # Showing progress waits for a gap this long, but not longer than `_PROGRESS_AT_LAST_NS`.
 _PROGRESS_GAP_NS = 2_000_000
 _PROGRESS_AT_LAST_NS = 1_000_000_000
+# Snapshots over which a rate is told, some five seconds' worth: at a few lines a second less would only flicker.
+_RATE_OVER = 25
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How a run stands: totals since the start, rates (lines/s) since the snapshot before, latencies in nanoseconds."""
+    """How a run stands: totals since the start, rates (lines/s) over the last seconds, latencies in nanoseconds."""
 
     elapsed_ns: int
     offered: int
@@ -173,7 +175,8 @@ class _Pump:
         self.counting_ns = self.longest_counting_ns = 0
         self.slice_lines = _FIRST_SLICE
         self.shown_ns = 0
-        self.shown = (0, 0)  # lines offered and last due time at the last progress
+        # Moment, lines offered and last due time at the last few progresses: rates are those since the oldest.
+        self.shown: deque[tuple[int, int, int]] = deque(maxlen=_RATE_OVER)
 
     def run(self) -> None:
         self.start_ns = self.shown_ns = self.clock.now_ns() + (0 if self.closed else _HEAD_START_NS)
@@ -264,12 +267,14 @@ class _Pump:
             return
         if due_ns is not None and due_ns - now < _PROGRESS_GAP_NS and since < _PROGRESS_AT_LAST_NS:
             return
-        self.progress(self._snapshot(now, since))
-        self.shown_ns, self.shown = now, (self.ledger.offered, self.last_due_ns)
+        self.progress(self._snapshot(now))
+        self.shown_ns = now
+        self.shown.append((now, self.ledger.offered, self.last_due_ns))
 
-    def _snapshot(self, now: int, since: int) -> Progress:
+    def _snapshot(self, now: int) -> Progress:
         ledger, timings = self.ledger, self.recorder.timings
-        lines, span = ledger.offered - self.shown[0], self.last_due_ns - self.shown[1]
+        then, offered, due = self.shown[0] if self.shown else (self.start_ns, 0, 0)
+        lines, span = ledger.offered - offered, self.last_due_ns - due
         lag, service, response = (one.percentiles((50, 99)) for one in (timings.lag, timings.service, timings.response))
         return Progress(
             elapsed_ns=now - self.start_ns,
@@ -277,7 +282,7 @@ class _Pump:
             processed=ledger.processed,
             failed=ledger.failed,
             dropped=ledger.dropped,
-            rate=lines * 1e9 / since,
+            rate=lines * 1e9 / max(1, now - then),
             target_rate=None if self.closed or span <= 0 else lines * 1e9 / span,
             lag_p50_ns=lag[50],
             lag_p99_ns=lag[99],

@@ -173,7 +173,7 @@ def test_progress_is_shown_through_long_gaps_and_slow_lines(make_block):
         assert all(one.offered == one.processed + one.failed + one.dropped for one in seen)
 
 
-def test_progress_tells_the_rate_since_the_last_snapshot(make_block):
+def test_progress_tells_the_rate_of_late(make_block):
     """A steady load shows its rate, against the schedule's over the same lines."""
     clock = FakeClock()
     seen = []
