@@ -29,7 +29,7 @@ from harness.measure.muting import without_export
 from harness.measure.subjects import Subject
 from harness.views import Tags
 
-__all__ = ["Worker", "main", "run_lines"]
+__all__ = ["Worker", "die_with_parent", "main", "private_output", "run_lines"]
 
 _WARM_UP_NS = 20_000_000
 _LONGEST_WARM_UP_NS = 400_000_000
@@ -200,14 +200,15 @@ class _Session:
             _pin(self._home)
 
 
-def _die_with_parent(parent: int) -> None:
+def die_with_parent(parent: int) -> None:
+    """Have the kernel end this process when its parent ends, or end it now if that has happened already."""
     if sys.platform.startswith("linux"):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)  # it died before it could be asked
 
 
-def _private_output() -> BinaryIO:
+def private_output() -> BinaryIO:
     """Return the stream to the parent, and point standard output to standard error: a user's function may print."""
     private = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
@@ -216,8 +217,8 @@ def _private_output() -> BinaryIO:
 
 def main() -> None:
     """Serve commands from standard input until it ends."""
-    _die_with_parent(int(sys.argv[1]))
-    output = _private_output()
+    die_with_parent(int(sys.argv[1]))
+    output = private_output()
     session = _Session()
     for line in sys.stdin.buffer:
         try:
