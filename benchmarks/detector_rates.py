@@ -154,19 +154,13 @@ def _otava() -> Callable[[Series], float]:
     analysis = importlib.import_module("otava.analysis")
 
     def finds(row: Series, level: float) -> bool:
-        try:
-            return bool(analysis.compute_change_points(row, window_len=50, max_pvalue=level)[0])
-        except ValueError:
-            # Raised by 0.8.0 itself where no test is defined.
-            return False
+        # It takes a list: an array's slices do not behave as it expects.
+        return bool(analysis.compute_change_points(row.tolist(), window_len=50, max_pvalue=level)[0])
 
     def score(row: Series) -> float:
-        # The smallest p-value, as minus its decimal logarithm, at which it still finds a change, by halving.
-        low, high = 1.5, 15.0
-        for _ in range(7):
-            middle = (low + high) / 2
-            low, high = (middle, high) if finds(row, 10**-middle) else (low, middle)
-        return low
+        # The strictest of these levels, as minus its decimal logarithm, at which it still finds a change.
+        exponents = (14.0, 12.0, 11.0, 10.0, 9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0)
+        return next((exponent for exponent in exponents if finds(row, 10**-exponent)), 0.0)
 
     return score
 
