@@ -1,1 +1,1 @@
-"""Each known defect of a recording library as a small experiment against the installed versions."""
+"""The known defects of OpenCensus and its exporter as small experiments against the installed versions."""

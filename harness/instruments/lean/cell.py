@@ -39,7 +39,7 @@ def expansion(values: Iterable[float]) -> list[float]:
 def _sum(values: list[float]) -> float | None:
     """Return the plain sum, or None where the values are decimals or the like, or do not go into a float."""
     try:
-        total = sum(values)
+        total: object = sum(values)
     except (OverflowError, TypeError):
         return None
     return total if isinstance(total, int | float) else None

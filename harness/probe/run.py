@@ -1,0 +1,108 @@
+"""Runs probes in fresh processes and tells what they found, as rows for a table and as a document."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from harness.errors import UsageError
+from harness.probe.catalog import INSTRUMENTS, PROBES, Outcome, Probe
+
+__all__ = ["SCHEMA_VERSION", "document", "rows", "run_probe", "run_probes", "select"]
+
+SCHEMA_VERSION = 1
+TIMEOUT_S = 60.0
+_LIBRARIES = ("opencensus", "opencensus-ext-prometheus", "prometheus-client")
+
+
+def select(names: Sequence[str] = (), flag: str = "PROBE") -> tuple[Probe, ...]:
+    """Return the probes of those names, all of them for none; raises `UsageError` for a name that is not known."""
+    known = {probe.name: probe for probe in PROBES}
+    for name in names:
+        if name not in known:
+            raise UsageError(f"{flag}: there is no probe {name!r}; choose from {', '.join(known)}")
+    return tuple(known[name] for name in dict.fromkeys(names)) or PROBES
+
+
+def run_probe(probe: Probe, instrument: str, timeout_s: float = TIMEOUT_S) -> Outcome:
+    """Make the experiment in a fresh process, because what it looks for lives in the process's own state.
+
+    An experiment that hangs, dies or cannot be made has ``present=None`` and says so in its evidence. Raises
+    `UsageError` for an instrument that is not OpenCensus in one form or the other.
+    """
+    if instrument not in INSTRUMENTS:
+        raise UsageError(f"--instruments: {instrument!r} cannot be probed; choose from {', '.join(INSTRUMENTS)}")
+    root = str(Path(__file__).parents[2])
+    path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
+    try:
+        done = subprocess.run(  # noqa: S603 - this Python, our own module
+            [sys.executable, "-m", "harness.probe.child", probe.name, instrument],
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": path},
+        )
+    except subprocess.TimeoutExpired:
+        return Outcome(probe.name, instrument, None, f"no answer within {timeout_s:g} s")
+    try:
+        found = json.loads(done.stdout.splitlines()[-1])
+        return Outcome(probe.name, instrument, found["present"], found["evidence"], found["data"])
+    except (IndexError, ValueError, KeyError, TypeError):
+        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        return Outcome(probe.name, instrument, None, f"the experiment ended with code {done.returncode}: {last}")
+
+
+def run_probes(
+    probes: Iterable[Probe] = PROBES,
+    instruments: Sequence[str] = INSTRUMENTS,
+    *,
+    jobs: int = 2,
+    on_outcome: Callable[[Outcome], object] = lambda _outcome: None,
+    timeout_s: float = TIMEOUT_S,
+) -> list[Outcome]:
+    """Run each probe on each instrument, `jobs` at a time, and return the outcomes probe by probe.
+
+    `on_outcome` hears of each as it comes, in this thread. Ctrl-C waits for the few that are running, no longer.
+    """
+    wanted = [(probe, instrument) for probe in probes for instrument in instruments]
+    outcomes: dict[tuple[str, str], Outcome] = {}
+    with ThreadPoolExecutor(max(1, jobs)) as pool:
+        running = [pool.submit(run_probe, probe, instrument, timeout_s) for probe, instrument in wanted]
+        try:
+            for done in as_completed(running):
+                outcome = done.result()
+                outcomes[outcome.probe, outcome.instrument] = outcome
+                on_outcome(outcome)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return [outcomes[probe.name, instrument] for probe, instrument in wanted]
+
+
+def rows(outcomes: Iterable[Outcome]) -> list[tuple[str, str, str, str]]:
+    """Return probe, instrument, state and evidence of each outcome, to be printed as a table."""
+    return [(each.probe, each.instrument, each.state, each.evidence) for each in outcomes]
+
+
+def document(outcomes: Iterable[Outcome]) -> dict[str, Any]:
+    """Return the outcomes with the versions they were found in, as JSON takes them."""
+    defects = {probe.name: probe.defect for probe in PROBES}
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "environment": {"python": sys.version.split()[0], **{name: _version(name) for name in _LIBRARIES}},
+        "outcomes": [each.document() | {"defect": defects[each.probe]} for each in outcomes],
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

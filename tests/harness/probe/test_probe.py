@@ -1,0 +1,90 @@
+import json
+import shutil
+
+import pytest
+
+from harness.errors import UsageError
+from harness.probe import child
+from harness.probe.catalog import INSTRUMENTS, PROBES, Outcome, Probe
+from harness.probe.run import document, rows, run_probe, run_probes, select
+
+# Found by chance, however likely: their presence is reported, and only their absence is promised.
+RACES = {"threads-raise", "threads-lose", "torn-scrape"}
+# Made by the application's own call into the library, which lean leaves alone.
+THE_LIBRARYS_OWN = {"bound-zero-warns"}
+
+
+@pytest.fixture(scope="module")
+def outcomes() -> dict[tuple[str, str], Outcome]:
+    heard: list[Outcome] = []
+    found = run_probes(on_outcome=heard.append)
+    assert sorted(heard, key=str) == sorted(found, key=str)
+    return {(each.probe, each.instrument): each for each in found}
+
+
+def test_every_probe_has_an_experiment_and_every_experiment_a_probe() -> None:
+    """No name leads nowhere, and nothing is measured that nobody is told of."""
+    assert {probe.name for probe in PROBES} == set(child.EXPERIMENTS)
+    assert len({probe.name for probe in PROBES}) == len(PROBES)
+
+
+@pytest.mark.parametrize("probe", [probe.name for probe in PROBES if probe.name not in RACES])
+def test_each_defect_of_the_pinned_versions_is_found_in_opencensus(
+    probe: str, outcomes: dict[tuple[str, str], Outcome]
+) -> None:
+    """An experiment that cannot see the defect where it is known to be would prove nothing elsewhere."""
+    outcome = outcomes[probe, "opencensus"]
+    if probe == "promtool-rejects" and shutil.which("promtool") is None:
+        assert (outcome.state, "promtool is not on PATH" in outcome.evidence) == ("unknown", True)
+        return
+    assert outcome.state == "present", outcome.evidence
+
+
+@pytest.mark.parametrize("probe", sorted({probe.name for probe in PROBES} - THE_LIBRARYS_OWN))
+def test_no_defect_is_found_in_lean(probe: str, outcomes: dict[tuple[str, str], Outcome]) -> None:
+    """The same experiment, the same program, recorded the lean way."""
+    outcome = outcomes[probe, "opencensus-lean"]
+    if probe == "promtool-rejects" and shutil.which("promtool") is None:
+        return
+    assert outcome.state == "absent", outcome.evidence
+
+
+@pytest.mark.parametrize("probe", sorted(RACES))
+def test_an_absent_race_was_looked_for(probe: str, outcomes: dict[tuple[str, str], Outcome]) -> None:
+    """Absent means hundreds of scrapes, or several rounds of threads, and whatever was attempted is on the page."""
+    data = outcomes[probe, "opencensus-lean"].data
+    if probe == "torn-scrape":
+        assert data["scrapes"] == 300
+    else:
+        assert data["attempted"] >= 320
+        assert data["shown"] == data["attempted"]
+
+
+def test_outcomes_can_be_printed_and_kept(outcomes: dict[tuple[str, str], Outcome]) -> None:
+    """A table row and a JSON object for each, with the versions they hold for."""
+    found = list(outcomes.values())
+    assert [row[:2] for row in rows(found)] == list(outcomes)
+    kept = json.loads(json.dumps(document(found)))
+    assert kept["schema_version"] == 1
+    assert kept["environment"]["opencensus"]
+    assert len(kept["outcomes"]) == len(PROBES) * len(INSTRUMENTS)
+    assert all(each["state"] in {"present", "absent", "unknown"} and each["evidence"] for each in kept["outcomes"])
+
+
+def test_an_experiment_that_dies_or_hangs_is_unknown_and_says_so() -> None:
+    """No failure of the experiment passes for an answer."""
+    died = run_probe(Probe("no-such-experiment", ""), "opencensus")
+    assert (died.present, died.state) == (None, "unknown")
+    assert "ended with code 1: KeyError" in died.evidence
+    hung = run_probe(PROBES[0], "opencensus", timeout_s=0.001)
+    assert (hung.present, hung.evidence) == (None, "no answer within 0.001 s")
+
+
+def test_wrong_names_are_one_line() -> None:
+    """A probe or instrument that is not known says what is."""
+    with pytest.raises(UsageError, match="there is no probe 'x'; choose from copy-per-record"):
+        select(["x"])
+    with pytest.raises(UsageError, match="'none' cannot be probed; choose from opencensus, opencensus-lean"):
+        run_probe(PROBES[0], "none")
+    assert select() == PROBES
+    assert [probe.name for probe in select(["nan-raises", "nan-raises"])] == ["nan-raises"]
