@@ -13,7 +13,7 @@ __all__ = ["demo"]
 @workload_options
 @click.option("--instrument", metavar="NAME", help="Way of recording, or package.module:Name. [default: opencensus]")
 @click.option(
-    "--service-time", type=DURATION, metavar="TIME", help="Median of the simulated service time. [default: 40ms]"
+    "--service-time", type=DURATION, metavar="TIME", help="Median of the simulated service time. [default: 30ms]"
 )
 @click.option("--address", metavar="ADDR", help="Address to serve /metrics on. [default: 127.0.0.1]")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port; 0 takes a free one. [default: 8000]")

@@ -55,7 +55,7 @@ class DemoSpec:
     count: int | None = None
     duration: str | None = None
     instrument: str = "opencensus"
-    service_time: str = "40ms"
+    service_time: str = "30ms"
     address: str = "127.0.0.1"
     port: int = QUICKSTART_PORT
 
@@ -181,11 +181,13 @@ def _prometheus(target: Target, observer: DemoObserver) -> Iterator[PrometheusSe
         observer.say("the demo goes on serving its metrics meanwhile")
         yield None
         return
-    with server:
+    try:
         observer.say(f"Prometheus runs at {server.url} and scrapes every 10 s; after half a minute open:")
         for name, link in pictures(server.url).items():
             observer.say(f"  {name}: {link}")
         yield server
+    finally:
+        server.stop()
 
 
 def _config(target: Target) -> str:
