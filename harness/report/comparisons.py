@@ -50,7 +50,7 @@ def overhead_section(report: "Report") -> Element | None:
     document = report.overhead
     if document is None:
         return None
-    rows = rows_of(document.experiments, report.saturation, report.audits)
+    rows = rows_of(document.experiments, report.saturation, report.audits, report.counted)
     if not rows:
         return None
     interrupted = note("Interrupted: the figures rest on the pairs measured until then.")
@@ -84,7 +84,7 @@ def _overhead_table(rows: Sequence[OverheadRow]) -> Element:
 
 def _audited(row: OverheadRow, cell: Cell) -> Child:
     """Return a cell; one that names findings links to them."""
-    if row.audit is not None and row.audit.findings and cell.value.startswith(("!", "✗ counts")):
+    if row.audit is not None and row.audit.findings and cell.value.startswith(("!", "✗")):
         return h("a", cell.value, href="#findings")
     return _figure_cell(cell)
 
@@ -121,7 +121,6 @@ def _evidence_table(rows: Sequence[OverheadRow]) -> Element:
         Head("Smallest effect", NUMBER, "found 4 times in 5"),
         Head("A/A control", NUMBER, "base / base"),
         Head("Pairs", NUMBER),
-        Head("In words"),
     ]
     body = [_evidence(each) for row in rows for each in row.experiments]
     return table("What each verdict rests on", heads, body, stacked=True)
@@ -130,16 +129,17 @@ def _evidence_table(rows: Sequence[OverheadRow]) -> Element:
 def _evidence(experiment: "Experiment") -> list[Child]:
     void = f" + {experiment.void_pairs} void" if experiment.void_pairs else ""
     lost = lost_words(experiment)
-    words = f"{experiment.conclusion}{'; ' if experiment.conclusion and lost else ''}{lost}"
+    # For a clear verdict the ratio beside it says what the sentence would.
+    said = "" if experiment.verdict in {"slower", "faster"} else experiment.conclusion
+    words = "; ".join(part for part in (said, lost) if part)
     is_void = experiment.verdict == "void"
     return [
-        outside(_name(experiment)),
+        [outside(_name(experiment)), h("div", outside(words), class_="note said") if words else None],
         verdict(experiment.verdict, verdict_words(experiment.verdict)),
         "void" if is_void else interval_cell(measured(experiment.ratio, experiment.ratio_interval)),
         percent(experiment.minimal_detectable_effect),
         interval_cell(measured(experiment.null.ratio, experiment.null.ratio_interval)),
         f"{experiment.pairs}{void}",
-        outside(words),
     ]
 
 
@@ -276,7 +276,7 @@ def raw_section(report: "Report") -> Element | None:
         "raw",
         "Raw pairs",
         note("One row is one pair of fresh processes; the times of their blocks are in the document itself."),
-        [_raw(each) for each in document.experiments],
+        h("div", [_raw(each) for each in document.experiments], class_="plain"),
     )
 
 

@@ -38,7 +38,10 @@ class ForestPicture(Picture):
         canvas = self.canvas(width, bottom + 44, suffix)
         left, right = (10.0, width - 14.0) if narrow else (246.0, width - 20.0)
         values = [known for each in self.rows for part in _parts(each) if (known := finite(part)) is not None]
-        x, ticks, note = _axis(values, self.unit, left, right, 4 if narrow else 7)
+        dots = [
+            v for each in self.rows for v in (finite(each.resting.value), finite(each.scraped.value)) if v is not None
+        ]
+        x, ticks, note = _axis(dots, values, self.unit, left, right, 4 if narrow else 7)
         canvas.x_axis(bottom, top, ticks, f"cost per line above the base, {self.unit.name}{note}")
         self._legend(canvas)
         for index, each in enumerate(self.rows):
@@ -64,11 +67,14 @@ class ForestPicture(Picture):
 
     def _dot(self, canvas: Canvas, x: Scale, at: tuple[float, str], cost: Measured, *, scraped: bool) -> None:
         y, label = at
+        edge = 10.0 if canvas.narrow else 246.0
         value, low, high = finite(cost.value), finite(cost.low), finite(cost.high)
         if value is None:
             return
         if low is not None and high is not None and abs(x(high) - x(low)) > 3:
-            whisker(canvas, (x(low), y), (x(high), y), f"whisker s{int(scraped)}")
+            whisker(canvas, (max(x(low), edge), y), (x(high), y), f"whisker s{int(scraped)}")
+            if x(low) <= edge:
+                canvas.path([(edge + 5, y - 4), (edge, y), (edge + 5, y + 4)], f"curve s{int(scraped)}")
         canvas.add(marker(x(value), y, int(scraped), extra="hollow" if scraped else ""))
         shown, interval = with_interval(cost, self.unit)
         told = f"{label}, {_KINDS[scraped]}: {shown} {self.unit.name}{f' ({interval})' if interval else ''}"
@@ -82,12 +88,15 @@ def _parts(row: ForestRow) -> tuple[float | None, ...]:
 
 
 def _axis(
-    values: Sequence[float], unit: Unit, left: float, right: float, most: int
+    dots: Sequence[float], values: Sequence[float], unit: Unit, left: float, right: float, most: int
 ) -> tuple[Scale, list[tuple[float, str]], str]:
-    """Return the scale, its ticks and a note; logarithmic where everything is above zero and spans a factor of 20."""
+    """Return the scale, its ticks and a note.
+
+    Logarithmic where every dot is above zero and they span a factor of 20; whiskers to zero then end at the edge.
+    """
     low, high = min(values, default=0.0), max(values, default=1.0)
-    if low > 0 and high / low > 20:
-        low, high = low / 1.2, high * 1.2
+    if dots and min(dots) > 0 and max(dots) / min(dots) > 20:
+        low, high = max(low, min(dots) / 2) / 1.2, high * 1.2
         x = log_scale(low, high, left, right)
         found = log_ticks(low / unit.scale, high / unit.scale, most)
         note = " (logarithmic)"

@@ -1,7 +1,7 @@
 """What a report shows, as plain values: neither where it came from nor how it is drawn."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -214,13 +214,17 @@ class Trend:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything one page shows; what is empty is left out and named as such at the end."""
+    """Everything one page shows; what is empty is left out and named as such at the end.
+
+    `audits` and `counted` (instructions per line above the base) are by way of recording.
+    """
 
     title: str = "What recording costs"
     made: str = ""
     overhead: "Document | None" = None
     saturation: Sequence[Saturation] = ()
     audits: "dict[str, Audited]" = field(default_factory=dict)
+    counted: Mapping[str, float] = field(default_factory=dict)
     ladders: Sequence[Ladder] = ()
     laws: Sequence[Law] = ()
     latencies: Sequence[ScrapeLatency] = ()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from harness.run.result import RunResult
 
 __all__ = [
+    "audits_of",
     "environment_section",
     "exposition_section",
     "findings_section",
@@ -158,7 +159,8 @@ def _requirements(run: "RunResult") -> Element | None:
     return table(f"Requirements of {run.spec.name}", heads, body)
 
 
-def _audits(report: Report) -> Iterator[tuple[str, Audited]]:
+def audits_of(report: Report) -> Iterator[tuple[str, Audited]]:
+    """Yield every audit of a report with the name of what was audited."""
     yield from report.audits.items()
     for run in report.runs:
         found = [
@@ -170,7 +172,7 @@ def _audits(report: Report) -> Iterator[tuple[str, Audited]]:
 
 def findings_section(report: Report) -> Element | None:
     """Return what the audits found, the gravest first."""
-    audits = list(_audits(report))
+    audits = list(audits_of(report))
     if not audits:
         return None
     order = {"error": 0, "warning": 1, "info": 2}
@@ -262,7 +264,7 @@ def _trend(trend: Trend, ident: str) -> Element:
             ]
         )
     caption = f"{trend.metric}: the newest {_NEWEST} runs, and those where something changed" if start else trend.metric
-    return h("div", h("h3", outside(trend.metric)), figure(trend_picture(trend, ident), table(caption, heads, body)))
+    return figure(trend_picture(trend, ident), table(caption, heads, body))
 
 
 def _in_unit(value: Measured, scale: float) -> Measured:

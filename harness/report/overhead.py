@@ -31,7 +31,7 @@ __all__ = [
 VERDICTS: Mapping[str, tuple[str, str]] = {
     "slower": ("▲", "slower"),
     "faster": ("▼", "faster"),
-    "indistinguishable": ("=", "no difference that matters"),
+    "indistinguishable": ("=", "no difference"),
     "undecided": ("?", "undecided"),
     "void": ("✗", "void"),
 }
@@ -63,6 +63,7 @@ class OverheadRow:
     resting: "Experiment | None" = None
     scraped: "Experiment | None" = None
     instructions: "Experiment | None" = None
+    counted: float | None = None
     rate: Saturation | None = None
     audit: Audited | None = None
 
@@ -104,6 +105,7 @@ def rows_of(
     experiments: "Iterable[Experiment]",
     saturation: Sequence[Saturation] = (),
     audits: Mapping[str, Audited] | None = None,
+    counted: Mapping[str, float] | None = None,
 ) -> list[OverheadRow]:
     """Return the rows in the order of the experiments; rungs of a ladder are no ways of recording and left out.
 
@@ -128,6 +130,8 @@ def rows_of(
                 name if len(bases) < 2 else f"{name} against {base}",
                 base,
                 **parts,
+                # Counted once, at one series and one thread.
+                counted=None if words else (counted or {}).get(head),
                 rate=rates.get((head, words)),
                 audit=(audits or {}).get(head),
             )
@@ -187,9 +191,9 @@ def audit_words(audit: Audited | None) -> str:
     if audit is None or (audit.conserved is None and not audit.findings):
         return ""
     if audit.conserved is False:
-        return "✗ counts differ"
+        return "✗ differs"
     serious = sum(finding.severity != "info" for finding in audit.findings)
-    return f"! {serious} finding{'s' if serious > 1 else ''}" if serious else "✓ nothing"
+    return f"! {serious} found" if serious else "✓ none"
 
 
 def lost_words(experiment: "Experiment") -> str:

@@ -1,7 +1,7 @@
 """The table of an overhead document for the terminal (rich) and for pasting (Markdown), with its ladder and laws."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from rich.console import Group, RenderableType
@@ -22,16 +22,26 @@ from harness.report.overhead import (
     unit_of,
     verdict_words,
 )
-from harness.report.scales import percent, with_interval
+from harness.report.scales import Unit, percent, plain, plus_minus, unit_for, with_interval
 from harness.report.tree import clean
 from harness.report.waterfall import ladder_unit, within_noise
 
 if TYPE_CHECKING:
     from harness.measure.document import Document, Experiment
 
-__all__ = ["Column", "columns", "ladder_table", "law_lines", "overhead_markdown", "overhead_view", "verdict_lines"]
+__all__ = [
+    "Column",
+    "columns",
+    "evidence_table",
+    "ladder_table",
+    "law_lines",
+    "overhead_markdown",
+    "overhead_view",
+    "remarks",
+]
 
 _STYLES = {"slower": "red", "faster": "green", "void": "bold red", "undecided": "yellow", "indistinguishable": ""}
+_BAR = 12
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|#~!$&@])")
 
 
@@ -51,30 +61,43 @@ class Column:
 
 def columns(rows: Sequence[OverheadRow]) -> list[Column]:
     """Return the figures of all rows by column, one unit for each; columns without any figure are left out."""
-    wall = unit_of(part for row in rows for part in (row.resting, row.scraped))
-    counted = unit_of((row.instructions for row in rows), "instructions")
+    wall = _wall_unit(rows)
+    counted = unit_for(
+        [row.counted if row.instructions is None else row.instructions.cost_per_line for row in rows], "instructions"
+    )
     found = [
         Column("cost per line", wall.name, [cost_cell(row.resting, wall) for row in rows]),
         Column("while scraped", wall.name, [cost_cell(row.scraped, wall) for row in rows]),
         Column("sustained", "lines/s", [rate_cell(row.rate) for row in rows]),
-        Column("instructions", counted.name, [cost_cell(row.instructions, counted) for row in rows]),
+        Column("instructions", counted.name, [_counted(row, counted) for row in rows]),
         Column("audit", "", [Cell(audit_words(row.audit)) for row in rows]),
     ]
     return [column for column in found if not column.empty]
 
 
+def _wall_unit(rows: Sequence[OverheadRow]) -> Unit:
+    return unit_of(part for row in rows for part in (row.resting, row.scraped))
+
+
+def _counted(row: OverheadRow, unit: Unit) -> Cell:
+    if row.instructions is None and row.counted is not None:
+        return Cell(plain(row.counted / unit.scale, 5))
+    return cost_cell(row.instructions, unit)
+
+
 def overhead_view(
     document: "Document",
     saturation: Sequence[Saturation] = (),
-    audits: dict[str, Audited] | None = None,
+    audits: Mapping[str, Audited] | None = None,
+    counted: Mapping[str, float] | None = None,
     ladders: Sequence[Ladder] = (),
     laws: Sequence[Law] = (),
 ) -> RenderableType:
     """Return everything one overhead document says, for a terminal."""
-    rows = rows_of(document.experiments, saturation, audits)
+    rows = rows_of(document.experiments, saturation, audits, counted)
     parts: list[RenderableType] = []
     if rows:
-        parts += [_overhead_rich(rows), *verdict_lines(rows)]
+        parts += [_overhead_rich(rows), Text(), evidence_table(rows), *remarks(rows)]
     for ladder in ladders:
         parts += [Text(), ladder_table(ladder)]
     for line in law_lines(laws):
@@ -88,66 +111,72 @@ def overhead_view(
 
 def _overhead_rich(rows: Sequence[OverheadRow]) -> Table:
     bases = ", ".join(dict.fromkeys(clean(row.base) for row in rows))
-    table = Table(
-        title=Text(f"What a line costs above {bases}, with 95 % intervals"),
-        title_justify="left",
-        box=None,
-        pad_edge=False,
-        padding=(0, 2, 0, 0),
-    )
-    table.add_column("", no_wrap=True, overflow="ellipsis", min_width=14)
+    table = _table(f"What a line costs above {bases}, ± 95 % intervals")
+    table.add_column("", overflow="fold", min_width=16)
+    wall = _wall_unit(rows)
     shown = columns(rows)
     for column in shown:
-        # Value and interval stand in columns of their own, so that the points line up; a note stays with its value.
-        unit = f"\n{column.unit}" if column.unit else ""
+        # One word a line, or the headings would take the room of the names.
+        heading = "\n".join(part for part in (*column.heading.replace("per line", "").split(), column.unit) if part)
         justify: Literal["left", "right"] = "left" if column.heading == "audit" else "right"
-        table.add_column(Text(f"{column.heading}{unit}"), justify=justify, no_wrap=True)
-        if any(cell.interval for cell in column.cells):
-            table.add_column("", no_wrap=True, style="dim")
+        table.add_column(Text(heading), justify=justify, no_wrap=True)
     for index, row in enumerate(rows):
         cells = [Text(clean(row.name))]
         for column in shown:
             cell = column.cells[index]
-            style = "bold red" if cell.value == "void" or cell.value.startswith("✗") else ""
-            cells.append(Text(f"{cell.value}{cell.note}", style=style))
-            if any(each.interval for each in column.cells):
-                cells.append(Text(cell.interval))
+            part = {"cost per line": row.resting, "while scraped": row.scraped}.get(column.heading)
+            text = cell.value if part is None or part.verdict == "void" else f"{_short(part, wall)}{cell.note}"
+            cells.append(Text(text, style="bold red" if text == "void" or text.startswith("✗") else ""))
         table.add_row(*cells)
     return table
 
 
-def verdict_lines(rows: Sequence[OverheadRow]) -> list[Text]:
-    """Return a line for each experiment: its verdict, what it could have seen, and what was lost."""
+def _short(experiment: "Experiment", unit: Unit) -> str:
+    return plus_minus(measured(experiment.cost_per_line, experiment.cost_interval), unit)
+
+
+def _table(title: str) -> Table:
+    return Table(title=Text(title), title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+
+
+def evidence_table(rows: Sequence[OverheadRow]) -> Table:
+    """Return, for each experiment, its verdict and what that rests on."""
+    table = _table("What each verdict rests on")
+    table.add_column("", overflow="fold", min_width=16)
+    for heading in ("verdict", "times", "could see", "A/A", "pairs"):
+        table.add_column(heading, justify="left" if heading == "verdict" else "right", no_wrap=True)
+    for row in rows:
+        for experiment in row.experiments:
+            void = experiment.verdict == "void"
+            table.add_row(
+                Text(clean(_about(row, experiment))),
+                Text(verdict_words(experiment.verdict), style=_STYLES.get(experiment.verdict, "")),
+                "" if void else plain(experiment.ratio, 4),
+                percent(experiment.minimal_detectable_effect),
+                with_interval(_null(experiment))[1] or "–",
+                f"{experiment.pairs}",
+            )
+    return table
+
+
+def _about(row: OverheadRow, experiment: "Experiment") -> str:
+    if experiment is row.scraped:
+        return f"{row.name}, scraped"
+    return f"{row.name}, instructions" if experiment.axis == "instructions" else row.name
+
+
+def remarks(rows: Sequence[OverheadRow]) -> list[Text]:
+    """Return a line for each experiment whose verdict needs words, and for each that lost or raised lines."""
     lines = []
     for row in rows:
         for experiment in row.experiments:
-            words = verdict_words(experiment.verdict)
-            about = f"{row.name}{' while scraped' if experiment is row.scraped else ''}"
-            if experiment.axis == "instructions":
-                about += ", instructions"
-            lines.append(
-                Text.assemble(
-                    (words, _STYLES.get(experiment.verdict, "")), ("  ", ""), clean(f"{about}: {_evidence(experiment)}")
-                )
-            )
+            said = "" if experiment.verdict in {"slower", "faster"} else experiment.conclusion
+            words = "; ".join(part for part in (said, lost_words(experiment)) if part)
+            if words:
+                style = _STYLES.get(experiment.verdict, "")
+                sign = verdict_words(experiment.verdict).partition(" ")[0]
+                lines.append(Text.assemble((sign, style), " ", clean(f"{_about(row, experiment)}: {words}")))
     return lines
-
-
-def _evidence(experiment: "Experiment") -> str:
-    ratio, interval = with_interval(_ratio(experiment))
-    parts = [f"×{ratio} ({interval})"] if experiment.verdict != "void" and interval else []
-    if experiment.verdict == "void":
-        parts.append(experiment.conclusion)
-    parts.append(f"{experiment.pairs} pairs")
-    parts.append(f"smallest effect seen {percent(experiment.minimal_detectable_effect)}")
-    null, null_interval = with_interval(_null(experiment))
-    parts.append(f"A/A {null}{f' ({null_interval})' if null_interval else ''}")
-    lost = lost_words(experiment)
-    return ", ".join([*parts, lost] if lost else parts)
-
-
-def _ratio(experiment: "Experiment") -> Measured:
-    return measured(experiment.ratio, experiment.ratio_interval)
 
 
 def _null(experiment: "Experiment") -> Measured:
@@ -157,25 +186,18 @@ def _null(experiment: "Experiment") -> Measured:
 def ladder_table(ladder: Ladder) -> Table:
     """Return a ladder for a terminal: what each rung adds, with interval and a bar, and the whole."""
     unit = ladder_unit(ladder)
-    table = Table(
-        title=Text(f"The ladder of {clean(ladder.subject)}, {unit.name} a line"),
-        title_justify="left",
-        box=None,
-        pad_edge=False,
-        padding=(0, 2, 0, 0),
-    )
-    table.add_column("step", no_wrap=True, overflow="ellipsis")
+    table = _table(f"The ladder of {clean(ladder.subject)}, {unit.name} a line")
+    table.add_column("step", overflow="fold")
     table.add_column("adds", justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True, style="dim")
-    table.add_column("", no_wrap=True)
+    table.add_column("", no_wrap=True, min_width=_BAR)
     table.add_column("in all", justify="right", no_wrap=True)
     most = max([abs(rung.increment.value or 0) for rung in ladder.rungs], default=0.0) or 1.0
     for rung in ladder.rungs:
-        value, interval = with_interval(rung.increment, unit)
-        bar = "█" * round(10 * abs(rung.increment.value or 0) / most) or "▏"
+        bar = "█" * round(_BAR * abs(rung.increment.value or 0) / most) or "▏"
         total = with_interval(rung.total, unit)[0]
         style = "dim" if within_noise(rung.increment) else ""
-        table.add_row(Text(clean(rung.title)), Text(value, style=style), Text(interval), Text(bar, style=style), total)
+        adds = plus_minus(rung.increment, unit)
+        table.add_row(Text(clean(rung.title)), Text(adds, style=style), Text(bar, style=style), total)
     return table
 
 
@@ -202,10 +224,13 @@ def _escaped(text: str) -> str:
 
 
 def overhead_markdown(
-    document: "Document", saturation: Sequence[Saturation] = (), audits: dict[str, Audited] | None = None
+    document: "Document",
+    saturation: Sequence[Saturation] = (),
+    audits: Mapping[str, Audited] | None = None,
+    counted: Mapping[str, float] | None = None,
 ) -> str:
     """Return the overhead table as Markdown for pasting, with the environment that produced it below."""
-    rows = rows_of(document.experiments, saturation, audits)
+    rows = rows_of(document.experiments, saturation, audits, counted)
     if not rows:
         return "No experiment was measured.\n"
     shown = columns(rows)
@@ -218,7 +243,7 @@ def overhead_markdown(
         f"Cost per line above {_escaped(', '.join(dict.fromkeys(row.base for row in rows)))}, with 95 % intervals.",
         "",
         f"| {' | '.join(headings)} |",
-        f"|---|{'---:|' * (len(headings) - 2)}---|",
+        f"|---|{''.join('---|' if column.heading == 'audit' else '---:|' for column in shown)}---|",
     ]
     for index, row in enumerate(rows):
         first = row.experiments[0]

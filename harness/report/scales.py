@@ -16,11 +16,13 @@ __all__ = [
     "log_ticks",
     "percent",
     "plain",
+    "plus_minus",
     "unit_for",
     "with_interval",
 ]
 
 UNKNOWN = "–"
+_MOST_DIGITS = 5
 _THIN = "\u202f"  # between thousands: no comma that an interval could be taken apart by
 
 
@@ -52,21 +54,23 @@ def unit_for(values: Iterable[float | None], axis: str = "ns") -> Unit:
 
 def _decimals(step: float) -> int:
     """Return how many decimals show two digits of `step`."""
-    return min(6, max(0, 1 - math.floor(math.log10(step)))) if step > 0 else 0
+    return max(0, 1 - math.floor(math.log10(step))) if step > 0 else 0
 
 
 def _fixed(value: float, decimals: int) -> str:
     text = f"{value:,.{decimals}f}".replace(",", _THIN)
-    return text.replace("-", "−") if float(value.__round__(decimals)) else text.removeprefix("-")
+    nothing = not any(digit in text for digit in "123456789")
+    return text.removeprefix("-") if nothing else text.replace("-", "−")
 
 
 def plain(value: float | None, digits: int = 3) -> str:
-    """Return a number in `digits` significant digits, without an exponent where that stays short; – for None or NaN."""
+    """Return a number in `digits` significant digits, whole ones whole; – for None or NaN."""
     known = finite(value)
     if known is None:
         return UNKNOWN
-    if known == 0:
-        return "0"
+    # A float from arithmetic on ticks is whole but for its last bit.
+    if abs(known) < 1e15 and math.isclose(known, round(known), abs_tol=1e-12):
+        return _fixed(known, 0)
     size = math.floor(math.log10(abs(known)))
     if not -5 <= size <= 14:
         return f"{known:.{digits - 1}e}".replace("-", "−")
@@ -93,9 +97,24 @@ def with_interval(measured: Measured, unit: Unit = COUNT) -> tuple[str, str]:
     if low is None or high is None:
         return plain(value), ""
     half = (high - low) / 2
-    decimals = _decimals(half) if half > 0 else _decimals(abs(value) / 10)
+    size = max(abs(low), abs(high))
+    # More than five digits say nothing to a reader, however narrow the interval.
+    most = max(0, _MOST_DIGITS - 1 - math.floor(math.log10(size))) if size > 0 else 0
+    decimals = min(_decimals(half) if half > 0 else _decimals(abs(value) / 10), most)
     joint = "–" if low >= 0 else " to "
     return _fixed(value, decimals), f"{_fixed(low, decimals)}{joint}{_fixed(high, decimals)}"
+
+
+def plus_minus(measured: Measured, unit: Unit = COUNT) -> str:
+    """Return value and interval in one short text, ``95.3 ±1.9``; an interval that is not even keeps its ends."""
+    value, interval = with_interval(measured, unit)
+    if not interval or measured.value is None or measured.low is None or measured.high is None:
+        return value
+    below, above = measured.value - measured.low, measured.high - measured.value
+    if abs(above - below) > 0.05 * (above + below):
+        return f"{value} ({interval})"
+    decimals = len(value.partition(".")[2])
+    return f"{value} ±{_fixed((below + above) / 2 / unit.scale, decimals)}"
 
 
 def _scaled(value: float | None, unit: Unit) -> float | None:

@@ -17,7 +17,7 @@ __all__ = ["NARROW", "WIDE", "Canvas", "Picture", "elided", "legend_rows", "mark
 
 WIDE = 760
 NARROW = 358
-_CHARACTER = 6.3  # mean width of a character of the 12 px labels; generous, so that nothing touches
+_CHARACTER = 6.6  # mean width of a character of the 12 px labels; generous, so that nothing touches
 _SHAPES = 5
 
 

@@ -171,7 +171,7 @@ def _draw_epochs(canvas: Canvas, trend: Trend, x: Scale, bottom: float) -> None:
 def _draw_change(canvas: Canvas, change: Change, x: Scale, ends: tuple[float, float]) -> None:
     place = x(change.index)
     canvas.line(place, ends[0], place, ends[1], "change")
-    canvas.add(marker(place, ends[0] + 6, 3, 5))
+    canvas.add(marker(place, ends[0] + 6, 2, 5, "flag"))
     canvas.tell(place, ends[0] + 6, f"run {change.index + 1}: {change.kind}, {change.text}")
 
 

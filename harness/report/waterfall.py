@@ -55,19 +55,19 @@ class WaterfallPicture(Picture):
         row = 42.0 if narrow else 28.0
         canvas = self.canvas(width, (len(steps) + 1) * row + 50, suffix)
         unit = ladder_unit(self.ladder)
-        left, right = (4.0, width - 6.0) if narrow else (266.0, width - 78.0)
+        left, right = (2.0, width - 6.0) if narrow else (310.0, width - 64.0)
         ends = [end for step in steps for end in (step.start, step.end, *_reach(step))]
         low, high = min([0.0, *ends]), max([0.0, *ends]) or 1.0
         x = linear_scale(low, high, left, right)
         bottom = (len(steps) + 1) * row + 4
         ticks = linear_ticks(low / unit.scale, high / unit.scale, 4 if narrow else 6)
         canvas.x_axis(bottom, 0, [(x(tick * unit.scale), plain(tick)) for tick in ticks], f"cost per line, {unit.name}")
+        canvas.line(x(0), 0, x(0), bottom, "axis")
         for index, step in enumerate(steps):
             _row(canvas, step, index * row, row, x, unit)
             following = (index + 1) * row
             canvas.line(x(step.end), following - 5, x(step.end), following + row - 18, "join")
         _total(canvas, steps[-1].end if steps else 0.0, len(steps) * row, row, x, unit)
-        canvas.line(x(0), 0, x(0), bottom, "axis")
         return canvas.svg()
 
 
@@ -78,7 +78,8 @@ def _reach(step: _Step) -> tuple[float, ...]:
 
 def _row(canvas: Canvas, step: _Step, top: float, row: float, x: Scale, unit: Unit) -> None:
     value, interval = with_interval(step.rung.increment, unit)
-    signed = value if value.startswith(("−", "–")) else f"+{value}"
+    brief = plain(None if step.rung.increment.value is None else step.rung.increment.value / unit.scale)
+    signed = brief if brief.startswith(("−", "–")) else f"+{brief}"
     narrow = canvas.width < 600
     middle = top + row - 14
     begin, end = sorted((x(step.start), x(step.end)))
@@ -88,15 +89,15 @@ def _row(canvas: Canvas, step: _Step, top: float, row: float, x: Scale, unit: Un
     reach = _reach(step)
     if reach and abs(x(reach[1]) - x(reach[0])) > 3:
         whisker(canvas, (x(reach[0]), middle), (x(reach[1]), middle))
-    room = (canvas.width - 20 - text_width(signed)) if narrow else 250
+    room = (canvas.width - 20 - text_width(signed)) if narrow else 296
     if narrow:
-        canvas.text(4, top + 15, elided(step.rung.title, room), kind="label")
+        canvas.text(7, top + 15, elided(step.rung.title, room), kind="label")
         canvas.text(canvas.width - 6, top + 15, signed, anchor="end", kind="value")
     else:
-        canvas.text(254, middle + 4, elided(step.rung.title, room), anchor="end", kind="label")
+        canvas.text(300, middle + 4, elided(step.rung.title, room), anchor="end", kind="label")
         beyond = max([end, *(x(part) for part in reach)]) + 8
         canvas.text(beyond, middle + 4, signed, kind="value")
-    told = f"{step.rung.title}: {signed} {unit.name}" + (f" ({interval})" if interval else "")
+    told = f"{step.rung.title}: {value} {unit.name}" + (f" ({interval})" if interval else "")
     canvas.tell((begin + end) / 2, middle, told)
 
 
@@ -106,10 +107,10 @@ def _total(canvas: Canvas, total: float, top: float, row: float, x: Scale, unit:
     begin, end = sorted((x(0), x(total)))
     canvas.add(h("rect", x=begin, y=middle - 8, width=max(end - begin, 2.0), height=16.0, class_="bar total"))
     if canvas.width < 600:
-        canvas.text(4, top + 15, "all of it", kind="label strong")
+        canvas.text(7, top + 15, "all of it", kind="label strong")
         canvas.text(canvas.width - 6, top + 15, shown, anchor="end", kind="value strong")
     else:
-        canvas.text(254, middle + 4, "all of it", anchor="end", kind="label strong")
+        canvas.text(300, middle + 4, "all of it", anchor="end", kind="label strong")
         canvas.text(end + 8, middle + 4, shown, kind="value strong")
     canvas.tell((begin + end) / 2, middle, f"all of it: {shown} {unit.name}")
 

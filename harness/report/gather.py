@@ -1,0 +1,150 @@
+"""Reads documents and history into what a report shows; measures nothing and decides nothing."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from harness.report.model import (
+    Audited,
+    Change,
+    Epoch,
+    Finding,
+    Ladder,
+    Measured,
+    Report,
+    Saturation,
+    Trend,
+    finite,
+)
+from harness.report.overhead import OverheadRow, ladders_of
+from harness.report.scales import percent
+
+if TYPE_CHECKING:
+    from harness.history.index import Index, Point
+    from harness.measure.document import Document
+    from harness.measure.saturation import Saturation as Found
+    from harness.measure.table import Table
+    from harness.run.result import RunResult
+
+__all__ = ["newest", "report_of", "report_of_table", "rows_of_table", "saturation_of", "trend_of", "trends_of"]
+
+
+def report_of(
+    overhead: "Document | None" = None,
+    runs: "Sequence[RunResult]" = (),
+    trends: Sequence[Trend] = (),
+    **more: Any,
+) -> Report:
+    """Return the report of documents; ladders among the experiments are found here. `more` are fields of `Report`."""
+    ladders: Sequence[Ladder] = more.pop("ladders", None) or (ladders_of(overhead) if overhead is not None else ())
+    return Report(overhead=overhead, runs=runs, trends=trends, ladders=ladders, **more)
+
+
+def report_of_table(table: "Table", **more: Any) -> Report:
+    """Return the report of the default table: its document, and beside it rates, instructions and audits."""
+    audits = {row.name: audit for row in rows_of_table(table) if (audit := row.audit)}
+    rates = [saturation_of(row.saturation) for row in table.rows if row.saturation is not None]
+    counted = {row.instrument: row.instructions_per_line for row in table.rows if row.instructions_per_line is not None}
+    return report_of(table.document, saturation=rates, audits=audits, counted=counted, **more)
+
+
+def rows_of_table(table: "Table") -> list[OverheadRow]:
+    """Return the rows of the default table."""
+    return [
+        OverheadRow(
+            row.instrument,
+            row.cost.base if row.cost is not None else "none",
+            row.cost,
+            row.cost_scraped,
+            counted=row.instructions_per_line,
+            rate=None if row.saturation is None else saturation_of(row.saturation),
+            audit=None if row.audit is None else _audited(row.audit.conserved, row.audit.findings),
+        )
+        for row in table.rows
+    ]
+
+
+def _audited(conserved: bool | None, names: Iterable[str]) -> Audited:
+    # The table keeps the names of errors and warnings only; which is which, the audit of a run tells.
+    return Audited(conserved, [Finding(name, "warning", 1, "") for name in names])
+
+
+def saturation_of(found: "Found") -> Saturation:
+    """Return a bisection's outcome: the rate sustained, bounded above by the lowest rate that was not."""
+    factors = f"{found.series} series" if found.series != 1 else ""
+    rate = Measured(found.rate, found.rate, found.above) if math.isfinite(found.above) else Measured(found.rate)
+    return Saturation(found.instrument, rate, found.bound_ns / 1e6, factors)
+
+
+def trends_of(index: "Index", keys: Sequence[str] | None = None, most: int = 8) -> list[Trend]:
+    """Return the trends of some figures, or of those that the newest runs have, at most `most` of them.
+
+    A figure with a single run has no trend and is left out.
+    """
+    labels = {row.epoch: _machine(row.machine) for row in index.rows()}
+    chosen = list(keys) if keys is not None else newest(index, most)
+    found = (trend_of(key, index.points(key), labels) for key in chosen)
+    return [trend for trend in found if len(trend) > 1]
+
+
+def newest(index: "Index", most: int) -> list[str]:
+    """Return the figures of the newest runs: what someone who has just measured looks for."""
+    keys: dict[str, None] = {}
+    for row in reversed(index.rows()[-50:]):
+        keys.update(dict.fromkeys(metric.key for metric in index.metrics(row.id)))
+        if len(keys) >= most:
+            break
+    return list(keys)[:most]
+
+
+def _machine(text: str) -> str:
+    try:
+        machine = json.loads(text)
+    except ValueError:
+        return text
+    if not isinstance(machine, Mapping):
+        return str(machine)
+    return ", ".join(str(machine[name]) for name in ("cpu", "python", "kernel") if machine.get(name))
+
+
+def trend_of(key: str, points: "Sequence[Point]", labels: Mapping[str, str] | None = None) -> Trend:
+    """Return one figure over time; its changes are looked for within each epoch, never across two."""
+    starts = [i for i, point in enumerate(points) if i == 0 or point.epoch != points[i - 1].epoch]
+    epochs = [Epoch(i, (labels or {}).get(points[i].epoch) or points[i].epoch) for i in starts]
+    values = [finite(point.metric.value) for point in points]
+    changes = [
+        change
+        for first, end in zip(starts, [*starts[1:], len(points)], strict=True)
+        for change in _changes(values[first:end], first)
+    ]
+    return Trend(
+        key,
+        points[0].metric.unit if points else "ns",
+        [point.run for point in points],
+        [point.created for point in points],
+        values,
+        [finite(point.metric.low) for point in points],
+        [finite(point.metric.high) for point in points],
+        epochs,
+        changes,
+    )
+
+
+def _changes(values: Sequence[float | None], first: int) -> list[Change]:
+    """Return the changes in one epoch; of logarithms, so that they read in percent, as the verdicts do."""
+    from harness.history.detect import MIN_RUNS, change_points
+
+    logs = [math.log(value) if value is not None and value > 0 else math.nan for value in values]
+    if sum(map(math.isfinite, logs)) < MIN_RUNS:
+        return []
+    return [
+        Change(first + found.index, found.kind.value, _shift(found.shift, found.error), found.lasting)
+        for found in change_points(logs)
+    ]
+
+
+def _shift(shift: float, error: float) -> str:
+    """Return a change of a logarithm as a percentage with its 95 % interval, two standard errors wide each way."""
+    low, high = (percent(math.expm1(shift + side * 1.96 * error), signed=True) for side in (-1, 1))
+    return f"{percent(math.expm1(shift), signed=True)} ({low} to {high})"
