@@ -118,17 +118,6 @@ def test_a_port_taken_in_between_is_tried_elsewhere(fake: Callable[[str], Path],
     assert len(set(tries.read_text().split())) == 2
 
 
-def test_a_server_without_the_hidden_flag_is_started_without_it(fake: Callable[[str], Path], tmp_path: Path) -> None:
-    """A version that does not know the flag which hurries its first scrape gets a second chance without it."""
-    fake(
-        "import sys\n"
-        "hurried = any('discovery-reload' in argument for argument in sys.argv)\n"
-        "print('unknown long flag' if hurried else 'plain', file=sys.stderr)\n"
-        "sys.exit(1)\n"
-    )
-    assert refused().endswith("the server ended: plain")
-
-
 def test_a_preferred_port_that_is_taken_gives_way() -> None:
     """Who wants 9090 gets it when it is free and another one when it is not."""
     free = module._free_port(0)
