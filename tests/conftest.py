@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
@@ -11,6 +12,14 @@ settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.load_profile("repeatable")
 
 REQUIRED = "HARNESS_REQUIRE_PROMETHEUS"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_test_writes_into_the_history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Commands that keep their results keep them in a folder of the session, not in the one they were started in."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HARNESS_STORE", str(tmp_path_factory.mktemp("history")))
+        yield
 
 
 def _missing() -> str:

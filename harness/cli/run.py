@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import click
 
-from harness.cli.options import DURATION, given, workload_options
+from harness.cli.options import DURATION, given, keeping_options, workload_options
 from harness.errors import SaveError, UsageError
 
 if TYPE_CHECKING:
@@ -178,8 +178,17 @@ def _print(result: "RunResult") -> None:
 @click.option("--address", metavar="ADDR", help="Address the views are served on. [default: 127.0.0.1]")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port the views are served on. [default: any free one]")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), metavar="FILE", help="Write the result there.")
+@keeping_options
 @click.option("--quiet", is_flag=True, help="No live display; only the summary.")
-def run(scenario: str | None, json_file: Path | None, quiet: bool, **flags: Any) -> int:
+def run(
+    scenario: str | None,
+    json_file: Path | None,
+    store: Path | None,
+    label: str,
+    no_save: bool,
+    quiet: bool,
+    **flags: Any,
+) -> int:
     """Send a load through the instrumented REPL while it is scraped, and account for every line.
 
     SCENARIO is a TOML file, or the name of one that ships (quickstart, ...); flags go over it. Without anything:
@@ -191,9 +200,13 @@ def run(scenario: str | None, json_file: Path | None, quiet: bool, **flags: Any)
             harness run --instrument none --arrivals constant:rate=100k --require 'lag.p99<1ms'
             harness run --errors 1% --series 10 --latency-buckets fine
 
+    --require takes lag, service or response with .p50 ... .p999, .max, .mean or .count; rate.achieved, rate.error;
+    offered, processed, failed, dropped, refused, raised; scrapes.count, .failed, .p50, .max; self_cost; findings.
+
     Exit codes: 0 all held; 1 a requirement, the audit or validity failed; 2 wrong usage; 130 interrupted (the summary
     is printed and the result saved).
     """
+    from harness.cli.keeping import keep_result
     from harness.run.execute import execute
     from harness.run.spec import load_spec, spec_from
 
@@ -206,5 +219,9 @@ def run(scenario: str | None, json_file: Path | None, quiet: bool, **flags: Any)
         if json_file is not None:
             save_json(result.document(), json_file)
     finally:
-        _print(result)
+        # Kept even when the file could not be written, and shown whatever becomes of both.
+        try:
+            keep_result("run", result.document(), store=store, label=label, save=not no_save, quiet=quiet)
+        finally:
+            _print(result)
     return exit_code(result)

@@ -1,0 +1,66 @@
+"""Keeps what a command has measured, and loses none of it where the history cannot be written."""
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.errors import HarnessError
+
+__all__ = ["keep_result", "open_store", "spare_copy"]
+
+
+def open_store(folder: Path | None) -> Any:
+    """Return the store in `folder`, or the default one; raises `UsageError` for a place that cannot be one."""
+    from harness.errors import UsageError
+    from harness.history.store import DEFAULT_FOLDER, Store
+
+    if folder is not None and folder.exists() and not folder.is_dir():
+        raise UsageError(f"--store: {str(folder)!r} is a file; name a folder")
+    return Store(DEFAULT_FOLDER if folder is None else folder)
+
+
+def spare_copy(document: Mapping[str, Any]) -> str | None:
+    """Write the document to the temporary folder and return where; None when not even that can be written."""
+    with suppress(OSError):
+        handle, spare = tempfile.mkstemp(prefix="harness-result-", suffix=".json")
+        with os.fdopen(handle, "w", encoding="utf-8") as out:
+            out.write(json.dumps(document, indent=2) + "\n")
+        return spare
+    return None
+
+
+def keep_result(
+    kind: str,
+    document: Mapping[str, Any],
+    *,
+    store: Path | None = None,
+    label: str = "",
+    save: bool = True,
+    quiet: bool = False,
+) -> str | None:
+    """Keep a result and say in one line on standard error where; return its id, or None when it was not kept.
+
+    A history that cannot be written costs a warning, never the result: that is put into the temporary folder, and
+    what was measured stands as it was found.
+    """
+    if not save:
+        return None
+    from harness.history.listing import keep
+
+    try:
+        opened = open_store(store)
+        kept = keep(opened, kind, document, label)
+    except HarnessError as error:
+        spare = spare_copy(document)
+        where = f"; the result is in {spare}" if spare else ""
+        click.echo(f"harness: warning: not kept in the history: {error}{where}", err=True)
+        return None
+    if not quiet:
+        click.echo(f"harness: kept as {kept.id} in {opened.folder}", err=True)
+    return kept.id
