@@ -60,7 +60,7 @@ def lines(**flags: Any) -> None:
 
     \b
     Try it: harness lines --count 5 --content log
-            harness lines --arrivals sine:mean=50 --duration 10s | harness repl
+            harness lines --arrivals sine:rate=50 --duration 10s | harness repl
     """
     from harness.errors import UsageError
     from harness.views import LENGTH_BOUNDS_BYTES
