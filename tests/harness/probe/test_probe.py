@@ -1,5 +1,6 @@
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -88,3 +89,10 @@ def test_wrong_names_are_one_line() -> None:
         run_probe(PROBES[0], "none")
     assert select() == PROBES
     assert [probe.name for probe in select(["nan-raises", "nan-raises"])] == ["nan-raises"]
+
+
+def test_the_document_lists_every_probe() -> None:
+    """The page names each probe twice: what it looks for, and what it saw."""
+    text = (Path(__file__).parents[3] / "docs" / "probes.md").read_text()
+    assert [probe.name for probe in PROBES if text.count(f"\n| `{probe.name}` |") != 2] == []
+    assert [probe.name for probe in PROBES if probe.defect not in text] == []
