@@ -193,9 +193,11 @@ def _family_diff(one: FamilyShown, two: FamilyShown) -> list[str]:
 def _told(value: object) -> str:
     if isinstance(value, list):
         return " ".join(str(each) for each in value) or "none"
-    return (
-        {None: "not known", True: "yes", False: "no"}.get(value, repr(value)) if not isinstance(value, str) else value
-    )
+    if value is None:
+        return "not known"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
 
 
 def exposition_diff(left: str, right: str, lines: Lines, views: Sequence[View] = QUICKSTART_VIEWS) -> ExpositionDiff:

@@ -87,6 +87,7 @@ class Side:
         )
         self.ns_per_line = 0.0
         self.calls_per_line: int | None = None
+        self.port = 0
 
     @property
     def pid(self) -> int:
@@ -142,6 +143,7 @@ class Side:
         answer = self.receive()
         self.ns_per_line = answer["ns_per_line"]
         self.calls_per_line = answer["calls_per_line"]
+        self.port = answer["port"]
 
     def _died(self) -> RunError:
         code = self._process.wait()

@@ -5,6 +5,7 @@ import json
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
@@ -55,20 +56,20 @@ class _Poller:
 
 
 class SlotScraper:
-    """Scrapes `slots` ports every `interval_ms`, whoever listens there; a context manager.
+    """Scrapes `slots` ports every `interval_ms`, whoever listens there, or the `ports` given; a context manager.
 
     `kind` is ``prometheus``, ``builtin`` or ``auto`` (Prometheus where there is one). The threads of the built-in
     poller live in this process, which waits while lines are measured, and on another core. Entering raises
     `ScraperError` where Prometheus does not start.
     """
 
-    def __init__(self, kind: str, interval_ms: int, slots: int = 2) -> None:
+    def __init__(self, kind: str, interval_ms: int, slots: int = 2, ports: Sequence[int] = ()) -> None:
         chosen = make_scraper(kind, interval_ms * 1_000_000)
         if chosen.kind == "none":
             raise UsageError("--scraper: none cannot scrape; choose prometheus, builtin or auto")
         self.kind, self.description = chosen.kind, chosen.description
         self._interval_ms = interval_ms
-        self._ports = _free_ports(slots)
+        self._ports = list(ports) or _free_ports(slots)
         self._open = ExitStack()
 
     def port(self, slot: int) -> int:

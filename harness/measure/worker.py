@@ -2,10 +2,12 @@
 
 Commands and answers are lines of JSON on standard input and output:
 
-{"do": "load", "subject", "lines", "tags", "cores", "roam", "port"}   -> {"ready", "ns_per_line", "calls_per_line"}
-{"do": "pin"}                                                          -> {}
-{"do": "run", "lines": k}                                              -> {"ns", "cpu_ns", "raised"}
-{"do": "finish"}                                                       -> {"evaluated", "raised", "shown"}
+{"do": "load", "subject", "lines", "tags", "cores", "roam", "port"}
+                                                      -> {"ready", "ns_per_line", "calls_per_line", "port"}
+{"do": "pin"}                                         -> {}
+{"do": "run", "lines": k}                             -> {"ns", "cpu_ns", "raised"}
+{"do": "trace", "start_ns", "end_ns", "file"}         -> {"lines", "served"}
+{"do": "finish"}                                      -> {"evaluated", "raised", "shown"}
 
 An answer {"error", "kind"} ends the process. So does the end of its input, and the death of its parent.
 """
@@ -18,6 +20,7 @@ import signal
 import sys
 import threading
 import time
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from itertools import cycle, islice
 from typing import Any, BinaryIO
@@ -91,6 +94,24 @@ class Worker:
                 return elapsed / count
             count *= 2
 
+    def trace(self, start_ns: int, end_ns: int) -> "tuple[array[int], array[int]]":
+        """Evaluate line after line between two moments of ``time.monotonic_ns``; return when each began and its ns."""
+        starts, took = array("q"), array("q")
+        begun, done, now = starts.append, took.append, time.monotonic_ns
+        evaluate = self._body.evaluators[0]
+        while now() < start_ns:
+            continue
+        for line, tags in self._lines:
+            before = now()
+            evaluate(line, tags)
+            after = now()
+            begun(before)
+            done(after - before)
+            if after >= end_ns:
+                break
+        self.evaluated += len(took)
+        return starts, took
+
     def finish(self) -> dict[str, Any]:
         """Return what was evaluated and what the page, or the library's own data, shows of it, by view."""
         shown = self._body.counts()
@@ -142,6 +163,7 @@ class _Session:
     def __init__(self) -> None:
         self._worker: Worker | None = None
         self._stop: Callable[[], object] = lambda: None
+        self._served: Callable[[], list[tuple[int, int]]] = list
         self._core = self._home = -1
         self._roam = False
 
@@ -158,6 +180,8 @@ class _Session:
             return {}
         if do == "run":
             return self._run(self._worker, command["lines"])
+        if do == "trace":
+            return self._trace(self._worker, command)
         self._stop()
         return self._worker.finish()
 
@@ -170,24 +194,32 @@ class _Session:
         tags = [Tags(*each) for each in command["tags"]]
         self._worker = Worker(body, list(zip(command["lines"], tags, strict=True)))
         self._worker.populate(list(dict.fromkeys(tags)))
-        url = self._serve(body, command["port"])
+        bound = self._serve(body, command["port"])
         per_line = self._worker.warm_up()
         # What the harness itself holds (the lines above all) must not be walked again by each collection. The subject's
         # own garbage is collected as it would be in the user's program: that is part of what recording costs.
         gc.collect()
         gc.freeze()
-        return {"ready": os.getpid(), "ns_per_line": per_line, "calls_per_line": body.calls_per_line, "url": url}
+        return {"ready": os.getpid(), "ns_per_line": per_line, "calls_per_line": body.calls_per_line, "port": bound}
 
-    def _serve(self, body: Body, port: int | None) -> str:
+    def _serve(self, body: Body, port: int | None) -> int:
         if port is None:
-            return ""
+            return 0
         if body.registry is None:
             raise UsageError("this subject has no page to be scraped")
         from harness.scrape.endpoint import serve
 
         endpoint = serve(body.registry, "127.0.0.1", port)
         self._stop = endpoint.stop
-        return endpoint.url
+        self._served = lambda: [(window.start_ns, window.end_ns) for window in endpoint.windows]
+        return endpoint.port
+
+    def _trace(self, worker: Worker, command: dict[str, Any]) -> dict[str, Any]:
+        starts, took = worker.trace(command["start_ns"], command["end_ns"])
+        with open(command["file"], "wb") as file:  # noqa: PTH123 - array writes to a plain file
+            starts.tofile(file)
+            took.tofile(file)
+        return {"lines": len(took), "served": self._served()}
 
     def _run(self, worker: Worker, count: int) -> dict[str, int]:
         if not self._roam:
