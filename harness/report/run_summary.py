@@ -1,5 +1,6 @@
 """Renders the result of a load run for a person at a terminal."""
 
+import re
 from collections.abc import Iterator
 
 from rich.console import Group, RenderableType
@@ -11,6 +12,7 @@ from workloads.units import format_duration
 
 __all__ = ["summary"]
 
+_UNIT = re.compile(r"(?<=[\d.])[^\d.\s]+$")
 _MARKS = {"error": ("✗", "bold red"), "warning": ("!", "yellow"), "info": ("·", "dim")}
 _STATISTICS = ("p50", "p90", "p99", "p999", "max", "mean")
 
@@ -117,7 +119,10 @@ def _finding(severity: str, words: str) -> Text:
 def _conclusions(result: RunResult) -> Iterator[Text]:
     for requirement in result.requirements:
         mark, style = ("✓", "green") if requirement.held else ("✗", "bold red")
-        words = "no data" if requirement.actual is None else f"was {requirement.actual:g}"
+        # The value is in the unit in which the requirement was written.
+        unit = _UNIT.search(requirement.text)
+        actual = requirement.actual
+        words = "no data" if actual is None else f"was {actual:.6g}{unit[0] if unit else ''}"
         yield Text.assemble((f"{mark} ", style), f"require {requirement.text}: {words}")
     if result.interrupted:
         yield Text("Interrupted: what is above covers the lines sent until then.", style="yellow")
