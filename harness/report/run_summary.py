@@ -12,7 +12,7 @@ from workloads.units import format_duration
 
 __all__ = ["summary"]
 
-_UNIT = re.compile(r"(?<=[\d.])[^\d.\s]+$")
+_UNIT = re.compile(r"(?<=[\d.])(?:[nuµμm]?s|m|min|h|%)$")
 _MARKS = {"error": ("✗", "bold red"), "warning": ("!", "yellow"), "info": ("·", "dim")}
 _STATISTICS = ("p50", "p90", "p99", "p999", "max", "mean")
 
