@@ -276,9 +276,9 @@ def environment_section(report: Report) -> Element | None:
     """Return the machine and the versions of each result, once for those that are alike."""
     found: dict[str, tuple[Environment, list[str]]] = {}
     if report.overhead is not None:
-        found[report.overhead.environment.model_dump_json()] = (report.overhead.environment, ["overhead"])
+        found[repr(report.overhead.environment)] = (report.overhead.environment, ["overhead"])
     for run in report.runs:
-        found.setdefault(run.environment.model_dump_json(), (run.environment, []))[1].append(run.spec.name)
+        found.setdefault(repr(run.environment), (run.environment, []))[1].append(run.spec.name)
     if not found:
         return None
     return section("environment", "Environment", [_environment(place, names) for place, names in found.values()])

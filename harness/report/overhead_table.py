@@ -150,7 +150,7 @@ def evidence_table(rows: Sequence[OverheadRow]) -> Table:
             void = experiment.verdict == "void"
             table.add_row(
                 Text(clean(_about(row, experiment))),
-                Text(verdict_words(experiment.verdict), style=_STYLES.get(experiment.verdict, "")),
+                Text(clean(verdict_words(experiment.verdict)), style=_STYLES.get(experiment.verdict, "")),
                 "" if void else plain(experiment.ratio, 4),
                 percent(experiment.minimal_detectable_effect),
                 with_interval(_null(experiment))[1] or "–",

@@ -93,7 +93,7 @@ def _trends(trends: Sequence[Trend]) -> Table:
         unit = trend_unit(trend)
         values = [one.middle for one in binned(trend, _SPARKS)]
         last = next((v for value in reversed(trend.values) if (v := finite(value)) is not None), None)
-        newest = f"{plain(None if last is None else last / unit.scale)} {unit.name}".rstrip()
+        newest = f"{plain(None if last is None else last / unit.scale)} {clean(unit.name)}".rstrip()
         table.add_row(Text(f"  {clean(trend.metric)}"), sparkline(values), Text(newest), f"{len(trend)} runs")
     return table
 
@@ -102,7 +102,7 @@ def _changes(trends: Sequence[Trend]) -> Iterable[Text]:
     for trend in trends:
         for change in trend.changes:
             where = f"{clean(trend.created[change.index])} ({clean(trend.ids[change.index])})"
-            yield Text(f"  ◆ {clean(trend.metric)}: {change.kind} at {where}, {clean(change.text)}")
+            yield Text(f"  ◆ {clean(trend.metric)}: {clean(change.kind)} at {where}, {clean(change.text)}")
 
 
 def _runs(report: Report) -> Iterable[Text]:

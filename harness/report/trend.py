@@ -154,9 +154,9 @@ def _band(canvas: Canvas, edges: Sequence[tuple[float, float, float]]) -> None:
 
 
 def _draw_epochs(canvas: Canvas, trend: Trend, x: Scale, bottom: float) -> None:
-    ends = [epoch.index for epoch in trend.epochs[1:]] + [len(trend)]
     free = 0.0
-    for epoch, end in zip(trend.epochs, ends, strict=True):
+    for index, epoch in enumerate(trend.epochs):
+        end = trend.epochs[index + 1].index if index + 1 < len(trend.epochs) else len(trend)
         start = x(epoch.index - 0.5)
         if epoch.index > 0:
             canvas.line(start, 18, start, bottom, "epoch")
@@ -164,7 +164,7 @@ def _draw_epochs(canvas: Canvas, trend: Trend, x: Scale, bottom: float) -> None:
         place = max(start + 4, free)
         if room > 40:
             shown = elided(epoch.label, room)
-            canvas.text(place, 30, shown, kind="tick")
+            canvas.text(place, 30, shown)
             free = place + text_width(shown) + 6
 
 
