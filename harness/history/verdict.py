@@ -12,15 +12,20 @@ Each figure's shift from the runs before gets an interval, and its place decides
 Several figures are tested at once: Holm's procedure (1979) over all of them keeps the probability that any unchanged
 figure is called regressed or improved at or under `alpha`, and each interval is drawn at the level at which its
 figure was tested, so the picture and the verdict agree. What the runs are compared with ends where the newest lasting
-change point begins; a change stays news for `RECENT` runs, then its level is the one compared with.
+change point begins; a change stays news for `RECENT` runs, then its level is the one compared with. Holm's promise
+holds for a fixed place of that split; where a change point has chosen it, the interval is one after selection, and
+false alarms are bounded by the rate of lasting changes, for each figure.
+
+A single run that looks slower is only a suspicion: it is measured again, or, where that cannot be done and is asked
+for, left undecided.
 """
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from harness.errors import UsageError
+from harness.errors import HarnessError, UsageError
 from harness.history.detect import ChangePoint, Kind, change_points
 from harness.history.index import Index, Point
 from harness.history.level import ENOUGH, Level, Value, shift
@@ -62,15 +67,17 @@ class Question:
     """What to ask of the history.
 
     `tolerance` is the relative slowdown that does not matter (0.03 is 3 %), `alpha` the family-wise level. `baseline`
-    is the id of a run to compare with instead of the runs before; `remeasure` measures the newest run's figures
-    afresh and is called up to `attempts` times before a regression is reported.
+    is the id of a run to compare with instead of the runs before. `remeasure` measures the figures of the newest run
+    whose keys it is given afresh; it is called up to `attempts` times before a regression is reported. Where there is
+    none, `unconfirmed` may say why: then a suspicion that rests on one run alone is undecided instead of reported.
     """
 
     tolerance: float = 0.03
     alpha: float = 0.05
     baseline: str | None = None
-    remeasure: Callable[[], Sequence[Metric]] | None = None
+    remeasure: Callable[[Sequence[str]], Sequence[Metric]] | None = None
     attempts: int = 1
+    unconfirmed: str = ""
 
     def __post_init__(self) -> None:
         if not 0 <= self.tolerance < 1:
@@ -83,8 +90,9 @@ class Question:
 class Finding:
     """What was found for one figure; effects are relative (0.05 is 5 % slower), None where nothing can be said.
 
-    `departs_from` is the run at which the level changed, or the newest run compared with. `confirmed` tells that a
-    regression was measured again; `compared` is the number of runs before, `confidence` that of the interval.
+    `departs_from` is the run at which the level changed, or the newest run compared with. `suspected` tells that the
+    interval lies beyond the tolerance, `confirmed` that it still did when it was measured again; `compared` is the
+    number of runs before, `confidence` that of the interval.
     """
 
     key: str
@@ -97,6 +105,7 @@ class Finding:
     departs_from: str | None = None
     compared: int = 0
     basis: Basis = Basis.NONE
+    suspected: bool = False
     confirmed: bool = False
     changes: tuple[tuple[str, ChangePoint], ...] = ()
 
@@ -149,15 +158,21 @@ def check(index: Index, question: Question | None = None, *, run: str | None = N
     newest = rows[-1].id
     cases = [_case(index, metric.key, newest, asked.baseline) for metric in index.metrics(newest)]
     findings, remeasured = _judge(cases, asked), 0
-    while _suspected(findings) and asked.remeasure is not None and remeasured < asked.attempts:
-        _add(cases, asked.remeasure())
-        remeasured += 1
+    while (suspected := _suspected(findings)) and asked.remeasure is not None and remeasured < asked.attempts:
+        try:
+            # The others are left as they were: measuring them again would only be another chance of a false alarm.
+            _add([case for case in cases if case.key in suspected], asked.remeasure(suspected))
+        except HarnessError as error:
+            asked = replace(asked, remeasure=None, unconfirmed=str(error))
+        else:
+            remeasured += 1
+            asked = replace(asked, unconfirmed="what was measured again is void")
         findings = _judge(cases, asked)
     return Check(newest, findings, asked.alpha, asked.tolerance, remeasured)
 
 
-def _suspected(findings: Sequence[Finding]) -> bool:
-    return any(finding.outcome is Outcome.REGRESSED for finding in findings)
+def _suspected(findings: Sequence[Finding]) -> tuple[str, ...]:
+    return tuple(finding.key for finding in findings if finding.suspected)
 
 
 def _add(cases: Sequence[_Case], metrics: Sequence[Metric]) -> None:
@@ -244,21 +259,32 @@ def _finding(case: _Case, level: Level | None, alpha: float, asked: Question) ->
         return Finding(case.key, Outcome.UNDECIDED, why, basis=Basis.NONE, changes=case.changes)
     low, high = level.interval(alpha)
     above, below = math.log1p(asked.tolerance), math.log1p(-asked.tolerance)
-    outcome = _place(low, high, below, above)
-    if outcome is Outcome.REGRESSED and case.again:
-        # What was measured again must itself be over the tolerance: the first figure was chosen for being high.
-        fresh = shift(case.before, case.again)
-        outcome = outcome if fresh.shift > above else Outcome.UNDECIDED
+    place = _place(low, high, below, above)
+    suspected = place is Outcome.REGRESSED
+    doubt = _doubt(case, above, asked) if suspected else ""
+    outcome = Outcome.UNDECIDED if doubt else place
     smallest = level.detectable(alpha)
     return Finding(
-        case.key, outcome, _reason(case, level, outcome),
+        case.key, outcome, doubt or _reason(case, level, outcome),
         effect=math.expm1(level.shift),
         interval=None if level.error is None else (math.expm1(low), math.expm1(high)),
         minimal_detectable_effect=math.expm1(above + smallest) if math.isfinite(smallest) else None,
         confidence=None if level.error is None else 1 - alpha,
         departs_from=case.departs_from, compared=len(case.before), basis=case.basis,
-        confirmed=outcome is Outcome.REGRESSED and bool(case.again), changes=case.changes,
+        suspected=suspected, confirmed=outcome is Outcome.REGRESSED and bool(case.again), changes=case.changes,
     )  # fmt: skip
+
+
+def _doubt(case: _Case, above: float, asked: Question) -> str:
+    """Return why a suspected regression is not to be reported; empty when it is."""
+    if case.again:
+        # What was measured again must itself be over the tolerance: the first figure was chosen for being high.
+        held = shift(case.before, case.again).shift > above
+        return "" if held else "looked slower, and did not when it was measured again; measure more"
+    # Several kept runs at the new level have confirmed one another.
+    if asked.unconfirmed and len(case.now) == 1:
+        return f"looks slower in one run that could not be measured again: {asked.unconfirmed}"
+    return ""
 
 
 def _place(low: float, high: float, below: float, above: float) -> Outcome:

@@ -1,11 +1,12 @@
 import math
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from harness.errors import UsageError
+from harness.errors import RunError, UsageError
 from harness.history.index import Index
 from harness.history.level import Level, Value, shift
 from harness.history.metrics import Metric, metrics_of
@@ -108,18 +109,19 @@ def test_a_suspicion_is_measured_again_and_dropped_when_it_does_not_hold(store: 
     keep_series(store, [*_noise(30), 2.2])
     calls: list[int] = []
 
-    def again() -> tuple[Metric, ...]:
+    def again(_keys: Sequence[str]) -> tuple[Metric, ...]:
         calls.append(1)
         return metrics_of("overhead", overhead(2.0))
 
     found = _check(store, Question(remeasure=again))
     assert (found.outcome, found.remeasured, len(calls)) == (Outcome.UNDECIDED, 1, 1)
+    assert "did not when it was measured again" in found.findings[0].reason
 
 
 def test_a_suspicion_that_holds_is_reported_as_confirmed(store: Store) -> None:
     """A regression seen twice says that it was measured again."""
     keep_series(store, [*_noise(30), 2.2])
-    found = _check(store, Question(remeasure=lambda: metrics_of("overhead", overhead(2.21))))
+    found = _check(store, Question(remeasure=lambda _keys: metrics_of("overhead", overhead(2.21))))
     (finding,) = found.findings
     assert (finding.outcome, finding.confirmed) == (Outcome.REGRESSED, True)
     assert "measured again" in finding.reason
@@ -128,19 +130,63 @@ def test_a_suspicion_that_holds_is_reported_as_confirmed(store: Store) -> None:
 def test_nothing_is_measured_again_without_suspicion(store: Store) -> None:
     """A run that passes costs no second measurement."""
 
-    def never() -> tuple[Metric, ...]:
+    def never(_keys: Sequence[str]) -> tuple[Metric, ...]:
         raise AssertionError
 
     keep_series(store, _noise(31))
     assert _check(store, Question(remeasure=never)).outcome is Outcome.PASS
 
 
-def test_the_level_is_shared_between_figures(store: Store) -> None:
-    """By Holm, the clearest of K figures is tested at alpha/K, and what is left shares the rest."""
+def _three_figures(store: Store, *last: float) -> None:
     rng = np.random.default_rng(4)
     for i in range(31):
-        ratios = 2 * np.exp(rng.normal(0, 0.005, 3)) * ([1, 1.2, 1] if i == 30 else [1, 1, 1])
+        ratios = 2 * np.exp(rng.normal(0, 0.005, 3)) * (last if i == 30 else [1, 1, 1])
         store.save("overhead", overhead(*ratios), fingerprint=HERE, created=START + timedelta(hours=i))
+
+
+def test_only_what_is_suspected_is_measured_again(store: Store) -> None:
+    """Figures that passed keep what they had: a second look at them would be another chance of a false alarm."""
+    _three_figures(store, 1, 1.2, 1)
+    asked: list[Sequence[str]] = []
+
+    def again(keys: Sequence[str]) -> tuple[Metric, ...]:
+        asked.append(keys)
+        return metrics_of("overhead", overhead(9.0, 2.4, 9.0))
+
+    found = _check(store, Question(remeasure=again))
+    assert asked == [("wall_ns b/none series=1",)]
+    assert [finding.outcome for finding in found.findings] == [Outcome.PASS, Outcome.REGRESSED, Outcome.PASS]
+
+
+def _fails(_keys: Sequence[str]) -> tuple[Metric, ...]:
+    raise RunError("the scraper did not start")
+
+
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        (Question(unconfirmed="it was measured on another machine"), "on another machine"),
+        (Question(remeasure=_fails), "the scraper did not start"),
+        (Question(remeasure=lambda _keys: ()), "measured again is void"),
+    ],
+)
+def test_one_run_that_cannot_be_confirmed_is_undecided(store: Store, question: Question, said: str) -> None:
+    """A suspicion nobody could measure again is told as one, with the reason, and is no regression."""
+    keep_series(store, [*_noise(30), 2.2])
+    (finding,) = _check(store, question).findings
+    assert (finding.outcome, finding.suspected, finding.confirmed) == (Outcome.UNDECIDED, True, False)
+    assert said in finding.reason
+
+
+def test_several_runs_at_the_new_level_confirm_one_another(store: Store) -> None:
+    """A lasting change of some runs is reported also where nothing can be measured again."""
+    keep_series(store, [*_noise(40), *(1.1 * r for r in _noise(6, seed=2))])
+    assert _check(store, Question(unconfirmed="another machine")).outcome is Outcome.REGRESSED
+
+
+def test_the_level_is_shared_between_figures(store: Store) -> None:
+    """By Holm, the clearest of K figures is tested at alpha/K, and what is left shares the rest."""
+    _three_figures(store, 1, 1.2, 1)
     found = _check(store)
     assert [finding.outcome for finding in found.findings] == [Outcome.PASS, Outcome.REGRESSED, Outcome.PASS]
     assert [finding.confidence for finding in found.findings] == pytest.approx([0.975, 1 - 0.05 / 3, 0.975])
