@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -105,18 +106,20 @@ def _findings(result: RunResult) -> list[FindingResult]:
     return sorted(result.audit.findings, key=lambda found: order[found.severity])
 
 
-def _told(finding: FindingResult) -> Iterator[Text]:
+def _told(finding: FindingResult) -> Iterator[RenderableType]:
     yield _finding(finding.severity, f"{finding.name}: {finding.detail}")
     if finding.severity != "info":
-        yield Text(f"    {finding.cause}; {finding.remedy}", style="dim")
+        yield Padding(Text(f"{finding.cause}; {finding.remedy}", style="dim"), (0, 0, 0, 4))
 
 
-def _finding(severity: str, words: str) -> Text:
+def _finding(severity: str, words: str) -> RenderableType:
     mark, style = _MARKS[severity]
-    return Text.assemble("  ", (mark, style), " ", words)
+    table = Table.grid(padding=(0, 1, 0, 0))
+    table.add_row(Text(f"  {mark}", style=style), Text(words))
+    return table
 
 
-def _conclusions(result: RunResult) -> Iterator[Text]:
+def _conclusions(result: RunResult) -> Iterator[RenderableType]:
     for requirement in result.requirements:
         mark, style = ("✓", "green") if requirement.held else ("✗", "bold red")
         # The value is in the unit in which the requirement was written.
@@ -126,6 +129,8 @@ def _conclusions(result: RunResult) -> Iterator[Text]:
         yield Text.assemble((f"{mark} ", style), f"require {requirement.text}: {words}")
     if result.interrupted:
         yield Text("Interrupted: what is above covers the lines sent until then.", style="yellow")
+    if any(finding.severity == "error" for finding in result.audit.findings):
+        yield Text.assemble(("NOT CONSERVED", "bold red"), ": what was exposed is not what was sent; see ✗ above.")
     if result.verdict == "valid":
         yield Text.assemble(("VALID", "bold green"), ": the load arrived as scheduled.")
     else:
