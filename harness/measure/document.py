@@ -56,6 +56,9 @@ class RawPair(_Part):
     base_lines: int = Field(description="lines in each block of the base")
     head_lines: int
     order: str = Field(description="for each round which side went first: b or h")
+    off_cpu: float = Field(
+        0.0, description="share of the blocks' time the processes were not running: neighbours, or waits"
+    )
     hash_seeds: tuple[int, int]
     base_per_line: float
     head_per_line: float
@@ -111,6 +114,9 @@ class Experiment(_Part):
     confidence: float
     looks: int = Field(description="how often the pairs were looked at; paid for in the interval")
     log_ratio_sd: float | None = Field(description="standard deviation of the pairs' log-ratio")
+    off_cpu: float | None = Field(
+        None, description="median over pairs of the time off the processor; 0 on a quiet machine"
+    )
     void_pairs: int = Field(description="pairs left out, by default because a page lacked lines")
     lost: int = Field(0, description="lines whose record returned and that the head's page does not show, all pairs")
     raised: int = Field(0, description="lines whose evaluation raised on the head's side, all pairs")

@@ -29,6 +29,7 @@ FACTORS: dict[str, tuple[int, ...]] = {
 }
 # A law whose growth over the range swept is surely below this share of its cost is called flat.
 FLAT_SHARE = 0.1
+_SERIES_UNDER_THREADS = 30
 
 
 class Point(BaseModel):
@@ -53,7 +54,7 @@ class Fit(BaseModel):
     b: float
     a_interval: tuple[float, float]
     b_interval: tuple[float, float]
-    flat: bool
+    flat: bool = Field(description="whether even the interval's end grows by less than a tenth over the range")
     misfit: float = Field(description="chi-squared per degree of freedom; far above 1 the line is no good description")
 
 
@@ -91,7 +92,7 @@ def fit_line(x: Sequence[float], y: Sequence[float], errors: Sequence[float]) ->
     low, high = b - float(half[1]), b + float(half[1])
     span = max(x) - min(x)
     middle = abs(a + b * min(x))
-    flat = max(abs(low), abs(high)) * span <= FLAT_SHARE * middle or low <= 0 <= high
+    flat = max(abs(low), abs(high)) * span <= FLAT_SHARE * middle
     return Fit(
         a=a, b=b, a_interval=(a - float(half[0]), a + float(half[0])), b_interval=(low, high), flat=flat, misfit=misfit
     )
@@ -101,7 +102,8 @@ def _at(subject: Subject, factor: str, value: int) -> Subject:
     if factor == "series":
         return replace(subject, series=value)
     if factor == "threads":
-        return replace(subject, threads=value)
+        # Series that appear while other threads record are what goes wrong, where something does.
+        return replace(subject, threads=value, series=_SERIES_UNDER_THREADS)
     if factor == "tags":
         return replace(subject, tags=value)
     if factor == "views":
@@ -177,6 +179,8 @@ def _formula(name: str, factor: str, points: Sequence[Point], fit: Fit | None) -
         mean = sum(p.cost / p.error**2 for p in points) / total
         return f"{name}: {format_duration(mean)}, flat in {factor} from {points[0].x:g} to {points[-1].x:g}"
     slope = [format_duration(end) for end in fit.b_interval]
+    if fit.b_interval[0] <= 0 <= fit.b_interval[1]:
+        return f"{name}: whether it grows with {factor} is undecided ({slope[0]} to {slope[1]} for each)"
     sign = "-" if fit.b < 0 else "+"
     return (
         f"{name}: {format_duration(fit.a)} ({low} to {high}) {sign} "

@@ -1,6 +1,7 @@
 """From the pairs of one comparison to its entry in the document: intervals, smallest effect, control and verdict."""
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -131,6 +132,7 @@ def experiment_of(
         confidence=CONFIDENCE,
         looks=looks,
         log_ratio_sd=number_or_none(spread),
+        off_cpu=statistics.median(pair.off_cpu for pair in good) if good else None,
         void_pairs=len(pairs) - count,
         lost=sum(pair.head_lost for pair in pairs),
         raised=sum(pair.head_raised for pair in pairs),

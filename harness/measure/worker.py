@@ -193,7 +193,9 @@ class _Session:
         body = build(subject)
         tags = [Tags(*each) for each in command["tags"]]
         self._worker = Worker(body, list(zip(command["lines"], tags, strict=True)))
-        self._worker.populate(list(dict.fromkeys(tags)))
+        if subject.threads == 1:
+            # With threads, series that appear while others record are part of what is asked.
+            self._worker.populate(list(dict.fromkeys(tags)))
         bound = self._serve(body, command["port"])
         per_line = self._worker.warm_up()
         # What the harness itself holds (the lines above all) must not be walked again by each collection. The subject's
