@@ -14,7 +14,6 @@ from harness.views import QUICKSTART_VIEWS
 from tests.fakes import FakeClock
 from workloads.workload import Workload, WorkloadSpec
 
-
 # Nobody scrapes here, and promtool may not be installed.
 NO_FAULT = {Name.NOT_STORED, Name.PROMTOOL_MISSING}
 
