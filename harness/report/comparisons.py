@@ -219,20 +219,26 @@ def laws_section(laws: Sequence[Law]) -> Element | None:
         "laws",
         "Cost laws",
         note(
-            "How the cost of a line grows with one factor, all else as it was: what was measured and what was fitted."
+            "How the cost of a line grows with one factor, all else as it was. "
+            "A misfit far above 1 says that the points do not lie on the law."
         ),
         parts,
     )
 
 
 def _law_table(laws: Sequence[Law]) -> Element:
-    heads = [Head("Way of recording"), Head("Law"), Head("Coefficients with 95\u202f% intervals"), Head("R²", NUMBER)]
+    heads = [
+        Head("Way of recording"),
+        Head("Law"),
+        Head("Coefficients with 95\u202f% intervals"),
+        Head("Misfit", NUMBER),
+    ]
     body: list[list[Child]] = [
         [
             outside(law.subject),
             h("span", formula(law) or "no law fits", class_="formula"),
             h("div", [h("div", _coefficient(*term_text(term, law.factor))) for term in law.terms], law.note),
-            plain(law.quality, 4) if law.quality is not None else "",
+            plain(law.misfit, 2) if law.misfit is not None else "",
         ]
         for law in laws
     ]

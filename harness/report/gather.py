@@ -5,15 +5,14 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from harness.report.adapt import saturation_of
 from harness.report.model import (
     Audited,
     Change,
     Epoch,
     Finding,
     Ladder,
-    Measured,
     Report,
-    Saturation,
     Trend,
     finite,
 )
@@ -23,11 +22,10 @@ from harness.report.scales import percent
 if TYPE_CHECKING:
     from harness.history.index import Index, Point
     from harness.measure.document import Document
-    from harness.measure.saturation import Saturation as Found
     from harness.measure.table import Table
     from harness.run.result import RunResult
 
-__all__ = ["newest", "report_of", "report_of_table", "rows_of_table", "saturation_of", "trend_of", "trends_of"]
+__all__ = ["newest", "report_of", "report_of_table", "rows_of_table", "trend_of", "trends_of"]
 
 
 def report_of(
@@ -68,13 +66,6 @@ def rows_of_table(table: "Table") -> list[OverheadRow]:
 def _audited(conserved: bool | None, names: Iterable[str]) -> Audited:
     # The table keeps the names of errors and warnings only; which is which, the audit of a run tells.
     return Audited(conserved, [Finding(name, "warning", 1, "") for name in names])
-
-
-def saturation_of(found: "Found") -> Saturation:
-    """Return a bisection's outcome: the rate sustained, bounded above by the lowest rate that was not."""
-    factors = f"{found.series} series" if found.series != 1 else ""
-    rate = Measured(found.rate, found.rate, found.above) if math.isfinite(found.above) else Measured(found.rate)
-    return Saturation(found.instrument, rate, found.bound_ns / 1e6, factors)
 
 
 def trends_of(index: "Index", keys: Sequence[str] | None = None, most: int = 8) -> list[Trend]:

@@ -109,13 +109,16 @@ class LawTerm:
 
 @dataclass(frozen=True, slots=True)
 class Law:
-    """Cost per line against one factor, in ns: the points measured and the terms fitted to them."""
+    """Cost per line against one factor, in ns: the points measured and the terms fitted to them.
+
+    `misfit` is chi-squared per degree of freedom: far above 1 the law is no good description.
+    """
 
     subject: str
     factor: str
     points: Sequence[LawPoint]
     terms: Sequence[LawTerm] = ()
-    quality: float | None = None
+    misfit: float | None = None
     note: str = ""
 
     def at(self, x: float) -> float | None:

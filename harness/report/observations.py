@@ -58,7 +58,11 @@ def _scrape_latency(latency: ScrapeLatency, ident: str) -> Element | None:
     words = f", {latency.factors}" if latency.factors else ""
     title = f"Latency in and outside scrapes: {latency.subject}{words}"
     drawn = _distribution([curve for curve in curves if curve], title, ident)
-    return h("div", drawn, _effects(latency) if latency.effects else None) if drawn or latency.effects else None
+    return (
+        h("div", drawn, _effects(latency) if latency.effects else None)
+        if drawn is not None or latency.effects
+        else None
+    )
 
 
 def _effects(latency: ScrapeLatency) -> Element:
@@ -73,7 +77,8 @@ def _effects(latency: ScrapeLatency) -> Element:
     for effect in latency.effects:
         parts = [with_interval(each, unit) for each in (effect.outside, effect.inside, effect.difference)]
         body.append([effect.percentile, *([value, " ", h("span", span, class_="interval")] for value, span in parts)])
-    return table(f"What a scrape adds to the latency of {latency.subject}", heads, body)
+    words = f", {latency.factors}" if latency.factors else ""
+    return table(f"What a scrape adds to the latency of {latency.subject}{words}", heads, body)
 
 
 def _distribution(curves: Sequence[Curve], title: str, ident: str) -> Element | None:
@@ -238,7 +243,7 @@ def trend_section(trends: Sequence[Trend]) -> Element | None:
         "trend",
         "Trend",
         note(
-            "A dashed upright line opens a new epoch: another machine or other software underneath, so the levels on "
+            "A dashed upright line opens a new epoch: another machine, kernel or interpreter, so the levels on "
             "both sides of it are not to be compared. A diamond-topped line marks a change found in the series."
         ),
         [_trend(each, f"trend-{index}") for index, each in enumerate(trends)],

@@ -22,6 +22,7 @@ __all__ = [
     "lost_words",
     "measured",
     "rate_cell",
+    "ratio_of_lost",
     "rows_of",
     "unit_of",
     "verdict_words",
@@ -37,6 +38,7 @@ VERDICTS: Mapping[str, tuple[str, str]] = {
 }
 _NAMES = {"series": "series", "threads": "threads", "views": "views", "tags": "tags", "buckets": "buckets"}
 _USUAL = {"threads": 1, "series": 1}
+_OF_SCRAPES = frozenset({"scraped", "scrape_interval_ms"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,9 @@ def rows_of(
         if _is_rung(experiment):
             continue
         # Whether the base of a scraped head is scraped too or not, it belongs beside the resting one.
-        key = (experiment.head, conditions(experiment.factors), experiment.base)
+        # How often it was scraped belongs to the figure, not to the name of the row.
+        factors = {name: value for name, value in experiment.factors.items() if name not in _OF_SCRAPES}
+        key = (experiment.head, conditions(factors), experiment.base)
         kind = "scraped" if experiment.factors.get("scraped") else "resting"
         found.setdefault(key, {})["instructions" if experiment.axis == "instructions" else kind] = experiment
     bases = {base for _, _, base in found}
@@ -152,8 +156,8 @@ def ladders_of(document: "Document") -> list[Ladder]:
             if (below.name, rung.name) in known
         ]
         if rungs:
-            first = next(each for each in known.values())
-            start = Measured(finite(first.base_per_line)) if first.base == RUNGS[0].name else Measured()
+            lowest = known.get((RUNGS[0].name, RUNGS[1].name))
+            start = Measured(None if lowest is None else finite(lowest.base_per_line))
             if start.value is not None:
                 rungs.insert(0, RungCost(RUNGS[0].name, RUNGS[0].title, start, start))
             ladders.append(Ladder(rungs, unit="ns" if axis == "wall_ns" else "instructions"))
@@ -198,11 +202,16 @@ def audit_words(audit: Audited | None) -> str:
 
 def lost_words(experiment: "Experiment") -> str:
     """Return what a head lost or raised, with the share of the lines evaluated; empty when nothing."""
+    return ratio_of_lost(experiment.lost, experiment.raised, experiment.evaluated)
+
+
+def ratio_of_lost(lost: int, raised: int, evaluated: int) -> str:
+    """Return the same for counts."""
     words = []
-    for name, count in (("lost", experiment.lost), ("raised", experiment.raised)):
+    for name, count in (("lost", lost), ("raised", raised)):
         if count:
-            share = f" ({percent(count / experiment.evaluated)})" if experiment.evaluated else ""
-            words.append(f"{name} {plain(count, 15)} of {plain(experiment.evaluated, 15)} lines{share}")
+            share = f" ({percent(count / evaluated)})" if evaluated else ""
+            words.append(f"{name} {plain(count, 15)} of {plain(evaluated, 15)} lines{share}")
     return ", ".join(words)
 
 

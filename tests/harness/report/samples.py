@@ -194,7 +194,7 @@ def law(subject: str, base: float, slope: float, factor: str = "series") -> Law:
         LawTerm("a", 0, Measured(base, base * 0.95, base * 1.05)),
         LawTerm("b", 1, Measured(slope, slope - abs(slope) * 0.02, slope + abs(slope) * 0.02)),
     ]
-    return Law(subject, factor, points, terms, 0.9987)
+    return Law(subject, factor, points, terms, 1.3)
 
 
 def encoded(median_ns: float, spread: float = 0.35, tail: float = 0.003, count: int = 200_000, seed: int = 1) -> str:

@@ -1,0 +1,126 @@
+"""Turns what `harness.measure` returns besides documents into what a report shows: ladders, laws, scrapes, pages."""
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from harness.report.model import (
+    ExpositionDiff,
+    ExpositionRow,
+    Ladder,
+    Law,
+    LawPoint,
+    LawTerm,
+    Measured,
+    RungCost,
+    Saturation,
+    ScrapeEffect,
+    ScrapeLatency,
+    finite,
+)
+from harness.report.overhead import conditions, measured, ratio_of_lost
+
+if TYPE_CHECKING:
+    from harness.measure import exposition_diff, ladder, laws, saturation, scrapes
+
+__all__ = ["exposition_of", "ladder_of", "law_of", "saturation_of", "scrape_latency_of"]
+
+_Z = 1.959963984540054  # a point's error is known, so its interval is the normal distribution's
+_FIELDS = (
+    ("names", "sample names"),
+    ("type", "TYPE"),
+    ("help", "HELP"),
+    ("descriptions", "HELP and TYPE lines"),
+    ("labels", "labels"),
+    ("label_sets", "label sets"),
+    ("le", "bounds as written"),
+    ("inclusive", "a value at its bound counts in that bucket"),
+    ("count", "count"),
+    ("sum", "sum"),
+)
+
+
+def ladder_of(found: "ladder.Ladder") -> Ladder:
+    """Return a measured ladder; its lowest rung's step is its own cost."""
+    rungs = []
+    for rung in found.rungs:
+        total = Measured(finite(rung.per_line))
+        increment = total if rung.increment is None else measured(rung.increment, rung.increment_interval)
+        rungs.append(RungCost(rung.rung, rung.title, increment, total, rung.verdict))
+    subject = "opencensus" if found.series == 1 else f"opencensus, {found.series} series"
+    return Ladder(rungs, subject)
+
+
+def law_of(found: "laws.Law") -> Law:
+    """Return a fitted law; lines lost or raised at a point become its note."""
+    points = [
+        LawPoint(point.x, Measured(point.cost, point.cost - _Z * point.error, point.cost + _Z * point.error))
+        for point in found.points
+    ]
+    fit = found.fit
+    terms = (
+        ()
+        if fit is None
+        else (
+            LawTerm("a", 0, Measured(fit.a, *fit.a_interval)),
+            LawTerm("b", 1, Measured(fit.b, *fit.b_interval)),
+        )
+    )
+    said = [
+        f"{found.factor} {point.x:g}: {words}"
+        for point in found.points
+        if (words := ratio_of_lost(point.lost, point.raised, point.evaluated))
+    ]
+    if fit is not None and fit.flat:
+        said.insert(0, "flat within the range measured")
+    return Law(found.instrument, found.factor, points, terms, None if fit is None else fit.misfit, "; ".join(said))
+
+
+def scrape_latency_of(found: "scrapes.ScrapeEffect") -> ScrapeLatency:
+    """Return what a scrape does to the latency of a line, by the windows drawn at random."""
+    effects = [
+        ScrapeEffect(
+            f"p{shift.percentile:g}",
+            Measured(finite(shift.unscraped)),
+            Measured(finite(shift.scraped)),
+            measured(shift.difference, shift.interval),
+        )
+        for shift in found.by_window
+    ]
+    return ScrapeLatency(found.instrument, "", "", effects, conditions(found.factors))
+
+
+def saturation_of(found: "saturation.Saturation") -> Saturation:
+    """Return a bisection's outcome: the rate sustained, bounded above by the lowest rate that was not."""
+    factors = f"{found.series} series" if found.series != 1 else ""
+    rate = Measured(found.rate, found.rate, found.above) if math.isfinite(found.above) else Measured(found.rate)
+    return Saturation(found.instrument, rate, found.bound_ns / 1e6, factors)
+
+
+def exposition_of(found: "exposition_diff.ExpositionDiff") -> ExpositionDiff:
+    """Return two pages side by side, aspect by aspect within each view."""
+    return ExpositionDiff(found.left.instrument, found.right.instrument, list(_aspects(found)))
+
+
+def _aspects(found: "exposition_diff.ExpositionDiff") -> Iterator[ExpositionRow]:
+    for view in dict.fromkeys([*found.left.views, *found.right.views]):
+        one, two = found.left.views.get(view), found.right.views.get(view)
+        if one is None or two is None:
+            left, right = ("not shown" if each is None else "shown" for each in (one, two))
+            yield ExpositionRow(view, left, right, same=one is two)
+            continue
+        for field, what in _FIELDS:
+            first, second = getattr(one, field), getattr(two, field)
+            yield ExpositionRow(f"{view}: {what}", _told(first), _told(second), same=first == second)
+    left, right = (", ".join(each.other_families) or "none" for each in (found.left, found.right))
+    yield ExpositionRow("other families", left, right, same=left == right)
+
+
+def _told(value: object) -> str:
+    if isinstance(value, list):
+        return " ".join(str(each) for each in value) or "none"
+    if value is None:
+        return "not known"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)

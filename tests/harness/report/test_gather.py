@@ -1,0 +1,139 @@
+import random
+from itertools import pairwise
+
+import pytest
+
+from harness.history.index import Index, Point
+from harness.history.listing import keep
+from harness.history.metrics import Metric
+from harness.history.store import Store
+from harness.measure import exposition_diff, laws, saturation, scrapes
+from harness.measure.ladder import Increment
+from harness.measure.ladder import Ladder as MeasuredLadder
+from harness.measure.steps import RUNGS
+from harness.report.adapt import exposition_of, ladder_of, law_of, saturation_of, scrape_latency_of
+from harness.report.gather import report_of, trend_of, trends_of
+from harness.report.html import render
+from harness.report.laws import formula
+from harness.report.model import Measured, Report
+from harness.report.overhead import rows_of
+from tests.harness.report.checks import problems
+from tests.harness.report.samples import document, experiment, scraped
+
+
+def points(values: list[float], epochs: str = "") -> list[Point]:
+    metric = [Metric("k", "ns", value, value - 9, value + 9) for value in values]
+    names = epochs or "a" * len(values)
+    return [Point(f"r{i}", f"2026-01-{i:04d}", e, m) for i, (m, e) in enumerate(zip(metric, names, strict=True))]
+
+
+def test_a_step_is_found_and_told_in_percent() -> None:
+    """A lasting change in one epoch stands at its run, with its size and interval."""
+    rng = random.Random(3)  # noqa: S311 - a fixed seed for data made up
+    found = trend_of("k", points([rng.gauss(1000 if i < 30 else 1100, 8) for i in range(60)]))
+    (change,) = found.changes
+    assert abs(change.index - 30) <= 1
+    assert change.kind == "step"
+    assert change.text.startswith(("+9.", "+10"))
+
+
+def test_a_new_machine_is_an_epoch_and_no_change() -> None:
+    """Another machine's level is not reported as a change: nothing is looked for across epochs."""
+    rng = random.Random(4)  # noqa: S311 - a fixed seed for data made up
+    values = [rng.gauss(1000 if i < 30 else 2000, 8) for i in range(60)]
+    found = trend_of("k", points(values, "a" * 30 + "b" * 30), {"a": "old CPU"})
+    assert [(epoch.index, epoch.label) for epoch in found.epochs] == [(0, "old CPU"), (30, "b")]
+    assert found.changes == []
+
+
+def test_history_is_read_into_trends(tmp_path: object) -> None:
+    """Runs kept in a store become one trend for each figure, and a figure seen once none."""
+    store = Store(f"{tmp_path}/runs")
+    for cost in (95_000.0, 96_000.0):
+        keep(store, "overhead", document([experiment("opencensus", cost)]).model_dump(mode="json"))
+    keep(store, "overhead", document([experiment("once", 5.0)]).model_dump(mode="json"))
+    with Index(store) as index:
+        (found,) = trends_of(index)
+    assert "opencensus/none" in found.metric
+    assert list(found.values) == [95_000.0, 96_000.0]
+    assert problems(render(Report(trends=[found]))) == []
+
+
+def test_one_row_for_one_way_under_one_condition() -> None:
+    """At rest, while scraped and in instructions stand beside each other; other conditions are other rows."""
+    rows = rows_of([
+        experiment("a", 5.0), scraped("a", 6.0), experiment("a", 50.0, axis="instructions"),
+        experiment("a", 7.0, series=100), experiment("b", 8.0),
+    ])  # fmt: skip
+    assert [row.name for row in rows] == ["a", "a, 100 series", "b"]
+    assert [len(row.experiments) for row in rows] == [3, 1, 1]
+
+
+def test_two_bases_are_told_apart() -> None:
+    """Where a document compares with several bases, each row names its own."""
+    rows = rows_of([experiment("a", 5.0), experiment("a", 2.0, base="c")])
+    assert [row.name for row in rows] == ["a against none", "a against c"]
+
+
+def test_a_ladder_is_found_among_the_experiments() -> None:
+    """Rungs are no ways of recording: they leave the table and become the ladder, in the ladder's order."""
+    rungs = [experiment(high.name, 10.0, base=low.name) for low, high in pairwise(RUNGS)]
+    found = report_of(document([experiment("opencensus", 5.0), *reversed(rungs)]))
+    assert [rung.name for rung in found.ladders[0].rungs] == [rung.name for rung in RUNGS]
+    assert found.overhead is not None
+    assert [row.name for row in rows_of(found.overhead.experiments)] == ["opencensus"]
+
+
+def test_what_measuring_returns_is_shown_with_its_intervals() -> None:
+    """Ladder, law, saturation and scrape effect keep every figure on their way into the report."""
+    steps = [
+        Increment(rung="bare", title="bare", per_line=200, increment=None, increment_interval=(None, None), verdict=""),
+        Increment(
+            rung="clock", title="clock", per_line=300, increment=100, increment_interval=(90, 110), verdict="slower"
+        ),
+    ]
+    ladder = ladder_of(MeasuredLadder(series=10, rungs=steps, document=document([])))
+    assert ladder.rungs[0].increment == Measured(200)
+    assert ladder.rungs[1].increment == Measured(100, 90, 110)
+    fit = laws.Fit(a=1e3, b=2e3, a_interval=(9e2, 1.1e3), b_interval=(1.9e3, 2.1e3), flat=False, misfit=1.2)
+    spots = [laws.Point(x=1, cost=3e3, error=10, lost=5, evaluated=100)]
+    law = law_of(laws.Law(instrument="oc", factor="series", points=spots, fit=fit, formula=""))
+    assert formula(law) == "cost = 1 µs + 2 µs × series"
+    assert law.points[0].cost.low == pytest.approx(3e3 - 19.6, abs=0.1)
+    assert law.note == "series 1: lost 5 of 100 lines (5\u202f%)"
+    rate = saturation_of(
+        saturation.Saturation(
+            instrument="oc", series=1, bound_ns=5_000_000, closed_loop=1e4, rate=8e3, above=9e3, trials=[]
+        )
+    )
+    assert rate.rate == Measured(8e3, 8e3, 9e3)
+    shift = scrapes.Shift(percentile=99.9, unscraped=1e5, scraped=3e5, difference=2e5, interval=(1e5, 3e5))
+    effect = scrape_latency_of(
+        scrapes.ScrapeEffect(
+            instrument="oc", factors={"series": 10}, scraper="builtin", processes=3, scrapes=30, lines=99,
+            served_share=0.1, by_window=[shift], by_moment=[],
+        )
+    )  # fmt: skip
+    assert effect.effects[0].percentile == "p99.9"
+    assert effect.effects[0].difference == Measured(2e5, 1e5, 3e5)
+    page = render(Report(ladders=[ladder], laws=[law], saturation=[rate], latencies=[effect]))
+    assert problems(page) == []
+    assert "oc, 10 series" in page
+
+
+def test_pages_stand_side_by_side() -> None:
+    """Each aspect of each view is a row, marked where the two sides differ."""
+    shown = exposition_diff.FamilyShown(
+        names=["a_count"], type="histogram", help="h", descriptions=2, labels=["method"], label_sets=['method="repl"'],
+        le=["5.0"], inclusive=False, count=3, sum=1.5, sum_error=0.0,
+    )  # fmt: skip
+    left = exposition_diff.Side(instrument="oc", views={"v": shown, "w": None}, other_families=[])
+    other = shown.model_copy(update={"inclusive": True})
+    right = exposition_diff.Side(instrument="lean", views={"v": other, "w": shown}, other_families=["x"])
+    diff = exposition_of(exposition_diff.ExpositionDiff(left=left, right=right, differences={}))
+    differing = {row.aspect: (row.left, row.right) for row in diff.rows if not row.same}
+    assert differing == {
+        "v: a value at its bound counts in that bucket": ("no", "yes"),
+        "w": ("not shown", "shown"),
+        "other families": ("none", "x"),
+    }
