@@ -13,6 +13,7 @@ from harness.measure.document import Document, Experiment
 from harness.measure.experiment import Progress, Step, Terms
 from harness.measure.instructions import count_instructions, find_valgrind
 from harness.measure.overhead import comparisons_for, measure_overhead
+from harness.measure.pairs import BlockPlan
 from harness.measure.processes import cores
 from harness.measure.saturation import Saturation, saturate
 from harness.measure.subjects import Subject
@@ -22,6 +23,9 @@ from harness.run.spec import RunSpec
 __all__ = ["ROWS", "Audited", "Row", "Table", "TablePlan", "measure_table"]
 
 ROWS = ("opencensus", "prometheus-client", "prometheus-client-cached", "opentelemetry", "opencensus-lean")
+
+# About how long the rates take, for the time left.
+_RATES_S = 30.0
 
 
 class _Part(BaseModel):
@@ -60,7 +64,10 @@ class TablePlan(_Part):
     """How the two minutes are spent."""
 
     instruments: tuple[str, ...] = ROWS
-    pairs_s: float = 75.0
+    pairs_s: float = 80.0
+    # Short pairs: what differs between two processes outweighs what differs within one, so more of them tell more.
+    rounds: int = 10
+    block_ns: int = 6_000_000
     scrape_interval_ms: int = 200
     scraper: str = "auto"
     rate_duration: str = "400ms"
@@ -145,14 +152,15 @@ def measure_table(plan: TablePlan | None = None, progress: Progress = lambda _st
     beside.start()
     try:
         document = _pairs(chosen, present, progress)
-        rates = {} if document.interrupted else _rates(chosen, present, progress)
+        rates, whole = ({}, False) if document.interrupted else _rates(chosen, present, progress)
+        if not whole:
+            beside.cancelled.set()
+            document = document.model_copy(update={"interrupted": True})
+        progress(Step(0.97, None, "the last audits"))
+        beside.join()
     except BaseException:
         beside.cancelled.set()
         raise
-    if document.interrupted:
-        beside.cancelled.set()
-    progress(Step(0.97, None, "the last audits"))
-    beside.join()
     rows = [_row(name, document, rates, beside, absent) for name in chosen.instruments]
     return Table(rows=rows, document=document, scraper=chosen.scraper, elapsed_s=time.monotonic() - began)
 
@@ -160,22 +168,30 @@ def measure_table(plan: TablePlan | None = None, progress: Progress = lambda _st
 def _pairs(plan: TablePlan, instruments: Sequence[str], progress: Progress) -> Document:
     scraped = Subject(scraped=True, interval_ms=plan.scrape_interval_ms)
     comparisons = comparisons_for(instruments) + comparisons_for(instruments, common=scraped)
-    terms = Terms(budget_s=plan.pairs_s, seed=plan.seed, fewest=3)
+    blocks = BlockPlan(plan.rounds, plan.block_ns)
+    terms = Terms(budget_s=plan.pairs_s, seed=plan.seed, fewest=3, plan=blocks)
 
     def tell(step: Step) -> None:
-        progress(replace(step, done=step.done * 0.6, left_s=None if step.left_s is None else step.left_s + 40))
+        progress(replace(step, done=step.done * 0.7, left_s=None if step.left_s is None else step.left_s + _RATES_S))
 
     return measure_overhead(comparisons, terms, tell, scraper=plan.scraper)
 
 
-def _rates(plan: TablePlan, instruments: Sequence[str], progress: Progress) -> dict[str, Saturation]:
-    def tell(step: Step) -> None:
-        progress(replace(step, done=0.6 + step.done * 0.35, left_s=(1 - step.done) * 40))
+def _rates(plan: TablePlan, instruments: Sequence[str], progress: Progress) -> tuple[dict[str, Saturation], bool]:
+    """Return the rates by instrument, and whether Ctrl-C left all of them to be found."""
+    found: dict[str, Saturation] = {}
+    try:
+        for i, name in enumerate(instruments):
 
-    found = saturate(
-        instruments, bound_ns=plan.bound_ns, duration=plan.rate_duration, steps=plan.rate_steps, progress=tell
-    )
-    return {each.instrument: each for each in found}
+            def tell(step: Step, i: int = i) -> None:
+                done = (i + step.done) / len(instruments)
+                progress(replace(step, done=0.7 + done * 0.27, left_s=(1 - done) * _RATES_S))
+
+            duration, steps = plan.rate_duration, plan.rate_steps
+            [found[name]] = saturate([name], bound_ns=plan.bound_ns, duration=duration, steps=steps, progress=tell)
+    except KeyboardInterrupt:
+        return found, False
+    return found, True
 
 
 def _row(name: str, document: Document, rates: dict[str, Saturation], beside: _Beside, absent: dict[str, str]) -> Row:
