@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from itertools import accumulate
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,6 +17,8 @@ __all__ = ["Corpus", "JsonCorpus", "Text", "make_corpus"]
 _PAD = "."
 # What ends a line somewhere: str.splitlines, terminals, C strings. None of it may stand in a good line.
 _LINE_ENDS = dict.fromkeys(map(ord, "\0\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"), " ")
+# When the log was written: fixed, for a seed must give the same lines tomorrow.
+_LOGGED = (datetime(2025, 1, 1, tzinfo=UTC), datetime(2025, 12, 31, tzinfo=UTC))
 # The longest cut: an over-long line made on purpose.
 _LONGEST = 2 * MAX_LINE_BYTES
 
@@ -113,7 +116,7 @@ def _log(fake: "Faker") -> Corpus:
     choices, number = fake.random.choices, fake.random.randrange
     hosts, users, agents = _many(fake.ipv4, 200), ["-", *_many(fake.user_name, 50)], _many(fake.user_agent, 200)
     paths = _many(lambda: f"/{fake.uri_path()}/{fake.word()}.html", 300)
-    days = _many(lambda: fake.date_time_this_decade().strftime("%d/%b/%Y:%H:%M:"), 50)
+    days = _many(lambda: fake.date_time_between_dates(*_LOGGED).strftime("%d/%b/%Y:%H:%M:"), 50)
 
     def record() -> str:
         host, user, agent, path, day = (choices(of)[0] for of in (hosts, users, agents, paths, days))

@@ -92,3 +92,22 @@ def test_lines_look_like_what_they_are_called(kind: str, pattern: str) -> None:
 
     lines = take(kind, [150] * 100)
     assert all(re.match(pattern, line) for line in lines), lines[0]
+
+
+@pytest.mark.parametrize("kind", ["names", "log", "json"])
+def test_the_lines_of_a_seed_are_the_same_in_another_year(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Faker makes dates relative to today unless told otherwise; a seed must not."""
+    import datetime as dt
+
+    import faker.providers.date_time as provider
+
+    from workloads.corpora import make_corpus
+
+    class Later(dt.datetime):
+        @classmethod
+        def now(cls, tz: dt.tzinfo | None = None) -> dt.datetime:
+            return dt.datetime.now(tz) + dt.timedelta(days=3 * 365)
+
+    today = [make_corpus(kind, 1).cut(place, 200) for place in range(50)]
+    monkeypatch.setattr(provider, "datetime", Later)
+    assert [make_corpus(kind, 1).cut(place, 200) for place in range(50)] == today
