@@ -166,7 +166,7 @@ def saturation_section(rates: Sequence[Saturation]) -> Element | None:
         "saturation",
         "Saturation",
         note("The highest open-loop rate at which the response time's p99 stays under the bound."),
-        table("Highest rate sustained", heads, body),
+        table("Highest rate sustained", heads, body, stacked=True),
     )
 
 
