@@ -1,19 +1,19 @@
-"""Writes kept figures in the formats other tools read; pure functions from runs to text."""
+"""Writes kept figures in the formats other tools read; pure functions from figures and runs to text."""
 
 import csv
 import io
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from harness.errors import UsageError
 from harness.history.envelope import Envelope
-from harness.history.metrics import Metric, metrics_of
+from harness.history.metrics import Metric, experiments_of, key_of, metrics_of
 
-__all__ = ["FORMATS", "export"]
+__all__ = ["FORMATS", "Figure", "export_figures", "export_pytest_benchmark", "figures_of"]
 
 _DESCRIBED = (
     "run", "created", "kind", "label", "epoch", "revision", "key", "axis", "base", "head", "factors", "unit",
@@ -22,51 +22,49 @@ _LABELS = ("key", "axis", "base", "head", "run", "kind", "epoch")
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
-    run: Envelope
+class Figure:
+    """One figure with what is to be known of its run; thousands of runs are exported without opening their files."""
+
+    run: str
+    created: str
+    kind: str
+    label: str
+    epoch: str
+    revision: str | None
     metric: Metric
 
     def labels(self) -> dict[str, str]:
+        """Return what tells it from other samples, for formats that have labels."""
         metric = self.metric
-        values = (metric.key, metric.axis, metric.base, metric.head, self.run.id, self.run.kind, self.run.epoch)
+        values = (metric.key, metric.axis, metric.base, metric.head, self.run, self.kind, self.epoch)
         return dict(zip(_LABELS, values, strict=True))
 
 
-def export(runs: Sequence[Envelope], form: str) -> str:
-    """Return the figures of `runs` in one of `FORMATS`; raises `UsageError` for another format."""
+def figures_of(run: Envelope) -> Iterator[Figure]:
+    """Yield the figures of one run."""
+    revision = run.git.get("revision")
+    for metric in metrics_of(run.kind, run.document):
+        yield Figure(run.id, run.created, run.kind, run.label, run.epoch, revision, metric)
+
+
+def export_figures(figures: Iterable[Figure], form: str) -> str:
+    """Return `figures`, oldest first, in one of `FORMATS`; raises `UsageError` for another format."""
     if form not in FORMATS:
         raise UsageError(f"--format: {form!r} is not one of {', '.join(FORMATS)}")
-    lines = [_Line(run, metric) for run in runs for metric in metrics_of(run.kind, run.document)]
-    return FORMATS[form](runs, lines)
+    return FORMATS[form](list(figures))
 
 
-def _csv(_runs: Sequence[Envelope], lines: Sequence[_Line]) -> str:
+def _csv(figures: Sequence[Figure]) -> str:
     """One row for each figure; empty cells where a run said nothing. RFC 4180 quoting."""
     out = io.StringIO()
     names = ("value", "low", "high", "ratio", "ratio_low", "ratio_high", "pairs", "smallest_effect")
     writer = csv.writer(out)
-    writer.writerow(
-        [
-            "run",
-            "created",
-            "kind",
-            "label",
-            "epoch",
-            "revision",
-            "key",
-            "axis",
-            "base",
-            "head",
-            "factors",
-            "unit",
-            *names,
-        ]
-    )
-    for line in lines:
-        run, metric = line.run, line.metric
+    writer.writerow([*_DESCRIBED, *names])
+    for figure in figures:
+        metric = figure.metric
         writer.writerow([
             *(_inert(text) for text in (
-                run.id, run.created, run.kind, run.label, run.epoch, run.git.get("revision") or "", metric.key,
+                figure.run, figure.created, figure.kind, figure.label, figure.epoch, figure.revision or "", metric.key,
                 metric.axis, metric.base, metric.head, metric.factors, metric.unit,
             )),
             *(getattr(metric, name) for name in names),
@@ -79,42 +77,38 @@ def _inert(text: str) -> str:
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
-def _smaller_is_better(_runs: Sequence[Envelope], lines: Sequence[_Line]) -> str:
+def _smaller_is_better(figures: Sequence[Figure]) -> str:
     """Return name, unit, value, range and extra of each figure's newest run; the action keeps its own history."""
     newest: dict[str, dict[str, Any]] = {}
-    for line in lines:
-        metric = line.metric
+    for figure in figures:
+        metric = figure.metric
         if metric.value is None:
             continue
         entry: dict[str, Any] = {"name": metric.key, "unit": metric.unit, "value": metric.value}
         if metric.low is not None and metric.high is not None:
             entry["range"] = f"± {(metric.high - metric.low) / 2:.4g}"
-        entry["extra"] = f"run {line.run.id}\nmachine {line.run.epoch}"
+        entry["extra"] = f"run {figure.run}\nmachine {figure.epoch}"
         newest[metric.key] = entry
     return json.dumps(list(newest.values()), indent=2) + "\n"
 
 
-def _pytest_benchmark(runs: Sequence[Envelope], lines: Sequence[_Line]) -> str:
-    """One document for the newest run that `pytest-benchmark compare` reads; each pair is a round.
+def export_pytest_benchmark(run: Envelope) -> str:
+    """Return one run as a document that `pytest-benchmark compare` reads; each pair is a round.
 
     An imported document comes out as it went in. pytest-benchmark knows no pairs and no negative times: what is
     exported is the head's whole time for each line, not the cost above the base.
     """
-    if not runs:
-        raise UsageError("there is no run to export")
-    run = runs[-1]
     if run.kind == "suite":
         return json.dumps(run.document, indent=2) + "\n"
-    experiments = [item for item in run.document.get("experiments", []) if item.get("axis") == "wall_ns"]
-    rounds = {line.metric.key: line.metric for line in lines if line.run is run}
+    experiments = [item for item in experiments_of(run.document) if item.get("axis") == "wall_ns"]
     benchmarks = []
     for experiment in experiments:
         seconds = [pair["head_per_line"] / 1e9 for pair in experiment.get("raw_pairs", []) if not pair.get("void")]
         mean = experiment.get("head_per_line")
         if not seconds and mean is not None:
             seconds = [mean / 1e9]
-        key = next((key for key, metric in rounds.items() if _same(metric, experiment)), None)
-        if seconds and key is not None:
+        key = key_of(experiment)
+        if seconds and key:
             benchmarks.append(_benchmark(key, experiment, seconds))
     git = run.git
     return json.dumps({
@@ -124,11 +118,6 @@ def _pytest_benchmark(runs: Sequence[Envelope], lines: Sequence[_Line]) -> str:
         },
         "benchmarks": benchmarks, "datetime": run.created.replace("Z", "+00:00"), "version": "5.0.0",
     }, indent=2) + "\n"  # fmt: skip
-
-
-def _same(metric: Metric, experiment: Mapping[str, Any]) -> bool:
-    factors = json.dumps(experiment.get("factors", {}), sort_keys=True)
-    return (metric.base, metric.head, metric.factors) == (experiment["base"], experiment["head"], factors)
 
 
 def _machine_info(fingerprint: Mapping[str, Any]) -> dict[str, Any]:
@@ -170,14 +159,14 @@ def _benchmark(key: str, experiment: Mapping[str, Any], seconds: list[float]) ->
     }  # fmt: skip
 
 
-def _openmetrics(_runs: Sequence[Envelope], lines: Sequence[_Line]) -> str:
+def _openmetrics(figures: Sequence[Figure]) -> str:
     """Write gauges in OpenMetrics 1.0 text, the time of the run as their timestamp, seconds as the unit of time."""
     text: list[str] = []
     for name, unit, told, read in _FAMILIES:
-        family = [(line, value) for line in lines if (value := read(line.metric)) is not None]
+        family = [(figure, value) for figure in figures if (value := read(figure.metric)) is not None]
         text += [f"# TYPE {name} gauge", *([f"# UNIT {name} {unit}"] if unit else []), f"# HELP {name} {told}"]
         # A family's samples of one label set have to stand together; run ids make each set unique.
-        text += [f"{name}{_braces(line.labels())} {value!r} {_seconds(line.run.created)}" for line, value in family]
+        text += [f"{name}{_braces(figure.labels())} {value!r} {_seconds(figure.created)}" for figure, value in family]
     return "\n".join([*text, "# EOF"]) + "\n"
 
 
@@ -209,9 +198,8 @@ def _seconds(created: str) -> str:
     return f"{moment:.6f}" if math.isfinite(moment) else ""
 
 
-FORMATS: Final[dict[str, Callable[[Sequence[Envelope], Sequence[_Line]], str]]] = {
+FORMATS: Final[dict[str, Callable[[Sequence[Figure]], str]]] = {
     "csv": _csv,
     "customSmallerIsBetter": _smaller_is_better,
     "openmetrics": _openmetrics,
-    "pytest-benchmark": _pytest_benchmark,
 }

@@ -144,9 +144,8 @@ class Index:
     def metrics(self, run_id: str) -> list[Metric]:
         """Return the figures of one run, sorted by key."""
         found = self._base.execute(
-            f"SELECT {_METRIC_COLUMNS} FROM metrics"  # noqa: S608 - our own columns
-            " JOIN runs ON runs.name = metrics.name WHERE runs.id = ? ORDER BY metrics.key",
-            (run_id,),
+            f"SELECT {_METRIC_COLUMNS} FROM metrics WHERE name = ? ORDER BY key",  # noqa: S608 - our own columns
+            (self._store.path(run_id).name,),
         )
         return [Metric(*row) for row in found]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Metric", "metrics_of"]
+__all__ = ["Metric", "experiments_of", "key_of", "metrics_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +47,30 @@ def metrics_of(kind: str, document: Mapping[str, Any]) -> tuple[Metric, ...]:
     return tuple(found.values())
 
 
+def experiments_of(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the experiments of an overhead document, also where a table or a ladder stands around it."""
+    inner = _mapping(document.get("document"))
+    return list(_maps(document.get("experiments"))) or list(_maps(inner.get("experiments")))
+
+
+def key_of(experiment: Mapping[str, Any]) -> str:
+    """Return the name of an experiment's figure; empty when it is void or lacks what makes a name."""
+    axis, base, head = (str(experiment.get(name, "")) for name in ("axis", "base", "head"))
+    if experiment.get("verdict") == "void" or not (axis and base and head):
+        return ""
+    factors, changed = _mapping(experiment.get("factors")), _mapping(experiment.get("base_factors"))
+    return " ".join([
+        axis, f"{head}/{base}", *(f"{name}={_text(value)}" for name, value in sorted(factors.items())),
+        *(f"base.{name}={_text(value)}" for name, value in sorted(changed.items())),
+    ])  # fmt: skip
+
+
 def _overhead(document: Mapping[str, Any]) -> Iterator[Metric]:
-    for experiment in _maps(document.get("experiments")):
-        axis, base, head = (str(experiment.get(name, "")) for name in ("axis", "base", "head"))
-        factors = _mapping(experiment.get("factors"))
-        if experiment.get("verdict") == "void" or not (axis and base and head):
+    for experiment in experiments_of(document):
+        if not (key := key_of(experiment)):
             continue
-        written = json.dumps(factors, sort_keys=True)
-        changed = _mapping(experiment.get("base_factors"))
-        key = " ".join([
-            axis, f"{head}/{base}", *(f"{name}={_text(value)}" for name, value in sorted(factors.items())),
-            *(f"base.{name}={_text(value)}" for name, value in sorted(changed.items())),
-        ])  # fmt: skip
+        axis, base, head = (str(experiment[name]) for name in ("axis", "base", "head"))
+        written = json.dumps(_mapping(experiment.get("factors")), sort_keys=True)
         low, high = _interval(experiment.get("cost_interval"))
         ratio_low, ratio_high = _interval(experiment.get("ratio_interval"))
         yield Metric(
