@@ -13,7 +13,7 @@ from typing import Protocol, Self
 from harness.measure.document import RawPair
 from harness.measure.lines import lines_for
 from harness.measure.pairs import BlockPlan, measure_pair
-from harness.measure.processes import Cores, Lines, Side, apart, cores
+from harness.measure.processes import Cores, Lines, Side, apart, cores, start_sides
 from harness.measure.subjects import Subject
 
 __all__ = ["Launcher", "Scraping"]
@@ -59,7 +59,7 @@ class Launcher(AbstractContextManager["Launcher"]):
         """Measure one pair; see `harness.measure.experiment.Measure`."""
         with ExitStack() as started:
             first, second = (base, head) if self._rng.random() < 0.5 else (head, base)
-            sides = [started.enter_context(Side(subject, self._rng)) for subject in (first, second)]
+            sides = start_sides(started, (first, second), self._rng)
             self._load(sides)
             # Which one was started first, and so met the fresher machine, is drawn; A/A pairs have no other names.
             if first is not base:

@@ -3,11 +3,13 @@
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +20,7 @@ from harness.errors import HarnessError, RunError
 from harness.measure.subjects import Subject
 from harness.views import Tags
 
-__all__ = ["PROJECT", "Cores", "Lines", "Side", "apart", "cores"]
+__all__ = ["PROJECT", "Cores", "Lines", "Side", "apart", "cores", "start_sides", "tags_of"]
 
 PROJECT = str(Path(__file__).resolve().parents[2])
 _MOST_PADDING = 4096
@@ -172,6 +174,28 @@ class Side:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.stop()
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Put off Ctrl-C to the end of the block: between a process' start and its registration it would be lost."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    seen: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _frame: seen.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if seen:
+        signal.raise_signal(signal.SIGINT)
+
+
+def start_sides(stack: ExitStack, subjects: Sequence[Subject], rng: random.Random) -> list[Side]:
+    """Start a worker for each subject; leaving `stack` ends them, whenever Ctrl-C strikes."""
+    with _uninterrupted():
+        return [stack.enter_context(Side(subject, rng)) for subject in subjects]
 
 
 def tags_of(series: int, methods: Sequence[str], count: int) -> tuple[Tags, ...]:

@@ -22,7 +22,7 @@ from harness.measure.experiment import Progress, Step
 from harness.measure.gate import Gate, Schedule
 from harness.measure.lines import lines_for
 from harness.measure.pairs import voided
-from harness.measure.processes import Lines, Side, apart, cores
+from harness.measure.processes import Lines, apart, cores, start_sides
 from harness.measure.scraping import SlotScraper
 from harness.measure.stats import t_interval
 from harness.measure.subjects import Subject
@@ -184,7 +184,8 @@ class _Bench:
         """Measure one fresh process; raises `RunError` when what it recorded did not arrive."""
         conditions = self._conditions
         subject = Subject(instrument=conditions.instrument, series=conditions.series, scraped=True)
-        with Side(subject, self._rng) as side:
+        with ExitStack() as started:
+            (side,) = start_sides(started, [subject], self._rng)
             side.load(self._lines, self._cores, port=0)
             side.loaded()
             side.ask({"do": "pin"})

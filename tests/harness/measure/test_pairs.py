@@ -184,6 +184,32 @@ class TestProcesses:
         while psutil.pid_exists(worker) and psutil.Process(worker).status() != psutil.STATUS_ZOMBIE:
             assert time.monotonic() < deadline
 
+    def test_ctrl_c_keeps_the_pairs_and_leaves_no_process(self, tmp_path):
+        """An interrupt in the middle of a real pair ends with the document of the pairs before it, and no worker."""
+        script = tmp_path / "parent.py"
+        script.write_text(
+            "import psutil\n"
+            "from harness.measure.experiment import Terms\n"
+            "from harness.measure.overhead import comparisons_for, measure_overhead\n"
+            "from harness.measure.pairs import BlockPlan\n"
+            "terms = Terms(budget_s=600, plan=BlockPlan(rounds=3, block_ns=200_000))\n"
+            "found = measure_overhead(comparisons_for(['none']), terms, lambda step: print(step.note, flush=True))\n"
+            "e = found.experiments[0]\n"
+            "print('end', found.interrupted, e.pairs + e.null.pairs, len(psutil.Process().children()), e.conclusion)\n"
+        )
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[3])}
+        with subprocess.Popen(
+            [sys.executable, str(script)], stdout=subprocess.PIPE, env=environment, text=True
+        ) as parent:
+            for _ in range(4):
+                assert "none against none" in parent.stdout.readline()
+            parent.send_signal(signal.SIGINT)
+            last = parent.stdout.read().splitlines()[-1].split(maxsplit=4)
+        assert last[:2] == ["end", "True"]
+        assert int(last[2]) >= 3
+        assert last[3] == "0"
+        assert parent.returncode == 0
+
     def test_a_function_is_compared_with_itself_muted(self, tmp_path, monkeypatch):
         """The user's own function as it is costs more than with its recording calls muted; no code was changed."""
         (tmp_path / "shop.py").write_text(
