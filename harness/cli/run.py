@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 import tempfile
 from contextlib import suppress
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from harness.load.pump import Progress
     from harness.run.result import RunResult
 
-__all__ = ["exit_code", "run", "save_json"]
+__all__ = ["Display", "exit_code", "run", "save_json", "write_whole"]
 
 INTERRUPTED = 130
 _PLAIN_EVERY_NS = 1_000_000_000
@@ -111,7 +112,7 @@ def save_json(document: dict[str, Any], path: Path) -> None:
     """Write `document` whole or not at all; where that fails, save it in the temporary folder and say where."""
     text = json.dumps(document, indent=2) + "\n"
     try:
-        _write(text, path)
+        write_whole(text, path)
     except OSError as error:
         with suppress(OSError):
             handle, spare = tempfile.mkstemp(prefix="harness-result-", suffix=".json")
@@ -121,7 +122,8 @@ def save_json(document: dict[str, Any], path: Path) -> None:
         raise SaveError(f"--json: {str(path)!r}: {error.strerror}; free some space and run again") from error
 
 
-def _write(text: str, path: Path) -> None:
+def write_whole(text: str, path: Path) -> None:
+    """Write a file whole or not at all; raises `OSError`."""
     if path.exists() and not path.is_file():
         # A device or a pipe, such as /dev/stdout, cannot be replaced.
         path.write_text(text, encoding="utf-8")
@@ -146,8 +148,9 @@ def _print(result: "RunResult") -> None:
 
     from harness.report.run_summary import summary
 
-    # Without a terminal a width must be chosen; one that no figure is cut at.
-    Console(highlight=False, width=None if sys.stdout.isatty() else 120).print(summary(result))
+    # Below 80 columns figures would be cut; a narrower terminal wraps the lines itself.
+    width = max(80, shutil.get_terminal_size().columns) if sys.stdout.isatty() else 120
+    Console(highlight=False, width=width).print(summary(result))
 
 
 @click.command()
