@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from harness.load.pump import Progress
     from harness.run.result import RunResult
 
-__all__ = ["Display", "exit_code", "run", "save_json", "write_whole"]
+__all__ = ["Display", "check_writable", "exit_code", "run", "save_json", "write_whole"]
 
 INTERRUPTED = 130
 _PLAIN_EVERY_NS = 1_000_000_000
@@ -96,16 +96,16 @@ def _errors(result: "RunResult") -> bool:
     return any(finding.severity == "error" for finding in result.audit.findings)
 
 
-def _check_writable(path: Path) -> None:
+def check_writable(path: Path, flag: str = "--json") -> None:
     """Find out before the run, not after it, that the result cannot be written."""
     folder = path.parent
     if path.is_dir():
-        raise UsageError(f"--json: {str(path)!r} is a folder; name a file")
+        raise UsageError(f"{flag}: {str(path)!r} is a folder; name a file")
     if not folder.is_dir():
-        raise UsageError(f"--json: there is no folder {str(folder)!r}")
+        raise UsageError(f"{flag}: there is no folder {str(folder)!r}")
     target = path if path.exists() else folder
     if not os.access(target, os.W_OK):
-        raise UsageError(f"--json: {str(target)!r} is not writable")
+        raise UsageError(f"{flag}: {str(target)!r} is not writable")
 
 
 def save_json(document: dict[str, Any], path: Path) -> None:
@@ -214,7 +214,7 @@ def run(
     from harness.run.spec import load_spec, spec_from
 
     if json_file is not None:
-        _check_writable(json_file)
+        check_writable(json_file)
     spec = load_spec(scenario, given(flags)) if scenario else spec_from(given(flags))
     with Display(spec.duration_ns, quiet=quiet) as display:
         result = execute(spec, display)

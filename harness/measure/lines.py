@@ -6,7 +6,7 @@ from functools import cache
 from harness.measure.processes import Lines, tags_of
 from workloads.workload import Workload, WorkloadSpec
 
-__all__ = ["LinesFor", "lines_for"]
+__all__ = ["LinesFor", "edge_lines", "lines_for"]
 
 LinesFor = Callable[[int], Lines]
 _POOL = 2048
@@ -22,3 +22,14 @@ def lines_for(series: int, seed: int = 1, lengths: str = "lognormal", content: s
     workload = Workload(spec)
     texts = tuple(line for block in workload.blocks() for line in block.lines)
     return Lines(texts, tags_of(series, workload.methods, len(texts)))
+
+
+def edge_lines(seed: int = 1, count: int = 600) -> Lines:
+    """Return lines of lengths at and beside the bounds of the length view, some of them refused, of three tag sets."""
+    spec = WorkloadSpec(
+        lengths="edges", arrivals="max", errors="not_utf8=3%,nul=3%", series="3", seed=seed, count=count
+    )
+    blocks = list(Workload(spec).blocks())
+    return Lines(
+        tuple(line for block in blocks for line in block.lines), tuple(t for block in blocks for t in block.tags)
+    )

@@ -136,7 +136,10 @@ def _short(experiment: "Experiment", unit: Unit) -> str:
 
 
 def _table(title: str) -> Table:
-    return Table(title=Text(title), title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    # No narrower than its title, which would be broken for the sake of a narrow table otherwise.
+    return Table(
+        title=Text(title), title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0), min_width=len(title)
+    )
 
 
 def evidence_table(rows: Sequence[OverheadRow]) -> Table:

@@ -1,0 +1,138 @@
+"""The whole matrix in one go: table, ladder, cost laws, scrapes, rates and the self-test, each with its time."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from harness.measure.experiment import Progress, Step, Terms
+from harness.measure.ladder import measure_ladder
+from harness.measure.laws import FACTORS, measure_laws
+from harness.measure.outcome import Outcome, joined, outcome_of, outcome_of_table
+from harness.measure.pairs import BlockPlan
+from harness.measure.scrapes import Conditions, sweep
+from harness.measure.selftest import SelfTest, measure_self_test
+from harness.measure.table import ROWS, TablePlan, measure_table
+
+__all__ = ["SHORT", "FullPlan", "Stage", "measure_full", "run_stages", "self_test_outcome", "stages_of"]
+
+# Many comparisons side by side want many short pairs rather than few long ones.
+SHORT = BlockPlan(rounds=10, block_ns=5_000_000)
+
+
+@dataclass(frozen=True, slots=True)
+class FullPlan:
+    """How the time is spent, in seconds of pairs for each stage; the defaults take about 22 minutes on two cores."""
+
+    instruments: tuple[str, ...] = ROWS
+    table_s: float = 240.0
+    rate_duration: str = "2s"
+    rate_steps: int = 6
+    ladder_s: float = 150.0
+    laws_s: tuple[tuple[str, float], ...] = (
+        ("series", 240.0), ("views", 90.0), ("tags", 90.0), ("buckets", 90.0), ("threads", 90.0),
+    )  # fmt: skip
+    scrape_processes: int = 4
+    self_test_s: float = 100.0
+    scraper: str = "auto"
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One part of a longer measurement: what it is, about how many seconds it takes, and how it is measured."""
+
+    name: str
+    seconds: float
+    measure: Callable[[Progress], Outcome]
+
+
+def self_test_outcome(found: SelfTest) -> Outcome:
+    """Return the outcome of a self-test; its trials' experiments stand among the others, once."""
+    first, *others = found.documents
+    together = first.model_copy(
+        update={
+            "experiments": [each for document in found.documents for each in document.experiments],
+            "elapsed_s": sum(document.elapsed_s for document in found.documents),
+            "interrupted": any(document.interrupted for document in (first, *others)),
+        }
+    )
+    return outcome_of("self-test", {"self-test": together}, self_test=found.model_copy(update={"documents": []}))
+
+
+def stages_of(plan: FullPlan) -> list[Stage]:
+    """Return the stages of the whole matrix in order."""
+    seed = plan.seed
+
+    def table(progress: Progress) -> Outcome:
+        chosen = TablePlan(
+            instruments=plan.instruments, pairs_s=plan.table_s, rate_duration=plan.rate_duration,
+            rate_steps=plan.rate_steps, scraper=plan.scraper, seed=seed,
+        )  # fmt: skip
+        return outcome_of_table(measure_table(chosen, progress))
+
+    def ladder(progress: Progress) -> Outcome:
+        terms = Terms(budget_s=plan.ladder_s, seed=seed, plan=SHORT)
+        return outcome_of("ladder", {"ladder": measure_ladder(terms, progress, scraper=plan.scraper).document})
+
+    def law(factor: str, seconds: float) -> Callable[[Progress], Outcome]:
+        def measure(progress: Progress) -> Outcome:
+            terms = Terms(budget_s=seconds, seed=seed, plan=SHORT, fewest=3)
+            found, document = measure_laws(plan.instruments, factor, terms, progress)
+            return outcome_of("laws", {f"laws:{factor}": document}, laws=found)
+
+        return measure
+
+    def scrapes(progress: Progress) -> Outcome:
+        began = time.monotonic()
+        conditions = Conditions(processes=plan.scrape_processes, scraper=plan.scraper, seed=seed)
+        found = sweep(conditions, progress=progress)
+        stopped = any(each.interrupted for each in found)
+        return outcome_of("scrape", scrapes=found, elapsed_s=time.monotonic() - began, interrupted=stopped)
+
+    def self_test(progress: Progress) -> Outcome:
+        return self_test_outcome(measure_self_test(Terms(budget_s=plan.self_test_s, seed=seed), progress))
+
+    rates_s = len(plan.instruments) * (plan.rate_steps + 1) * 3.0
+    return [
+        Stage("the table", plan.table_s + rates_s, table),
+        Stage("the ladder", plan.ladder_s, ladder),
+        *(Stage(f"cost by {factor}", seconds, law(factor, seconds)) for factor, seconds in plan.laws_s),
+        Stage("scrapes", 9 * plan.scrape_processes * 5.0, scrapes),
+        Stage("the self-test", plan.self_test_s + 15, self_test),
+    ]
+
+
+def run_stages(stages: Sequence[Stage], progress: Progress) -> Outcome:
+    """Run the stages one after the other and return them joined; Ctrl-C keeps those that are done.
+
+    The stage under way keeps what its own measurement keeps on Ctrl-C. Where nothing was kept, the interrupt goes on.
+    """
+    total = sum(stage.seconds for stage in stages)
+    outcomes: list[Outcome] = []
+    before, stopped = 0.0, False
+    for stage in stages:
+
+        def tell(step: Step, stage: Stage = stage, before: float = before) -> None:
+            share = (before + step.done * stage.seconds) / total
+            progress(replace(step, done=share, left_s=total * (1 - share), note=f"{stage.name}: {step.note}"))
+
+        try:
+            outcomes.append(stage.measure(tell))
+        except KeyboardInterrupt:
+            if not outcomes:
+                raise
+            stopped = True
+        before += stage.seconds
+        if stopped or outcomes[-1].interrupted:
+            break
+    found = joined("full", outcomes)
+    return found.model_copy(update={"interrupted": True}) if stopped else found
+
+
+def measure_full(plan: FullPlan | None = None, progress: Progress = lambda _step: None) -> Outcome:
+    """Measure the whole matrix; see `FullPlan`."""
+    chosen = plan or FullPlan()
+    unknown = [factor for factor, _ in chosen.laws_s if factor not in FACTORS]
+    if unknown:
+        raise ValueError(f"there is no law by {unknown[0]}")
+    return run_stages(stages_of(chosen), progress)

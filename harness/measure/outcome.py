@@ -1,0 +1,137 @@
+"""What one call of `harness overhead` found, whatever was asked: the document that is saved, kept and rendered."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from harness.measure.document import Document, Experiment, TermsUsed
+from harness.measure.exposition_diff import ExpositionDiff
+from harness.measure.laws import Law
+from harness.measure.saturation import Saturation
+from harness.measure.scrapes import ScrapeEffect
+from harness.measure.selftest import SelfTest
+from harness.measure.table import Audited, Table
+from harness.run.environment import environment
+
+__all__ = ["Mode", "Outcome", "Part", "TableRow", "joined", "outcome_of", "outcome_of_table"]
+
+Mode = Literal[
+    "table", "comparison", "target", "ladder", "laws", "scrape", "saturation", "self-test", "diff", "full"
+]  # fmt: skip
+
+_NO_PAIRS = TermsUsed(precision=None, budget_s=None, rounds=0, block_ns=0, seed=0, tolerance=0.0)
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Part(_Section):
+    """Which experiments were measured for what: those from `first` up to, not including, `end`."""
+
+    what: str = Field(description="table, comparison, ladder, laws:<factor> or self-test")
+    first: int
+    end: int
+    terms: TermsUsed
+    elapsed_s: float
+
+
+class TableRow(_Section):
+    """The columns of the default table that no pairs are behind; `missing` says why one is empty."""
+
+    instrument: str
+    instructions_per_line: float | None = Field(description="above the bare REPL, by callgrind")
+    audit: Audited | None
+    missing: dict[str, str]
+
+
+class Outcome(Document):
+    """A document of comparisons, and what else was measured in the same call; empty sections were not asked for."""
+
+    mode: Mode
+    parts: list[Part] = Field(default_factory=list)
+    table: list[TableRow] = Field(default_factory=list)
+    laws: list[Law] = Field(default_factory=list)
+    saturation: list[Saturation] = Field(default_factory=list)
+    scrapes: list[ScrapeEffect] = Field(default_factory=list)
+    self_test: SelfTest | None = Field(None, description="its experiments stand among the others")
+    exposition: list[ExpositionDiff] = Field(default_factory=list)
+
+    def part(self, what: str) -> Document | None:
+        """Return the experiments measured for `what`, as a document of their own; None when there are none."""
+        found = next((part for part in self.parts if part.what == what), None)
+        if found is None:
+            return None
+        return Document(
+            environment=self.environment,
+            terms=found.terms,
+            interrupted=self.interrupted,
+            elapsed_s=found.elapsed_s,
+            experiments=self.experiments[found.first : found.end],
+        )
+
+    def document(self) -> dict[str, Any]:
+        """Return the outcome as JSON takes it."""
+        return self.model_dump(mode="json")
+
+
+def outcome_of(
+    mode: Mode, parts: Mapping[str, Document] | None = None, *, elapsed_s: float = 0.0, interrupted: bool = False,
+    **sections: Any,
+) -> Outcome:  # fmt: skip
+    """Return the outcome of documents by what they were measured for; `sections` are fields of `Outcome`.
+
+    Where documents are given, theirs are the time and whether it was interrupted, in addition to what is passed.
+    """
+    experiments: list[Experiment] = []
+    ranges: list[Part] = []
+    for what, document in (parts or {}).items():
+        first = len(experiments)
+        experiments += document.experiments
+        end = len(experiments)
+        ranges.append(Part(what=what, first=first, end=end, terms=document.terms, elapsed_s=document.elapsed_s))
+    documents = list((parts or {}).values())
+    return Outcome(
+        environment=environment(),
+        terms=documents[0].terms if documents else _NO_PAIRS,
+        interrupted=interrupted or any(document.interrupted for document in documents),
+        elapsed_s=elapsed_s + sum(document.elapsed_s for document in documents),
+        experiments=experiments,
+        mode=mode,
+        parts=ranges,
+        **sections,
+    )
+
+
+def outcome_of_table(table: Table) -> Outcome:
+    """Return the outcome of the default table."""
+    rows = [
+        TableRow(
+            instrument=row.instrument,
+            instructions_per_line=row.instructions_per_line,
+            audit=row.audit,
+            missing=row.missing,
+        )
+        for row in table.rows
+    ]
+    saturation = [row.saturation for row in table.rows if row.saturation is not None]
+    rest = max(0.0, table.elapsed_s - table.document.elapsed_s)
+    return outcome_of("table", {"table": table.document}, elapsed_s=rest, table=rows, saturation=saturation)
+
+
+def joined(mode: Mode, outcomes: list[Outcome]) -> Outcome:
+    """Return several outcomes as one; of sections that exist once the last one counts."""
+    parts: dict[str, Document] = {}
+    for outcome in outcomes:
+        parts |= {part.what: each for part in outcome.parts if (each := outcome.part(part.what)) is not None}
+    paired = sum(document.elapsed_s for document in parts.values())
+    lists = ("table", "laws", "saturation", "scrapes", "exposition")
+    return outcome_of(
+        mode,
+        parts,
+        elapsed_s=max(0.0, sum(outcome.elapsed_s for outcome in outcomes) - paired),
+        interrupted=any(outcome.interrupted for outcome in outcomes),
+        self_test=next((each.self_test for each in reversed(outcomes) if each.self_test is not None), None),
+        **{name: [each for outcome in outcomes for each in getattr(outcome, name)] for name in lists},
+    )

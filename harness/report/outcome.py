@@ -1,0 +1,297 @@
+"""Renders what one call of `harness overhead` found, with what its columns mean and what to do next."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from harness.report.adapt import exposition_of, law_of, saturation_of, scrape_latency_of
+from harness.report.model import Audited, ExpositionDiff, Finding, Measured, ScrapeLatency
+from harness.report.overhead import ladders_of
+from harness.report.overhead_table import ladder_table, law_lines, overhead_view
+from harness.report.scales import percent, plain, plus_minus, unit_for, with_interval
+from harness.report.tree import clean
+
+if TYPE_CHECKING:
+    from harness.measure.outcome import Outcome
+    from harness.measure.saturation import Saturation
+    from harness.measure.selftest import SelfTest
+    from harness.measure.validate import Validation
+
+__all__ = ["audits_of_outcome", "counted_of_outcome", "outcome_view", "validation_view"]
+
+_SURE = (
+    ("times", "the whole line against the base's"),
+    ("could see", "the smallest change that so many pairs find four times in five"),
+    ("A/A", "the base against itself, 99 %; where it misses 1 the experiment is void, whatever it found"),
+    ("?", "undecided: the interval holds both no change and one that matters; more pairs may settle it"),
+)
+_READING = {
+    "table": (
+        ("cost", "what recording adds to each line above the bare REPL: mean over pairs of processes ± 95 % interval"),
+        ("while scraped", "the same while the page is asked for every {interval}"),
+        ("sustained", "the highest rate tried at which 99 % of the lines were answered within {bound} ms of being due"),
+        ("instructions", "what a line adds by callgrind, no matter how busy the machine is; a count, not a time"),
+        ("audit", "whether what the page shows equals what was sent, to the last line"),
+        *_SURE,
+    ),
+    "comparison": (
+        ("cost", "what recording adds to each line above the base: mean over pairs of processes ± 95 % interval"),
+        *_SURE,
+    ),
+}
+_NEXT = {
+    "table": (
+        "more exact: harness overhead --instruments opencensus,opencensus-lean --precision 1%",
+        "why it costs that: harness overhead --ladder   how it grows: harness overhead --laws series",
+    ),
+    "comparison": ("to be sure of the measuring: harness overhead --self-test",),
+    "ladder": ("how it grows with the number of series: harness overhead --laws series",),
+}
+
+
+def audits_of_outcome(outcome: "Outcome") -> dict[str, Audited]:
+    """Return the audits of the default table by way of recording."""
+    return {
+        row.instrument: Audited(
+            row.audit.conserved, [Finding(name, "warning", 1, "") for name in row.audit.findings]
+        )
+        for row in outcome.table
+        if row.audit is not None
+    }  # fmt: skip
+
+
+def counted_of_outcome(outcome: "Outcome") -> dict[str, float]:
+    """Return the instructions a line adds, by way of recording."""
+    return {row.instrument: row.instructions_per_line for row in outcome.table if row.instructions_per_line is not None}
+
+
+def outcome_view(outcome: "Outcome") -> RenderableType:
+    """Return everything for a terminal, part by part, in the order in which it was measured."""
+    parts: list[RenderableType] = []
+    for part in (_costs(outcome), _ladder(outcome), _laws(outcome), _scrapes(outcome), _others(outcome)):
+        found = list(part)
+        if found and parts:
+            parts.append(Text())
+        parts += found
+    if outcome.interrupted:
+        parts += [Text(), *_interrupted(outcome)]
+    parts += _advice(outcome)
+    return Group(*parts) if parts else Text("Nothing was measured.")
+
+
+def _costs(outcome: "Outcome") -> Iterator[RenderableType]:
+    for what in ("table", "comparison"):
+        document = outcome.part(what)
+        if document is None:
+            continue
+        # Whether it was interrupted is said once, at the end.
+        document = document.model_copy(update={"interrupted": False})
+        rates = [saturation_of(each) for each in outcome.saturation] if what == "table" else []
+        yield overhead_view(document, rates, audits_of_outcome(outcome), counted_of_outcome(outcome))
+        yield from _table_notes(outcome)
+        yield Text()
+        yield _reading(outcome, what)
+
+
+def _table_notes(outcome: "Outcome") -> Iterator[Text]:
+    for row in outcome.table:
+        if row.audit is not None and row.audit.findings:
+            names = ", ".join(name.replace("_", " ") for name in row.audit.findings)
+            yield Text(clean(f"! {row.instrument}: the audit found {names}"), style="yellow")
+    reasons: dict[str, list[str]] = {}
+    for row in outcome.table:
+        for column, why in row.missing.items():
+            reasons.setdefault(f"{column}: {why}", []).append(row.instrument)
+    for why, lacking in reasons.items():
+        yield Text(clean(f"– {', '.join(lacking)}: no {why}"), style="dim")
+
+
+def _reading(outcome: "Outcome", what: str) -> RenderableType:
+    interval = next(
+        (f"{value} ms" for each in outcome.experiments if (value := each.factors.get("scrape_interval_ms"))), "–"
+    )
+    bound = next((f"{each.bound_ns / 1e6:g}" for each in outcome.saturation), "5")
+    table = Table(
+        title=Text("How to read it"), title_justify="left", box=None, show_header=False, pad_edge=False,
+        padding=(0, 2, 0, 0),
+    )  # fmt: skip
+    table.add_column(no_wrap=True, style="bold")
+    table.add_column(overflow="fold")
+    for word, meaning in _READING[what]:
+        table.add_row(word, meaning.format(interval=interval, bound=bound))
+    return table
+
+
+def _ladder(outcome: "Outcome") -> Iterator[RenderableType]:
+    document = outcome.part("ladder")
+    if document is None:
+        return
+    for ladder in ladders_of(document):
+        yield ladder_table(ladder)
+    voided = [each.head for each in document.experiments if each.verdict == "void"]
+    if voided:
+        yield Text(f"✗ void, not to be believed: {', '.join(voided)}", style="bold red")
+    yield Text("adds: what this step costs above the one before; a thin bar is a step within the noise", style="dim")
+
+
+def _laws(outcome: "Outcome") -> Iterator[RenderableType]:
+    laws = [law_of(each) for each in outcome.laws]
+    for factor in dict.fromkeys(law.factor for law in laws):
+        chosen = [law for law in laws if law.factor == factor]
+        table = _table(f"What a line costs by {factor}, ± 95 %", "")
+        values = sorted({point.x for law in chosen for point in law.points})
+        for value in values:
+            table.add_column(plain(value, 6), justify="right", no_wrap=True)
+        for law in chosen:
+            at = {point.x: point.cost for point in law.points}
+            unit = unit_for([point.cost.value for point in law.points])
+            cells = [plus_minus(at[x], unit) if x in at else "–" for x in values]
+            table.add_row(Text(clean(f"{law.subject}, {unit.name}")), *cells)
+        yield table
+        fitted = [law for law in chosen if law.terms]
+        yield from (Text(line) for line in law_lines(fitted))
+        yield from (Text(clean(f"{law.subject}: {law.note}"), style="yellow") for law in chosen if law.note)
+        yield Text()
+
+
+def _scrapes(outcome: "Outcome") -> Iterator[RenderableType]:
+    for effect in outcome.scrapes:
+        yield _shifts(scrape_latency_of(effect))
+        yield Text(
+            clean(
+                f"{effect.lines:,} lines and {effect.scrapes} scrapes by {effect.scraper} in {effect.processes} "
+                f"processes; a scrape was being served {percent(effect.served_share)} of the scraped time"
+            ),
+            style="dim",
+        )
+
+
+def _shifts(latency: ScrapeLatency) -> Table:
+    words = f", {latency.factors}" if latency.factors else ""
+    unit = unit_for([effect.outside.value for effect in latency.effects])
+    table = _table(
+        f"Latency with and without scrapes: {clean(latency.subject)}{clean(words)}, {unit.name}", "percentile"
+    )
+    for heading in ("without", "with", "difference"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for effect in latency.effects:
+        cells = [with_interval(part, unit)[0] for part in (effect.outside, effect.inside)]
+        table.add_row(effect.percentile, *cells, plus_minus(effect.difference, unit))
+    return table
+
+
+def _others(outcome: "Outcome") -> Iterator[RenderableType]:
+    if outcome.saturation and not outcome.table:
+        yield _rates(outcome.saturation)
+    if outcome.self_test is not None:
+        yield _power(outcome.self_test)
+    for diff in outcome.exposition:
+        yield _pages(exposition_of(diff))
+
+
+def _rates(found: "Sequence[Saturation]") -> Table:
+    bound = found[0].bound_ns / 1e6
+    table = _table(f"The highest rate at which response p99 stayed under {bound:g} ms, lines/s", "")
+    for heading in ("series", "sustained", "not sustained", "without a schedule", "rates tried"):
+        table.add_column(heading, justify="right")
+    for each in found:
+        shown = (each.rate, each.above, each.closed_loop)
+        table.add_row(
+            Text(clean(each.instrument)), str(each.series), *(plain(rate, 5) for rate in shown), str(len(each.trials))
+        )
+    return table
+
+
+def _power(found: "SelfTest") -> Table:
+    unit = unit_for([each.injected for each in found.delays])
+    title = f"Delays put into {clean(found.subject)} ({plain(found.subject_ns / unit.scale, 4)} {unit.name} a line)"
+    table = _table(title, "injected")
+    for heading in (unit.name, "recovered", "holds it", "found", "95 %", "power"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for each in found.delays:
+        recovered = Measured(each.recovered, *each.recovered_interval)
+        low, high = each.found_interval
+        table.add_row(
+            "absolute" if each.share is None else percent(each.share),
+            plain(each.injected / unit.scale, 4),
+            plus_minus(recovered, unit),
+            "✓" if each.covered else "✗",
+            f"{each.found}/{each.trials}",
+            f"{percent(low)}–{percent(high)}",
+            percent(each.predicted_power),
+        )
+    return table
+
+
+def _pages(diff: ExpositionDiff) -> RenderableType:
+    table = _table("The same lines, two pages; only what differs", "")
+    table.add_column(clean(diff.left), overflow="fold")
+    table.add_column(clean(diff.right), overflow="fold")
+    different = [row for row in diff.rows if not row.same]
+    for row in different:
+        table.add_row(*(Text(clean(part)) for part in (row.aspect, row.left, row.right)))
+    alike = len(diff.rows) - len(different)
+    return Group(table, Text(f"{alike} of {len(diff.rows)} aspects are the same.", style="dim"))
+
+
+def _table(title: str, first: str) -> Table:
+    table = Table(
+        title=Text(title), title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0), min_width=len(title)
+    )
+    table.add_column(first, overflow="fold")
+    return table
+
+
+def _interrupted(outcome: "Outcome") -> Iterator[Text]:
+    pairs = sum(each.pairs for each in outcome.experiments)
+    yield Text(f"Interrupted after {pairs} pairs. What they allow one to conclude:", style="yellow")
+    for each in outcome.experiments:
+        scraped = " while scraped" if each.factors.get("scraped") else ""
+        yield Text(clean(f"  {each.head} against {each.base}{scraped}: {each.conclusion}"))
+
+
+def _advice(outcome: "Outcome") -> list[RenderableType]:
+    lines = []
+    timed = [each for each in outcome.experiments if each.axis == "wall_ns"]
+    void = sum(each.verdict == "void" for each in timed)
+    if void:
+        lines.append(
+            Text(f"✗ {void} of {len(timed)} experiments are void: measure again when less else runs here.", "red")
+        )
+    busy = sorted(each.off_cpu for each in timed if each.off_cpu is not None)
+    if busy and busy[len(busy) // 2] > 0.05:
+        share = percent(busy[len(busy) // 2])
+        lines.append(Text(f"! The machine is busy: processes were kept waiting {share} of the time.", "yellow"))
+    steps = _NEXT.get(outcome.mode, ())
+    if steps and not outcome.interrupted:
+        lines.append(Text("\n".join(f"{'Next: ' if i == 0 else '      '}{step}" for i, step in enumerate(steps))))
+    return [Text(), *lines] if lines else []
+
+
+def validation_view(found: "Validation") -> RenderableType:
+    """Return the stored experiments' rates for a terminal."""
+    rows: Mapping[str, tuple[int, int, tuple[float, float], str]] = {
+        "false alarms on identical code": (
+            found.false_alarms, found.identical, found.false_alarm_rate,
+            f"{'holds' if found.alarms_hold else 'FAILS'}: at most {found.alarms_allowed} allowed",
+        ),
+        "slowdowns of 1 % found": (
+            found.found, found.slowdowns, found.found_rate,
+            f"{'holds' if found.found_holds else 'FAILS'}: at least 95 % wanted",
+        ),
+        "void": (found.voided, found.identical + found.slowdowns, found.voided_rate, ""),
+    }  # fmt: skip
+    table = _table("What hundreds of experiments say about the measuring", "")
+    for heading in ("count", "of", "share", "95 % interval", ""):
+        table.add_column(heading, justify="left" if not heading else "right")
+    for name, (count, total, (low, high), verdict) in rows.items():
+        share = percent(count / total) if total else "–"
+        table.add_row(name, str(count), str(total), share, f"{percent(low)}–{percent(high)}", verdict)
+    words = (
+        f"Median pairs of an experiment {plain(found.pairs)}; median seconds of a slowdown's trial "
+        f"{plain(found.trial_s)}; median standard deviation of the pairs' log-ratio {plain(found.log_ratio_sd)}."
+    )
+    return Group(table, Text(words, style="dim"))
