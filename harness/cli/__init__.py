@@ -20,6 +20,8 @@ INTERRUPTED = 130
 # Name -> (module:attribute, one line of help). Listing commands must not import what they need.
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("harness.cli.run:run", "Send a load through the instrumented REPL, scraped and audited."),
+    "overhead": ("harness.cli.overhead:overhead", "What recording costs, in pairs of processes; with proof."),
+    "probe": ("harness.cli.probe:probe", "Show which known defects the installed versions have."),
     "lines": ("harness.cli.lines:lines", "Write synthetic lines to standard output, at full speed or on schedule."),
     "repl": ("harness.cli.repl:repl", "The quickstart: upper-case each line, record it, serve /metrics."),
     "demo": ("harness.cli.demo:demo", "Day-shaped traffic with a real Prometheus, until Ctrl-C."),
