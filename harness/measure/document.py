@@ -28,7 +28,7 @@ __all__ = [
 
 SCHEMA_VERSION: Literal[1] = 1
 
-Axis = Literal["wall_ns", "instructions"]
+Axis = Literal["wall_ns", "instructions", "allocated_bytes"]
 Interval = tuple[float | None, float | None]
 Factor = bool | int | float | str
 Verdict = Literal["slower", "faster", "indistinguishable", "undecided", "void"]
@@ -51,7 +51,9 @@ class _Part(BaseModel):
 class RawPair(_Part):
     """One pair of fresh processes: the time of each block on both sides, and the statistic made of them."""
 
-    base_blocks: list[int] = Field(description="ns (or instructions) of each block of the base, in order of rounds")
+    base_blocks: list[int] = Field(
+        description="ns (or instructions, or bytes) of each block of the base, in order of rounds"
+    )
     head_blocks: list[int]
     base_lines: int = Field(description="lines in each block of the base")
     head_lines: int

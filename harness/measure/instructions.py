@@ -6,7 +6,6 @@ start-up and warming up. The hash seed is 0 and the environment always the same,
 
 import json
 import math
-import os
 import re
 import shutil
 import subprocess
@@ -20,11 +19,11 @@ from pathlib import Path
 
 from harness import errors
 from harness.errors import HarnessError, RunError
-from harness.measure.document import Document, RawPair, TermsUsed
+from harness.measure.document import Axis, Document, RawPair, TermsUsed
 from harness.measure.experiment import Comparison, Progress, Step
 from harness.measure.lines import lines_for
 from harness.measure.pairs import voided
-from harness.measure.processes import PROJECT, Lines
+from harness.measure.processes import Lines, surroundings
 from harness.measure.subjects import Subject
 from harness.measure.verdicts import experiment_of
 from harness.run.environment import environment
@@ -51,11 +50,11 @@ class Counted:
         return math.fsum((double - single) / self.lines for single, double in self.parts) / len(self.parts)
 
 
-def find_valgrind() -> str:
+def find_valgrind(flag: str = "--axis instructions") -> str:
     """Return valgrind's path; raises `RunError` that says how to get it."""
     found = shutil.which("valgrind")
     if found is None:
-        raise RunError("--axis instructions: valgrind is not on PATH; install it (Debian: apt install valgrind)")
+        raise RunError(f"{flag}: valgrind is not on PATH; install it (Debian: apt install valgrind)")
     return found
 
 
@@ -108,18 +107,17 @@ def count_instructions(
 def _watch(valgrind: str, folder: Path, command: dict[str, object], subject: Subject) -> dict[str, object]:
     options = [
         "--tool=callgrind",
-        "--callgrind-out-file=dump",
+        f"--callgrind-out-file={folder}/dump",
         "--dump-before=sched_yield",
         "--zero-before=sched_yield",
     ]
-    search = os.pathsep.join(part for part in (subject.path, PROJECT, os.environ.get("PYTHONPATH", "")) if part)
     done = subprocess.run(  # noqa: S603 - valgrind, and our own module
         [valgrind, "--quiet", *options, subject.python or sys.executable, "-m", "harness.measure.counted"],
         input=json.dumps(command).encode() + b"\n",
         capture_output=True,
-        cwd=folder,
+        cwd=subject.folder or folder,
         # A fixed environment: its size and content would shift memory, and with it a few branches.
-        env={"PYTHONHASHSEED": "0", "PYTHONPATH": search, "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"},
+        env={"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1", **surroundings(subject)},
         timeout=_TIMEOUT_S,
         check=False,
     )
@@ -158,8 +156,9 @@ def run_instructions(
     lines: Callable[[int], Lines] = lines_for,
     tolerance: float = 0.0005,
     count: Callable[..., Counted] = count_instructions,
+    axis: Axis = "instructions",
 ) -> Document:
-    """Return the document of the comparisons on the axis ``instructions``.
+    """Return the document of the comparisons on the axis ``instructions``, or whatever else `count` counts.
 
     Each subject is counted in `runs` processes, which differ by some hundredths of a percent at most. A pair takes one
     run of each side; the control compares each run of the base with the next. Ctrl-C keeps what was counted.
@@ -180,7 +179,7 @@ def run_instructions(
         base, head = found[pair.base], found[pair.head]
         nulls = [_pair(one, other) for one, other in pairwise(base)]
         pairs = [_pair(one, other) for one, other in zip(base, head, strict=False)]
-        experiments.append(experiment_of(pair, pairs, nulls, tolerance=tolerance, axis="instructions"))
+        experiments.append(experiment_of(pair, pairs, nulls, tolerance=tolerance, axis=axis))
     terms = TermsUsed(
         precision=None, budget_s=None, rounds=1, block_ns=0, seed=0, tolerance=tolerance, hash_seed="0 in each process"
     )

@@ -20,7 +20,7 @@ from harness.errors import HarnessError, RunError
 from harness.measure.subjects import Subject
 from harness.views import Tags
 
-__all__ = ["PROJECT", "Cores", "Lines", "Side", "apart", "cores", "start_sides", "tags_of"]
+__all__ = ["PROJECT", "Cores", "Lines", "Side", "apart", "cores", "start_sides", "surroundings", "tags_of"]
 
 PROJECT = str(Path(__file__).resolve().parents[2])
 _MOST_PADDING = 4096
@@ -61,6 +61,18 @@ def apart(which: Cores) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
+def surroundings(subject: Subject) -> dict[str, str]:
+    """Return the environment variables by which a subject's process finds our packages and the subject's own.
+
+    A process with a folder of its own does not search that folder before everything else, as ``-m`` would have it:
+    what a revision installs comes before what lies in its tree.
+    """
+    own = "" if subject.python and subject.path else PROJECT
+    search = [subject.path, own, os.environ.get("PYTHONPATH", "")]
+    found = {"PYTHONPATH": os.pathsep.join(part for part in search if part)}
+    return {**found, "PYTHONSAFEPATH": "1"} if subject.folder else found
+
+
 class Side:
     """A worker process with its subject loaded and warmed up; a context manager that ends it.
 
@@ -72,9 +84,7 @@ class Side:
     def __init__(self, subject: Subject, rng: random.Random, *, hash_seed: int | None = None) -> None:
         self.subject = subject
         self.hash_seed = rng.randint(1, _MOST_SEED) if hash_seed is None else hash_seed
-        environment = dict(os.environ)
-        search = [subject.path, PROJECT, environment.get("PYTHONPATH", "")]
-        environment["PYTHONPATH"] = os.pathsep.join(part for part in search if part)
+        environment = {**os.environ, **surroundings(subject)}
         environment["PYTHONHASHSEED"] = str(self.hash_seed)
         environment["HARNESS_PADDING"] = "x" * rng.randrange(_MOST_PADDING)
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed in stop()
@@ -84,6 +94,7 @@ class Side:
             stdout=subprocess.PIPE,
             stderr=self._complaints,
             env=environment,
+            cwd=subject.folder or None,
             # Ctrl-C goes to the whole foreground group; the parent alone decides what it means.
             process_group=0,
         )

@@ -41,7 +41,10 @@ class Subject:
     - `threads`: how many threads share the lines of a block.
     - `scraped`: whether its endpoint is up and scraped while it is measured, every `interval_ms` milliseconds.
     - `delay_ns`: time added to each line by waiting on the clock; None leaves the waiting out altogether.
-    - `python`, `path`: another interpreter, and a folder put first on its search path, for comparing versions.
+    - `python`, `path`: another interpreter, and folders put first on its search path, for comparing versions. Where
+      both are given, `path` leads to our own packages too: with ours would come all libraries installed beside them.
+    - `folder`: where its process works, instead of where we do.
+    - `label`: what tables call it, instead of its instrument.
     """
 
     instrument: str = "none"
@@ -58,6 +61,8 @@ class Subject:
     bare: str = ""
     python: str = ""
     path: str = ""
+    folder: str = ""
+    label: str = ""
 
     def __post_init__(self) -> None:
         if self.series < 1 or self.threads < 1:
@@ -81,6 +86,8 @@ class Subject:
     @property
     def name(self) -> str:
         """How tables call this side."""
+        if self.label:
+            return self.label
         if self.rung:
             return self.rung
         if self.target:
@@ -115,8 +122,9 @@ class Subject:
         return tuple(replace(view, bounds=bounds) if view.name == ALL_VIEWS[0] else view for view in chosen)
 
     def to_json(self) -> str:
-        """Return a line of JSON that `from_json` reads back."""
-        return json.dumps(asdict(self))
+        """Return a line of JSON that `from_json` reads back, without `folder` and `label`."""
+        # What only its parent needs stays here, so that workers of earlier revisions understand the rest.
+        return json.dumps({name: value for name, value in asdict(self).items() if name not in {"folder", "label"}})
 
     @staticmethod
     def from_json(text: str) -> "Subject":

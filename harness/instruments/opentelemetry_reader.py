@@ -1,0 +1,35 @@
+"""The SDK's Prometheus reader on a registry of our own, in any release that the instrument supports.
+
+Earlier exporters know neither a registry, nor scope information, nor limits on series; they put their collector into
+the global registry, from which nothing is served here, and ours gets the same collector.
+"""
+
+from collections.abc import Callable
+from inspect import signature
+from typing import Any
+
+from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.sdk.metrics import Counter, Histogram
+from prometheus_client.registry import CollectorRegistry
+
+__all__ = ["make_reader"]
+
+# From 2 000 series on the SDK folds the rest into one; the harness may ask for more, and must find each of them.
+_SERIES_LIMIT = 1_000_000
+
+
+def make_reader(registry: CollectorRegistry) -> tuple[PrometheusMetricReader, Callable[[], None]]:
+    """Return a reader whose page is in `registry`, and what takes it away after the reader was shut down."""
+    wanted: dict[str, Any] = {
+        "disable_target_info": True,
+        "scope_info_enabled": False,
+        "registry": registry,
+        "cardinality_limits": {Counter: _SERIES_LIMIT, Histogram: _SERIES_LIMIT},
+    }
+    known = signature(PrometheusMetricReader.__init__).parameters
+    reader = PrometheusMetricReader(**{name: value for name, value in wanted.items() if name in known})
+    if "registry" in known:
+        return reader, lambda: None  # its own shutdown does it
+    collector = reader._collector  # noqa: SLF001 - the only way to it in those releases
+    registry.register(collector)
+    return reader, lambda: registry.unregister(collector)

@@ -1,0 +1,189 @@
+"""What `harness compare` measures and concludes: two sides, one document for each axis, one outcome."""
+
+import random
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from harness.errors import HarnessError
+from harness.measure.allocations import count_allocated
+from harness.measure.document import Document, Experiment
+from harness.measure.environments import Cache
+from harness.measure.experiment import Progress, Step, Terms
+from harness.measure.instructions import find_valgrind, run_instructions
+from harness.measure.lines import lines_for
+from harness.measure.overhead import measure_overhead
+from harness.measure.processes import Side, cores
+from harness.measure.sides import Driven, Ready, parse_side, prepare
+from harness.measure.verdicts import Comparison
+
+__all__ = ["AXES", "Compared", "ComparedSide", "Judged", "Outcome", "compare", "gravest", "judge", "probe_side"]
+
+Outcome = Literal["pass", "improved", "undecided", "regressed"]
+_GRAVEST: tuple[Outcome, ...] = ("regressed", "undecided", "improved", "pass")
+AXES = ("wall", "instructions", "allocated")
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ComparedSide(_Part):
+    """One side: as it was written, what it was found to be, and what ran on it."""
+
+    role: str
+    given: str
+    kind: Literal["instrument", "requirements", "revision", "interpreter"]
+    commit: str = ""
+    drives: str = Field(description="the instrument, or package.module:function")
+    python: str
+    libraries: dict[str, str]
+
+
+class Judged(_Part):
+    """What was concluded on one axis."""
+
+    axis: str
+    outcome: Outcome
+    reason: str
+
+
+class Compared(_Part):
+    """Everything one comparison found; the raw pairs are in the documents, one for each axis."""
+
+    schema_version: Literal[1] = 1
+    kind: Literal["comparison"] = "comparison"
+    base: ComparedSide
+    head: ComparedSide
+    tolerance: float
+    outcome: Outcome
+    judged: list[Judged]
+    documents: list[Document]
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C ended one of the axes."""
+        return any(document.interrupted for document in self.documents)
+
+    @property
+    def differing(self) -> dict[str, tuple[str, str]]:
+        """The libraries that both sides have in different versions: name -> (base's, head's)."""
+        shared = sorted(set(self.base.libraries) & set(self.head.libraries))
+        versions = {name: (self.base.libraries[name], self.head.libraries[name]) for name in shared}
+        return {name: found for name, found in versions.items() if found[0] != found[1]}
+
+
+def judge(experiment: Experiment, tolerance: float) -> tuple[Outcome, str]:
+    """Return what a ratio's interval says, beside a tolerance either way, and why.
+
+    Wholly above it: regressed; wholly below: improved; not reaching above it: pass; else, and when it is unbounded or
+    the control missed zero: undecided.
+    """
+    low, high = experiment.ratio_interval
+    if experiment.verdict == "void" or experiment.null.pairs < 2 or low is None or high is None:
+        return "undecided", experiment.conclusion
+    above, below = 1 + tolerance, 1 / (1 + tolerance)
+    if low > above:
+        return "regressed", f"costs more than the tolerance of {tolerance:.1%} allows"
+    if high < below:
+        return "improved", "costs less, by more than the tolerance"
+    if high <= above:
+        return "pass", "costs no more than the tolerance allows"
+    return "undecided", "the interval reaches over the tolerance; give it more time (--budget, --precision)"
+
+
+def gravest(outcomes: Sequence[Outcome]) -> Outcome:
+    """Return the one outcome that stands for all; undecided for none."""
+    return next((each for each in _GRAVEST if each in outcomes), "undecided")
+
+
+def probe_side(ready: Ready) -> None:
+    """Load a side once and let it go, so that what is wrong with it is said before anything is measured.
+
+    Raises the `HarnessError` it met, in one line that begins with the side's role.
+    """
+    try:
+        with Side(ready.subject, random.Random(1)) as side:  # noqa: S311 - no secret
+            side.load(lines_for(ready.subject.series), cores())
+            side.loaded()
+            side.ask({"do": "finish"})
+    except HarnessError as error:
+        raise type(error)(f"{ready.asked.role}: {error}") from error
+
+
+Measured = Callable[[Comparison, str, Terms, Progress], Document]
+
+
+def measure_axis(comparison: Comparison, axis: str, terms: Terms, progress: Progress) -> Document:
+    """Return one axis' document."""
+    if axis == "wall":
+        return measure_overhead([comparison], terms, progress)
+    if axis == "instructions":
+        return run_instructions([comparison], progress, tolerance=terms.tolerance)
+    return run_instructions(
+        [comparison], progress, tolerance=terms.tolerance, count=count_allocated, axis="allocated_bytes"
+    )
+
+
+def compare(
+    base: str,
+    head: str,
+    driven: Driven,
+    terms: Terms,
+    cache: Cache,
+    *,
+    axes: Sequence[str] = ("wall",),
+    folder: Path | None = None,
+    progress: Progress = lambda _step: None,
+    measure: Measured = measure_axis,
+    probe: Callable[[Ready], None] = probe_side,
+) -> Compared:
+    """Compare two sides, written as in `harness.measure.sides`, and return what was found.
+
+    `terms.tolerance` is that of the outcome. Raises `UsageError` or `RunError` with the side at fault.
+    """
+    here = folder or Path.cwd()
+    asked = (parse_side("BASE", base, here), parse_side("HEAD", head, here))
+    for axis in set(axes) - {"wall"}:
+        find_valgrind(f"--axis {axis}")
+    with ExitStack() as stack:
+        ready = [prepare(one, other, driven, cache, here, stack) for one, other in (asked, asked[::-1])]
+        for side in ready:
+            progress(Step(0.0, None, f"trying {side.asked.given}"))
+            probe(side)
+        comparison = Comparison(ready[0].subject, ready[1].subject)
+        documents: list[Document] = []
+        for axis in axes:
+            documents.append(measure(comparison, axis, terms, progress))
+            if documents[-1].interrupted:
+                break
+    judged = [_judged(document, terms.tolerance) for document in documents]
+    return Compared(
+        base=_side(ready[0]),
+        head=_side(ready[1]),
+        tolerance=terms.tolerance,
+        outcome=gravest([each.outcome for each in judged]),
+        judged=judged,
+        documents=documents,
+    )
+
+
+def _judged(document: Document, tolerance: float) -> Judged:
+    outcome, reason = judge(document.experiments[0], tolerance)
+    return Judged(axis=document.experiments[0].axis, outcome=outcome, reason=reason)
+
+
+def _side(ready: Ready) -> ComparedSide:
+    asked = ready.asked
+    return ComparedSide(
+        role=asked.role,
+        given=asked.given,
+        kind=asked.kind,
+        commit=asked.revision.commit if asked.revision else "",
+        drives=ready.drives,
+        python=ready.python,
+        libraries=ready.libraries,
+    )
