@@ -22,9 +22,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("harness.cli.run:run", "Send a load through the instrumented REPL, scraped and audited."),
     "overhead": ("harness.cli.overhead:overhead", "What recording costs, in pairs of processes; with proof."),
     "probe": ("harness.cli.probe:probe", "Show which known defects the installed versions have."),
+    "check": ("harness.cli.check:check", "Say whether recording has become slower than in the runs kept before."),
+    "history": ("harness.cli.history:history", "List, show, remove, export and import kept results."),
     "lines": ("harness.cli.lines:lines", "Write synthetic lines to standard output, at full speed or on schedule."),
     "repl": ("harness.cli.repl:repl", "The quickstart: upper-case each line, record it, serve /metrics."),
     "demo": ("harness.cli.demo:demo", "Day-shaped traffic with a real Prometheus, until Ctrl-C."),
+    "compare": ("harness.cli.compare:compare", "Tell whether a change made recording slower."),
     "schema": ("harness.cli.schema:schema", "Print the JSON Schema of specs and results."),
 }
 
