@@ -13,6 +13,7 @@ from harness.measure.processes import Lines
 from harness.measure.scraping import SlotScraper
 from harness.measure.subjects import Subject
 from harness.measure.verdicts import Comparison
+from harness.run.environment import environment
 
 __all__ = ["comparisons_for", "measure_overhead", "target_comparison"]
 
@@ -56,6 +57,8 @@ def measure_overhead(
     intervals = {side.interval_ms for pair in comparisons for side in (pair.base, pair.head) if side.scraped}
     if len(intervals) > 1:
         raise UsageError("what is compared in one go has to be scraped at one interval")
+    # Read, once, while this process may still use every core.
+    environment()
     with ExitStack() as stack:
         # Built before the launcher, which keeps this process, and whatever it starts, off the measured core.
         launch = Launcher(terms.plan, terms.seed, lines=lines, lumpy=terms.lumpy)

@@ -1,5 +1,6 @@
 """The table of `make bench`: ways of recording against what each costs, sustains and loses, in two minutes."""
 
+import os
 import threading
 import time
 from collections.abc import Sequence
@@ -83,12 +84,16 @@ class _Beside(threading.Thread):
     def __init__(self, plan: TablePlan, instruments: Sequence[str]) -> None:
         super().__init__(name="harness-beside", daemon=True)
         self._plan, self._instruments = plan, instruments
+        self._home, self._measured = cores().home, cores().measured
         self.cancelled = threading.Event()
         self.instructions: dict[str, float] = {}
         self.audits: dict[str, Audited] = {}
         self.missing: dict[tuple[str, str], str] = {}
 
     def run(self) -> None:
+        # Affinity is a thread's own: what is started from here stays off the measured core.
+        allowed = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, allowed - {self._measured} or allowed)
         if self._plan.instructions:
             self._count()
         for name in self._instruments:
@@ -123,7 +128,7 @@ class _Beside(threading.Thread):
             name="audit", instrument=name, lengths="edges", errors="0.02", series="3", arrivals="poisson:rate=2000",
             duration="1500ms", scraper="builtin", scrape_interval="200ms",
         )  # fmt: skip
-        result = run_trial(spec, cores().home).audit
+        result = run_trial(spec, self._home).audit
         found = sorted({finding.name for finding in result.findings if finding.severity != "info"})
         self.audits[name] = Audited(conserved=result.conserved, findings=found)
 
@@ -148,7 +153,6 @@ def measure_table(plan: TablePlan | None = None, progress: Progress = lambda _st
     began = time.monotonic()
     present, absent = _available(chosen.instruments)
     beside = _Beside(chosen, present)
-    # The thread's processes inherit its affinity; pairs pin themselves.
     beside.start()
     try:
         document = _pairs(chosen, present, progress)

@@ -102,7 +102,8 @@ def _table_notes(outcome: "Outcome") -> Iterator[Text]:
             names = ", ".join(name.replace("_", " ") for name in row.audit.findings)
             yield Text(clean(f"! {row.instrument}: the audit found {names}"), style="yellow")
     reasons: dict[str, list[str]] = {}
-    for row in outcome.table:
+    # After Ctrl-C it is plain why a column is empty.
+    for row in () if outcome.interrupted else outcome.table:
         for column, why in row.missing.items():
             reasons.setdefault(f"{column}: {why}", []).append(row.instrument)
     for why, lacking in reasons.items():
@@ -120,9 +121,22 @@ def _reading(outcome: "Outcome", what: str) -> RenderableType:
     )  # fmt: skip
     table.add_column(no_wrap=True, style="bold")
     table.add_column(overflow="fold")
+    shown = _shown(outcome)
     for word, meaning in _READING[what]:
+        if not shown.get(word, True):
+            continue
         table.add_row(word, meaning.format(interval=interval, bound=bound))
     return table
+
+
+def _shown(outcome: "Outcome") -> dict[str, bool]:
+    """Return, for each column that may be missing, whether it is there."""
+    return {
+        "while scraped": any(each.factors.get("scraped") for each in outcome.experiments),
+        "sustained": bool(outcome.saturation),
+        "instructions": any(row.instructions_per_line is not None for row in outcome.table),
+        "audit": any(row.audit is not None for row in outcome.table),
+    }
 
 
 def _ladder(outcome: "Outcome") -> Iterator[RenderableType]:

@@ -36,8 +36,10 @@ VERDICTS: Mapping[str, tuple[str, str]] = {
     "undecided": ("?", "undecided"),
     "void": ("✗", "void"),
 }
-_NAMES = {"series": "series", "threads": "threads", "views": "views", "tags": "tags", "buckets": "buckets"}
-_USUAL = {"threads": 1, "series": 1}
+_NAMES = {name: name for name in ("series", "threads", "views", "tags", "buckets", "scrapers")}
+_USUAL = {"threads": 1, "series": 1, "scrapers": 1}
+# A user's function is named by its path already.
+_IN_THE_NAME = frozenset({"target", "bare"})
 _OF_SCRAPES = frozenset({"scraped", "scrape_interval_ms"})
 
 
@@ -87,8 +89,10 @@ def conditions(factors: Mapping[str, object], *, scraped: bool = False) -> str:
         if name == "scraped":
             if scraped and value:
                 words.append("scraped")
-        elif _USUAL.get(name) == value and not isinstance(value, bool):
+        elif name in _IN_THE_NAME or (_USUAL.get(name) == value and not isinstance(value, bool)):
             continue
+        elif name == "scrape_interval_ms":
+            words.append(f"every {value} ms")
         elif name in _NAMES and isinstance(value, int | float):
             words.append(f"{plain(value, 6)} {_NAMES[name]}")
         else:
