@@ -19,8 +19,17 @@ $(READY): pyproject.toml constraints.txt
 setup: $(READY) ## Create .venv with everything pinned
 
 bench: $(READY) ## Benchmark the steps of recording, then one scraped and audited run
-	$(BIN)/python -m pytest benchmarks --quiet --benchmark-columns=median,iqr,ops,rounds --benchmark-sort=name --benchmark-autosave
-	$(BIN)/harness run --duration 10s
+	@mkdir -p .benchmarks
+	@echo "Benchmarks of each step, about a minute:"
+	@failed=0; \
+	$(BIN)/python -m pytest benchmarks --quiet --benchmark-quiet --benchmark-autosave --benchmark-json=.benchmarks/latest.json || failed=$$?; \
+	echo; PYTHONPATH=. $(BIN)/python benchmarks/summary.py .benchmarks/latest.json || failed=$$?; \
+	echo; echo "Now one run of 10 s, scraped and audited:"; \
+	$(BIN)/harness run --duration 10s || failed=$$?; \
+	exit $$failed
+
+suites: $(READY) ## The same benchmarks with pytest-benchmark's own tables
+	$(BIN)/python -m pytest benchmarks --quiet --benchmark-columns=median,iqr,rounds --benchmark-sort=name --benchmark-group-by=group
 
 test: $(READY) ## Run the tests (under four minutes)
 	$(BIN)/python -m pytest
