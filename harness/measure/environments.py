@@ -92,7 +92,7 @@ def describe(python: str) -> dict[str, Any]:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise RunError(f"{python} does not run: {getattr(error, 'strerror', None) or 'no answer'}") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{python} does not answer as a Python interpreter does: {_last(done.stderr)}") from error
+        raise RunError(f"{python} does not answer as a Python interpreter does") from error
 
 
 def _last(text: str) -> str:

@@ -95,6 +95,8 @@ def parse_side(role: str, given: str, folder: Path) -> Asked:
         return Asked(role, text, "instrument")
     if "/" in text and "@" not in text and _is_program(folder / Path(text).expanduser()):
         return Asked(role, str(folder / Path(text).expanduser()), "interpreter")
+    if text.startswith(("./", "../", "/", "~")):
+        raise UsageError(f"{role}: there is no such program as {given!r}")
     return _other(role, given, text, folder)
 
 
