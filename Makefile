@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench suites test test-slow test-all lint fix demo prometheus clean
+.PHONY: help setup bench bench-full bench-steps suites validate what-it-costs test test-slow test-all lint fix demo prometheus compare-tools clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,7 +18,19 @@ $(READY): pyproject.toml constraints.txt
 
 setup: $(READY) ## Create .venv with everything pinned
 
-bench: $(READY) ## Benchmark the steps of recording, then one scraped and audited run
+bench: $(READY) ## The table of what recording costs, in at most two minutes
+	$(BIN)/harness overhead
+
+bench-full: $(READY) ## The whole matrix: table, ladder, laws, scrapes, rates, self-test (some 22 minutes)
+	$(BIN)/harness overhead --full
+
+what-it-costs: $(READY) ## Measure the whole matrix and write docs/what-a-metric-costs.md from it (some 22 minutes)
+	$(BIN)/python benchmarks/what_a_metric_costs.py
+
+validate: $(READY) ## Hundreds of experiments that prove the measuring (hours; goes on where it stopped)
+	$(BIN)/python benchmarks/validate.py
+
+bench-steps: $(READY) ## Benchmark each step of the harness itself, then one scraped and audited run
 	@mkdir -p .benchmarks
 	@echo "Benchmarks of each step, about a minute:"
 	@failed=0; \
@@ -57,6 +69,9 @@ prometheus: ## Run the real Prometheus on promconfig.yaml, until Ctrl-C
 	command -v "$$server" >/dev/null || { echo "Prometheus is not installed: apt-get install prometheus, or set PROMETHEUS_BIN"; exit 1; }; \
 	data=$$(mktemp -d); trap 'rm -rf "$$data"' EXIT; trap 'exit 130' INT TERM; \
 	"$$server" --config.file=promconfig.yaml --storage.tsdb.path="$$data" --web.listen-address=127.0.0.1:9090
+
+compare-tools: $(READY) ## The same experiments through pytest-benchmark, pyperf and this project (25 minutes)
+	$(BIN)/python benchmarks/compare_tools.py --docs
 
 clean: ## Remove what was built, keep what was measured
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

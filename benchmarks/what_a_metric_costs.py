@@ -1,0 +1,118 @@
+"""Measures the whole matrix and writes docs/what-a-metric-costs.md, its pictures and the raw pairs behind them.
+
+    python benchmarks/what_a_metric_costs.py                 measure (some 22 minutes), then write the page
+    python benchmarks/what_a_metric_costs.py --render        write the page anew from the pairs kept in docs/data
+    python benchmarks/what_a_metric_costs.py --quick DIR     a rehearsal of two minutes, written below DIR
+
+Nothing on the page is typed by hand: each figure comes from the document of one run, kept beside the page with every
+pair, and the page says on what machine.
+"""
+
+import argparse
+import gzip
+import json
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from page_text import page
+
+from harness.cli.progress import Bar
+from harness.measure.full import FullPlan, measure_full
+from harness.measure.outcome import Outcome
+from harness.measure.validate import Validation, read_records, summarise
+from harness.report.adapt import law_of
+from harness.report.forest import ForestRow, forest
+from harness.report.laws import laws_picture
+from harness.report.model import Measured
+from harness.report.overhead import ladders_of, measured, rows_of, unit_of
+from harness.report.svg import Picture, standalone
+from harness.report.waterfall import waterfall
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+PAGE = "what-a-metric-costs"
+# Enough of everything to see that it works, and nothing to believe.
+QUICK = FullPlan(
+    table_s=15, rate_duration="300ms", rate_steps=2, ladder_s=12, scrape_processes=1, self_test_s=10,
+    laws_s=tuple((factor, 10.0) for factor in ("series", "views", "tags", "buckets", "threads")),
+)  # fmt: skip
+
+
+def pictures(outcome: Outcome) -> dict[str, Picture]:
+    """Return the page's pictures by file name."""
+    found: dict[str, Picture] = {}
+    table = outcome.part("table")
+    if table is not None:
+        found["costs"] = _costs(outcome)
+    ladder = outcome.part("ladder")
+    for each in ladders_of(ladder) if ladder is not None else ():
+        found["ladder"] = waterfall(each)
+    laws = [law_of(each) for each in outcome.laws]
+    for factor in dict.fromkeys(law.factor for law in laws):
+        chosen = [law for law in laws if law.factor == factor]
+        found[f"by-{factor}"] = laws_picture(chosen, f"by-{factor}")
+    return found
+
+
+def _costs(outcome: Outcome) -> Picture:
+    table = outcome.part("table")
+    rows = rows_of(table.experiments if table is not None else [])
+
+    def cost(experiment: object) -> Measured:
+        if experiment is None or experiment.verdict == "void":
+            return Measured()
+        return measured(experiment.cost_per_line, experiment.cost_interval)
+
+    drawn = [ForestRow(row.name, cost(row.resting), cost(row.scraped)) for row in rows]
+    return forest(drawn, unit_of(part for row in rows for part in (row.resting, row.scraped)))
+
+
+def validation(docs: Path) -> Validation | None:
+    """Return what `make validate` has found so far, or None where it never ran."""
+    records, _ = read_records(docs / "data" / "validation.jsonl.gz")
+    return summarise(records) if records else None
+
+
+def write(outcome: Outcome, made: str, docs: Path) -> None:
+    """Write the page and its pictures below `docs`."""
+    (docs / "img").mkdir(parents=True, exist_ok=True)
+    drawn = pictures(outcome)
+    for name, picture in drawn.items():
+        (docs / "img" / f"{PAGE}-{name}.svg").write_text(standalone(picture), encoding="utf-8")
+    links = {name: (f"img/{PAGE}-{name}.svg", picture.description) for name, picture in drawn.items()}
+    (docs / f"{PAGE}.md").write_text(page(outcome, made, links, validation(docs)), encoding="utf-8")
+
+
+def keep(outcome: Outcome, made: str, docs: Path) -> None:
+    """Keep the whole document, raw pairs included, beside the page; the same figures give the same bytes."""
+    (docs / "data").mkdir(parents=True, exist_ok=True)
+    text = json.dumps({"made": made, **outcome.document()}, separators=(",", ":"))
+    (docs / "data" / f"{PAGE}.json.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure or read, and write; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--render", action="store_true", help="do not measure; write the page from what was kept")
+    parser.add_argument("--quick", type=Path, metavar="DIR", help="rehearse in two minutes and write below DIR")
+    asked = parser.parse_args(arguments)
+    docs = asked.quick or DOCS
+    if asked.render:
+        kept = json.loads(gzip.decompress((docs / "data" / f"{PAGE}.json.gz").read_bytes()))
+        write(Outcome.model_validate(kept), kept["made"], docs)
+        return 0
+    with Bar() as bar:
+        outcome = measure_full(QUICK if asked.quick else None, bar)
+    made = datetime.now(UTC).strftime("%Y-%m-%d")
+    if outcome.interrupted and not asked.quick:
+        print("interrupted: the page is left as it was", file=sys.stderr)
+        return 130
+    keep(outcome, made, docs)
+    write(outcome, made, docs)
+    print(f"wrote {docs / PAGE}.md after {outcome.elapsed_s / 60:.1f} minutes of measuring")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,306 @@
+"""What `harness overhead` promises: its document's contract, its refusals, and what survives Ctrl-C."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import psutil
+import pytest
+
+from harness.cli.overhead import exit_code
+from harness.cli.overhead_modes import ALLOWED, checked_mode
+from harness.cli.progress import Bar
+from harness.errors import UsageError
+from harness.measure.document import Document
+from harness.measure.experiment import Step
+from harness.measure.outcome import Outcome
+from harness.report.outcome_markdown import outcome_markdown
+
+COMMAND = [sys.executable, "-m", "harness.cli"]
+# Between the shortest time and the fewest pairs there is nothing left to spare.
+SHORT = ["--budget", "10ms", "--quiet", "--no-save"]
+CONTRACT = {
+    "axis", "base", "head", "factors", "pairs", "base_per_line", "head_per_line", "cost_per_line", "cost_interval",
+    "ratio", "ratio_interval", "minimal_detectable_effect", "null", "verdict",
+}  # fmt: skip
+
+
+def harness(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments], capture_output=True, text=True, timeout=120, check=False, cwd=cwd,
+        env={**os.environ, **environment},
+    )  # fmt: skip
+
+
+def children(pid: int) -> list[str]:
+    """The command lines of a process's children."""
+    found = []
+    for child in psutil.Process(pid).children():
+        with suppress(psutil.Error):
+            found.append(" ".join(child.cmdline()))
+    return found
+
+
+def eventually(condition: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], str, Path]:
+    """One real comparison, as briefly as it can be had: its document, what was printed, and the folder."""
+    folder = tmp_path_factory.mktemp("overhead")
+    path, markdown = folder / "f.json", folder / "f.md"
+    done = harness(
+        "overhead", "--instruments", "opencensus,opencensus-lean", "--series", "3", "--budget", "10ms", "--quiet",
+        "--json", str(path), "--markdown", str(markdown), "--store", str(folder / "store"), "--label", "proof",
+    )  # fmt: skip
+    # A control of two pairs may miss 1 where the machine is busy: a verdict, and no failure of the command.
+    assert done.returncode in (0, 1), done.stderr
+    return json.loads(path.read_text()), done.stdout, folder
+
+
+def test_the_document_keeps_its_contract(compared: tuple[dict[str, Any], str, Path]) -> None:
+    """Every promised key, in every experiment, with base and head as asked; and it fits the published schema."""
+    document, _, _ = compared
+    jsonschema.validate(document, json.loads(harness("schema", "overhead").stdout))
+    assert document["schema_version"] == 1
+    assert document["environment"]["cpu_count"] == len(os.sched_getaffinity(0))
+    experiments = document["experiments"]
+    asked = {("opencensus", 3), ("opencensus-lean", 3)}
+    assert {(each["head"], each["factors"]["series"]) for each in experiments} == asked
+    for each in experiments:
+        assert each.keys() >= CONTRACT
+        assert (each["axis"], each["base"]) == ("wall_ns", "none")
+        assert each["factors"].keys() >= {"series", "scraped", "threads"}
+        assert len(each["cost_interval"]) == len(each["ratio_interval"]) == 2
+        assert each["cost_interval"][0] < each["cost_per_line"] < each["cost_interval"][1]
+        assert each["null"].keys() >= {"ratio", "ratio_interval"}
+        assert len(each["raw_pairs"]) == each["pairs"] + each["void_pairs"] >= 4
+        assert len(each["raw_null"]) >= 2
+
+
+def test_what_is_printed_names_what_was_compared_and_how_to_read_it(
+    compared: tuple[dict[str, Any], str, Path],
+) -> None:
+    """Each row, the verdicts, what a column means, and what to do next."""
+    _, printed, _ = compared
+    for words in ("opencensus-lean, 3 series", "What each verdict rests on", "How to read it", "Next: "):
+        assert words in printed
+
+
+def test_markdown_and_history_say_the_same(compared: tuple[dict[str, Any], str, Path]) -> None:
+    """The pasted table has a row for each head and the machine below it; the kept run has the same experiments."""
+    document, _, folder = compared
+    text = (folder / "f.md").read_text()
+    assert text.count("\n| opencensus") == 2
+    assert text == outcome_markdown(Outcome.model_validate(document))
+    assert document["environment"]["cpu"] in text
+    kept = [json.loads(path.read_text()) for path in (folder / "store").rglob("*.json")]
+    assert [(each["kind"], each["label"]) for each in kept] == [("overhead", "proof")]
+    assert kept[0]["document"]["experiments"] == document["experiments"]
+
+
+def test_ctrl_c_keeps_the_pairs_and_says_what_they_allow(tmp_path: Path) -> None:
+    """Exit code 130, the document saved and marked, and a conclusion for each comparison."""
+    path = tmp_path / "f.json"
+    command = ["overhead", "--instruments", "opencensus-lean", "--budget", "10m", "--no-save", "--json", str(path)]
+    process = subprocess.Popen([*COMMAND, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert eventually(lambda: any("harness.measure.worker" in part for part in children(process.pid)))
+    process.send_signal(signal.SIGINT)
+    printed, complained = process.communicate(timeout=60)
+    assert process.returncode == 130, complained
+    assert "Traceback" not in complained
+    document = json.loads(path.read_text())
+    assert document["interrupted"] is True
+    assert "What they allow one to conclude" in printed
+    assert "opencensus-lean against none: " in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "flag"),
+    [
+        (["--ladder", "--laws", "series"], "--laws"),
+        (["--ladder", "--threads", "2"], "--threads"),
+        (["--laws", "colour"], "--laws"),
+        (["--laws", "series:1,x"], "--laws"),
+        (["--instruments", "nothing-such"], "--instruments"),
+        (["--instruments", "a,,b"], "--instruments"),
+        (["--base", "nothing-such"], "--base"),
+        (["--series", "0"], "--series"),
+        (["--precision", "0"], "--precision"),
+        (["--precision", "200%"], "--precision"),
+        (["--budget", "soon"], "--budget"),
+        (["--axis", "instructions", "--budget", "3s"], "--budget"),
+        (["--scrape-interval", "1s", "--budget", "1s"], "--scrape-interval"),
+        (["--scraped", "--scrape-interval", "1ms"], "--scrape-interval"),
+        (["--diff", "opencensus"], "--diff"),
+        (["--diff", "opencensus,nothing-such"], "--diff"),
+        (["--target", "nothing.such:function", *SHORT], "--target"),
+        (["--self-test", "--instruments", "none,opencensus"], "--instruments"),
+        (["--ladder", "--series", "1,2"], "--series"),
+        (["--json", "/nowhere/f.json"], "--json"),
+        (["--markdown", "/nowhere/f.md"], "--markdown"),
+        (["--bare", "a:b"], "--bare"),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_the_flag(arguments: list[str], flag: str) -> None:
+    """Exit code 2, nothing measured, no traceback."""
+    from harness.cli import _run
+
+    # In this process: starting one for each mistake would take longer than all of them.
+    assert _run(["overhead", "--quiet", "--no-save", *arguments]) == 2, flag
+
+
+@pytest.mark.parametrize("arguments", [["--ladder", "--laws", "series"], ["--laws", "colour"], ["--series", "0"]])
+def test_the_line_of_a_mistake_starts_with_what_is_wrong(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line on standard error, with the flag in it, and nothing on standard output."""
+    from harness.cli import _run
+
+    _run(["overhead", "--quiet", *arguments])
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert arguments[-2] in err
+
+
+def test_without_valgrind_it_says_how_to_get_it(tmp_path: Path) -> None:
+    """One line, exit code 1."""
+    done = harness("overhead", "--axis", "instructions", "--no-save", PATH=str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "harness: error: --axis instructions: valgrind is not on PATH; install it (Debian: apt install valgrind)"
+    ]
+
+
+@pytest.mark.slow
+def test_a_function_of_ones_own_is_compared_with_and_without_its_metrics(tmp_path: Path) -> None:
+    """From the working directory, as `python -m` would find it."""
+    (tmp_path / "mine.py").write_text(
+        "from prometheus_client import CollectorRegistry, Counter\n"
+        "SEEN = Counter('seen', 'lines', registry=CollectorRegistry())\n"
+        "def handle(line):\n    SEEN.inc()\n    return line.upper()\n"
+    )
+    path = tmp_path / "f.json"
+    done = harness("overhead", "--target", "mine:handle", *SHORT, "--json", str(path), cwd=tmp_path)
+    assert done.returncode in (0, 1), done.stderr
+    [experiment] = json.loads(path.read_text())["experiments"]
+    assert (experiment["base"], experiment["head"]) == ("mine:handle (muted)", "mine:handle (as it is)")
+    assert experiment["cost_per_line"] > 0
+
+
+def test_two_pages_side_by_side() -> None:
+    """Where a library differs is told, aspect by aspect; what is alike only counted."""
+    done = harness("overhead", "--diff", "opencensus,opencensus-lean")
+    assert done.returncode == 0
+    assert "a value at its bound counts in that bucket" in done.stdout
+    assert "aspects are the same" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--ladder", "--budget", "1s", "--scraper", "builtin"], "bare REPL"),
+        (["--laws", "series:1,3,10", "--instruments", "opencensus-lean", "--budget", "1s"], "by series"),
+        (["--saturation", "--instruments", "none", "--bound", "20ms"], "sustained"),
+        (["--scrape", "--instruments", "opencensus-lean", "--scraper", "builtin"], "p99.9"),
+        (["--self-test", "--budget", "1s"], "absolute"),
+        (["--scraped", "--instruments", "opencensus-lean", "--budget", "1s", "--scraper", "builtin"], "scraped"),
+        (["--axis", "instructions", "--instruments", "opencensus-lean"], "instructions"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_each_mode_measures_and_fits_the_schema(arguments: list[str], words: str, tmp_path: Path) -> None:
+    """A small real experiment for each question; each document fits the one schema and renders as Markdown too."""
+    path = tmp_path / "f.json"
+    done = harness("overhead", *arguments, "--quiet", "--no-save", "--json", str(path))
+    assert done.returncode in (0, 1), done.stderr
+    assert words in done.stdout
+    document = json.loads(path.read_text())
+    jsonschema.validate(document, Outcome.model_json_schema(mode="serialization"))
+    assert len(outcome_markdown(Outcome.model_validate(document)).splitlines()) > 4
+
+
+@pytest.mark.parametrize(
+    ("flags", "mode"),
+    [
+        ({}, "table"),
+        ({"seed": 3, "bound": "1ms"}, "table"),
+        ({"instruments": ("none",)}, "comparison"),
+        ({"budget": "1s"}, "comparison"),
+        ({"series": (100,), "threads": 2}, "comparison"),
+        ({"ladder": True, "series": (10,)}, "ladder"),
+        ({"self_test": True}, "self-test"),
+        ({"full": True, "seed": 1}, "full"),
+    ],
+)
+def test_the_flags_choose_the_mode(flags: dict[str, Any], mode: str) -> None:
+    """Without flags the table; with those that shape a comparison, a comparison; else what was asked for."""
+    assert checked_mode(flags) == mode
+
+
+def test_a_flag_without_meaning_is_refused_in_every_mode() -> None:
+    """Nothing that was asked for is ignored silently."""
+    asking = {"laws": "series", "target": "a:b", "diff": ("a", "b")}
+    for mode, allowed in ALLOWED.items():
+        name = mode.replace("-", "_")
+        flags = {} if mode in {"table", "comparison"} else {name: asking.get(name, True)}
+        for other in {"trials", "bare", "sweep"} - allowed:
+            with pytest.raises(UsageError, match=f"--{other}"):
+                checked_mode({**flags, other: 2})
+
+
+def outcome_with(verdict: str, compared: dict[str, Any], **changed: Any) -> Outcome:
+    document = {**compared, **changed}
+    document["experiments"] = [{**each, "verdict": verdict} for each in document["experiments"]]
+    return Outcome.model_validate(document)
+
+
+def test_the_exit_code_says_whether_to_believe_it(compared: tuple[dict[str, Any], str, Path]) -> None:
+    """0 for any verdict that stands, 1 for a void one, 130 after Ctrl-C whatever else."""
+    document, _, _ = compared
+    assert [exit_code(outcome_with(verdict, document)) for verdict in ("slower", "undecided", "void")] == [0, 0, 1]
+    assert exit_code(outcome_with("void", document, interrupted=True)) == 130
+
+
+def test_a_part_of_an_outcome_is_a_document_of_its_own(compared: tuple[dict[str, Any], str, Path]) -> None:
+    """What was measured for one question can be read as a comparison alone; what was not measured is None."""
+    document, _, _ = compared
+    whole = Outcome.model_validate(document)
+    part = whole.part("comparison")
+    assert isinstance(part, Document)
+    assert part.experiments == whole.experiments
+    assert whole.part("ladder") is None
+
+
+def test_the_plain_progress_speaks_every_five_seconds(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a pipe: a line now and then, with the share done and the time left, and none at all when quiet."""
+    now = 100.0
+    monkeypatch.setattr("harness.cli.progress.time.monotonic", lambda: now)
+    for quiet in (False, True):
+        now = 100.0
+        with Bar(quiet=quiet) as bar:
+            for second in range(12):
+                now = 100.0 + second
+                bar(Step(second / 12, 61.0 if second > 6 else None, "none against none"))
+        lines = capsys.readouterr().err.splitlines()
+        assert lines == ([] if quiet else [
+            "harness:  42%, time left not known yet: none against none", "harness:  83%, 1:01 left: none against none",
+        ])  # fmt: skip
