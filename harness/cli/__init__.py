@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "overhead": ("harness.cli.overhead:overhead", "What recording costs, in pairs of processes; with proof."),
     "probe": ("harness.cli.probe:probe", "Show which known defects the installed versions have."),
     "check": ("harness.cli.check:check", "Say whether recording has become slower than in the runs kept before."),
+    "report": ("harness.cli.report:report", "Write everything measured as one HTML page, or show the essentials."),
     "history": ("harness.cli.history:history", "List, show, remove, export and import kept results."),
     "lines": ("harness.cli.lines:lines", "Write synthetic lines to standard output, at full speed or on schedule."),
     "repl": ("harness.cli.repl:repl", "The quickstart: upper-case each line, record it, serve /metrics."),

@@ -156,9 +156,10 @@ def overhead(
         if json_file is not None:
             save_json(outcome.document(), json_file)
     finally:
-        # Delays put in on purpose say nothing about recording, and two pages have no figures: neither is kept.
+        # Delays put in on purpose say nothing about recording; nor does what found nothing.
+        found = outcome.experiments or outcome.scrapes or outcome.saturation or outcome.exposition
+        keepable = bool(found) and mode != "self-test"
         try:
-            keepable = bool(outcome.experiments) and mode != "self-test"
             keep_result(
                 "overhead", outcome.document(), store=store, label=label, save=keepable and not no_save, quiet=quiet
             )

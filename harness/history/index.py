@@ -13,7 +13,7 @@ from dataclasses import astuple, dataclass, fields
 from typing import Any, Self
 
 from harness.history.envelope import Envelope
-from harness.history.metrics import Metric, metrics_of
+from harness.history.metrics import Metric, metrics_of, question_of
 from harness.history.problems import Problem, Trouble
 from harness.history.store import Store
 
@@ -22,7 +22,7 @@ __all__ = ["INDEX_NAME", "Index", "Point", "Row"]
 INDEX_NAME = ".index.sqlite"
 
 # Counts up whenever the tables or what is read into them change: an older cache is then rebuilt.
-_VERSION = 1
+_VERSION = 2
 _PATIENCE_S = 5.0
 
 _FINGERPRINT_PARTS = ("machine", "versions")
@@ -37,7 +37,7 @@ _SCHEMA = f"""
 CREATE TABLE files (name TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, trouble TEXT, detail TEXT) WITHOUT ROWID;
 CREATE TABLE runs (
     name TEXT PRIMARY KEY, id TEXT, kind TEXT, created TEXT, label TEXT, epoch TEXT, machine TEXT, versions TEXT,
-    revision TEXT, dirty INTEGER, verdict TEXT
+    revision TEXT, dirty INTEGER, verdict TEXT, question TEXT
 ) WITHOUT ROWID;
 CREATE TABLE metrics (
     name TEXT, created TEXT, {", ".join(_METRIC_FIELDS)}, PRIMARY KEY (key, created, name)
@@ -137,6 +137,39 @@ class Index:
         )
         return [Point(run, created, epoch, Metric(*rest)) for run, created, epoch, *rest in found][::-1]
 
+    def newest(self, kind: str, most: int = 1) -> list[str]:
+        """Return the ids of the `most` newest runs of a kind, for each question that was asked.
+
+        Oldest first. A table, a ladder and the laws of one day do not hide each other (see `question_of`).
+        """
+        found = self._base.execute(
+            "SELECT id FROM (SELECT id, created, row_number() OVER"
+            " (PARTITION BY question ORDER BY created DESC, id DESC) AS place FROM runs WHERE kind = ?)"
+            " WHERE place <= ? ORDER BY created, id",
+            (kind, most),
+        )
+        return [row[0] for row in found]
+
+    def last(self) -> str | None:
+        """Return the id of the newest run; None for an empty history."""
+        found = self._base.execute("SELECT id FROM runs ORDER BY created DESC, id DESC LIMIT 1").fetchone()
+        return None if found is None else str(found[0])
+
+    def machines(self) -> dict[str, str]:
+        """Return what each epoch's machine is, as JSON text."""
+        return dict(self._base.execute("SELECT epoch, max(machine) FROM runs GROUP BY epoch").fetchall())
+
+    def trending(self) -> dict[str, int]:
+        """Return the number of runs that have each figure, the figure measured last first; figures seen once left out.
+
+        Of figures measured by the same run, those that more runs have come first.
+        """
+        found = self._base.execute(
+            "SELECT key, count(*) AS runs FROM metrics GROUP BY key HAVING runs > 1"
+            " ORDER BY max(created) DESC, runs DESC, key"
+        )
+        return dict(found.fetchall())
+
     def keys(self) -> list[str]:
         """Return the names of all figures kept, sorted."""
         return [row[0] for row in self._base.execute("SELECT DISTINCT key FROM metrics ORDER BY key")]
@@ -224,17 +257,25 @@ def _learn(base: sqlite3.Connection, name: str, about: tuple[int, int], found: E
         base.execute("INSERT INTO files VALUES (?, ?, ?, ?, ?)", (name, *about, found.trouble.value, found.detail))
         return
     base.execute("INSERT INTO files VALUES (?, ?, ?, NULL, NULL)", (name, *about))
+    values: Sequence[object]
     machine, versions = (json.dumps(found.fingerprint.get(part, {}), sort_keys=True) for part in _FINGERPRINT_PARTS)
     dirty, revision = found.git.get("dirty"), found.git.get("revision")
     verdict = found.document.get("verdict")
-    base.execute(
-        "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            name, found.id, found.kind, found.created, found.label, found.epoch, machine, versions,
-            revision if isinstance(revision, str) else None, None if dirty is None else int(bool(dirty)),
-            verdict if isinstance(verdict, str) else None,
-        ),
+    values = (
+        name, found.id, found.kind, found.created, found.label, found.epoch, machine, versions,
+        revision if isinstance(revision, str) else None, None if dirty is None else int(bool(dirty)),
+        verdict if isinstance(verdict, str) else None, question_of(found.document),
     )  # fmt: skip
+    base.execute("INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", _storable(values))
     places = ", ".join("?" * (len(_METRIC_FIELDS) + 2))
     for metric in metrics_of(found.kind, found.document):
-        base.execute(f"INSERT INTO metrics VALUES ({places})", (name, found.created, *astuple(metric)))  # noqa: S608
+        values = (name, found.created, *astuple(metric))
+        base.execute(f"INSERT INTO metrics VALUES ({places})", _storable(values))  # noqa: S608 - places only
+
+
+def _storable(values: Sequence[object]) -> list[object]:
+    """Return the values with lone surrogates, which stand for bytes that are no UTF-8, escaped: SQLite takes none."""
+    return [
+        value.encode("utf-8", "backslashreplace").decode("utf-8") if isinstance(value, str) else value
+        for value in values
+    ]

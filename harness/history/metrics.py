@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Metric", "experiments_of", "key_of", "metrics_of"]
+__all__ = ["Metric", "experiments_of", "key_of", "metrics_of", "question_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,15 @@ def key_of(experiment: Mapping[str, Any]) -> str:
         axis, f"{head}/{base}", *(f"{name}={_text(value)}" for name, value in sorted(factors.items())),
         *(f"base.{name}={_text(value)}" for name, value in sorted(changed.items())),
     ])  # fmt: skip
+
+
+def question_of(document: Mapping[str, Any]) -> str:
+    """Return what an overhead document was measured to answer: its mode, for laws with the factors, else nothing."""
+    mode = document.get("mode")
+    if not isinstance(mode, str):
+        return ""
+    factors = dict.fromkeys(str(law.get("factor", "")) for law in _maps(document.get("laws")))
+    return " ".join([mode, *factors]) if mode == "laws" else mode
 
 
 def _overhead(document: Mapping[str, Any]) -> Iterator[Metric]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.errors import RunError
+from harness.load.histogram import Histogram
 from harness.measure.document import Interval, interval_of, number_or_none
 from harness.measure.experiment import Progress, Step
 from harness.measure.gate import Gate, Schedule
@@ -27,7 +28,10 @@ from harness.measure.scraping import SlotScraper
 from harness.measure.stats import t_interval
 from harness.measure.subjects import Subject
 
-__all__ = ["PERCENTILES", "Conditions", "ScrapeEffect", "Shift", "measure_scrapes", "scrape_effect", "split", "sweep"]
+__all__ = [
+    "PERCENTILES", "Conditions", "Histograms", "ScrapeEffect", "Shift", "measure_scrapes", "scrape_effect", "split",
+    "sweep",
+]  # fmt: skip
 
 PERCENTILES = (50.0, 90.0, 99.0, 99.9)
 _LEAD_NS = 300_000_000
@@ -65,6 +69,16 @@ class Shift(BaseModel):
     interval: Interval
 
 
+class Histograms(BaseModel):
+    """Distributions of a line's latency, ns, as HdrHistogram's V2 compressed string in base64; empty without a line."""
+
+    model_config = ConfigDict(frozen=True)
+
+    unscraped: str = Field("", description="lines in windows without scrapes")
+    scraped: str = Field("", description="lines in windows with scrapes")
+    served: str = Field("", description="lines that overlapped a scrape being served")
+
+
 class ScrapeEffect(BaseModel):
     """The outcome of one point: by window, as drawn, and by whether a scrape was being served at that moment."""
 
@@ -79,6 +93,7 @@ class ScrapeEffect(BaseModel):
     served_share: float = Field(description="share of the time in scraped windows during which a scrape was served")
     by_window: list[Shift] = Field(description="lines in windows with scrapes against lines in windows without")
     by_moment: list[Shift] = Field(description="lines overlapping a scrape being served against all others")
+    histograms: Histograms = Field(Histograms(), description="the latencies of all processes together")
     interrupted: bool = False
 
 
@@ -156,8 +171,20 @@ def scrape_effect(conditions: Conditions, traces: Sequence[_Trace], scraper: str
             [t.took[~m] for t, m in zip(traces, moments, strict=True)],
             [t.took[m] for t, m in zip(traces, moments, strict=True)],
         ),
+        histograms=Histograms(
+            unscraped=_encoded([t.took[~w] for t, w in zip(traces, windows, strict=True)]),
+            scraped=_encoded([t.took[w] for t, w in zip(traces, windows, strict=True)]),
+            served=_encoded([t.took[m] for t, m in zip(traces, moments, strict=True)]),
+        ),
         interrupted=interrupted,
     )
+
+
+def _encoded(parts: Sequence[Ns]) -> str:
+    histogram = Histogram()
+    for part in parts:
+        histogram.record(part)
+    return histogram.encode() if histogram.count else ""
 
 
 def _drawn(conditions: Conditions, rng: random.Random) -> tuple[bool, ...]:

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from harness.report.model import (
+    Audited,
     ExpositionDiff,
     ExpositionRow,
+    Finding,
     Ladder,
     Law,
     LawPoint,
@@ -21,9 +23,9 @@ from harness.report.model import (
 from harness.report.overhead import conditions, measured, ratio_of_lost
 
 if TYPE_CHECKING:
-    from harness.measure import exposition_diff, ladder, laws, saturation, scrapes
+    from harness.measure import exposition_diff, ladder, laws, saturation, scrapes, table
 
-__all__ = ["exposition_of", "ladder_of", "law_of", "saturation_of", "scrape_latency_of"]
+__all__ = ["audit_of", "exposition_of", "ladder_of", "law_of", "saturation_of", "scrape_latency_of"]
 
 _Z = 1.959963984540054  # a point's error is known, so its interval is the normal distribution's
 _FIELDS = (
@@ -38,6 +40,25 @@ _FIELDS = (
     ("count", "count"),
     ("sum", "sum"),
 )
+
+
+def audit_of(found: "table.Audited") -> Audited:
+    """Return the audit of a row of the default table, its findings with the severity, cause and remedy of their name.
+
+    A finding of a later version, whose name is not known here, is a warning.
+    """
+    return Audited(found.conserved, [_finding(name) for name in found.findings])
+
+
+def _finding(name: str) -> Finding:
+    from harness.scrape import findings
+
+    try:
+        known = findings.Name(name)
+    except ValueError:
+        return Finding(name, "warning", math.nan, "")
+    severity = findings.Finding(name=known, size=math.nan).severity
+    return Finding(name, severity.value, math.nan, "", findings.cause(known), findings.remedy(known))
 
 
 def ladder_of(found: "ladder.Ladder") -> Ladder:
@@ -87,7 +108,10 @@ def scrape_latency_of(found: "scrapes.ScrapeEffect") -> ScrapeLatency:
         )
         for shift in found.by_window
     ]
-    return ScrapeLatency(found.instrument, "", "", effects, conditions(found.factors))
+    drawn = found.histograms
+    return ScrapeLatency(
+        found.instrument, drawn.scraped, drawn.unscraped, effects, conditions(found.factors), drawn.served
+    )
 
 
 def saturation_of(found: "saturation.Saturation") -> Saturation:

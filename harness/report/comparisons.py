@@ -276,13 +276,14 @@ def _points_table(laws: Sequence[Law]) -> Element:
 def raw_section(report: "Report") -> Element | None:
     """Return every pair of every experiment, on demand."""
     document = report.overhead
-    if document is None or not document.experiments:
+    experiments = [*(() if document is None else document.experiments), *report.evidence]
+    if not experiments:
         return None
     return section(
         "raw",
         "Raw pairs",
         note("One row is one pair of fresh processes; the times of their blocks are in the document itself."),
-        h("div", [_raw(each) for each in document.experiments], class_="plain"),
+        h("div", [_raw(each) for each in experiments], class_="plain"),
     )
 
 

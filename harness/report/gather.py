@@ -2,15 +2,13 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from harness.report.adapt import saturation_of
+from harness.report.adapt import audit_of, saturation_of
 from harness.report.model import (
-    Audited,
     Change,
     Epoch,
-    Finding,
     Ladder,
     Report,
     Trend,
@@ -25,7 +23,9 @@ if TYPE_CHECKING:
     from harness.measure.table import Table
     from harness.run.result import RunResult
 
-__all__ = ["newest", "report_of", "report_of_table", "rows_of_table", "trend_of", "trends_of"]
+__all__ = ["MOST_TRENDS", "report_of", "report_of_table", "rows_of_table", "trend_of", "trends_of"]
+
+MOST_TRENDS = 12
 
 
 def report_of(
@@ -57,36 +57,21 @@ def rows_of_table(table: "Table") -> list[OverheadRow]:
             row.cost_scraped,
             counted=row.instructions_per_line,
             rate=None if row.saturation is None else saturation_of(row.saturation),
-            audit=None if row.audit is None else _audited(row.audit.conserved, row.audit.findings),
+            audit=None if row.audit is None else audit_of(row.audit),
         )
         for row in table.rows
     ]
 
 
-def _audited(conserved: bool | None, names: Iterable[str]) -> Audited:
-    # The table keeps the names of errors and warnings only; which is which, the audit of a run tells.
-    return Audited(conserved, [Finding(name, "warning", 1, "") for name in names])
-
-
-def trends_of(index: "Index", keys: Sequence[str] | None = None, most: int = 8) -> list[Trend]:
-    """Return the trends of some figures, or of those that the newest runs have, at most `most` of them.
+def trends_of(index: "Index", keys: Sequence[str] | None = None, most: int = MOST_TRENDS) -> list[Trend]:
+    """Return the trends of some figures, or of those measured last, at most `most` of them.
 
     A figure with a single run has no trend and is left out.
     """
-    labels = {row.epoch: _machine(row.machine) for row in index.rows()}
-    chosen = list(keys) if keys is not None else newest(index, most)
-    found = (trend_of(key, index.points(key), labels) for key in chosen)
+    labels = {epoch: _machine(machine) for epoch, machine in index.machines().items()}
+    chosen = list(keys) if keys is not None else list(index.trending())
+    found = (trend_of(key, index.points(key), labels) for key in chosen[:most])
     return [trend for trend in found if len(trend) > 1]
-
-
-def newest(index: "Index", most: int) -> list[str]:
-    """Return the figures of the newest runs: what someone who has just measured looks for."""
-    keys: dict[str, None] = {}
-    for row in reversed(index.rows()[-50:]):
-        keys.update(dict.fromkeys(metric.key for metric in index.metrics(row.id)))
-        if len(keys) >= most:
-            break
-    return list(keys)[:most]
 
 
 def _machine(text: str) -> str:

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from collections.abc import Sequence
 
 from harness.report.comparisons import (
     ladder_section,
@@ -25,14 +26,16 @@ from harness.report.tree import Child, Element, h, outside, page_text, raw
 __all__ = ["page", "render"]
 
 # What can be had to fill a gap, by section.
-_SOURCES = {
-    "overhead": ("Overhead", "harness overhead"),
-    "ladder": ("The ladder", "harness overhead --ladder"),
-    "laws": ("Cost laws", "harness overhead --laws"),
-    "saturation": ("Saturation", "harness overhead --saturation"),
-    "latency": ("Latency", "harness run"),
-    "trend": ("Trend", "harness overhead, more than once"),
-    "runs": ("Load runs", "harness run"),
+_SOURCES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "overhead": ("Overhead", ("harness overhead",)),
+    "ladder": ("The ladder", ("harness overhead --ladder",)),
+    "laws": ("Cost laws", ("harness overhead --laws series",)),
+    "saturation": ("Saturation", ("harness overhead --saturation",)),
+    "latency": ("Latency", ("harness run", "harness overhead --scrape")),
+    "trend": ("Trend, once a figure was measured twice", ("harness overhead",)),
+    "findings": ("Audit findings", ("harness run",)),
+    "exposition": ("Exposition compared", ("harness overhead --diff opencensus,prometheus-client",)),
+    "runs": ("Load runs", ("harness run",)),
 }
 _GLOSSARY = (
     (
@@ -54,7 +57,7 @@ def _sections(report: Report) -> list[Element]:
         laws_section(report.laws),
         saturation_section(report.saturation),
         latency_section(report),
-        trend_section(report.trends),
+        trend_section(report.trends, report.more_trends),
         findings_section(report),
         exposition_section(report.expositions),
         runs_section(report.runs),
@@ -78,7 +81,7 @@ def _gaps(sections: list[Element]) -> Element | None:
     missing = [entry for ident, entry in _SOURCES.items() if ident not in there]
     if not missing:
         return None
-    items = [h("li", f"{title}: measured by ", h("code", command)) for title, command in missing]
+    items = [h("li", f"{title}: ", _either(commands)) for title, commands in missing]
     return h(
         "section",
         h("h2", "Not in this report", id="gaps-heading"),
@@ -86,6 +89,13 @@ def _gaps(sections: list[Element]) -> Element | None:
         id="gaps",
         aria_labelledby="gaps-heading",
     )
+
+
+def _either(commands: Sequence[str]) -> list[Child]:
+    parts: list[Child] = []
+    for command in commands:
+        parts += [" or " if parts else None, h("code", command)]
+    return parts
 
 
 def _glossary() -> Element:

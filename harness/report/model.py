@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from harness.measure.document import Document
+    from harness.measure.document import Document, Experiment
+    from harness.run.environment import Environment
     from harness.run.result import RunResult
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Saturation",
     "ScrapeEffect",
     "ScrapeLatency",
+    "Source",
     "Trend",
     "finite",
 ]
@@ -151,13 +153,17 @@ class ScrapeEffect:
 
 @dataclass(frozen=True, slots=True)
 class ScrapeLatency:
-    """Latency in and outside scrape windows: encoded HDR histograms in ns, and the difference by percentile."""
+    """Latency in windows with scrapes and in windows without: encoded HDR histograms in ns, differences by percentile.
+
+    `served` is the histogram of the lines that overlapped a scrape being served.
+    """
 
     subject: str
     inside: str
     outside: str
     effects: Sequence[ScrapeEffect] = ()
     factors: str = ""
+    served: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,10 +222,23 @@ class Trend:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """A document that a report shows: `where` is its id or its file, `what` the words for what it measured."""
+
+    where: str
+    what: str
+    created: str
+    label: str
+    environment: "Environment"
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Everything one page shows; what is empty is left out and named as such at the end.
 
-    `audits` and `counted` (instructions per line above the base) are by way of recording.
+    `audits` and `counted` (instructions per line above the base) are by way of recording. `evidence` are experiments
+    behind ladders and laws, whose raw pairs are shown beside those of `overhead`. `more_trends` is the number of
+    figures with a history that are not among `trends`.
     """
 
     title: str = "What recording costs"
@@ -233,5 +252,8 @@ class Report:
     latencies: Sequence[ScrapeLatency] = ()
     expositions: Sequence[ExpositionDiff] = ()
     trends: Sequence[Trend] = ()
+    more_trends: int = 0
+    evidence: "Sequence[Experiment]" = ()
+    sources: Sequence[Source] = ()
     runs: "Sequence[RunResult]" = ()
     problems: Sequence[str] = ()

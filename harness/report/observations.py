@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from harness.report.blocks import NUMBER, Head, details, facts, figure, note, section, severity, table, verdict
 from harness.report.comparisons import interval_cell
-from harness.report.model import Audited, ExpositionDiff, Finding, Measured, Report, ScrapeLatency, Trend
+from harness.report.model import Audited, ExpositionDiff, Finding, Measured, Report, ScrapeLatency, Source, Trend
 from harness.report.percentiles import Curve, decoded, percentiles_picture, quantile_text
 from harness.report.scales import plain, unit_for, with_interval
 from harness.report.tree import Child, Element, h, outside
@@ -54,7 +54,11 @@ def latency_section(report: Report) -> Element | None:
 
 
 def _scrape_latency(latency: ScrapeLatency, ident: str) -> Element | None:
-    curves = [decoded("outside scrapes", latency.outside), decoded("while a scrape was served", latency.inside)]
+    curves = [
+        decoded("windows without scrapes", latency.outside),
+        decoded("windows with scrapes", latency.inside),
+        decoded("while a scrape was served", latency.served),
+    ]
     words = f", {latency.factors}" if latency.factors else ""
     title = f"Latency in and outside scrapes: {latency.subject}{words}"
     drawn = _distribution([curve for curve in curves if curve], title, ident)
@@ -69,8 +73,8 @@ def _effects(latency: ScrapeLatency) -> Element:
     unit = unit_for([effect.outside.value for effect in latency.effects])
     heads = [
         Head("Percentile"),
-        Head("Outside", NUMBER, unit.name),
-        Head("Inside", NUMBER, unit.name),
+        Head("Without scrapes", NUMBER, unit.name),
+        Head("With scrapes", NUMBER, unit.name),
         Head("Difference", NUMBER, unit.name),
     ]
     body: list[list[Child]] = []
@@ -235,7 +239,7 @@ def exposition_section(expositions: Sequence[ExpositionDiff]) -> Element | None:
     return section("exposition", "Exposition compared", parts)
 
 
-def trend_section(trends: Sequence[Trend]) -> Element | None:
+def trend_section(trends: Sequence[Trend], more: int = 0) -> Element | None:
     """Return each figure over time."""
     if not trends:
         return None
@@ -247,6 +251,9 @@ def trend_section(trends: Sequence[Trend]) -> Element | None:
             "both sides of it are not to be compared. A diamond-topped line marks a change found in the series."
         ),
         [_trend(each, f"trend-{index}") for index, each in enumerate(trends)],
+        note(f"{more} more figures have a history: ", h("code", "harness history export --format csv"), ".")
+        if more
+        else None,
     )
 
 
@@ -278,15 +285,36 @@ def _in_unit(value: Measured, scale: float) -> Measured:
 
 
 def environment_section(report: Report) -> Element | None:
-    """Return the machine and the versions of each result, once for those that are alike."""
-    found: dict[str, tuple[Environment, list[str]]] = {}
-    if report.overhead is not None:
-        found[repr(report.overhead.environment)] = (report.overhead.environment, ["overhead"])
-    for run in report.runs:
-        found.setdefault(repr(run.environment), (run.environment, []))[1].append(run.spec.name)
+    """Return the machine and the versions of each result, once for those that are alike, and where each comes from."""
+    found: dict[str, tuple[Environment, dict[str, None]]] = {}
+    for name, place in _places(report):
+        found.setdefault(repr(place), (place, {}))[1][name] = None
     if not found:
         return None
-    return section("environment", "Environment", [_environment(place, names) for place, names in found.values()])
+    return section(
+        "environment",
+        "Environment",
+        [_environment(place, list(names)) for place, names in found.values()],
+        _sources(report.sources) if report.sources else None,
+    )
+
+
+def _places(report: Report) -> "Iterator[tuple[str, Environment]]":
+    if report.sources:
+        yield from ((source.what, source.environment) for source in report.sources)
+        return
+    if report.overhead is not None:
+        yield "overhead", report.overhead.environment
+    yield from ((run.spec.name, run.environment) for run in report.runs)
+
+
+def _sources(sources: Sequence[Source]) -> Element:
+    heads = [Head("Shown"), Head("Measured"), Head("Label"), Head("Document")]
+    body: list[list[Child]] = [
+        [outside(each.what), outside(each.created), outside(each.label), h("code", outside(each.where))]
+        for each in sources
+    ]
+    return table("Where the figures come from", heads, body, stacked=True)
 
 
 def _environment(place: "Environment", names: Sequence[str]) -> Element:

@@ -7,8 +7,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.report.adapt import exposition_of, law_of, saturation_of, scrape_latency_of
-from harness.report.model import Audited, ExpositionDiff, Finding, Measured, ScrapeLatency
+from harness.report.adapt import audit_of, exposition_of, law_of, saturation_of, scrape_latency_of
+from harness.report.model import Audited, ExpositionDiff, Measured, ScrapeLatency
 from harness.report.overhead import ladders_of
 from harness.report.overhead_table import ladder_table, law_lines, overhead_view
 from harness.report.scales import percent, plain, plus_minus, unit_for, with_interval
@@ -54,13 +54,7 @@ _NEXT = {
 
 def audits_of_outcome(outcome: "Outcome") -> dict[str, Audited]:
     """Return the audits of the default table by way of recording."""
-    return {
-        row.instrument: Audited(
-            row.audit.conserved, [Finding(name, "warning", 1, "") for name in row.audit.findings]
-        )
-        for row in outcome.table
-        if row.audit is not None
-    }  # fmt: skip
+    return {row.instrument: audit_of(row.audit) for row in outcome.table if row.audit is not None}
 
 
 def counted_of_outcome(outcome: "Outcome") -> dict[str, float]:

@@ -312,7 +312,15 @@ def full_report() -> Report:
             law("opentelemetry", 20_100, 1.2),
             law("opencensus", 51_000, 14_300, "views"),
         ],
-        latencies=[ScrapeLatency("opencensus", encoded(110e3, 0.5, 0.02, seed=5), encoded(95e3, seed=6), effects)],
+        latencies=[
+            ScrapeLatency(
+                "opencensus",
+                encoded(110e3, 0.5, 0.02, seed=5),
+                encoded(95e3, seed=6),
+                effects,
+                served=encoded(140e3, 0.5, 0.04, seed=7),
+            )
+        ],
         expositions=[
             ExpositionDiff(
                 "opencensus",
