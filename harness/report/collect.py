@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import UsageError
@@ -68,7 +69,7 @@ def _parsed(document: Mapping[str, Any]) -> Iterator[Found]:
         from harness.run.result import RunResult
 
         result = RunResult.model_validate(document)
-        yield Found("", result, f"load run {result.spec.name}", result.started)
+        yield Found("", result, f"load run: {result.spec.name}", result.started)
         return
     if document["kind"] == "comparison":
         from harness.measure.compared import Compared
@@ -166,6 +167,14 @@ def _machine(document: "Document") -> tuple[object, ...]:
     return place.cpu, place.cpu_count, place.kernel, place.python, place.python_build
 
 
+def _minute(created: str) -> str:
+    """Return a moment in UTC, to the minute; what is not one, as it is."""
+    try:
+        return f"{datetime.fromisoformat(created).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    except ValueError:
+        return created
+
+
 def assembled(found: Sequence[Found], problems: Sequence[str] = (), **more: Any) -> Report:
     """Return the report of documents, oldest first; `more` are fields of `Report`, such as trends."""
     newest = _Newest()
@@ -188,7 +197,9 @@ def assembled(found: Sequence[Found], problems: Sequence[str] = (), **more: Any)
         expositions=list(newest.pages.values()),
         evidence=evidence,
         runs=list(newest.runs.values()),
-        sources=[Source(each.where, each.what, each.created, each.label, each.content.environment) for each in found],
+        sources=[
+            Source(each.where, each.what, _minute(each.created), each.label, each.content.environment) for each in found
+        ],
         problems=[*problems, *newest.problems],
         **more,
     )

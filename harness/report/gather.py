@@ -14,16 +14,17 @@ from harness.report.model import (
     Trend,
     finite,
 )
-from harness.report.overhead import OverheadRow, ladders_of
+from harness.report.overhead import OverheadRow, conditions, ladders_of
 from harness.report.scales import percent
 
 if TYPE_CHECKING:
     from harness.history.index import Index, Point
+    from harness.history.metrics import Metric
     from harness.measure.document import Document
     from harness.measure.table import Table
     from harness.run.result import RunResult
 
-__all__ = ["MOST_TRENDS", "report_of", "report_of_table", "rows_of_table", "trend_of", "trends_of"]
+__all__ = ["MOST_TRENDS", "report_of", "report_of_table", "rows_of_table", "title_of", "trend_of", "trends_of"]
 
 MOST_TRENDS = 12
 
@@ -84,6 +85,19 @@ def _machine(text: str) -> str:
     return ", ".join(str(machine[name]) for name in ("cpu", "python", "kernel") if machine.get(name))
 
 
+def title_of(metric: "Metric") -> str:
+    """Return a figure's name for readers: ``opencensus above none, 100 series``, ``opencensus: service p50``."""
+    factors = json.loads(metric.factors)
+    if metric.axis and metric.base and isinstance(factors, Mapping) and " base." not in metric.key:
+        axis = "" if metric.axis == "wall_ns" else f"{metric.axis.replace('_', ' ')}"
+        words = [f"{metric.head} above {metric.base}", conditions(factors, scraped=True), axis]
+        return ", ".join(word for word in words if word)
+    name, _, load = metric.key.partition(" load=")
+    if load:
+        return f"{metric.head}: {name.removesuffix(metric.head).strip()} of a line, load {load}"
+    return metric.key
+
+
 def trend_of(key: str, points: "Sequence[Point]", labels: Mapping[str, str] | None = None) -> Trend:
     """Return one figure over time; its changes are looked for within each epoch, never across two."""
     starts = [i for i, point in enumerate(points) if i == 0 or point.epoch != points[i - 1].epoch]
@@ -95,7 +109,7 @@ def trend_of(key: str, points: "Sequence[Point]", labels: Mapping[str, str] | No
         for change in _changes(values[first:end], first)
     ]
     return Trend(
-        key,
+        title_of(points[-1].metric) if points else key,
         points[0].metric.unit if points else "ns",
         [point.run for point in points],
         [point.created for point in points],

@@ -193,7 +193,7 @@ def findings_section(report: Report) -> Element | None:
             outside(each.name.replace("_", " ")),
             severity(each.severity),
             outside(name),
-            plain(each.size, 4),
+            _size(each.size),
             _explained(each),
         ]
         for name, each in found
@@ -204,6 +204,11 @@ def findings_section(report: Report) -> Element | None:
         h("ul", [h("li", outside(name), ": ", _conserved(audit)) for name, audit in audits]),
         table("Findings of all audits", heads, body, stacked=True, quiet=True) if body else note("No finding."),
     )
+
+
+def _size(size: float) -> str:
+    """Return a finding's size; the last places of a sum are small, and yet not nothing."""
+    return f"{size:.1e}" if 0 < abs(size) < 1e-4 else plain(size, 4)
 
 
 def _explained(finding: Finding) -> list[Child]:

@@ -83,7 +83,12 @@ class TrendPicture(Picture):
         bins = binned(trend, int((right - left) / _FEWEST_PIXELS))
         low, high = _span(bins)
         x = linear_scale(-0.5, max(len(trend), 1) - 0.5, left, right)
-        y = linear_scale(low, high, bottom, top)
+        axis = linear_scale(low, high, bottom, top)
+
+        def y(value: float) -> float:
+            # What reaches beyond the axis ends at its end, never in the labels around the plot.
+            return axis(min(max(value, low), high))
+
         unit = trend_unit(trend)
         ticks = linear_ticks(low / unit.scale, high / unit.scale, 5)
         digits = _digits(ticks)
@@ -111,9 +116,10 @@ def _digits(ticks: Sequence[float]) -> int:
 
 
 def _span(bins: Sequence[Bin]) -> tuple[float, float]:
-    """Return the axis' ends: all values, and intervals as far as they are not many times wider than those."""
+    """Return the axis' ends: all values, and intervals but for those many times wider than values and intervals are."""
     lowest, highest = min([b.lowest for b in bins], default=0.0), max([b.highest for b in bins], default=1.0)
-    room = (highest - lowest) * 1.5 or abs(highest) * 0.1 or 1.0
+    usual = median([b.high - b.low for b in bins]) if bins else 0.0
+    room = max((highest - lowest) * 1.5, usual) or abs(highest) * 0.1 or 1.0
     low = max(min([b.low for b in bins], default=0.0), lowest - room)
     high = min(max([b.high for b in bins], default=1.0), highest + room)
     margin = 0.06 * (high - low) or 0.1 * abs(high) or 1.0

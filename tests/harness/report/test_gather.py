@@ -12,7 +12,7 @@ from harness.measure.ladder import Increment
 from harness.measure.ladder import Ladder as MeasuredLadder
 from harness.measure.steps import RUNGS
 from harness.report.adapt import exposition_of, ladder_of, law_of, saturation_of, scrape_latency_of
-from harness.report.gather import report_of, trend_of, trends_of
+from harness.report.gather import report_of, title_of, trend_of, trends_of
 from harness.report.html import render
 from harness.report.laws import formula
 from harness.report.model import Measured, Report
@@ -54,7 +54,7 @@ def test_history_is_read_into_trends(tmp_path: object) -> None:
     keep(store, "overhead", document([experiment("once", 5.0)]).model_dump(mode="json"))
     with Index(store) as index:
         (found,) = trends_of(index)
-    assert "opencensus/none" in found.metric
+    assert found.metric == "opencensus above none"
     assert list(found.values) == [95_000.0, 96_000.0]
     assert problems(render(Report(trends=[found]))) == []
 
@@ -137,3 +137,17 @@ def test_pages_stand_side_by_side() -> None:
         "w": ("not shown", "shown"),
         "other families": ("none", "x"),
     }
+
+
+def test_a_figure_is_named_for_readers() -> None:
+    """Conditions are told in words, a load by its digest, and what is not known as it is."""
+    told = [
+        Metric("wall_ns a/none …", "ns", 1.0, axis="wall_ns", base="none", head="a", factors='{"series": 100}'),
+        Metric("instructions a/b …", "instructions", 1.0, axis="instructions", base="b", head="a"),
+        Metric("service p99 a load=12ab", "ns", 1.0, axis="service_ns p99", head="a"),
+        Metric("suite tests/x.py::y", "ns", 1.0, axis="mean", head="y"),
+    ]
+    assert [title_of(metric) for metric in told] == [
+        "a above none, 100 series", "a above b, instructions", "a: service p99 of a line, load 12ab",
+        "suite tests/x.py::y",
+    ]  # fmt: skip

@@ -148,3 +148,23 @@ def test_percentiles_rise_to_the_right() -> None:
 def test_a_damaged_histogram_is_left_out(text: str) -> None:
     """A histogram cut short or made up is no picture, and no reason for the report to fail."""
     assert decoded("x", text) is None
+
+
+def test_an_interval_many_times_wider_ends_at_the_axis() -> None:
+    """A run of two pairs, with an interval hundreds of times wider than the others, neither flattens nor leaves it."""
+    values, halves = [100.0, 101.0, 102.0, 101.0], [1.0, 1.0, 400.0, 1.0]
+    lows, highs = (
+        [v - w for v, w in zip(values, halves, strict=True)],
+        [v + w for v, w in zip(values, halves, strict=True)],
+    )
+    columns = ["r"] * 4
+    svg = trend_picture(Trend("m", "ns", columns, columns, values, lows, highs), "t").draw(WIDE)
+    lines = [node for node in svg.iter("line") if "whisker" in (node.get("class") or "")]
+    ends = [float(str(node.get(name))) for node in lines for name in ("y1", "y2")]
+    ends += [float(each) for node in svg.iter("path") if "whisker" in (node.get("class") or "")
+             for each in re.findall(r"[-\d.]+ ([-\d.]+)", str(node.get("d")))]  # fmt: skip
+    assert ends
+    assert min(ends) >= 36
+    assert max(ends) <= 262
+    places = [float(str(node.get("cy"))) for node in svg.iter("circle") if "mark s0" in (node.get("class") or "")]
+    assert max(places) - min(places) > 40
