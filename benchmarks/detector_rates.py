@@ -1,9 +1,8 @@
 """Prints how often the change detector is right and wrong, simulated, with exact binomial intervals.
 
-    python benchmarks/detector_rates.py                 the table of docs/history.md, some two minutes python
-    benchmarks/detector_rates.py --libraries     the same questions to ruptures, apache-otava and fastcpd, where
-    installed python benchmarks/detector_rates.py --calibrate     what the thresholds of harness/history/detect.py
-    were taken from
+    python benchmarks/detector_rates.py                 the table of docs/history.md, some two minutes
+    python benchmarks/detector_rates.py --libraries     the same questions to ruptures, apache-otava and fastcpd
+    python benchmarks/detector_rates.py --calibrate     where the thresholds of harness/history/detect.py come from
 
 Noise is Gaussian AR(1) unless the row says otherwise; sigma is its marginal standard deviation, the one a reader sees
 in a plot. Seeds are fixed, so a second run prints the same figures.

@@ -2,7 +2,8 @@
 
     python benchmarks/history_scale.py [--runs 10000] [--repeats 7] [--store FOLDER]
 
-The runs hold 6 experiments of 10 raw pairs each. The first line is the time to build the index from nothing.
+The runs hold 6 experiments of 10 raw pairs each. The commands are timed as a user starts them; the first line is the
+time to build the index from nothing. Exits with 1 when a command's median is over --bar seconds.
 """
 
 import argparse
@@ -20,53 +21,67 @@ from typing import Any
 
 from harness.history.fingerprint import fingerprint
 from harness.history.store import Store
+from harness.run.environment import environment
 
 HEADS = ("opencensus", "opencensus-lean", "prometheus-client")
 START = datetime(2025, 1, 1, tzinfo=UTC)
 
-ACTIONS = {
-    "bare interpreter": "pass",
-    "list all": (
-        "from harness.history.listing import list_runs\nfrom harness.history.store import Store\n"
-        "assert len(list_runs(Store(sys.argv[1])).rows) == int(sys.argv[2])"
-    ),
-    "list, filtered": (
-        "from harness.history.listing import list_runs\nfrom harness.history.store import Store\n"
-        "assert list_runs(Store(sys.argv[1]), instrument='opencensus', since='2025-02-01', newest=20).rows"
-    ),
-    "check the newest": (
-        "from harness.history.index import Index\nfrom harness.history.store import Store\n"
-        "from harness.history.verdict import check\n"
-        "with Index(Store(sys.argv[1])) as index:\n    assert len(check(index).findings) == 6"
-    ),
-    "change points of all figures, all runs": (
-        "import math\nfrom harness.history.detect import change_points\nfrom harness.history.index import Index\n"
-        "from harness.history.store import Store\n"
-        "with Index(Store(sys.argv[1])) as index:\n"
-        "    for key in index.keys():\n"
-        "        change_points([math.log(point.metric.ratio) for point in index.points(key)])"
-    ),
+COMMANDS = {
+    "harness history": ["history"],
+    "harness history, filtered": ["history", "--instrument", "opencensus", "--since", "2025-02-01", "--limit", "20"],
+    "harness history --json": ["history", "--json"],
+    "harness history export --format csv": ["history", "export", "--format", "csv"],
+    "harness check": ["check", "--no-remeasure"],
+    "harness report": ["report", "--output", os.devnull],
+    "harness report --terminal": ["report", "--terminal"],
 }
+# What these commands promise two seconds for.
+HELD = ("harness history", "harness check", "harness report")
+# pass, regressed, undecided: what the last of so many random runs is called is no matter here.
+VERDICTS = (0, 1, 3)
+CHANGE_POINTS = (
+    "import math, sys\n"
+    "from harness.history.detect import change_points\nfrom harness.history.index import Index\n"
+    "from harness.history.store import Store\n"
+    "with Index(Store(sys.argv[1])) as index:\n"
+    "    for key in index.keys():\n"
+    "        change_points([math.log(point.metric.ratio) for point in index.points(key)])"
+)
 
 
 def document(draw: random.Random) -> dict[str, Any]:
-    """Return one result such as `harness overhead` writes, in small."""
-    experiments = []
-    for head in HEADS:
-        for series in (1, 100):
-            ratio = 5 * math.exp(draw.gauss(0, 0.015))
-            pairs = [
-                {"log_ratio": math.log(ratio) + draw.gauss(0, 0.02), "head_per_line": 500 * ratio, "void": "",
-                 "base_blocks": [draw.randrange(10**6) for _ in range(20)], "hash_seeds": [1, 2]}
-                for _ in range(10)
-            ]  # fmt: skip
-            experiments.append({
-                "axis": "wall_ns", "base": "none", "head": head, "factors": {"series": series}, "pairs": 10,
-                "cost_per_line": 500 * (ratio - 1), "cost_interval": [480 * (ratio - 1), 520 * (ratio - 1)],
-                "ratio": ratio, "ratio_interval": [ratio / 1.012, ratio * 1.012], "verdict": "slower",
-                "minimal_detectable_effect": 0.02, "raw_pairs": pairs,
-            })  # fmt: skip
-    return {"schema_version": 1, "kind": "overhead", "experiments": experiments}
+    """Return one result whole as `harness overhead` writes it, in small."""
+    experiments = [experiment(draw, head, series) for head in HEADS for series in (1, 100)]
+    terms = {"precision": None, "budget_s": 60.0, "rounds": 10, "block_ns": 6_000_000, "seed": 1, "tolerance": 0.01}
+    part = {"what": "comparison", "first": 0, "end": len(experiments), "terms": terms, "elapsed_s": 60.0}
+    return {
+        "schema_version": 1, "kind": "overhead", "mode": "comparison", "environment": environment().model_dump(),
+        "terms": terms, "elapsed_s": 60.0, "experiments": experiments, "parts": [part],
+    }  # fmt: skip
+
+
+def experiment(draw: random.Random, head: str, series: int) -> dict[str, Any]:
+    ratio = 5 * math.exp(draw.gauss(0, 0.015))
+    interval = [ratio / 1.012, ratio * 1.012]
+    cost = [480 * (ratio - 1), 520 * (ratio - 1)]
+    return {
+        "axis": "wall_ns", "base": "none", "head": head, "factors": {"series": series}, "pairs": 10,
+        "base_per_line": 500.0, "head_per_line": 500 * ratio, "cost_per_line": 500 * (ratio - 1),
+        "cost_interval": cost, "ratio": ratio, "ratio_interval": interval, "minimal_detectable_effect": 0.02,
+        "null": {"ratio": 1.0, "ratio_interval": [0.98, 1.02], "confidence": 0.99, "pairs": 5}, "verdict": "slower",
+        "conclusion": "costs more", "confidence": 0.95, "looks": 1, "log_ratio_sd": 0.02, "void_pairs": 0,
+        "bootstrap": {"ratio_interval": interval, "cost_interval": cost},
+        "raw_pairs": [pair(draw, ratio) for _ in range(10)], "raw_null": [pair(draw, 1.0) for _ in range(5)],
+    }  # fmt: skip
+
+
+def pair(draw: random.Random, ratio: float) -> dict[str, Any]:
+    return {
+        "base_blocks": [draw.randrange(10**6) for _ in range(10)], "base_lines": 1000,
+        "head_blocks": [draw.randrange(10**6) for _ in range(10)], "head_lines": 1000,
+        "order": "bhhb", "hash_seeds": [1, 2], "base_per_line": 500.0, "head_per_line": 500 * ratio,
+        "log_ratio": math.log(ratio) + draw.gauss(0, 0.02), "difference": 500 * (ratio - 1),
+    }  # fmt: skip
 
 
 def fill(store: Store, runs: int) -> None:
@@ -80,18 +95,29 @@ def fill(store: Store, runs: int) -> None:
         os.fsync = sync
 
 
-def timed(program: str, *arguments: str) -> float:
-    """Return the seconds that a fresh interpreter takes for `program`."""
+def timed(*command: str) -> float:
+    """Return the seconds that a command takes, from its start to its end."""
     begin = time.perf_counter()
-    subprocess.run([sys.executable, "-c", "import sys\n" + program, *arguments], check=True)
-    return time.perf_counter() - begin
+    done = subprocess.run([sys.executable, *command], capture_output=True, check=False)
+    took = time.perf_counter() - begin
+    if done.returncode not in VERDICTS:
+        sys.exit(done.stderr.decode(errors="replace"))
+    return took
 
 
-def main() -> None:
+def report(name: str, repeats: int, *command: str) -> float:
+    """Print the median and the range of some starts of a command, and return the median."""
+    took = sorted(timed(*command) for _ in range(repeats))
+    print(f"{name:40} {statistics.median(took):7.2f} s  [{took[0]:.2f}, {took[-1]:.2f}]", flush=True)
+    return statistics.median(took)
+
+
+def main() -> int:
     """Fill a store, and measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=10_000)
     parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--bar", type=float, default=2.0)
     parser.add_argument("--store", type=Path)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
@@ -99,13 +125,17 @@ def main() -> None:
         fill(store, asked.runs)
         size = sum(about[0] for about in store.names().values())
         print(f"{asked.runs} runs, {size / 2**20:.0f} MiB, {len(HEADS) * 2} figures each")
-        begin = time.perf_counter()
-        timed(ACTIONS["list all"], str(store.folder), str(asked.runs))
-        print(f"{'list all, index built from nothing':40} {time.perf_counter() - begin:7.2f} s (once)")
-        for name, program in ACTIONS.items():
-            took = sorted(timed(program, str(store.folder), str(asked.runs)) for _ in range(asked.repeats))
-            print(f"{name:40} {statistics.median(took):7.2f} s  [{took[0]:.2f}, {took[-1]:.2f}]", flush=True)
+        medians = {}
+        cli, where = ("-m", "harness.cli"), ("--store", str(store.folder))
+        report("harness history, index built from nothing", 1, *cli, "history", *where)
+        report("bare interpreter", asked.repeats, "-c", "pass")
+        for name, command in COMMANDS.items():
+            medians[name] = report(name, asked.repeats, *cli, *command, *where)
+        report("change points of all figures, all runs", asked.repeats, "-c", CHANGE_POINTS, str(store.folder))
+    over = [name for name in HELD if medians[name] > asked.bar]
+    print(f"over {asked.bar:g} s: {', '.join(over) or 'none'}")
+    return 1 if over else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -2,8 +2,6 @@
 
 import json
 import os
-import sys
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +10,7 @@ import click
 from harness.cli.history import tell_problems
 from harness.cli.keeping import keep_result, open_store
 from harness.cli.options import DURATION, SHARE, store_option
-from harness.cli.run import Display
+from harness.cli.progress import Bar
 from harness.errors import HarnessError, RunError, UsageError
 from workloads.units import parse_duration_ns
 
@@ -24,30 +22,12 @@ if TYPE_CHECKING:
     from harness.history.store import Store
     from harness.history.verdict import Check
     from harness.measure.document import Document
-    from harness.measure.experiment import Progress, Step, Terms
+    from harness.measure.experiment import Terms
 
 __all__ = ["check"]
 
 INTERRUPTED = 130
 _BUDGET_S = 60.0
-# Without a terminal, how much further it must be before that is worth a line.
-_STRIDE = 0.2
-
-
-class _Steps:
-    """Shows how far measuring is: at every step on a terminal, else now and then."""
-
-    def __init__(self, display: Display, what: str) -> None:
-        self._display, self._what = display, what
-        self._shown = -1.0
-
-    def __call__(self, step: "Step") -> None:
-        if step.done < self._shown:
-            self._shown = -1.0
-        if sys.stderr.isatty() or step.done >= self._shown + _STRIDE:
-            self._shown = step.done
-            left = "" if step.left_s is None else f", {step.left_s:.0f} s left"
-            self._display.phase(f"{self._what}: {step.note}, {step.done:.0%}{left}")
 
 
 def _terms(budget: str | None, seed: int) -> "Terms":
@@ -56,7 +36,7 @@ def _terms(budget: str | None, seed: int) -> "Terms":
     return Terms(budget_s=_BUDGET_S if budget is None else parse_duration_ns(budget) / 1e9, seed=seed)
 
 
-def _fresh(store: "Store", instruments: str | None, budget: str | None, progress: "Progress") -> "list[Document]":
+def _fresh(store: "Store", instruments: str | None, budget: str | None, *, quiet: bool) -> "list[Document]":
     """Measure what the newest kept run measured, or the ways of recording named."""
     from harness.history.again import Asked, asked_in, measure
     from harness.history.index import Index
@@ -71,7 +51,8 @@ def _fresh(store: "Store", instruments: str | None, budget: str | None, progress
         asked = [Asked("wall_ns", pair) for pair in comparisons_for(names)]
     if not asked:
         raise UsageError("--fresh: the newest kept run holds no experiment; name what to measure with --instruments")
-    return measure(asked, _terms(budget, len(rows) + 1), progress)
+    with Bar(quiet=quiet) as bar:
+        return measure(asked, _terms(budget, len(rows) + 1), bar)
 
 
 def _usual() -> list[str]:
@@ -101,7 +82,7 @@ def _joined(documents: "Sequence[Document]") -> dict[str, Any]:
 
 
 def _remeasure(
-    store: "Store", run: str, budget: str | None, progress: "Progress"
+    store: "Store", run: str, budget: str | None, *, quiet: bool
 ) -> "Callable[[Sequence[str]], Sequence[Metric]]":
     def again(keys: "Sequence[str]") -> "Sequence[Metric]":
         # Looking at what is installed takes as long as the check itself, so it waits for a suspicion.
@@ -111,7 +92,10 @@ def _remeasure(
         envelope = store.load(run)
         if reason := why_not(envelope, fingerprint(), git_state()):
             raise RunError(reason)
-        return measure_again(envelope, keys, progress, terms=None if budget is None else _terms(budget, 2))
+        if not quiet:
+            click.echo(f"harness: {len(keys)} of the figures look slower; measuring them again", err=True)
+        with Bar(quiet=quiet) as bar:
+            return measure_again(envelope, keys, bar, terms=None if budget is None else _terms(budget, 2))
 
     return again
 
@@ -210,19 +194,17 @@ def check(
     if instruments is not None and not fresh:
         raise UsageError("--instruments: it says what --fresh measures; give both")
     opened = open_store(store)
-    with ExitStack() as stack:
-        display = stack.enter_context(Display(None, quiet=quiet))
-        if fresh:
-            whole = _joined(_fresh(opened, instruments, budget, _Steps(display, "measuring")))
-            run = keep_result("overhead", whole, store=store, label=label, quiet=quiet)
-            if whole["interrupted"]:
-                return INTERRUPTED
-            if run is None:
-                raise RunError("--fresh: what was measured could not be kept, so there is nothing to check")
-        index = stack.enter_context(Index(opened))
+    if fresh:
+        whole = _joined(_fresh(opened, instruments, budget, quiet=quiet))
+        run = keep_result("overhead", whole, store=store, label=label, quiet=quiet)
+        if whole["interrupted"]:
+            return INTERRUPTED
+        if run is None:
+            raise RunError("--fresh: what was measured could not be kept, so there is nothing to check")
+    with Index(opened) as index:
         tell_problems(index.problems)
         run = _newest(index, kind) if run in {None, "newest"} else opened.load(str(run)).id
-        again = None if no_remeasure else _remeasure(opened, run, budget, _Steps(display, "measuring again"))
+        again = None if no_remeasure else _remeasure(opened, run, budget, quiet=quiet)
         compared = None if baseline is None else opened.load(baseline).id
         found = judge(index, Question(tolerance, alpha, compared, again), run=run)
     _told(found, as_json)

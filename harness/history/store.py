@@ -110,7 +110,8 @@ class Store:
         try:
             with os.scandir(self.folder) as entries:
                 for entry in entries:
-                    if entry.name.endswith(_SUFFIX) and not entry.name.startswith("."):
+                    # A name that is no UTF-8 was never given by `save`, and no index can hold it.
+                    if entry.name.endswith(_SUFFIX) and not entry.name.startswith(".") and _encodable(entry.name):
                         # Removed by another process since it was listed: then it is not there.
                         with suppress(FileNotFoundError):
                             about = entry.stat()
@@ -210,6 +211,10 @@ class Store:
                     path.unlink()
                 finally:
                     os.close(descriptor)
+
+
+def _encodable(name: str) -> bool:
+    return name.encode("utf-8", "ignore").decode("utf-8") == name
 
 
 @contextmanager

@@ -121,6 +121,19 @@ def test_a_changed_byte_is_noticed(store: Store) -> None:
     assert "does not match its own digest" in problem.line
 
 
+def test_names_that_are_no_utf8_break_nothing(store: Store) -> None:
+    """Bad bytes in a label or an experiment's name are escaped in the index; a file so named is not one of ours."""
+    document = overhead(2.0)
+    document["experiments"][0]["head"] = "bad\udcff"
+    kept = store.save("overhead", document, fingerprint=HERE, label="\udc80", created=START)
+    (store.folder / "\udcff.json").write_text("{}")
+    with Index(store) as index:
+        assert [row.label for row in index.rows()] == ["\\udc80"]
+        assert [metric.head for metric in index.metrics(kept.id)] == ["bad\\udcff"]
+        assert index.problems == []
+    assert store.load(kept.id).label == "\udc80"
+
+
 def test_a_renamed_document_is_noticed(store: Store) -> None:
     """A copy under another name is not counted as a second run."""
     (kept,) = keep_series(store, [2.0])

@@ -1,0 +1,297 @@
+"""What `harness check` promises: a verdict, an exit code, and words that a person, a program and GitHub can use."""
+
+import json
+import math
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from harness.cli import _run
+from harness.errors import RunError, UsageError
+from harness.history import again, fingerprint
+from harness.history.listing import keep
+from harness.history.store import Store
+from harness.measure import overhead as measuring
+from harness.measure.document import Document, RawPair
+from harness.measure.experiment import Progress, Terms, run_experiments
+from harness.measure.overhead import comparisons_for
+from harness.measure.subjects import Subject
+from harness.measure.verdicts import Comparison
+from tests.harness.history.makers import HERE, START, experiment, keep_series, overhead
+
+DOCS = Path(__file__).parents[3] / "docs"
+SUBJECTS = comparisons_for(["opencensus", "prometheus-client"])
+GIT = {"revision": "abc", "branch": "main", "dirty": False}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "runs")
+
+
+@pytest.fixture(autouse=True)
+def _not_on_github(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+
+
+def check(store: Store, *arguments: object, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    code = _run(["check", "--store", str(store.folder), *map(str, arguments)])
+    return code, *capsys.readouterr()
+
+
+def noise(runs: int) -> list[float]:
+    draw = random.Random(1)  # noqa: S311 - test data
+    return [2 * math.exp(draw.gauss(0, 0.005)) for _ in range(runs)]
+
+
+def paired(ratios: Mapping[str, float]) -> Any:
+    """Return what measures pairs without processes: each head costs `ratios` times its base, within a percent."""
+    draw = random.Random(2)  # noqa: S311 - test data
+
+    def measure_pair(base: Subject, head: Subject) -> RawPair:
+        ratio = (ratios[head.instrument] if head != base else 1.0) * math.exp(draw.gauss(0, 0.005))
+        return RawPair(
+            base_blocks=[100], head_blocks=[100], base_lines=1, head_lines=1, order="b", hash_seeds=(1, 2),
+            base_per_line=100.0, head_per_line=100 * ratio, log_ratio=math.log(ratio), difference=100 * (ratio - 1),
+        )  # fmt: skip
+
+    def measure(
+        comparisons: Sequence[Comparison], terms: Terms, progress: Progress = lambda _step: None, **_: object
+    ) -> Document:
+        short = Terms(budget_s=1e-9, fewest=12, seed=terms.seed)
+        return run_experiments(comparisons, short, measure_pair, progress)
+
+    return measure
+
+
+def measured(store: Store, ratios: Mapping[str, float], runs: int = 1) -> None:
+    """Keep runs of this very machine."""
+    measure = paired(ratios)
+    for _ in range(runs):
+        keep(store, "overhead", measure(SUBJECTS, Terms(budget_s=1.0)).model_dump(mode="json"))
+
+
+@pytest.fixture
+def still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The project stands at one revision, whoever commits meanwhile."""
+    monkeypatch.setattr("harness.history.listing.git_state", lambda: GIT)
+    monkeypatch.setattr(fingerprint, "git_state", lambda: GIT)
+
+
+@pytest.mark.parametrize(
+    ("newest", "verdict", "code"),
+    [(2.0, "pass", 0), (2.06, "undecided", 3), (2.3, "regressed", 1), (1.7, "improved", 0)],
+)
+def test_the_verdict_is_the_last_line_and_the_exit_code(
+    store: Store, capsys: pytest.CaptureFixture[str], newest: float, verdict: str, code: int
+) -> None:
+    """Effect, interval, smallest effect, the run departed from and the family-wise level stand above it."""
+    kept = keep_series(store, [*noise(20), newest])
+    found, out, err = check(store, "--no-remeasure", capsys=capsys)
+    assert (found, err) == (code, "")
+    assert out.splitlines()[-1].startswith(f"{verdict}: 1 of 1 figures of run {kept[-1].id}")
+    assert kept[-2].id in out
+    assert "at most 5 % a check for all 1 figures together (Holm)" in out
+    (finding,) = json.loads(check(store, "--no-remeasure", "--json", capsys=capsys)[1])["findings"]
+    low, high = finding["interval"]
+    assert low < finding["effect"] < high
+    assert (finding["outcome"], finding["departs_from"], finding["compared"]) == (verdict, kept[-2].id, 20)
+    assert 0 < finding["minimal_detectable_effect"] < 0.1
+    assert finding["confidence"] == pytest.approx(0.95)
+
+
+def test_change_points_are_told_with_the_run_they_began_at(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """A level that changed some runs ago is named, and confirmed by the runs since: no machine is needed for that."""
+    kept = keep_series(store, [*noise(40), *(1.1 * ratio for ratio in noise(6))])
+    code, out, _ = check(store, capsys=capsys)
+    assert code == 1
+    assert f"step at {kept[40].id}: +" in out
+    assert "chosen by search" in out
+
+
+def test_the_tolerance_and_the_level_are_the_users(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is regressed at 3 % passes at 40 %; the level asked for is the one stated."""
+    keep_series(store, [*noise(20), 2.3])
+    code, out, _ = check(store, "--tolerance", "40%", "--alpha", "1%", capsys=capsys)
+    assert code == 0
+    assert "(tolerance 40 %)" in out
+    assert "at most 1 % a check" in out
+
+
+def test_any_run_is_checked_against_any_other(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """--run and --baseline take ids or parts of them."""
+    kept = keep_series(store, [*noise(20), 2.3, 2.3])
+    found = json.loads(
+        check(store, "--run", kept[20].id[-8:], "--baseline", kept[3].id, "--no-remeasure", "--json", capsys=capsys)[1]
+    )
+    assert (found["run"], found["outcome"]) == (kept[20].id, "regressed")
+    assert found["findings"][0]["departs_from"] == kept[3].id
+
+
+def test_a_suspicion_of_another_machine_is_undecided(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """One slow run that cannot be measured again here is a warning with the reason, not a regression."""
+    keep_series(store, [*noise(20), 2.3])
+    code, out, _ = check(store, capsys=capsys)
+    assert code == 3
+    assert "could not be measured again: it was measured on another machine" in out
+
+
+@pytest.mark.usefixtures("still")
+@pytest.mark.parametrize(("second", "code", "verdict"), [(2.3, 1, "regressed"), (2.0, 3, "undecided")])
+def test_a_suspicion_of_this_machine_is_measured_again(
+    store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, second: float, code: int,
+    verdict: str,
+) -> None:  # fmt: skip
+    """Only what looked slower is measured again, as it was measured first; only what holds is reported."""
+    measured(store, {"opencensus": 2.0, "prometheus-client": 1.5}, runs=9)
+    measured(store, {"opencensus": 2.3, "prometheus-client": 1.5})
+    asked: list[Comparison] = []
+
+    def measure(comparisons: Sequence[Comparison], terms: Terms, progress: Progress) -> Document:
+        asked.extend(comparisons)
+        found: Document = paired({"opencensus": second})(comparisons, terms, progress)
+        return found
+
+    monkeypatch.setattr(again, "measure_overhead", measure)
+    found, out, err = check(store, "--json", capsys=capsys)
+    verdicts = {f["key"].split()[1]: (f["outcome"], f["confirmed"]) for f in json.loads(out)["findings"]}
+    assert asked == [SUBJECTS[0]]
+    assert (found, verdicts["prometheus-client/none"]) == (code, ("pass", False))
+    assert verdicts["opencensus/none"] == (verdict, verdict == "regressed")
+    assert "1 of the figures look slower; measuring them again" in err
+
+
+@pytest.mark.usefixtures("still")
+def test_measuring_again_that_fails_is_a_reason_not_a_crash(
+    store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a scraper does not start, the suspicion stays one."""
+
+    def fail(*_: object) -> Document:
+        raise RunError("no core is free")
+
+    measured(store, {"opencensus": 2.0, "prometheus-client": 1.5}, runs=9)
+    measured(store, {"opencensus": 2.3, "prometheus-client": 1.5})
+    monkeypatch.setattr(again, "measure_overhead", fail)
+    code, out, _ = check(store, capsys=capsys)
+    assert (code, "could not be measured again: no core is free" in out) == (3, True)
+
+
+@pytest.mark.usefixtures("still")
+def test_a_fresh_run_is_measured_kept_and_checked(
+    store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It measures what the newest run did, or what is named, and what it found is in the history."""
+    monkeypatch.setattr(again, "measure_overhead", paired({"opencensus": 2.0, "prometheus-client": 1.5}))
+    arguments = ("--fresh", "--label", "fresh", "--json")
+    code, out, err = check(store, *arguments, "--instruments", "opencensus, prometheus-client", capsys=capsys)
+    assert (code, json.loads(out)["outcome"], "kept as" in err) == (3, "undecided", True)
+    code, out, _ = check(store, *arguments, capsys=capsys)
+    assert (code, len(json.loads(out)["findings"]), len(store.names())) == (0, 2, 2)
+
+
+def test_a_comparison_is_rebuilt_from_its_description_or_refused() -> None:
+    """Series, threads, scraping and own functions come back as they were; what is not told in full is refused."""
+    beside = Subject(instrument="opencensus", series=7, interval_ms=300)
+    pairs = [
+        *comparisons_for(["opencensus"], series=(1, 10), common=Subject(threads=4, buckets="fine", tags=2)),
+        Comparison(beside, replace(beside, scraped=True)),
+        measuring.target_comparison("package.module:function"),
+        Comparison(Subject(rung="bare"), Subject(rung="clock")),
+    ]
+    measure = paired({"opencensus": 2.0, "own": 2.0, "none": 1.1})
+    document = measure(pairs, Terms(budget_s=1.0)).model_dump(mode="json")
+    assert [each.comparison for each in again.asked_in(document)] == pairs
+    vague = measure(comparisons_for(["opencensus"], common=Subject(views=("demo_latency",))), Terms(budget_s=1.0))
+    with pytest.raises(UsageError, match="not told in full"):
+        again.asked_in(vague.model_dump(mode="json"))
+    with pytest.raises(UsageError, match="which side"):
+        again.asked_in({"experiments": [experiment(delay_ns=5.0)]})
+
+
+HOSTILE = "a|b`<script>*_[x](y)\n::error::100%\x1b[31m"
+
+
+def test_github_gets_annotations_that_nothing_can_break_out_of(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name with newlines, percent signs and markup stays one annotation and one table row."""
+    summary = tmp_path / "summary.md"
+    summary.write_text("# before\n")
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    for ratio in (2.0, 2.5):
+        document = {"experiments": [experiment(ratio, head=HOSTILE), *overhead(2.0)["experiments"]]}
+        store.save("overhead", document, fingerprint=HERE, created=START.replace(hour=int(ratio * 2)))
+    code, out, _ = check(store, "--no-remeasure", capsys=capsys)
+    assert code == 1
+    (annotation,) = (line for line in out.splitlines() if line.startswith("::"))
+    assert annotation.startswith("::error title=recording overhead regressed::wall_ns a|b")
+    assert "::error::100%25" in annotation
+    assert "\x1b" not in out
+    text = summary.read_text()
+    assert text.startswith("# before\n## Recording overhead: regressed\n")
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(rows) == 4
+    assert {len(row.replace("\\|", "").split("|")) for row in rows} == {9}
+    assert "<script>" not in text
+    assert "\x1b" not in text
+
+
+def test_json_stays_json_on_github(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Annotations leave standard output to the JSON; a summary that cannot be written is a warning only."""
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "no" / "folder"))
+    keep_series(store, [2.0, 2.5])
+    code, out, err = check(store, "--json", capsys=capsys)
+    assert (code, json.loads(out)["outcome"]) == (3, "undecided")
+    assert "::warning title=" in err
+    assert "warning: GITHUB_STEP_SUMMARY" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        ([], "`harness overhead` or --fresh"),
+        (["--kind", "suite"], "kind suite"),
+        (["--tolerance", "150%"], "--tolerance"),
+        (["--tolerance", "100%"], "--tolerance"),
+        (["--alpha", "0"], "--alpha"),
+        (["--run", "nope"], "'nope'"),
+        (["--fresh", "--run", "x"], "--fresh"),
+        (["--instruments", "none"], "--instruments"),
+        (["--budget", "10"], "--budget"),
+        (["--fresh", "--instruments", "nonsense"], "nonsense"),
+    ],
+)
+def test_wrong_usage_is_one_line(
+    store: Store, capsys: pytest.CaptureFixture[str], arguments: list[str], names: str
+) -> None:
+    """Exit code 2, never one that could be taken for a verdict, and a line that names what is wrong."""
+    if "--tolerance" in arguments or "--alpha" in arguments:
+        keep_series(store, [2.0])
+    code, out, err = check(store, *arguments, capsys=capsys)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert names in err
+
+
+def test_the_documented_workflow_is_valid_and_uses_what_there_is() -> None:
+    """The GitHub Actions example is YAML of the right shape, and every harness command in the page exists."""
+    text = (DOCS / "ci.md").read_text(encoding="utf-8")
+    workflow = yaml.safe_load(text.split("```yaml\n")[1].split("```")[0])
+    (job,) = workflow["jobs"].values()
+    assert {"push", "schedule"} <= set(workflow[True])  # YAML 1.1 reads the key `on` as true
+    assert all({"uses", "run"} & set(step) for step in job["steps"])
+    from harness.cli import COMMANDS
+
+    used = [line.split("harness ")[1].split()[0] for line in text.splitlines() if line.strip().startswith("harness ")]
+    assert used
+    assert set(used) <= set(COMMANDS)
