@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench bench-full bench-steps suites validate what-it-costs test test-slow test-all lint fix demo prometheus compare-tools clean
+.PHONY: help setup bench bench-full bench-steps check-overhead history-scale history-kills detector-rates suites validate what-it-costs test test-slow test-all lint fix demo prometheus compare-tools clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,18 @@ bench-steps: $(READY) ## Benchmark each step of the harness itself, then one scr
 	echo; echo "Now one run of 10 s, scraped and audited:"; \
 	$(BIN)/harness run --duration 10s || failed=$$?; \
 	exit $$failed
+
+check-overhead: $(READY) ## Measure afresh (two minutes) and compare with the runs kept before
+	$(BIN)/harness check --fresh --budget 2m
+
+history-scale: $(READY) ## List and check a history of 10 000 runs, timed
+	$(BIN)/python benchmarks/history_scale.py
+
+history-kills: $(READY) ## 500 kills at random instants while results are being saved
+	$(BIN)/python -m pytest -m slow tests/harness/history/test_store.py
+
+detector-rates: $(READY) ## How often the change detector is right and wrong, simulated
+	$(BIN)/python benchmarks/detector_rates.py
 
 suites: $(READY) ## The same benchmarks with pytest-benchmark's own tables
 	$(BIN)/python -m pytest benchmarks --quiet --benchmark-columns=median,iqr,rounds --benchmark-sort=name --benchmark-group-by=group
