@@ -89,7 +89,8 @@ def test_whatever_is_wrong_is_one_line_that_names_the_flag(name: str, kind: type
 def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the optional library its instrument says what to install."""
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.prometheus", None)
-    monkeypatch.delitem(sys.modules, "harness.instruments.opentelemetry", raising=False)
+    for loaded in ("harness.instruments.opentelemetry", "harness.instruments.opentelemetry_reader"):
+        monkeypatch.delitem(sys.modules, loaded, raising=False)
     with pytest.raises(UsageError, match=r"opentelemetry needs .*pip install 'recording-harness\[opentelemetry\]'"):
         load_factory("opentelemetry")
 
