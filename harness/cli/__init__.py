@@ -78,7 +78,8 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 all held; 1 a requirement, the audit or validity failed; 2 wrong usage; 130 interrupted.",
+    epilog="Exit codes: 0 all held; 1 a requirement, the audit or validity failed, or recording regressed; "
+    "2 wrong usage; 3 undecided; 130 interrupted.",
 )
 @click.version_option(__version__, prog_name="recording-harness")
 def cli() -> None:

@@ -52,6 +52,11 @@ def _changes(finding: "Finding") -> Iterator[str]:
 
 def conclusion(check: "Check") -> str:
     """Return the verdict in one line."""
+    if not check.findings:
+        return (
+            f"{check.outcome.value}: run {inert(check.run)} holds no figure to compare; "
+            "its experiments are void, or it has none"
+        )
     named = [finding for finding in check.findings if finding.outcome is check.outcome]
     again = ", measured again" if check.remeasured else ""
     return (

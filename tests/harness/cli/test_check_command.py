@@ -106,6 +106,14 @@ def test_the_verdict_is_the_last_line_and_the_exit_code(
     assert finding["confidence"] == pytest.approx(0.95)
 
 
+def test_a_run_without_a_figure_is_undecided_and_says_why(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """Void experiments are no evidence of anything."""
+    keep_series(store, [2.0, 2.0])
+    store.save("overhead", {"experiments": [{**experiment(2.0), "verdict": "void"}]}, fingerprint=HERE)
+    code, out, _ = check(store, capsys=capsys)
+    assert (code, "its experiments are void" in out) == (3, True)
+
+
 def test_change_points_are_told_with_the_run_they_began_at(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     """A level that changed some runs ago is named, and confirmed by the runs since: no machine is needed for that."""
     kept = keep_series(store, [*noise(40), *(1.1 * ratio for ratio in noise(6))])
