@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import scipy  # its parts load when first used: whoever only reads a document does not wait for them
 from pydantic import BaseModel, ConfigDict, Field
-from scipy import stats
 
 from harness.errors import UsageError
 from harness.measure.document import Document, Experiment
@@ -88,7 +88,7 @@ def fit_line(x: Sequence[float], y: Sequence[float], errors: Sequence[float]) ->
     a, b = (float(value) for value in covariance @ (design.T @ (weight * np.asarray(y, dtype=float))))
     freedom = len(x) - 2
     misfit = float(np.sum(weight * (np.asarray(y) - a - b * np.asarray(x)) ** 2)) / freedom
-    half = float(stats.t.ppf(0.975, freedom)) * np.sqrt(np.diag(covariance) * max(1.0, misfit))
+    half = float(scipy.stats.t.ppf(0.975, freedom)) * np.sqrt(np.diag(covariance) * max(1.0, misfit))
     low, high = b - float(half[1]), b + float(half[1])
     span = max(x) - min(x)
     middle = abs(a + b * min(x))

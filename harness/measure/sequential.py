@@ -15,7 +15,7 @@ from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
-from scipy import optimize, stats
+import scipy  # its parts load when first used: whoever only reads a document does not wait for them
 
 __all__ = ["Looks", "obrien_fleming_spent", "pocock_spent", "t_critical"]
 
@@ -31,7 +31,7 @@ def obrien_fleming_spent(fraction: float, alpha: float) -> float:
     """
     if fraction <= 0:
         return 0.0
-    return float(4 * stats.norm.sf(stats.norm.isf(alpha / 4) / math.sqrt(min(fraction, 1.0))))
+    return float(4 * scipy.stats.norm.sf(scipy.stats.norm.isf(alpha / 4) / math.sqrt(min(fraction, 1.0))))
 
 
 def pocock_spent(fraction: float, alpha: float) -> float:
@@ -46,7 +46,7 @@ def t_critical(z: float, count: int) -> float:
     """
     if count < 2:
         return math.inf
-    return float(stats.t.isf(stats.norm.sf(z), count - 1))
+    return float(scipy.stats.t.isf(scipy.stats.norm.sf(z), count - 1))
 
 
 class Looks:
@@ -83,14 +83,16 @@ class Looks:
         return boundary / math.sqrt(count)
 
     def _exit(self, boundary: float, step: float) -> float:
-        out = stats.norm.sf((boundary - self._nodes) / step) + stats.norm.cdf((-boundary - self._nodes) / step)
+        out = scipy.stats.norm.sf((boundary - self._nodes) / step) + scipy.stats.norm.cdf(
+            (-boundary - self._nodes) / step
+        )
         return float(self._mass @ out)
 
     def _boundary(self, spend: float, step: float, count: int) -> float:
         widest = _WIDEST * math.sqrt(count)
         if self._exit(widest, step) >= spend:
             return widest
-        return float(optimize.brentq(lambda b: self._exit(b, step) - spend, 0.0, widest, xtol=1e-10))
+        return float(scipy.optimize.brentq(lambda b: self._exit(b, step) - spend, 0.0, widest, xtol=1e-10))
 
     def _advance(self, boundary: float, step: float) -> None:
         """Carry the density on to the samples that stayed inside ±`boundary`."""
@@ -100,6 +102,6 @@ class Looks:
         base, weight = np.polynomial.legendre.leggauss(max(12, _NODES // panels))
         nodes = np.concatenate([(b - a) / 2 * base + (a + b) / 2 for a, b in pairwise(edges)])
         weights = np.concatenate([(b - a) / 2 * weight for a, b in pairwise(edges)])
-        density = stats.norm.pdf((nodes[:, None] - self._nodes[None, :]) / step) / step
+        density = scipy.stats.norm.pdf((nodes[:, None] - self._nodes[None, :]) / step) / step
         self._mass = (density @ self._mass) * weights
         self._nodes = nodes

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize, special, stats
+import scipy  # its parts load when first used: whoever only reads a document does not wait for them
 
 __all__ = [
     "Estimate",
@@ -106,7 +106,7 @@ def t_interval(values: Sequence[float], confidence: float = 0.95, *, critical: f
         return Estimate(value, -math.inf, math.inf, array.size, confidence)
     spread = standard_deviation(values)
     mean = float(array[0]) if spread == 0 else float(array.mean())
-    quantile = stats.t.ppf(0.5 + confidence / 2, array.size - 1) if critical is None else critical
+    quantile = scipy.stats.t.ppf(0.5 + confidence / 2, array.size - 1) if critical is None else critical
     half = float(quantile) * spread / math.sqrt(array.size) if spread else 0.0
     return Estimate(mean, mean - half, mean + half, array.size, confidence)
 
@@ -121,7 +121,7 @@ def bootstrap_interval(values: Sequence[float], confidence: float = 0.95, *, see
     _level("confidence", confidence)
     if array.size < 2 or standard_deviation(values) == 0:
         return t_interval(values, confidence)
-    found = stats.bootstrap(
+    found = scipy.stats.bootstrap(
         (array,),
         np.mean,
         n_resamples=_RESAMPLES,
@@ -148,7 +148,7 @@ def welch_interval(first: Sequence[float], second: Sequence[float], confidence: 
     if sum(shares) == 0:
         return Estimate(value, value, value, count, confidence)
     freedom = sum(shares) ** 2 / (shares[0] ** 2 / (one.size - 1) + shares[1] ** 2 / (two.size - 1))
-    half = float(stats.t.ppf(0.5 + confidence / 2, freedom)) * math.sqrt(sum(shares))
+    half = float(scipy.stats.t.ppf(0.5 + confidence / 2, freedom)) * math.sqrt(sum(shares))
     return Estimate(value, value - half, value + half, count, confidence)
 
 
@@ -167,10 +167,10 @@ def power_of(effect: float, spread: float, count: int, alpha: float = 0.05) -> f
 
 
 def _power(noncentrality: float, freedom: int, alpha: float) -> float:
-    quantile = stats.t.ppf(1 - alpha / 2, freedom)
+    quantile = scipy.stats.t.ppf(1 - alpha / 2, freedom)
     # nctdtr(df, nc, x); the far tail is lost to rounding and worth less than 1e-10 there.
-    upper = 1 - special.nctdtr(freedom, noncentrality, quantile)
-    lower = special.nctdtr(freedom, noncentrality, -quantile)
+    upper = 1 - scipy.special.nctdtr(freedom, noncentrality, quantile)
+    lower = scipy.special.nctdtr(freedom, noncentrality, -quantile)
     return float(np.clip(upper + (0.0 if np.isnan(lower) else lower), 0, 1))
 
 
@@ -187,8 +187,8 @@ def minimal_detectable_effect(spread: float, count: int, alpha: float = 0.05, po
         return math.inf
     if spread == 0:
         return 0.0
-    high = float(stats.t.ppf(1 - alpha / 2, count - 1) + stats.t.ppf(power, count - 1)) * 2 + 4
-    found = optimize.brentq(lambda noncentrality: _power(noncentrality, count - 1, alpha) - power, 0.0, high)
+    high = float(scipy.stats.t.ppf(1 - alpha / 2, count - 1) + scipy.stats.t.ppf(power, count - 1)) * 2 + 4
+    found = scipy.optimize.brentq(lambda noncentrality: _power(noncentrality, count - 1, alpha) - power, 0.0, high)
     return float(found) * spread / math.sqrt(count)
 
 
@@ -204,7 +204,7 @@ def pairs_for_half_width(spread: float, half_width: float, confidence: float = 0
         raise ValueError(f"the standard deviation must be finite and not negative, not {spread}")
 
     def wide(count: int) -> bool:
-        return float(stats.t.ppf(0.5 + confidence / 2, count - 1)) * spread / math.sqrt(count) > half_width
+        return float(scipy.stats.t.ppf(0.5 + confidence / 2, count - 1)) * spread / math.sqrt(count) > half_width
 
     low, high = 1, 2
     while wide(high):
@@ -224,7 +224,7 @@ def binomial_interval(successes: int, trials: int, confidence: float = 0.95) -> 
         raise ValueError(f"{successes} successes of {trials} trials")
     if trials == 0:
         return 0.0, 1.0
-    found = stats.binomtest(successes, trials).proportion_ci(confidence_level=confidence, method="exact")
+    found = scipy.stats.binomtest(successes, trials).proportion_ci(confidence_level=confidence, method="exact")
     return float(found.low), float(found.high)
 
 
