@@ -21,10 +21,10 @@ setup: $(READY) ## Create .venv with everything pinned
 bench: $(READY) ## The table of what recording costs, in at most two minutes
 	$(BIN)/harness overhead
 
-bench-full: $(READY) ## The whole matrix: table, ladder, laws, scrapes, rates, self-test (some 22 minutes)
+bench-full: $(READY) ## The whole matrix: table, ladder, laws, scrapes, rates, self-test (some 23 minutes)
 	$(BIN)/harness overhead --full
 
-what-it-costs: $(READY) ## Measure the whole matrix and write docs/what-a-metric-costs.md from it (some 22 minutes)
+what-it-costs: $(READY) ## Measure the whole matrix and write docs/what-a-metric-costs.md from it (some 23 minutes)
 	$(BIN)/python benchmarks/what_a_metric_costs.py
 
 validate: $(READY) ## Hundreds of experiments that prove the measuring (hours; goes on where it stopped)

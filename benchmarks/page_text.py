@@ -31,7 +31,7 @@ _FACTORS = ("series", "views", "tags", "buckets", "threads")
 _NOT_MEASURED = "Not measured in this run."
 
 
-def page(outcome: Outcome, made: str, links: Links, validation: Validation | None) -> str:
+def page(outcome: Outcome, links: Links, validation: Validation | None) -> str:
     """Return the page: the template with every figure put in; what was not measured says so."""
     figures = {
         "headline": "\n".join(_headline(outcome)),
@@ -51,7 +51,7 @@ def page(outcome: Outcome, made: str, links: Links, validation: Validation | Non
     text = Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
         {name: text.strip() or _NOT_MEASURED for name, text in figures.items()},
         **{name: text.strip() for name, text in optional.items()},
-        made=made,
+        made=outcome.created.partition("T")[0],
         minutes=f"{outcome.elapsed_s / 60:.0f}",
         validation="\n".join(_validation(validation)).strip(),
         environment=environment_markdown(outcome.environment).strip(),
@@ -91,7 +91,7 @@ def _headline(outcome: Outcome) -> Iterator[str]:
         share = plain(heavy.cost_per_line / lean.cost_per_line)
         lines.append(
             f"- At {series} series OpenCensus adds {_shown(heavy)} to a line, `opencensus-lean` {_shown(lean)}: "
-            f"1/{share} of it."
+            f"{share} times less."
         )
     others = [_cost(outcome, "table", name, scraped=False) for name in ("prometheus-client", "opentelemetry")]
     lines += [f"- {each.head} adds {_shown(each)}." for each in others if each is not None]

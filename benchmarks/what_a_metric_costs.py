@@ -1,8 +1,8 @@
 """Measures the whole matrix and writes docs/what-a-metric-costs.md, its pictures and the raw pairs behind them.
 
-    python benchmarks/what_a_metric_costs.py                 measure (some 22 minutes), then write the page
+    python benchmarks/what_a_metric_costs.py                 measure (some 23 minutes), then write the page
     python benchmarks/what_a_metric_costs.py --render        write the page anew from the pairs kept in docs/data
-    python benchmarks/what_a_metric_costs.py --quick DIR     a rehearsal of two minutes, written below DIR
+    python benchmarks/what_a_metric_costs.py --quick DIR     a rehearsal of some five minutes, written below DIR
 
 Nothing on the page is typed by hand: each figure comes from the document of one run, kept beside the page with every
 pair, and the page says on what machine.
@@ -13,7 +13,6 @@ import gzip
 import json
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 from page_text import page
@@ -74,20 +73,20 @@ def validation(docs: Path) -> Validation | None:
     return summarise(records) if records else None
 
 
-def write(outcome: Outcome, made: str, docs: Path) -> None:
+def write(outcome: Outcome, docs: Path) -> None:
     """Write the page and its pictures below `docs`."""
     (docs / "img").mkdir(parents=True, exist_ok=True)
     drawn = pictures(outcome)
     for name, picture in drawn.items():
         (docs / "img" / f"{PAGE}-{name}.svg").write_text(standalone(picture), encoding="utf-8")
     links = {name: (f"img/{PAGE}-{name}.svg", picture.description) for name, picture in drawn.items()}
-    (docs / f"{PAGE}.md").write_text(page(outcome, made, links, validation(docs)), encoding="utf-8")
+    (docs / f"{PAGE}.md").write_text(page(outcome, links, validation(docs)), encoding="utf-8")
 
 
-def keep(outcome: Outcome, made: str, docs: Path) -> None:
+def keep(outcome: Outcome, docs: Path) -> None:
     """Keep the whole document, raw pairs included, beside the page; the same figures give the same bytes."""
     (docs / "data").mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"made": made, **outcome.document()}, separators=(",", ":"))
+    text = json.dumps(outcome.document(), separators=(",", ":"))
     (docs / "data" / f"{PAGE}.json.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
 
 
@@ -95,21 +94,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure or read, and write; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--render", action="store_true", help="do not measure; write the page from what was kept")
-    parser.add_argument("--quick", type=Path, metavar="DIR", help="rehearse in two minutes and write below DIR")
+    parser.add_argument("--quick", type=Path, metavar="DIR", help="rehearse in some five minutes and write below DIR")
     asked = parser.parse_args(arguments)
     docs = asked.quick or DOCS
     if asked.render:
         kept = json.loads(gzip.decompress((docs / "data" / f"{PAGE}.json.gz").read_bytes()))
-        write(Outcome.model_validate(kept), kept["made"], docs)
+        write(Outcome.model_validate(kept), docs)
         return 0
     with Bar() as bar:
         outcome = measure_full(QUICK if asked.quick else None, bar)
-    made = datetime.now(UTC).strftime("%Y-%m-%d")
     if outcome.interrupted and not asked.quick:
         print("interrupted: the page is left as it was", file=sys.stderr)
         return 130
-    keep(outcome, made, docs)
-    write(outcome, made, docs)
+    keep(outcome, docs)
+    write(outcome, docs)
     print(f"wrote {docs / PAGE}.md after {outcome.elapsed_s / 60:.1f} minutes of measuring")
     return 0
 

@@ -7,7 +7,7 @@ from opentelemetry.sdk.resources import Resource
 from prometheus_client.registry import CollectorRegistry
 
 from harness.instruments.opentelemetry_reader import make_reader
-from harness.views import LATENCY_MS, LINE_LENGTH, REFUSED, Aggregation, Tags, View
+from harness.views import LATENCY_MS, LINE_LENGTH, REFUSED, TAG_KEYS, Aggregation, Tags, View
 
 __all__ = ["OpenTelemetryInstrument"]
 
@@ -42,12 +42,29 @@ class OpenTelemetryInstrument:
         counts = {v: meter.create_counter(v.family, description=v.description) for v in counters}
         self._line = tuple(counts[v] for v in counters if v.measure != REFUSED)
         self._refused = tuple(counts[v] for v in counters if v.measure == REFUSED)
+        self._keys = views[0].tag_keys if views else TAG_KEYS
+        if self._keys != TAG_KEYS:
+            # Decided once, so that recording has no branch for it.
+            self.record = self._record_some  # type: ignore[method-assign]
 
     def record(self, latency_ms: float, length_bytes: int, tags: Tags, /) -> None:
         """Record one line."""
         attributes = {"method": tags.method, "status": tags.status}
         if tags.error:
             attributes["error"] = tags.error
+            for counter in self._refused:
+                counter.add(1, attributes)
+        for histogram in self._latency:
+            histogram.record(latency_ms, attributes)
+        for histogram in self._length:
+            histogram.record(length_bytes, attributes)
+        for counter in self._line:
+            counter.add(1, attributes)
+
+    def _record_some(self, latency_ms: float, length_bytes: int, tags: Tags, /) -> None:
+        """Record one line where the views have the first few of its tags."""
+        attributes = {key: value for key, value in zip(self._keys, tags, strict=False) if value}
+        if tags.error:
             for counter in self._refused:
                 counter.add(1, attributes)
         for histogram in self._latency:

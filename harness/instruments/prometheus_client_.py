@@ -1,13 +1,13 @@
 """Recording straight into prometheus-client, looking the children up for each line or once for each set of tags."""
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from prometheus_client import Counter, Histogram
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from harness.views import LATENCY_MS, LINE_LENGTH, REFUSED, Aggregation, Measure, Tags, View
+from harness.views import LATENCY_MS, LINE_LENGTH, REFUSED, TAG_KEYS, Aggregation, Measure, Tags, View
 
 __all__ = ["CachedPrometheusClientInstrument", "PrometheusClientInstrument"]
 
@@ -30,6 +30,14 @@ class _WithoutCreated(Collector):
                     yield family
 
 
+_Metric = TypeVar("_Metric", Counter, Histogram)
+
+
+def _child(metric: _Metric, keys: int, tags: Tags) -> _Metric:
+    """Return the metric's child for the first `keys` tags; one without any is its own only child."""
+    return metric.labels(*tags[:keys]) if keys else metric
+
+
 class _Metrics:
     """One counter or histogram for each view, sorted by what it takes of a line."""
 
@@ -39,6 +47,9 @@ class _Metrics:
         self.count_line: list[Counter] = []
         self.count_refused: list[Counter] = []
         self.registry = CollectorRegistry()
+        self.keys = len(views[0].tag_keys) if views else len(TAG_KEYS)
+        if any(view.tag_keys != TAG_KEYS[: self.keys] for view in views):
+            raise ValueError(f"every view needs the same first few of the tag keys {', '.join(TAG_KEYS)}")
         self.registry.register(_WithoutCreated([self._make(view) for view in views]))
 
     def _make(self, view: View) -> Counter | Histogram:
@@ -68,6 +79,10 @@ class PrometheusClientInstrument:
         self._length = tuple(metrics.observe_length)
         self._line = tuple(metrics.count_line)
         self._refused = tuple(metrics.count_refused)
+        self._keys = metrics.keys
+        if self._keys < len(TAG_KEYS):
+            # Decided once, so that recording has no branch for it.
+            self.record = self._record_some if self._keys else self._record_bare  # type: ignore[method-assign]
 
     def record(self, latency_ms: float, length_bytes: int, tags: Tags, /) -> None:
         """Record one line."""
@@ -80,6 +95,31 @@ class PrometheusClientInstrument:
         if tags.error:
             for counter in self._refused:
                 counter.labels(*tags).inc()
+
+    def _record_some(self, latency_ms: float, length_bytes: int, tags: Tags, /) -> None:
+        """Record one line where the views have the first few of its tags."""
+        values = tags[: self._keys]
+        for histogram in self._latency:
+            histogram.labels(*values).observe(latency_ms)
+        for histogram in self._length:
+            histogram.labels(*values).observe(length_bytes)
+        for counter in self._line:
+            counter.labels(*values).inc()
+        if tags.error:
+            for counter in self._refused:
+                counter.labels(*values).inc()
+
+    def _record_bare(self, latency_ms: float, length_bytes: int, tags: Tags, /) -> None:
+        """Record one line where the views have no tags: each metric is its own only child."""
+        for histogram in self._latency:
+            histogram.observe(latency_ms)
+        for histogram in self._length:
+            histogram.observe(length_bytes)
+        for counter in self._line:
+            counter.inc()
+        if tags.error:
+            for counter in self._refused:
+                counter.inc()
 
     def close(self) -> None:
         """Release nothing: the registry and its metrics belong to this object alone."""
@@ -117,10 +157,11 @@ class CachedPrometheusClientInstrument:
         """Return the children of `tags`; the library gives two threads that ask at once the same ones."""
         metrics = self._metrics
         counters = [*metrics.count_line, *(metrics.count_refused if tags.error else ())]
+        keys = metrics.keys
         children = _Children(
-            tuple(histogram.labels(*tags).observe for histogram in metrics.observe_latency),
-            tuple(histogram.labels(*tags).observe for histogram in metrics.observe_length),
-            tuple(counter.labels(*tags).inc for counter in counters),
+            tuple(_child(histogram, keys, tags).observe for histogram in metrics.observe_latency),
+            tuple(_child(histogram, keys, tags).observe for histogram in metrics.observe_length),
+            tuple(_child(counter, keys, tags).inc for counter in counters),
         )
         return self._children.setdefault(tags, children)
 

@@ -21,7 +21,7 @@ SHORT = BlockPlan(rounds=10, block_ns=5_000_000)
 
 @dataclass(frozen=True, slots=True)
 class FullPlan:
-    """How the time is spent, in seconds of pairs for each stage; the defaults take about 22 minutes on two cores."""
+    """How the time is spent, in seconds of pairs for each stage; the defaults take some 23 minutes on two cores."""
 
     instruments: tuple[str, ...] = ROWS
     table_s: float = 240.0
@@ -29,7 +29,7 @@ class FullPlan:
     rate_steps: int = 6
     ladder_s: float = 150.0
     laws_s: tuple[tuple[str, float], ...] = (
-        ("series", 240.0), ("views", 90.0), ("tags", 90.0), ("buckets", 90.0), ("threads", 90.0),
+        ("series", 210.0), ("views", 75.0), ("tags", 75.0), ("buckets", 75.0), ("threads", 75.0),
     )  # fmt: skip
     scrape_processes: int = 4
     self_test_s: float = 100.0

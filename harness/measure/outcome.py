@@ -1,6 +1,7 @@
 """What one call of `harness overhead` found, whatever was asked: the document that is saved, kept and rendered."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -50,6 +51,7 @@ class Outcome(Document):
     """A document of comparisons, and what else was measured in the same call; empty sections were not asked for."""
 
     mode: Mode
+    created: str = Field("", description="when the measuring was done, UTC, ISO 8601")
     parts: list[Part] = Field(default_factory=list)
     table: list[TableRow] = Field(default_factory=list)
     laws: list[Law] = Field(default_factory=list)
@@ -99,6 +101,7 @@ def outcome_of(
         elapsed_s=elapsed_s + sum(document.elapsed_s for document in documents),
         experiments=experiments,
         mode=mode,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
         parts=ranges,
         **sections,
     )

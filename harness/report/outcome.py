@@ -8,9 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.report.adapt import audit_of, exposition_of, law_of, saturation_of, scrape_latency_of
-from harness.report.model import Audited, ExpositionDiff, Measured, ScrapeLatency
+from harness.report.model import Audited, ExpositionDiff, Law, Measured, ScrapeLatency
 from harness.report.overhead import ladders_of
-from harness.report.overhead_table import ladder_table, law_lines, overhead_view
+from harness.report.overhead_table import ladder_table, overhead_view
 from harness.report.scales import percent, plain, plus_minus, unit_for, with_interval
 from harness.report.tree import clean
 
@@ -159,10 +159,16 @@ def _laws(outcome: "Outcome") -> Iterator[RenderableType]:
             cells = [plus_minus(at[x], unit) if x in at else "–" for x in values]
             table.add_row(Text(clean(f"{law.subject}, {unit.name}")), *cells)
         yield table
-        fitted = [law for law in chosen if law.terms]
-        yield from (Text(line) for line in law_lines(fitted))
-        yield from (Text(clean(f"{law.subject}: {law.note}"), style="yellow") for law in chosen if law.note)
+        yield from (
+            Text(clean(each.formula)) for each in outcome.laws if each.factor == factor and each.fit is not None
+        )
+        yield from (Text(clean(f"{law.subject}: {law.note}"), style="yellow") for law in chosen if _lost(law))
         yield Text()
+
+
+def _lost(law: Law) -> bool:
+    # A note that only says "flat" repeats the formula above it.
+    return bool(law.note) and not law.terms
 
 
 def _scrapes(outcome: "Outcome") -> Iterator[RenderableType]:

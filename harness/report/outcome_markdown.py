@@ -4,8 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from harness.report.adapt import exposition_of, law_of, saturation_of, scrape_latency_of
-from harness.report.laws import formula, term_text
-from harness.report.model import Law, Measured
+from harness.report.model import Measured
 from harness.report.outcome import audits_of_outcome, counted_of_outcome
 from harness.report.overhead import conditions, ladders_of, verdict_words
 from harness.report.overhead_table import overhead_markdown
@@ -14,6 +13,7 @@ from harness.report.tree import clean
 from harness.report.waterfall import ladder_unit
 
 if TYPE_CHECKING:
+    from harness.measure.laws import Law as FoundLaw
     from harness.measure.outcome import Outcome
     from harness.run.environment import Environment
 
@@ -115,12 +115,12 @@ def ladder_markdown(outcome: "Outcome") -> str:
 
 def laws_markdown(outcome: "Outcome", factor: str | None = None) -> str:
     """Return the points and the formula of each law, factor by factor."""
-    laws = [law_of(each) for each in outcome.laws]
-    chosen = dict.fromkeys(law.factor for law in laws if factor is None or law.factor == factor)
-    return "\n".join(_laws([law for law in laws if law.factor == each], each) for each in chosen)
+    chosen = dict.fromkeys(law.factor for law in outcome.laws if factor is None or law.factor == factor)
+    return "\n".join(_laws([law for law in outcome.laws if law.factor == each], each) for each in chosen)
 
 
-def _laws(laws: Sequence[Law], factor: str) -> str:
+def _laws(found: "Sequence[FoundLaw]", factor: str) -> str:
+    laws = [law_of(each) for each in found]
     values = sorted({point.x for law in laws for point in law.points})
     rows = []
     for law in laws:
@@ -128,15 +128,10 @@ def _laws(laws: Sequence[Law], factor: str) -> str:
         unit = unit_for([point.cost.value for point in law.points])
         rows.append([law.subject, unit.name, *(plus_minus(at[x], unit) if x in at else "–" for x in values)])
     table = table_markdown([f"cost by {factor}", "unit", *(plain(value, 6) for value in values)], rows, left=2)
-    lines = [f"- {_cell(law.subject)}: {words}" for law in laws if (words := _law_words(law))]
-    return "\n".join([table, *lines]) + "\n"
-
-
-def _law_words(law: Law) -> str:
-    terms = [term_text(term, law.factor) for term in law.terms]
-    ends = ", ".join(f"{symbol.split(' ')[0]} {interval}" for symbol, _, interval in terms)
-    fitted = f"`{formula(law)}` ({ends})" if formula(law) else ""
-    return "; ".join(part for part in (fitted, _cell(law.note)) if part)
+    # A law without a fit is its points, which the table has; what was lost or raised there is not in it.
+    said = [each.formula if each.fit is not None else f"{law.subject}: {law.note}" if law.note else ""
+            for each, law in zip(found, laws, strict=True)]  # fmt: skip
+    return "\n".join([table, *(f"- {_cell(words)}" for words in said if words)]) + "\n"
 
 
 def scrapes_markdown(outcome: "Outcome") -> str:
@@ -144,8 +139,8 @@ def scrapes_markdown(outcome: "Outcome") -> str:
     rows = []
     for effect in outcome.scrapes:
         latency = scrape_latency_of(effect)
-        unit = unit_for([each.outside.value for each in latency.effects])
         for each in latency.effects:
+            unit = unit_for([each.outside.value])
             cells = [with_interval(part, unit)[0] for part in (each.outside, each.inside)]
             name = f"{latency.subject}, {latency.factors}"
             rows.append([name, each.percentile, unit.name, *cells, plus_minus(each.difference, unit)])
