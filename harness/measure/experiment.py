@@ -180,9 +180,13 @@ class _Campaign:
         shares = [elapsed / budget] if budget else [0.0]
         if self._terms.precision is not None:
             shares.append(min(1.0 if not state.open else state.share for state in self.states))
-        done = min(1.0, max(shares))
+        # The fewest pairs are measured however long they take: a budget that is over does not mean that it is done.
+        fewest = self._terms.fewest
+        least = sum(min(len(state.pairs), fewest) if state.open else fewest for state in self.states)
+        done = min(max(shares), least / (fewest * len(self.states)))
         left = elapsed * (1 - done) / done if done > 0 else None
-        return Step(done, left, f"{pair.head.name} against {pair.base.name}")
+        control = pair.head == pair.base
+        return Step(done, left, f"{pair.head.name} against {'itself' if control else pair.base.name}")
 
     def experiments(self) -> list[Experiment]:
         """Return what the pairs so far say; the last look spends what is left of the level."""
