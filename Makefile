@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench bench-full bench-steps check-overhead history-scale history-kills detector-rates suites validate what-it-costs test test-slow test-all lint fix demo prometheus compare-tools clean
+.PHONY: help setup bench table bench-full check-overhead history-scale history-kills detector-rates suites validate what-it-costs test test-slow test-all lint fix demo prometheus compare-tools clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,7 +18,17 @@ $(READY): pyproject.toml constraints.txt
 
 setup: $(READY) ## Create .venv with everything pinned
 
-bench: $(READY) ## The table of what recording costs, in at most two minutes
+bench: $(READY) ## Benchmark each step of recording, then one scraped and audited run
+	@mkdir -p .benchmarks
+	@echo "Benchmarks of each step, about a minute:"
+	@failed=0; \
+	$(BIN)/python -m pytest benchmarks --quiet --benchmark-quiet --benchmark-autosave --benchmark-json=.benchmarks/latest.json || failed=$$?; \
+	echo; PYTHONPATH=. $(BIN)/python benchmarks/summary.py .benchmarks/latest.json || failed=$$?; \
+	echo; echo "Now one run of 10 s, scraped and audited:"; \
+	$(BIN)/harness run --duration 10s || failed=$$?; \
+	exit $$failed
+
+table: $(READY) ## The table of what recording costs, in at most two minutes
 	$(BIN)/harness overhead
 
 bench-full: $(READY) ## The whole matrix: table, ladder, laws, scrapes, rates, self-test (some 23 minutes)
@@ -29,16 +39,6 @@ what-it-costs: $(READY) ## Measure the whole matrix and write docs/what-a-metric
 
 validate: $(READY) ## Hundreds of experiments that prove the measuring (hours; goes on where it stopped)
 	$(BIN)/python benchmarks/validate.py
-
-bench-steps: $(READY) ## Benchmark each step of the harness itself, then one scraped and audited run
-	@mkdir -p .benchmarks
-	@echo "Benchmarks of each step, about a minute:"
-	@failed=0; \
-	$(BIN)/python -m pytest benchmarks --quiet --benchmark-quiet --benchmark-autosave --benchmark-json=.benchmarks/latest.json || failed=$$?; \
-	echo; PYTHONPATH=. $(BIN)/python benchmarks/summary.py .benchmarks/latest.json || failed=$$?; \
-	echo; echo "Now one run of 10 s, scraped and audited:"; \
-	$(BIN)/harness run --duration 10s || failed=$$?; \
-	exit $$failed
 
 check-overhead: $(READY) ## Measure afresh (two minutes) and compare with the runs kept before
 	$(BIN)/harness check --fresh --budget 2m
