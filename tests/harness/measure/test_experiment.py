@@ -216,7 +216,7 @@ def test_progress_runs_to_the_end_and_names_the_pair():
     assert shares == sorted(shares)
     assert shares[-1] > 0.9
     assert steps[-1].left_s < 5
-    assert steps[0].note.startswith(("opencensus against none", "none against none"))
+    assert steps[0].note.startswith(("opencensus against none", "none against itself"))
 
 
 @pytest.mark.parametrize(
