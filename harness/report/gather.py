@@ -86,11 +86,11 @@ def _machine(text: str) -> str:
 
 
 def title_of(metric: "Metric") -> str:
-    """Return a figure's name for readers: ``opencensus above none, 100 series``, ``opencensus: service p50``."""
+    """Return a figure's name for readers: ``opencensus against none, 100 series``, ``opencensus: service p50``."""
     factors = json.loads(metric.factors)
     if metric.axis and metric.base and isinstance(factors, Mapping) and " base." not in metric.key:
         axis = "" if metric.axis == "wall_ns" else f"{metric.axis.replace('_', ' ')}"
-        words = [f"{metric.head} above {metric.base}", conditions(factors, scraped=True), axis]
+        words = [f"{metric.head} against {metric.base}", conditions(factors, scraped=True), axis]
         return ", ".join(word for word in words if word)
     name, _, load = metric.key.partition(" load=")
     if load:
@@ -99,26 +99,44 @@ def title_of(metric: "Metric") -> str:
 
 
 def trend_of(key: str, points: "Sequence[Point]", labels: Mapping[str, str] | None = None) -> Trend:
-    """Return one figure over time; its changes are looked for within each epoch, never across two."""
+    """Return one figure over time; its changes are looked for within each epoch, never across two.
+
+    Where every run measured a control, the figure is its ratio to it, which is also what verdicts rest on: a machine
+    that was busy slows both, and looks like a change in nanoseconds only.
+    """
     starts = [i for i, point in enumerate(points) if i == 0 or point.epoch != points[i - 1].epoch]
     epochs = [Epoch(i, (labels or {}).get(points[i].epoch) or points[i].epoch) for i in starts]
-    values = [finite(point.metric.value) for point in points]
+    relative = bool(points) and all(point.metric.ratio is not None for point in points)
+    columns = [_ratio(point.metric) if relative else _absolute(point.metric) for point in points]
+    values = [finite(value) for value, _, _ in columns]
     changes = [
         change
         for first, end in zip(starts, [*starts[1:], len(points)], strict=True)
         for change in _changes(values[first:end], first)
     ]
+    unit = points[0].metric.unit if points else "ns"
     return Trend(
         title_of(points[-1].metric) if points else key,
-        points[0].metric.unit if points else "ns",
+        "ratio" if relative else unit,
         [point.run for point in points],
         [point.created for point in points],
         values,
-        [finite(point.metric.low) for point in points],
-        [finite(point.metric.high) for point in points],
+        [finite(low) for _, low, _ in columns],
+        [finite(high) for _, _, high in columns],
         epochs,
         changes,
     )
+
+
+_Column = tuple[float | None, float | None, float | None]
+
+
+def _ratio(metric: "Metric") -> _Column:
+    return metric.ratio, metric.ratio_low, metric.ratio_high
+
+
+def _absolute(metric: "Metric") -> _Column:
+    return metric.value, metric.low, metric.high
 
 
 def _changes(values: Sequence[float | None], first: int) -> list[Change]:

@@ -5,7 +5,17 @@ from typing import TYPE_CHECKING
 
 from harness.report.blocks import NUMBER, Head, details, facts, figure, note, section, severity, table, verdict
 from harness.report.comparisons import interval_cell
-from harness.report.model import Audited, ExpositionDiff, Finding, Measured, Report, ScrapeLatency, Source, Trend
+from harness.report.model import (
+    Audited,
+    ExpositionDiff,
+    ExpositionRow,
+    Finding,
+    Measured,
+    Report,
+    ScrapeLatency,
+    Source,
+    Trend,
+)
 from harness.report.percentiles import Curve, decoded, percentiles_picture, quantile_text
 from harness.report.scales import plain, unit_for, with_interval
 from harness.report.tree import Child, Element, h, outside
@@ -231,17 +241,27 @@ def exposition_section(expositions: Sequence[ExpositionDiff]) -> Element | None:
     """Return the pages of two libraries beside each other."""
     if not expositions:
         return None
-    parts = []
+    parts: list[Child] = []
     for diff in expositions:
-        heads = [Head("Aspect"), Head("Same"), Head(diff.left), Head(diff.right)]
-        body: list[list[Child]] = [
-            [row.aspect, "=" if row.same else "≠ differs", h("code", outside(row.left)), h("code", outside(row.right))]
-            for row in diff.rows
-        ]
+        title = f"The pages of {diff.left} and {diff.right} after the same workload"
+        differing, alike = ([row for row in diff.rows if row.same is same] for same in (False, True))
         parts.append(
-            table(f"The pages of {diff.left} and {diff.right} after the same workload", heads, body, stacked=True)
+            _aspects(f"{title}: what differs", diff, differing)
+            if differing
+            else note(outside(f"{title} do not differ."))
         )
+        if alike:
+            words = f"{len(alike)} of {len(diff.rows)} aspects are the same"
+            parts.append(details(words, _aspects(f"{title}: what is the same", diff, alike)))
     return section("exposition", "Exposition compared", parts)
+
+
+def _aspects(title: str, diff: ExpositionDiff, rows: Sequence[ExpositionRow]) -> Element:
+    heads = [Head("Aspect"), Head(diff.left), Head(diff.right)]
+    body: list[list[Child]] = [
+        [row.aspect, h("code", outside(row.left)), h("code", outside(row.right))] for row in rows
+    ]
+    return table(title, heads, body, stacked=True)
 
 
 def trend_section(trends: Sequence[Trend], more: int = 0) -> Element | None:
@@ -253,7 +273,8 @@ def trend_section(trends: Sequence[Trend], more: int = 0) -> Element | None:
         "Trend",
         note(
             "A dashed upright line opens a new epoch: another machine, kernel or interpreter, so the levels on "
-            "both sides of it are not to be compared. A diamond-topped line marks a change found in the series."
+            "both sides of it are not to be compared. A diamond-topped line marks a change found in the series. "
+            "Where every run has a control, the figure is the ratio to it: a busy machine slows both alike."
         ),
         [_trend(each, f"trend-{index}") for index, each in enumerate(trends)],
         note(f"{more} more figures have a history: ", h("code", "harness history export --format csv"), ".")

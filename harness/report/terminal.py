@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.report.model import Report, ScrapeLatency, Trend, finite
+from harness.report.model import ExpositionDiff, Report, Saturation, ScrapeLatency, Trend, finite
 from harness.report.observations import audits_of
 from harness.report.overhead_table import ladder_table, law_lines, overhead_view
 from harness.report.percentiles import decoded
@@ -49,10 +49,14 @@ def essentials(report: Report) -> RenderableType:
         parts += [ladder_table(ladder), Text()]
     if report.laws:
         parts += [_heading("Cost laws"), *(Text(f"  {line}") for line in law_lines(report.laws)), Text()]
+    if report.saturation and report.overhead is None:
+        parts += [_heading("Highest rate sustained"), *_rates(report.saturation), Text()]
     if report.latencies:
-        parts += [_heading("Latency in and outside scrapes"), *_latencies(report.latencies), Text()]
+        parts += [_heading("Latency without and with scrapes"), *_latencies(report.latencies), Text()]
     if report.trends:
         parts += [_heading("Trend, oldest to newest"), _trends(report.trends), *_changes(report.trends), Text()]
+    if report.expositions:
+        parts += [_heading("Exposition compared"), *_pages(report.expositions), Text()]
     if report.runs:
         parts += [_heading("Load runs"), *_runs(report), Text()]
     parts += _findings(report)
@@ -77,7 +81,8 @@ def _plain_table(*headings: str) -> Table:
 def _latencies(latencies: Iterable[ScrapeLatency]) -> Iterable[RenderableType]:
     for latency in latencies:
         table = _plain_table(f"  {clean(latency.subject)}", "p50", "p90", "p99", "p99.9")
-        for name, text in (("outside", latency.outside), ("inside", latency.inside)):
+        windows = (("without", latency.outside), ("with", latency.inside), ("while served", latency.served))
+        for name, text in windows:
             curve = decoded(name, text)
             if curve is None:
                 continue
@@ -85,6 +90,19 @@ def _latencies(latencies: Iterable[ScrapeLatency]) -> Iterable[RenderableType]:
             unit = unit_for([at[50]])
             table.add_row(f"  {name}", *(f"{plain((value or 0) / unit.scale)} {unit.name}" for value in at.values()))
         yield table
+
+
+def _rates(rates: Iterable[Saturation]) -> Iterable[Text]:
+    for rate in rates:
+        words = f", {clean(rate.factors)}" if rate.factors else ""
+        bound = f"response p99 under {plain(rate.bound_ms)} ms"
+        yield Text(f"  {clean(rate.subject)}{words}: {plain(rate.rate.value)} lines/s, {bound}")
+
+
+def _pages(expositions: Iterable[ExpositionDiff]) -> Iterable[Text]:
+    for diff in expositions:
+        differing = sum(not row.same for row in diff.rows)
+        yield Text(f"  {clean(diff.left)}, {clean(diff.right)}: {differing} of {len(diff.rows)} aspects differ")
 
 
 def _trends(trends: Sequence[Trend]) -> Table:

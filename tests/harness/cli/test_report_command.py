@@ -74,7 +74,7 @@ def test_without_arguments_the_page_has_the_newest_word_on_each_question(
     assert PAGE in capsys.readouterr().err
 
 
-def test_every_kind_of_overhead_document_reaches_its_section(store: Store) -> None:
+def test_every_kind_of_overhead_document_reaches_its_section(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     """Saturation and scrape effects, which have no pairs, are shown as well, with the histograms they carry."""
     rate = Saturation(
         instrument="opencensus", series=1, bound_ns=5_000_000, closed_loop=1e4, rate=8e3, above=9e3, trials=[]
@@ -87,6 +87,10 @@ def test_every_kind_of_overhead_document_reaches_its_section(store: Store) -> No
     assert 'id="saturation"' in text
     assert "while a scrape was served" in text
     assert not Path(PAGE).exists()
+    assert _run(["report", "--terminal"]) == 0
+    out = capsys.readouterr().out
+    assert "8\u202f000 lines/s" in out
+    assert "while served" in out
 
 
 def test_documents_named_are_the_whole_report(store: Store) -> None:

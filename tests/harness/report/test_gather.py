@@ -1,4 +1,5 @@
 import random
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -46,6 +47,20 @@ def test_a_new_machine_is_an_epoch_and_no_change() -> None:
     assert found.changes == []
 
 
+def test_a_busy_machine_is_no_change() -> None:
+    """Where each run has a control, both slow down together: nanoseconds double, and no change is reported."""
+    rng = random.Random(5)  # noqa: S311 - a fixed seed for data made up
+    made = []
+    for i, point in enumerate(points([1000.0 * (1 + (i >= 30)) for i in range(60)])):
+        ratio = rng.gauss(5, 0.02) * (1.2 if i >= 45 else 1)
+        made.append(
+            replace(point, metric=replace(point.metric, ratio=ratio, ratio_low=ratio - 0.1, ratio_high=ratio + 0.1))
+        )
+    found = trend_of("k", made)
+    assert found.unit == "ratio"
+    assert [change.index for change in found.changes] == [45]
+
+
 def test_history_is_read_into_trends(tmp_path: object) -> None:
     """Runs kept in a store become one trend for each figure, and a figure seen once none."""
     store = Store(f"{tmp_path}/runs")
@@ -54,8 +69,10 @@ def test_history_is_read_into_trends(tmp_path: object) -> None:
     keep(store, "overhead", document([experiment("once", 5.0)]).model_dump(mode="json"))
     with Index(store) as index:
         (found,) = trends_of(index)
-    assert found.metric == "opencensus above none"
-    assert list(found.values) == [95_000.0, 96_000.0]
+    assert found.metric == "opencensus against none"
+    assert found.unit == "ratio"
+    assert len(found.values) == 2
+    assert None not in found.values
     assert problems(render(Report(trends=[found]))) == []
 
 
@@ -148,6 +165,6 @@ def test_a_figure_is_named_for_readers() -> None:
         Metric("suite tests/x.py::y", "ns", 1.0, axis="mean", head="y"),
     ]
     assert [title_of(metric) for metric in told] == [
-        "a above none, 100 series", "a above b, instructions", "a: service p99 of a line, load 12ab",
+        "a against none, 100 series", "a against b, instructions", "a: service p99 of a line, load 12ab",
         "suite tests/x.py::y",
     ]  # fmt: skip

@@ -82,7 +82,7 @@ def test_the_checks_themselves_find_faults() -> None:
         ("latency", ["p99.9", "while a scrape was served"]),
         ("trend", ["new epoch: AMD EPYC 9B14, CPython 3.12.4", "+6.50 µs ± 0.41 µs"]),
         ("findings", ["sum decreased", "count mismatch", "bucket bound exclusive"]),
-        ("exposition", ['le="10"', "≠ differs"]),
+        ("exposition", ['le="10"', "what differs", "1 of 3 aspects are the same"]),
         ("runs", ["10\u202f000 offered = 9\u202f900 processed + 100 failed + 0 dropped", "response.p99<2ms"]),
         ("raw", ["pair 12", "A/A 6"]),
         ("environment", ["AMD EPYC 7B13", "0.11.4", "Linux 6.1.0"]),
