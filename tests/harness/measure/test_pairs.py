@@ -202,7 +202,7 @@ class TestProcesses:
             [sys.executable, str(script)], stdout=subprocess.PIPE, env=environment, text=True
         ) as parent:
             for _ in range(4):
-                assert "none against none" in parent.stdout.readline()
+                assert "none against itself" in parent.stdout.readline()
             parent.send_signal(signal.SIGINT)
             last = parent.stdout.read().splitlines()[-1].split(maxsplit=4)
         assert last[:2] == ["end", "True"]
