@@ -303,7 +303,8 @@ def validation_view(found: "Validation") -> RenderableType:
         table.add_column(heading, justify="left" if not heading else "right")
     for name, (count, total, (low, high), verdict) in rows.items():
         share = percent(count / total) if total else "–"
-        table.add_row(name, str(count), str(total), share, f"{percent(low)}–{percent(high)}", verdict)
+        interval = f"{percent(low)}–{percent(high)}" if total else "–"
+        table.add_row(name, str(count), str(total), share, interval, verdict if total else "not measured yet")
     words = (
         f"Median pairs of an experiment {plain(found.pairs)}; median seconds of a slowdown's trial "
         f"{plain(found.trial_s)}; median standard deviation of the pairs' log-ratio {plain(found.log_ratio_sd)}."
