@@ -86,7 +86,7 @@ def test_spaces_around_operators_do_not_split_a_requirement(tmp_path):
         ("./no/such/python", "no such program"),
         ("git:nosuch", "no revision"),
         ("git:--all", "no revision"),
-        ("pip:--index-url=x", "not a requirement"),
+        ("pip:--pre", "not a requirement"),
         ("a==1 -e .", "not a requirement"),
         ("harness.instruments.none:Nothing", "cannot load"),
     ],
