@@ -13,7 +13,16 @@ from harness.repl import Repl
 from harness.scrape.exposition import Family, Page, Sample, parse_page
 from harness.views import QUICKSTART_VIEWS, View
 
-__all__ = ["ExpositionDiff", "FamilyShown", "Side", "diff_pages", "exposition_diff", "page_after", "shown_of"]
+__all__ = [
+    "ASPECTS",
+    "ExpositionDiff",
+    "FamilyShown",
+    "Side",
+    "diff_pages",
+    "exposition_diff",
+    "page_after",
+    "shown_of",
+]
 
 # Neither the time a series was made nor the process around it is part of what a view shows.
 _CREATED = "_created"
@@ -170,20 +179,24 @@ def diff_pages(left: Side, right: Side) -> dict[str, list[str]]:
     return found
 
 
+# What is compared of a family: the field of `FamilyShown`, and its name for a reader.
+ASPECTS = (
+    ("names", "sample names"),
+    ("type", "TYPE"),
+    ("help", "HELP"),
+    ("descriptions", "HELP and TYPE lines"),
+    ("labels", "labels"),
+    ("label_sets", "label sets"),
+    ("le", "bounds as written"),
+    ("inclusive", "a value at its bound counts in that bucket"),
+    ("count", "count"),
+    ("sum", "sum"),
+)
+
+
 def _family_diff(one: FamilyShown, two: FamilyShown) -> list[str]:
     said = []
-    for field, what in (
-        ("names", "sample names"),
-        ("type", "TYPE"),
-        ("help", "HELP"),
-        ("descriptions", "HELP and TYPE lines"),
-        ("labels", "labels"),
-        ("label_sets", "label sets"),
-        ("le", "bounds as written"),
-        ("inclusive", "a value at its bound counts in that bucket"),
-        ("count", "count"),
-        ("sum", "sum"),
-    ):
+    for field, what in ASPECTS:
         first, second = getattr(one, field), getattr(two, field)
         if first != second:
             said.append(f"{what}: {_told(first)} / {_told(second)}")

@@ -28,18 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["audit_of", "exposition_of", "ladder_of", "law_of", "saturation_of", "scrape_latency_of"]
 
 _Z = 1.959963984540054  # a point's error is known, so its interval is the normal distribution's
-_FIELDS = (
-    ("names", "sample names"),
-    ("type", "TYPE"),
-    ("help", "HELP"),
-    ("descriptions", "HELP and TYPE lines"),
-    ("labels", "labels"),
-    ("label_sets", "label sets"),
-    ("le", "bounds as written"),
-    ("inclusive", "a value at its bound counts in that bucket"),
-    ("count", "count"),
-    ("sum", "sum"),
-)
 
 
 def audit_of(found: "table.Audited") -> Audited:
@@ -127,13 +115,16 @@ def exposition_of(found: "exposition_diff.ExpositionDiff") -> ExpositionDiff:
 
 
 def _aspects(found: "exposition_diff.ExpositionDiff") -> Iterator[ExpositionRow]:
+    # Here, since only a report with such a document needs the pages' reader.
+    from harness.measure.exposition_diff import ASPECTS
+
     for view in dict.fromkeys([*found.left.views, *found.right.views]):
         one, two = found.left.views.get(view), found.right.views.get(view)
         if one is None or two is None:
             left, right = ("not shown" if each is None else "shown" for each in (one, two))
             yield ExpositionRow(view, left, right, same=one is two)
             continue
-        for field, what in _FIELDS:
+        for field, what in ASPECTS:
             first, second = getattr(one, field), getattr(two, field)
             yield ExpositionRow(f"{view}: {what}", _told(first), _told(second), same=first == second)
     left, right = (", ".join(each.other_families) or "none" for each in (found.left, found.right))
