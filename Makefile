@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench table bench-full check-overhead history-scale history-kills detector-rates suites validate what-it-costs test test-slow test-all lint fix demo prometheus compare-tools clean
+.PHONY: help setup bench bench-steps bench-full check-overhead history-scale history-kills detector-rates suites validate what-it-costs test test-slow test-all lint fix demo prometheus compare-tools clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,23 +18,24 @@ $(READY): pyproject.toml constraints.txt
 
 setup: $(READY) ## Create .venv with everything pinned
 
-bench: $(READY) ## Benchmark each step of recording, then one scraped and audited run
+bench: $(READY) ## The table of what recording costs, in at most two minutes
+	$(BIN)/harness overhead
+
+bench-steps: $(READY) ## Each step of recording through pytest-benchmark, then one scraped and audited run (two minutes)
 	@mkdir -p .benchmarks
 	@echo "Benchmarks of each step, about a minute:"
 	@failed=0; \
-	$(BIN)/python -m pytest benchmarks --quiet --benchmark-quiet --benchmark-autosave --benchmark-json=.benchmarks/latest.json || failed=$$?; \
+	$(BIN)/python -m pytest benchmarks --quiet --benchmark-quiet --benchmark-json=.benchmarks/latest.json || failed=$$?; \
 	echo; PYTHONPATH=. $(BIN)/python benchmarks/summary.py .benchmarks/latest.json || failed=$$?; \
+	$(BIN)/harness history import .benchmarks/latest.json || failed=$$?; \
 	echo; echo "Now one run of 10 s, scraped and audited:"; \
 	$(BIN)/harness run --duration 10s || failed=$$?; \
 	exit $$failed
 
-table: $(READY) ## The table of what recording costs, in at most two minutes
-	$(BIN)/harness overhead
-
-bench-full: $(READY) ## The whole matrix: table, ladder, laws, scrapes, rates, self-test (some 23 minutes)
+bench-full: $(READY) ## The whole matrix: table, ladder, laws, scrapes, rates, self-test (some 26 minutes)
 	$(BIN)/harness overhead --full
 
-what-it-costs: $(READY) ## Measure the whole matrix and write docs/what-a-metric-costs.md from it (some 23 minutes)
+what-it-costs: $(READY) ## Measure the whole matrix and write docs/what-a-metric-costs.md from it (some 26 minutes)
 	$(BIN)/python benchmarks/what_a_metric_costs.py
 
 validate: $(READY) ## Hundreds of experiments that prove the measuring (hours; goes on where it stopped)

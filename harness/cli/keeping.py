@@ -10,9 +10,13 @@ from typing import Any
 
 import click
 
+from harness.cli.progress import Bar
 from harness.errors import HarnessError
 
 __all__ = ["keep_result", "open_store", "spare_copy"]
+
+# So many take about a second.
+_MANY = 1000
 
 
 def open_store(folder: Path | None) -> Any:
@@ -22,7 +26,25 @@ def open_store(folder: Path | None) -> Any:
 
     if folder is not None and folder.exists() and not folder.is_dir():
         raise UsageError(f"--store: {str(folder)!r} is a file; name a folder")
-    return Store(DEFAULT_FOLDER if folder is None else folder)
+    return Store(DEFAULT_FOLDER if folder is None else folder, reading=_Reading())
+
+
+class _Reading:
+    """Says how far the first look at a long history is; nothing where it is short."""
+
+    def __init__(self) -> None:
+        self._bar: Bar | None = None
+
+    def __call__(self, done: int, total: int) -> None:
+        if total < _MANY:
+            return
+        if self._bar is None:
+            self._bar = Bar().__enter__()
+            click.echo(f"harness: reading {total} kept results into the index, once", err=True)
+        self._bar.show(done / total, self._bar.left(done / total), f"result {done} of {total}")
+        if done == total:
+            self._bar.__exit__(None, None, None)
+            self._bar = None
 
 
 def spare_copy(document: Mapping[str, Any]) -> str | None:

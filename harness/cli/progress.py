@@ -64,12 +64,16 @@ class Bar:
 
     def __call__(self, step: "Step") -> None:
         """Show one step; between two drawings at least a tenth of a second passes."""
+        self.show(step.done, step.left_s, step.note)
+
+    def show(self, done: float, left_s: float | None, note: str) -> None:
+        """Show the share done, the seconds left (None while unknown) and what is being done."""
         now = time.monotonic()
         if self._bar is not None and now - self._drawn_s >= 0.1:
             self._drawn_s = now
             task = self._bar.task_ids[0]
-            self._bar.update(task, completed=step.done, description=step.note, left=_left(step.left_s))
+            self._bar.update(task, completed=done, description=note, left=_left(left_s))
             self._bar.refresh()
         elif self._bar is None and not self._quiet and now - self._said_s >= _PLAIN_EVERY_S:
             self._said_s = now
-            click.echo(f"harness: {step.done:4.0%}, {_left(step.left_s)}: {step.note}", err=True)
+            click.echo(f"harness: {done:4.0%}, {_left(left_s)}: {note}", err=True)

@@ -233,8 +233,14 @@ class Index:
                     base.execute(statement)
             known = _known(base)
             _forget(base, [name for name in known if names.get(name) != known[name]])
-            for name in sorted(name for name in names if known.get(name) != names[name]):
-                _learn(base, name, names[name], self._store.read(name))
+            unread = sorted(name for name in names if known.get(name) != names[name])
+            try:
+                for i, name in enumerate(unread):
+                    self._store.reading(i, len(unread))
+                    _learn(base, name, names[name], self._store.read(name))
+            finally:
+                # Whatever shows how far it is ends here, after Ctrl-C as well.
+                self._store.reading(len(unread), len(unread))
             base.execute("COMMIT")
         except BaseException:
             with suppress(sqlite3.Error):

@@ -40,11 +40,19 @@ class Store:
     """A folder of kept results.
 
     Reading works on a folder that cannot be written, and on one that does not exist (it is empty). `clock` returns
-    the aware time a result is kept under.
+    the aware time a result is kept under. `reading` is told how many files have been read and how many there are to
+    read, while an index over them is made: the first time that takes seconds for thousands of results.
     """
 
-    def __init__(self, folder: Path | str = DEFAULT_FOLDER, *, clock: Callable[[], datetime] = _now) -> None:
+    def __init__(
+        self,
+        folder: Path | str = DEFAULT_FOLDER,
+        *,
+        clock: Callable[[], datetime] = _now,
+        reading: Callable[[int, int], None] = lambda _done, _total: None,
+    ) -> None:
         self.folder = Path(folder)
+        self.reading = reading
         self._clock = clock
 
     def save(

@@ -21,7 +21,7 @@ SHORT = BlockPlan(rounds=10, block_ns=5_000_000)
 
 @dataclass(frozen=True, slots=True)
 class FullPlan:
-    """How the time is spent, in seconds of pairs for each stage; the defaults take some 23 minutes on two cores."""
+    """How the time is spent, in seconds of pairs for each stage; the defaults take some 26 minutes on two cores."""
 
     instruments: tuple[str, ...] = ROWS
     table_s: float = 240.0
@@ -32,7 +32,8 @@ class FullPlan:
         ("series", 210.0), ("views", 75.0), ("tags", 75.0), ("buckets", 75.0), ("threads", 75.0),
     )  # fmt: skip
     scrape_processes: int = 4
-    self_test_s: float = 100.0
+    self_test_s: float = 60.0
+    self_test_trials: int = 5
     scraper: str = "auto"
     seed: int = 1
 
@@ -90,7 +91,8 @@ def stages_of(plan: FullPlan) -> list[Stage]:
         return outcome_of("scrape", scrapes=found, elapsed_s=time.monotonic() - began, interrupted=stopped)
 
     def self_test(progress: Progress) -> Outcome:
-        return self_test_outcome(measure_self_test(Terms(budget_s=plan.self_test_s, seed=seed), progress))
+        terms = Terms(budget_s=plan.self_test_s, seed=seed)
+        return self_test_outcome(measure_self_test(terms, progress, trials=plan.self_test_trials))
 
     rates_s = len(plan.instruments) * (plan.rate_steps + 1) * 3.0
     return [
@@ -98,7 +100,7 @@ def stages_of(plan: FullPlan) -> list[Stage]:
         Stage("the ladder", plan.ladder_s, ladder),
         *(Stage(f"cost by {factor}", seconds, law(factor, seconds)) for factor, seconds in plan.laws_s),
         Stage("scrapes", 9 * plan.scrape_processes * 5.0, scrapes),
-        Stage("the self-test", plan.self_test_s + 15, self_test),
+        Stage("the self-test", plan.self_test_trials * (plan.self_test_s + 1) + 10, self_test),
     ]
 
 

@@ -73,7 +73,8 @@ class Validation(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    identical: int
+    experiments: int = Field(description="of both kinds, void ones included")
+    identical: int = Field(description="on identical code, without the void ones")
     false_alarms: int = Field(description="verdicts `slower` or `faster` on identical code")
     false_alarm_rate: tuple[float, float]
     alarms_allowed: int = Field(description="the most that 5 % allows, one time in twenty more (binomial)")
@@ -150,6 +151,7 @@ def summarise(records: list[Record]) -> Validation:
     found = sum(record.experiment.verdict == "slower" for record in slow)
     allowed = int(stats.binom.ppf(0.95, len(same), 0.05)) if same else 0
     return Validation(
+        experiments=len(records),
         identical=len(same),
         false_alarms=alarms,
         false_alarm_rate=binomial_interval(alarms, len(same)),
@@ -191,11 +193,12 @@ def validate(
     records, damaged = read_records(path)
     if damaged:
         _repair(path, records)
-    path.with_suffix(path.suffix + ".environment.json").write_text(
-        json.dumps(environment().model_dump(mode="json"), indent=1) + "\n"
-    )
     done = {(record.kind, record.number) for record in records}
     missing = [each for each in _schedule(chosen) if each not in done]
+    if missing:
+        path.with_suffix(path.suffix + ".environment.json").write_text(
+            json.dumps(environment().model_dump(mode="json"), indent=1) + "\n"
+        )
     began = time.monotonic()
     for i, (kind, number) in enumerate(missing):
         spent = time.monotonic() - began

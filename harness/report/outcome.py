@@ -296,7 +296,7 @@ def validation_view(found: "Validation") -> RenderableType:
             found.found, found.slowdowns, found.found_rate,
             f"{'holds' if found.found_holds else 'FAILS'}: at least 95 % wanted",
         ),
-        "void": (found.voided, found.identical + found.slowdowns, found.voided_rate, ""),
+        "void": (found.voided, found.experiments, found.voided_rate, ""),
     }  # fmt: skip
     table = _table("What hundreds of experiments say about the measuring", "")
     for heading in ("count", "of", "share", "95 % interval", ""):

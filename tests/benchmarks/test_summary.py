@@ -1,4 +1,4 @@
-"""What the summary of `make bench` promises."""
+"""What the summary of `make bench-steps` promises."""
 
 from typing import Any
 

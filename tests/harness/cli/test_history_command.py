@@ -190,6 +190,16 @@ def test_a_new_machine_opens_an_epoch_in_the_list(store: Store, capsys: pytest.C
     assert ["new epoch" in line for line in out.splitlines()] == [False, False, False, True, False]
 
 
+def test_a_long_first_look_says_that_it_works(
+    store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thousands of results take seconds to be read the first time: one line says so, and only that time."""
+    monkeypatch.setattr("harness.cli.keeping._MANY", 5)
+    keep_series(store, [1.0] * 5)
+    assert "reading 5 kept results" in harness("history", "--store", store.folder, capsys=capsys)[2]
+    assert harness("history", "--store", store.folder, capsys=capsys)[2] == ""
+
+
 def test_a_run_is_shown_by_a_part_of_its_id(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     """Facts and figures as text; the whole document, raw pairs included, as JSON."""
     first, second = keep_series(store, [2.0, 2.5])
