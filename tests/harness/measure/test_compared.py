@@ -119,5 +119,5 @@ def test_two_revisions_of_a_users_function_are_compared_with_each_other(tmp_path
     monkeypatch.chdir(repository)
     terms = Terms(budget_s=1, fewest=4, plan=BlockPlan(rounds=5, block_ns=1_000_000))
     found = compare("git:HEAD~1", "git:HEAD", Driven(target="shop_code:handle"), terms, Cache(tmp_path / "cache"))
-    assert 5 < found.documents[0].experiments[0].ratio < 20
+    assert found.documents[0].experiments[0].ratio > 5
     assert found.base.commit != found.head.commit
