@@ -93,7 +93,8 @@ def _remeasure(
         if reason := why_not(envelope, fingerprint(), git_state()):
             raise RunError(reason)
         if not quiet:
-            click.echo(f"harness: {len(keys)} of the figures look slower; measuring them again", err=True)
+            told = "of the figures look slower or are void; measuring them again"
+            click.echo(f"harness: {len(keys)} {told}", err=True)
         with Bar(quiet=quiet) as bar:
             return measure_again(envelope, keys, bar, terms=None if budget is None else _terms(budget, 2))
 

@@ -74,7 +74,7 @@ def _asked(key: str, experiment: Mapping[str, Any]) -> Asked:
         base = _subject(experiment["base"], {**head_factors, **changed})
         # What the description leaves out, such as which views, shows in a description that comes out different.
         again = experiment_of(Comparison(base, head), [], [], tolerance=0.0, axis=axis)
-        if key_of({**again.model_dump(mode="json"), "verdict": ""}) != key:
+        if key_of(again.model_dump(mode="json")) != key:
             raise UsageError("its conditions are not told in full")  # noqa: TRY301 - as above
     except (UsageError, TypeError, ValueError) as error:
         raise UsageError(f"{key} cannot be measured again from its description: {error}") from error

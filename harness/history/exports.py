@@ -59,7 +59,7 @@ def _csv(figures: Sequence[Figure]) -> str:
     out = io.StringIO()
     names = ("value", "low", "high", "ratio", "ratio_low", "ratio_high", "pairs", "smallest_effect")
     writer = csv.writer(out)
-    writer.writerow([*_DESCRIBED, *names])
+    writer.writerow([*_DESCRIBED, *names, "void"])
     for figure in figures:
         metric = figure.metric
         writer.writerow([
@@ -67,7 +67,7 @@ def _csv(figures: Sequence[Figure]) -> str:
                 figure.run, figure.created, figure.kind, figure.label, figure.epoch, figure.revision or "", metric.key,
                 metric.axis, metric.base, metric.head, metric.factors, metric.unit,
             )),
-            *(getattr(metric, name) for name in names),
+            *(getattr(metric, name) for name in names), _inert(metric.void),
         ])  # fmt: skip
     return out.getvalue()
 
@@ -100,7 +100,8 @@ def export_pytest_benchmark(run: Envelope) -> str:
     """
     if run.kind == "suite":
         return json.dumps(run.document, indent=2) + "\n"
-    experiments = [item for item in experiments_of(run.document) if item.get("axis") == "wall_ns"]
+    found = [item for item in experiments_of(run.document) if item.get("axis") == "wall_ns"]
+    experiments = [item for item in found if item.get("verdict") != "void"]
     benchmarks = []
     for experiment in experiments:
         seconds = [pair["head_per_line"] / 1e9 for pair in experiment.get("raw_pairs", []) if not pair.get("void")]

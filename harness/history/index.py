@@ -22,7 +22,7 @@ __all__ = ["INDEX_NAME", "Index", "Point", "Row"]
 INDEX_NAME = ".index.sqlite"
 
 # Counts up whenever the tables or what is read into them change: an older cache is then rebuilt.
-_VERSION = 2
+_VERSION = 3
 _PATIENCE_S = 5.0
 
 _FINGERPRINT_PARTS = ("machine", "versions")
@@ -162,10 +162,12 @@ class Index:
     def trending(self) -> dict[str, int]:
         """Return the number of runs that have each figure, the figure measured last first; figures seen once left out.
 
+        Where its experiment was void a run does not have the figure.
+
         Of figures measured by the same run, those that more runs have come first.
         """
         found = self._base.execute(
-            "SELECT key, count(*) AS runs FROM metrics GROUP BY key HAVING runs > 1"
+            "SELECT key, count(*) AS runs FROM metrics WHERE void = '' GROUP BY key HAVING runs > 1"
             " ORDER BY max(created) DESC, runs DESC, key"
         )
         return dict(found.fetchall())

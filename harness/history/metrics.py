@@ -16,7 +16,8 @@ class Metric:
     `key` names the same figure in all runs. `value` with its interval is per line (or per call for an imported
     benchmark), in `unit`. `ratio` with its 95 % interval is the whole time of the head over that of the control
     measured in the same run; None where a run had no control. `pairs` is the number of pairs behind both (0:
-    unknown). None stands for what a run did not say.
+    unknown). None stands for what a run did not say. `void` says why an experiment does not count, and then there is
+    no figure; empty when it does.
     """
 
     key: str
@@ -34,6 +35,7 @@ class Metric:
     head: str = ""
     factors: str = "{}"
     findings: int = 0
+    void: str = ""
 
 
 def metrics_of(kind: str, document: Mapping[str, Any]) -> tuple[Metric, ...]:
@@ -54,9 +56,9 @@ def experiments_of(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def key_of(experiment: Mapping[str, Any]) -> str:
-    """Return the name of an experiment's figure; empty when it is void or lacks what makes a name."""
+    """Return the name of an experiment's figure; empty when it lacks what makes a name."""
     axis, base, head = (str(experiment.get(name, "")) for name in ("axis", "base", "head"))
-    if experiment.get("verdict") == "void" or not (axis and base and head):
+    if not (axis and base and head):
         return ""
     factors, changed = _mapping(experiment.get("factors")), _mapping(experiment.get("base_factors"))
     return " ".join([
@@ -80,13 +82,18 @@ def _overhead(document: Mapping[str, Any]) -> Iterator[Metric]:
             continue
         axis, base, head = (str(experiment[name]) for name in ("axis", "base", "head"))
         written = json.dumps(_mapping(experiment.get("factors")), sort_keys=True)
+        unit, pairs = "ns" if axis == "wall_ns" else axis, _count(experiment.get("pairs"))
+        if experiment.get("verdict") == "void":
+            # Kept by its name: a gate must not pass because what it watches could not be measured.
+            void = str(experiment.get("conclusion") or "void").removeprefix("void: ")
+            yield Metric(key, unit, None, pairs=pairs, axis=axis, base=base, head=head, factors=written, void=void)
+            continue
         low, high = _interval(experiment.get("cost_interval"))
         ratio_low, ratio_high = _interval(experiment.get("ratio_interval"))
         yield Metric(
-            key, "ns" if axis == "wall_ns" else axis, _number(experiment.get("cost_per_line")), low, high,
-            _positive(experiment.get("ratio")), _positive(ratio_low), _positive(ratio_high),
-            _count(experiment.get("pairs")), _number(experiment.get("minimal_detectable_effect")),
-            axis, base, head, written,
+            key, unit, _number(experiment.get("cost_per_line")), low, high,
+            _positive(experiment.get("ratio")), _positive(ratio_low), _positive(ratio_high), pairs,
+            _number(experiment.get("minimal_detectable_effect")), axis, base, head, written,
         )  # fmt: skip
 
 

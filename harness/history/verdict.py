@@ -17,7 +17,7 @@ holds for a fixed place of that split; where a change point has chosen it, the i
 false alarms are bounded by the rate of lasting changes, for each figure.
 
 A single run that looks slower is only a suspicion: it is measured again, or, where that cannot be done and is asked
-for, left undecided.
+for, left undecided. A figure whose experiment is void is measured again as well, and undecided until it can be.
 """
 
 import math
@@ -139,6 +139,7 @@ class _Case:
     again: list[Value] = field(default_factory=list)
     departs_from: str | None = None
     changes: tuple[tuple[str, ChangePoint], ...] = ()
+    void: str = ""
 
     def level(self) -> Level | None:
         return shift(self.before, self.now, self.again) if self.before and self.now else None
@@ -157,6 +158,7 @@ def check(index: Index, question: Question | None = None, *, run: str | None = N
         raise UsageError(f"no {what} is kept; `harness overhead` measures and keeps one")
     newest = rows[-1].id
     cases = [_case(index, metric.key, newest, asked.baseline) for metric in index.metrics(newest)]
+    replaced = _replace_void(cases, index, newest, asked)
     findings, remeasured = _judge(cases, asked), 0
     while (suspected := _suspected(findings)) and asked.remeasure is not None and remeasured < asked.attempts:
         try:
@@ -168,7 +170,7 @@ def check(index: Index, question: Question | None = None, *, run: str | None = N
             remeasured += 1
             asked = replace(asked, unconfirmed="what was measured again is void")
         findings = _judge(cases, asked)
-    return Check(newest, findings, asked.alpha, asked.tolerance, remeasured)
+    return Check(newest, findings, asked.alpha, asked.tolerance, replaced + remeasured)
 
 
 def _suspected(findings: Sequence[Finding]) -> tuple[str, ...]:
@@ -182,6 +184,23 @@ def _add(cases: Sequence[_Case], metrics: Sequence[Metric]) -> None:
             case.again.append(value)
 
 
+def _replace_void(cases: list[_Case], index: Index, newest: str, asked: Question) -> int:
+    """Measure what is void in the newest run once more, in place of it; return how often that was done (0 or 1)."""
+    void = [case.key for case in cases if case.void]
+    if not void or asked.remeasure is None:
+        return 0
+    try:
+        fresh = {metric.key: metric for metric in asked.remeasure(void)}
+    except HarnessError as error:
+        for case in cases:
+            case.void += f"; it could not be measured again: {error}" if case.void else ""
+        return 0
+    for i, case in enumerate(cases):
+        if case.void and case.key in fresh:
+            cases[i] = _case(index, case.key, newest, asked.baseline, fresh[case.key])
+    return 1
+
+
 def _value(metric: Metric, basis: Basis) -> Value | None:
     """Return the logarithm to compare, or None where the run did not state the figure."""
     if basis is Basis.ABSOLUTE:
@@ -192,12 +211,19 @@ def _value(metric: Metric, basis: Basis) -> Value | None:
     return Value.of(metric.ratio, metric.ratio_low, metric.ratio_high, metric.pairs)
 
 
-def _case(index: Index, key: str, newest: str, baseline: str | None) -> _Case:
-    """Gather what one figure is compared with: runs of the same epoch, or of any when only ratios are at stake."""
+def _case(index: Index, key: str, newest: str, baseline: str | None, fresh: Metric | None = None) -> _Case:
+    """Gather what one figure is compared with: runs of the same epoch, or of any when only ratios are at stake.
+
+    `fresh` stands in the place of what the newest run said.
+    """
     points = index.points(key, HORIZON + 1, newest)
     if baseline is not None:
         points = [point for point in index.points(key, 1, baseline) if point.run == baseline] + points[-1:]
+    if fresh is not None:
+        points[-1] = replace(points[-1], metric=fresh)
     here = points[-1]
+    if here.metric.void:
+        return _Case(key, Basis.NONE, void=here.metric.void)
     has_ratio = here.metric.ratio is not None
     same = [point for point in points if point.epoch == here.epoch]
     basis = Basis.RATIO if has_ratio else Basis.ABSOLUTE
@@ -256,6 +282,8 @@ def _holm(p_values: dict[str, float], alpha: float) -> dict[str, float]:
 def _finding(case: _Case, level: Level | None, alpha: float, asked: Question) -> Finding:
     if level is None:
         why = "no history to compare with; measure and keep more runs"
+        if case.void:
+            why = f"void, so nothing is known of it; measure it again: {case.void}"
         return Finding(case.key, Outcome.UNDECIDED, why, basis=Basis.NONE, changes=case.changes)
     low, high = level.interval(alpha)
     above, below = math.log1p(asked.tolerance), math.log1p(-asked.tolerance)

@@ -54,8 +54,7 @@ def conclusion(check: "Check") -> str:
     """Return the verdict in one line."""
     if not check.findings:
         return (
-            f"{check.outcome.value}: run {inert(check.run)} holds no figure to compare; "
-            "its experiments are void, or it has none"
+            f"{check.outcome.value}: run {inert(check.run)} holds no figure to compare: it is invalid, or measured none"
         )
     named = [finding for finding in check.findings if finding.outcome is check.outcome]
     again = ", measured again" if check.remeasured else ""

@@ -106,7 +106,7 @@ def trend_of(key: str, points: "Sequence[Point]", labels: Mapping[str, str] | No
     """
     starts = [i for i, point in enumerate(points) if i == 0 or point.epoch != points[i - 1].epoch]
     epochs = [Epoch(i, (labels or {}).get(points[i].epoch) or points[i].epoch) for i in starts]
-    relative = bool(points) and all(point.metric.ratio is not None for point in points)
+    relative = bool(points) and all(point.metric.ratio is not None or point.metric.void for point in points)
     columns = [_ratio(point.metric) if relative else _absolute(point.metric) for point in points]
     values = [finite(value) for value, _, _ in columns]
     changes = [

@@ -66,12 +66,12 @@ def shown_lines(shown: "Shown") -> Iterator[str]:
 
 def _figure(metric: "Metric") -> tuple[str, ...]:
     return (
-        f"{_number(metric.value)} {metric.unit}",
+        "-" if metric.value is None else f"{_number(metric.value)} {metric.unit}",
         _interval(metric.low, metric.high),
         _number(metric.ratio),
         _interval(metric.ratio_low, metric.ratio_high),
         str(metric.pairs) if metric.pairs else "-",
-        inert(metric.key),
+        inert(metric.key) + (f" (void: {inert(metric.void)})" if metric.void else ""),
     )
 
 

@@ -5,6 +5,7 @@ import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -107,11 +108,28 @@ def test_the_verdict_is_the_last_line_and_the_exit_code(
 
 
 def test_a_run_without_a_figure_is_undecided_and_says_why(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
-    """Void experiments are no evidence of anything."""
+    """Where there is nothing to compare nothing passes."""
     keep_series(store, [2.0, 2.0])
-    store.save("overhead", {"experiments": [{**experiment(2.0), "verdict": "void"}]}, fingerprint=HERE)
+    store.save("overhead", {"experiments": []}, fingerprint=HERE)
     code, out, _ = check(store, capsys=capsys)
-    assert (code, "its experiments are void" in out) == (3, True)
+    assert (code, "holds no figure to compare" in out) == (3, True)
+
+
+def test_a_void_experiment_does_not_pass_beside_one_that_does(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """A way of recording that began to lose lines cannot be measured; the gate says so and does not sleep."""
+    for hour in range(20):
+        store.save("overhead", overhead(2.0, 2.0), fingerprint=HERE, created=START + timedelta(hours=hour))
+    lost = {
+        **experiment(2.0, head="b"),
+        "verdict": "void",
+        "conclusion": "void: 9 of 9 pairs do not count (2 lines lost)",
+    }
+    document = {"experiments": [experiment(2.0, head="a"), lost]}
+    kept = store.save("overhead", document, fingerprint=HERE, created=START + timedelta(hours=30))
+    code, out, _ = check(store, capsys=capsys)
+    assert (code, "void, so nothing is known of it" in out, "2 lines lost" in out) == (3, True, True)
+    assert "could not be measured again" in out
+    assert out.splitlines()[-1].startswith(f"undecided: 1 of 2 figures of run {kept.id}")
 
 
 def test_change_points_are_told_with_the_run_they_began_at(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
@@ -172,7 +190,7 @@ def test_a_suspicion_of_this_machine_is_measured_again(
     assert asked == [SUBJECTS[0]]
     assert (found, verdicts["prometheus-client/none"]) == (code, ("pass", False))
     assert verdicts["opencensus/none"] == (verdict, verdict == "regressed")
-    assert "1 of the figures look slower; measuring them again" in err
+    assert "1 of the figures look slower or are void; measuring them again" in err
 
 
 @pytest.mark.usefixtures("still")

@@ -2,6 +2,7 @@ import math
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -158,6 +159,52 @@ def test_only_what_is_suspected_is_measured_again(store: Store) -> None:
     assert [finding.outcome for finding in found.findings] == [Outcome.PASS, Outcome.REGRESSED, Outcome.PASS]
 
 
+def _void(head: str) -> dict[str, Any]:
+    return {**experiment(2.0, head=head), "verdict": "void", "conclusion": "void: the control failed"}
+
+
+@pytest.mark.parametrize(
+    ("fresh", "outcome", "times", "reason"),
+    [
+        ([[2.0]], Outcome.PASS, 1, "no slower"),
+        ([[2.4], [2.41]], Outcome.REGRESSED, 2, "slower than the tolerance allows, measured again"),
+        ([[2.4], [2.0]], Outcome.UNDECIDED, 2, "did not when it was measured again"),
+        ([[None]], Outcome.UNDECIDED, 1, "void, so nothing is known of it"),
+        ([[]], Outcome.UNDECIDED, 1, "void, so nothing is known of it"),
+    ],
+    ids=["holds", "slower twice", "slower once", "void again", "not measured"],
+)
+def test_what_is_void_is_measured_in_its_place(
+    store: Store, fresh: list[list[float | None]], outcome: Outcome, times: int, reason: str
+) -> None:
+    """A void experiment is repeated; the second one is judged as if it were the first, suspicion included."""
+    keep_series(store, _noise(30))
+    store.save("overhead", {"experiments": [_void("a")]}, fingerprint=HERE, created=START + timedelta(hours=40))
+    asked: list[Sequence[str]] = []
+
+    def again(keys: Sequence[str]) -> tuple[Metric, ...]:
+        ratios = fresh[len(asked)]
+        asked.append(list(keys))
+        return metrics_of(
+            "overhead", {"experiments": [_void("a") if r is None else experiment(r, head="a") for r in ratios]}
+        )
+
+    found = _check(store, Question(remeasure=again))
+    (finding,) = found.findings
+    assert asked == [["wall_ns a/none series=1"]] * times
+    assert (found.outcome, found.remeasured) == (outcome, times)
+    assert reason in finding.reason
+
+
+def test_a_void_run_in_the_past_is_passed_over(store: Store) -> None:
+    """It says nothing about the level: the run before it is the one departed from."""
+    kept = keep_series(store, _noise(20))
+    store.save("overhead", {"experiments": [_void("a")]}, fingerprint=HERE, created=START + timedelta(hours=30))
+    keep_series(store, [2.0], first=40)
+    (finding,) = _check(store).findings
+    assert (finding.outcome, finding.compared, finding.departs_from) == (Outcome.PASS, 20, kept[-1].id)
+
+
 def _fails(_keys: Sequence[str]) -> tuple[Metric, ...]:
     raise RunError("the scraper did not start")
 
@@ -279,11 +326,11 @@ def test_exactly_equal_runs_have_an_interval_of_no_width() -> None:
     assert (level.beyond(0.05), level.beyond(0.2)) == (0.0, 1.0)
 
 
-def test_void_and_malformed_experiments_are_left_out() -> None:
-    """A void experiment, or one that is no experiment, gives no figure; the same one twice gives one."""
-    document = {
-        "experiments": [experiment(2.0), experiment(3.0), {**experiment(2.0, head="v"), "verdict": "void"}, 5, {}]
-    }
-    assert [metric.ratio for metric in metrics_of("overhead", document)] == [3.0]
+def test_malformed_experiments_are_left_out_and_void_ones_have_a_name_only() -> None:
+    """What is no experiment gives nothing, the same one twice gives one figure, and a void one says why it has none."""
+    document = {"experiments": [experiment(2.0), experiment(3.0), _void("v"), 5, {}]}
+    found = metrics_of("overhead", document)
+    assert [(metric.head, metric.value, metric.ratio) for metric in found] == [("x", 200.0, 3.0), ("v", None, None)]
+    assert [metric.void for metric in found] == ["", "the control failed"]
     assert metrics_of("overhead", {"experiments": "none"}) == ()
     assert metrics_of("tomorrow", {}) == ()
