@@ -4,7 +4,6 @@ import socket
 import sys
 import threading
 import urllib.request
-from bisect import bisect_left
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
@@ -14,8 +13,6 @@ from itertools import accumulate
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from opencensus.stats import aggregation, measure, view
 from opencensus.stats import stats as stats_module
 from opencensus.stats.stats_recorder import StatsRecorder
@@ -27,7 +24,6 @@ from opencensus.tags.tag_value import TagValue
 from prometheus_client import CollectorRegistry, generate_latest
 
 from harness.instruments import lean
-from harness.instruments.lean.cell import FOLD_AT, Cell, expansion
 from harness.instruments.opencensus import PrivateStats
 from tests.harness.instruments.pages import page_of, read
 
@@ -35,7 +31,6 @@ SIZE = measure.MeasureInt("size", "a size", "By")
 TIME = measure.MeasureFloat("time", "a time", "ms")
 KEY = TagKey("key")
 BOUNDS = (5, 10)
-values = st.floats(0, 1e300, allow_nan=False) | st.integers(0, 2**70)
 
 
 def views() -> list[Any]:
@@ -76,49 +71,6 @@ def put(stats: Any, size: float, time: float = 1.0, key: str | None = "k") -> No
 
 def shown(exporter: lean.LeanExporter, name: str, **labels: str) -> float | None:
     return exporter.registry.get_sample_value(name, {"key": "k"} | labels)
-
-
-@given(st.lists(values))
-def test_an_expansion_is_exact(xs: list[float]) -> None:
-    """The parts add up to the very sum of the values, and the first is that sum rounded once."""
-    parts = expansion(xs)
-    floats = [float(x) for x in xs]
-    if math.inf in parts:
-        assert sum(map(Fraction, floats)) > sys.float_info.max * Fraction(1, 2)
-        return
-    assert sum(map(Fraction, parts)) == sum(map(Fraction, floats))
-    assert (parts or [0.0])[0] == float(sum(map(Fraction, floats)))
-
-
-@given(st.lists(st.floats(0, 1e12) | st.integers(0, 2**53), max_size=3 * FOLD_AT), st.data())
-def test_a_cell_rounds_the_true_sum_once_however_often_it_is_read(xs: list[float], data: st.DataObject) -> None:
-    """Folding at any moment changes nothing, the sum is the correctly rounded one, and it never falls."""
-    cell, sums = Cell([BOUNDS]), [0.0]
-    for x in xs:
-        cell.pending.append(x)
-        if data.draw(st.booleans()):
-            cell.fold()
-            sums.append(cell.total())
-    cell.fold()
-    assert float(cell.total()) == float(sum(map(Fraction, xs), Fraction(0)))
-    assert sums == sorted(sums)
-    assert cell.count == len(xs)
-    indexes = [bisect_left(BOUNDS, x) for x in xs]
-    assert cell.buckets(BOUNDS) == [indexes.count(i) for i in range(3)]
-
-
-@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=200))
-def test_a_cell_keeps_mean_and_squared_deviations(xs: list[float]) -> None:
-    """What OpenCensus' own view data offers is still there."""
-    cell = Cell([])
-    for x in xs:
-        cell.pending.append(x)
-        if len(cell.pending) >= FOLD_AT:
-            cell.fold()
-    cell.fold()
-    mean = math.fsum(xs) / len(xs)
-    assert cell.mean == pytest.approx(mean, abs=1e-6)
-    assert cell.squared_deviations == pytest.approx(sum((x - mean) ** 2 for x in xs), rel=1e-6, abs=1e-3)
 
 
 def test_whole_numbers_are_added_exactly_beyond_the_floats(stats: PrivateStats, exporter: lean.LeanExporter) -> None:
