@@ -132,6 +132,18 @@ def test_one_percent_is_found_in_real_noise(records):
     assert shares(records, count, 0.01, budget_s=120.0, settled=True) >= 0.95 * count
 
 
+def test_the_page_quotes_what_is_stored(records):
+    """The table in docs/overhead.md says what the file says."""
+    found, rows = summarise(records), (FILE.parents[1] / "overhead.md").read_text(encoding="utf-8").splitlines()
+    for what, count, of, rate in (
+        ("false alarms on identical code", found.false_alarms, found.identical, found.false_alarm_rate),
+        ("slowdowns of 1 % found", found.found, found.slowdowns, found.found_rate),
+        ("void: the control failed", found.voided, found.experiments, found.voided_rate),
+    ):
+        share, low, high = (f"{each:.1%}".replace("%", " %") for each in (count / of, *rate))
+        assert any(row.startswith(f"| {what} | {count} | {of} | {share} | {low} to {high} |") for row in rows), what
+
+
 def test_the_stored_proof_holds(records, capsys):
     """Whoever calls the script again gets what was found, from the file: both promises hold."""
     found = summarise(records)
