@@ -44,7 +44,8 @@ class OpenTelemetryInstrument:
         self._refused = tuple(counts[v] for v in counters if v.measure == REFUSED)
         self._keys = views[0].tag_keys if views else TAG_KEYS
         if self._keys != TAG_KEYS:
-            # Decided once, so that recording has no branch for it.
+            # Decided once, so that recording has no branch for it; and written out in full, since a call that both
+            # ways shared would be measured as the library's.
             self.record = self._record_some  # type: ignore[method-assign]
 
     def record(self, latency_ms: float, length_bytes: int, tags: Tags, /) -> None:

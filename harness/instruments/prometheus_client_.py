@@ -81,7 +81,8 @@ class PrometheusClientInstrument:
         self._refused = tuple(metrics.count_refused)
         self._keys = metrics.keys
         if self._keys < len(TAG_KEYS):
-            # Decided once, so that recording has no branch for it.
+            # Decided once, so that recording has no branch for it; and written out in full, since a call that the
+            # ways shared would be measured as the library's.
             self.record = self._record_some if self._keys else self._record_bare  # type: ignore[method-assign]
 
     def record(self, latency_ms: float, length_bytes: int, tags: Tags, /) -> None:
