@@ -5,7 +5,7 @@ in an order drawn anew, so that no spell of the machine meets one tool alone. Al
 pytest-benchmark as many rounds, pyperf as many processes, and this project as many pairs as fit into it. The slowdown
 is a share of what a line takes at the time of the trial, on this machine.
 
-    python benchmarks/compare_tools.py --trials 8 --seconds 10
+    python benchmarks/compare_tools.py --trials 12 --seconds 10
 
 Every result is saved as soon as it exists; the same command goes on after an interruption. The table is printed, and
 written into the marked block of docs/compare.md when --docs is given.
@@ -262,7 +262,7 @@ def write_docs(text: str, path: Path = DOCS) -> None:
 def main() -> None:
     """Measure what is missing and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trials", type=int, default=8, help="of each slowdown; identical code gets 2.5 times as many")
+    parser.add_argument("--trials", type=int, default=12, help="of each slowdown; identical code gets 2.5 times as many")
     parser.add_argument("--seconds", type=float, default=10.0, help="wall time of a trial for each tool")
     parser.add_argument("--results", type=Path, default=HERE.parent / ".benchmarks" / "compare_tools.json.gz")
     parser.add_argument("--fresh", action="store_true", help="begin anew instead of going on")
