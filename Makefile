@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench bench-steps bench-full check-overhead history-scale history-kills detector-rates suites validate what-it-costs test test-slow test-all lint fix demo prometheus compare-tools clean
+.PHONY: help setup bench bench-steps bench-full check-overhead history-scale history-kills detector-rates suites validate what-it-costs report-picture test test-slow test-all lint fix demo prometheus compare-tools clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ bench-full: $(READY) ## The whole matrix: table, ladder, laws, scrapes, rates, s
 
 what-it-costs: $(READY) ## Measure the whole matrix and write docs/what-a-metric-costs.md from it (some 26 minutes)
 	$(BIN)/python benchmarks/what_a_metric_costs.py
+
+report-picture: $(READY) ## The README's picture of a report, from 24 real runs and Chromium (three minutes)
+	$(BIN)/python benchmarks/report_picture.py
 
 validate: $(READY) ## Hundreds of experiments that prove the measuring (hours; goes on where it stopped)
 	$(BIN)/python benchmarks/validate.py

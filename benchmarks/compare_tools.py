@@ -262,7 +262,7 @@ def write_docs(text: str, path: Path = DOCS) -> None:
 def main() -> None:
     """Measure what is missing and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trials", type=int, default=12, help="of each slowdown; identical code gets 2.5 times as many")
+    parser.add_argument("--trials", type=int, default=12, help="of each slowdown; identical code gets 2.5 times")
     parser.add_argument("--seconds", type=float, default=10.0, help="wall time of a trial for each tool")
     parser.add_argument("--results", type=Path, default=HERE.parent / ".benchmarks" / "compare_tools.json.gz")
     parser.add_argument("--fresh", action="store_true", help="begin anew instead of going on")
