@@ -21,7 +21,7 @@ print(harness.__file__, workloads.__file__, default_config(), sep="\\n")
 def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder that holds what the wheel installs, and nothing else of this project."""
     built, folder = tmp_path_factory.mktemp("wheel"), tmp_path_factory.mktemp("site")
-    asked = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", built, ROOT]
+    asked = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(built), str(ROOT)]
     subprocess.run(asked, check=True, timeout=300)
     (wheel,) = built.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
