@@ -1,14 +1,14 @@
 """The same experiments through the tools people have today and through this one: false alarms, hits and time of each.
 
-Each trial compares a function with itself, or with itself and a busy wait of 1, 2 or 5 % more, once with every tool,
-in an order drawn anew, so that no spell of the machine meets one tool alone. All tools get about the same wall time:
+Each trial compares a function with itself, or with itself and 1, 2 or 5 % more work, once with every tool, in an order
+drawn anew, so that no spell of the machine meets one tool alone. All tools get about the same wall time:
 pytest-benchmark as many rounds, pyperf as many processes, and this project as many pairs as fit into it. The slowdown
-is a share of what a line takes at the time of the trial, on this machine.
+is a share of what a line takes on this machine: as many turns of an empty loop as come nearest to it.
 
     python benchmarks/compare_tools.py --trials 12 --seconds 10
 
 Every result is saved as soon as it exists; the same command goes on after an interruption. The table is printed, and
-written into the marked block of docs/compare.md when --docs is given.
+written into the marked block of docs/compare.md when --docs is given, with everything measured beside it.
 """
 
 import argparse
@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -30,17 +31,24 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.compared_subject import DELAY, subject
 from harness.measure.experiment import Comparison, Terms
-from harness.measure.lines import lines_for
 from harness.measure.overhead import measure_overhead
-from harness.measure.processes import PROJECT, Side, cores
+from harness.measure.processes import PROJECT
 from harness.measure.stats import binomial_interval
+from harness.measure.subjects import Subject
 from harness.run.environment import environment
 
 HERE = Path(__file__).resolve().parent
 SUBJECT = HERE / "compared_subject.py"
+BASE, HEAD = (Subject("own", target=f"benchmarks.compared_subject:{side}", label=side) for side in ("base", "head"))
+# What tells the head how much more it has to do; the same name is in compared_subject.py.
+TURNS = "COMPARED_TURNS"
+# Counts up whenever what is measured changes.
+VERSION = 2
+# Enough of them to see what one takes: about a third of a line.
+MANY_TURNS = 600
 DOCS = HERE.parent / "docs" / "compare.md"
+STORED = DOCS.parent / "data" / "compare-tools.json.gz"
 SHARES = (0.0, 0.01, 0.02, 0.05)
 # Identical code gets more trials: a rate near nothing needs them.
 IDENTICAL_FACTOR = 2.5
@@ -76,25 +84,35 @@ def schedule(trials: int) -> list[Trial]:
     return [trial for _, trial in sorted(placed, key=lambda each: (each[0], each[1].share))]
 
 
-def calibrate(seed: int) -> float:
-    """Return what a line of the subject takes here and now, in ns: the middle of three fresh processes."""
-    rng = random.Random(seed)  # noqa: S311 - no secret
-    found = []
-    for _ in range(3):
-        with Side(subject(0.0), rng) as side:
-            side.load(lines_for(1), cores())
-            side.loaded()
-            found.append(side.ns_per_line)
-    return statistics.median(found)
+def calibrate(seconds: float = 60.0) -> float:
+    """Return the share of a line that a turn of the loop takes, from pairs of processes with `MANY_TURNS` more of them.
+
+    What a process says of its own speed while it warms up would not do: it put a turn 13 % too high.
+    """
+    with more_work(MANY_TURNS):
+        found = measure_overhead([Comparison(BASE, HEAD)], Terms(budget_s=seconds, seed=0))
+    if found.interrupted:
+        raise KeyboardInterrupt
+    return (found.experiments[0].ratio - 1) / MANY_TURNS
 
 
-def call(arguments: Sequence[str | Path], delay_ns: float, folder: Path) -> str:
+@contextmanager
+def more_work(turns: int) -> Iterator[None]:
+    """Have the head of every process that is started meanwhile do so many more turns."""
+    os.environ[TURNS] = str(turns)
+    try:
+        yield
+    finally:
+        del os.environ[TURNS]
+
+
+def call(arguments: Sequence[str | Path], turns: int, folder: Path) -> str:
     """Run one tool's command in `folder` and return all it said; how it exits is its verdict, not an error."""
     search = os.pathsep.join(part for part in (PROJECT, os.environ.get("PYTHONPATH", "")) if part)
     done = subprocess.run(
         [sys.executable, *map(str, arguments)],
         cwd=folder,
-        env={**os.environ, DELAY: repr(delay_ns), "PYTHONPATH": search},
+        env={**os.environ, TURNS: str(turns), "PYTHONPATH": search},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -103,15 +121,15 @@ def call(arguments: Sequence[str | Path], delay_ns: float, folder: Path) -> str:
     return done.stdout
 
 
-def by_pytest_benchmark(delay_ns: float, seconds: float, _seed: int, folder: Path) -> tuple[Verdicts, Any]:
+def by_pytest_benchmark(turns: int, seconds: float, _seed: int, folder: Path) -> tuple[Verdicts, Any]:
     """Save a run of the base, and compare one of the head with it; all four rules judge the same two runs."""
     rounds = max(1000, int((seconds / 2 - PYTEST_START_S) / ROUND_S))
     common = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", ".", SUBJECT]
     common += [f"--benchmark-min-rounds={rounds}", "--benchmark-storage=saved"]
-    call([*common, "--benchmark-save=base", "--benchmark-json=base.json"], 0.0, folder)
+    call([*common, "--benchmark-save=base", "--benchmark-json=base.json"], 0, folder)
     said = call(
         [*common, "--benchmark-json=head.json", "--benchmark-compare=0001", "--benchmark-compare-fail", *THRESHOLDS],
-        delay_ns,
+        turns,
         folder,
     )
     if not (folder / "head.json").is_file():
@@ -126,25 +144,26 @@ def _without_data(document: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in stats.items() if key != "data"}
 
 
-def by_pyperf(delay_ns: float, seconds: float, _seed: int, folder: Path) -> tuple[Verdicts, Any]:
+def by_pyperf(turns: int, seconds: float, _seed: int, folder: Path) -> tuple[Verdicts, Any]:
     """Run pyperf on both sides, one after the other, and ask compare_to."""
     processes = max(2, int(seconds / 2 / PYPERF_PROCESS_S))
-    options = ["-q", "-p", str(processes), f"--inherit-environ={DELAY},PYTHONPATH"]
-    for name, delay in (("base", 0.0), ("head", delay_ns)):
-        said = call([SUBJECT, *options, "-o", f"{name}.json"], delay, folder)
+    options = ["-q", "-p", str(processes), f"--inherit-environ={TURNS},PYTHONPATH"]
+    for name, more in (("base", 0), ("head", turns)):
+        said = call([SUBJECT, *options, "-o", f"{name}.json"], more, folder)
         if not (folder / f"{name}.json").is_file():
             raise SystemExit(f"pyperf did not run:\n{said}")
-    said = call(["-m", "pyperf", "compare_to", "base.json", "head.json"], 0.0, folder)
+    said = call(["-m", "pyperf", "compare_to", "base.json", "head.json"], 0, folder)
     raw = {name: json.loads((folder / f"{name}.json").read_text())["benchmarks"] for name in ("base", "head")}
     return {RULES["pyperf"][0]: "slower" in said and "not significant" not in said}, {"said": said, **raw}
 
 
-def by_this_project(delay_ns: float, seconds: float, seed: int, _folder: Path) -> tuple[Verdicts, Any]:
+def by_this_project(turns: int, seconds: float, seed: int, _folder: Path) -> tuple[Verdicts, Any]:
     """Measure pairs of fresh processes until the time is over, and place the ratio's interval as `compare` does."""
     from harness.measure.compared import judge
 
     terms = Terms(budget_s=seconds, seed=seed)
-    found = measure_overhead([Comparison(subject(0.0), subject(delay_ns))], terms)
+    with more_work(turns):
+        found = measure_overhead([Comparison(BASE, HEAD)], terms)
     if found.interrupted:
         raise KeyboardInterrupt
     experiment = found.experiments[0]
@@ -152,17 +171,17 @@ def by_this_project(delay_ns: float, seconds: float, seed: int, _folder: Path) -
     return dict(zip(RULES["this project"], verdicts, strict=True)), experiment.model_dump(mode="json")
 
 
-BY: dict[str, Callable[[float, float, int, Path], tuple[Verdicts, Any]]] = {
+BY: dict[str, Callable[[int, float, int, Path], tuple[Verdicts, Any]]] = {
     "pytest-benchmark": by_pytest_benchmark,
     "pyperf": by_pyperf,
     "this project": by_this_project,
 }
 
 
-def run_trial(trial: Trial, seconds: float, missing: Sequence[str]) -> Iterator[dict[str, Any]]:
+def run_trial(trial: Trial, turn_share: float, seconds: float, missing: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Yield a record of each tool that is still missing, in an order drawn from the trial."""
     seed = 1 + 10 * trial.number + SHARES.index(trial.share)
-    line_ns = calibrate(seed)
+    turns = round(trial.share / turn_share)
     order = list(TOOLS)
     random.Random(seed).shuffle(order)  # noqa: S311 - no secret
     for tool in order:
@@ -170,12 +189,12 @@ def run_trial(trial: Trial, seconds: float, missing: Sequence[str]) -> Iterator[
             continue
         began = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="compare-tools-") as folder:
-            verdicts, raw = BY[tool](trial.share * line_ns, seconds, seed, Path(folder))
+            verdicts, raw = BY[tool](turns, seconds, seed, Path(folder))
         yield {
             "tool": tool,
             "share": trial.share,
             "number": trial.number,
-            "line_ns": line_ns,
+            "turns": turns,
             "wall_s": time.monotonic() - began,
             "slower": verdicts,
             "raw": raw,
@@ -185,8 +204,11 @@ def run_trial(trial: Trial, seconds: float, missing: Sequence[str]) -> Iterator[
 def load(path: Path, seconds: float) -> dict[str, Any]:
     """Return what was measured so far, or an empty document; refuse one with other settings."""
     if not path.exists():
-        return {"version": 1, "seconds": seconds, "environment": environment().model_dump(mode="json"), "records": []}
+        here = environment().model_dump(mode="json")
+        return {"version": VERSION, "seconds": seconds, "environment": here, "turn_share": 0.0, "records": []}
     found: dict[str, Any] = json.loads(gzip.decompress(path.read_bytes()))
+    if found["version"] != VERSION:
+        raise SystemExit(f"{path} was measured by another version of this script; name another --results, or --fresh")
     if found["seconds"] != seconds:
         raise SystemExit(f"{path} holds trials of {found['seconds']} s; name another --results, or --fresh")
     if found["environment"] != environment().model_dump(mode="json"):
@@ -204,6 +226,8 @@ def save(path: Path, document: dict[str, Any]) -> None:
 
 def measure(path: Path, document: dict[str, Any], trials: int) -> None:
     """Make the trials that are missing, saving each record."""
+    # Once for the whole session: a share taken anew for each trial would add its own noise to what is to be found.
+    document["turn_share"] = document["turn_share"] or calibrate()
     records: list[dict[str, Any]] = document["records"]
     done = {(each["share"], each["number"], each["tool"]) for each in records}
     plan = schedule(trials)
@@ -213,14 +237,14 @@ def measure(path: Path, document: dict[str, Any], trials: int) -> None:
         if not missing:
             continue
         print(f"trial {i + 1} of {len(plan)}, {time.monotonic() - began:.0f} s", file=sys.stderr)
-        for record in run_trial(trial, document["seconds"], missing):
+        for record in run_trial(trial, document["turn_share"], document["seconds"], missing):
             records.append(record)
             save(path, document)
 
 
 def table(document: dict[str, Any]) -> str:
     """Return the table as Markdown: for each rule the false alarms, the hits and the wall time of a trial."""
-    heads = ["rule", "false alarms", *(f"{share:.0%} found" for share in SHARES if share), "s a trial"]
+    heads = ["rule", "false alarms", *(f"{100 * share:.0f} % found" for share in SHARES if share), "s a trial"]
     rows = [heads, [":--", *["--:"] * (len(heads) - 1)]]
     for tool in TOOLS:
         mine = [each for each in document["records"] if each["tool"] == tool]
@@ -236,7 +260,7 @@ def _rate(said: Sequence[bool]) -> str:
     if not said:
         return "–"
     low, high = binomial_interval(sum(said), len(said))
-    return f"{sum(said)}/{len(said)} ({low:.0%}–{high:.0%})"
+    return f"{sum(said)}/{len(said)} ({100 * low:.0f}–{100 * high:.0f} %)"
 
 
 def block(document: dict[str, Any]) -> str:
@@ -247,7 +271,20 @@ def block(document: dict[str, Any]) -> str:
         f"prometheus-client {found['libraries']['prometheus-client']}; about {document['seconds']:g} s a trial for "
         "each tool. In brackets: exact 95 % intervals."
     )
-    return f"{table(document)}\n{about}\n"
+    return f"{table(document)}\n{about}\n{repeated(document)}"
+
+
+def repeated(document: dict[str, Any]) -> str:
+    """Return a sentence on how far two runs of pytest-benchmark on identical code were apart; empty without any."""
+    same = [each["raw"] for each in document["records"] if each["tool"] == TOOLS[0] and each["share"] == 0]
+    apart = sorted(abs(head["mean"] / base["mean"] - 1) for base, head in same)
+    if not apart:
+        return ""
+    middle = 100 * statistics.median(apart)
+    return (
+        f"\nMeans of two runs of identical code under pytest-benchmark were {middle:.1f} % apart "
+        f"at the median of {len(apart)} trials, and {100 * apart[-1]:.1f} % at most.\n"
+    )
 
 
 def write_docs(text: str, path: Path = DOCS) -> None:
@@ -280,6 +317,7 @@ def main() -> None:
     print(block(document))
     if chosen.docs:
         write_docs(block(document))
+        save(STORED, document)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
-"""The one function that all tools of `compare_tools.py` measure: a line through prometheus-client, and a known wait.
+"""The one function that all tools of `compare_tools.py` measure: a line through prometheus-client, and a loop after it.
 
-``pytest`` and ``pyperf`` load this file by itself; the wait, in nanoseconds, comes in the environment.
+`head` is `base` with as many more turns of the loop as the environment says. A loop that does nothing makes every call
+slower by the same time; waiting on the clock would not, so rules that look at the fastest call could not see it. pytest
+and pyperf load this file by itself; this project measures the two functions as `harness compare --target` does.
 """
 
 import itertools
@@ -8,39 +10,41 @@ import os
 from collections.abc import Callable
 
 from harness.measure.bodies import build
-from harness.measure.delay import FLOOR_NS
 from harness.measure.subjects import Subject
 from harness.views import Tags
 
-DELAY = "COMPARED_DELAY_NS"
-INSTRUMENT = "prometheus-client"
+TURNS = "COMPARED_TURNS"
 LINE = "The quick brown fox jumps over the lazy dog"
+# Both sides loop, and long enough that one more turn costs what each costs: leaving a short loop is foreseen by the
+# processor, leaving a long one is not.
+FEWEST_TURNS = 400
+
+_EVALUATE = build(Subject(instrument="prometheus-client")).evaluators[0]
 
 
-def subject(delay_ns: float) -> Subject:
-    """Return the subject with `delay_ns` more than the wait that every side has."""
-    return Subject(instrument=INSTRUMENT, delay_ns=FLOOR_NS + delay_ns)
+def _followed_by(turns: int) -> Callable[[str], object]:
+    evaluate, tags, repeat = _EVALUATE, Tags(), itertools.repeat
+
+    def handle(line: str) -> object:
+        evaluated = evaluate(line, tags)
+        for _ in repeat(None, turns):
+            pass
+        return evaluated
+
+    return handle
 
 
-def function() -> Callable[[], object]:
-    """Return what evaluates and records one line, with the wait that the environment asks for."""
-    evaluate = build(subject(float(os.environ[DELAY]))).evaluators[0]
-    tags = itertools.repeat(Tags())
-
-    def one() -> object:
-        return evaluate(LINE, next(tags))
-
-    return one
+base = _followed_by(FEWEST_TURNS)
+head = _followed_by(FEWEST_TURNS + int(os.environ.get(TURNS, "0")))
 
 
 def test_subject(benchmark) -> None:
     """What pytest-benchmark measures."""
-    benchmark(function())
+    benchmark(head, LINE)
 
 
 if __name__ == "__main__":
     import pyperf
 
     runner = pyperf.Runner()
-    # The process that starts the workers has no use for the subject.
-    runner.bench_func("subject", function())
+    runner.bench_func("subject", head, LINE)
