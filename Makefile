@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench bench-steps bench-full check-overhead history-scale history-kills detector-rates suites validate what-it-costs report-picture test test-slow test-all lint fix demo prometheus compare-tools clean
+.PHONY: help setup bench bench-steps bench-full check-overhead history-scale history-kills history-faults detector-rates suites validate what-it-costs report-picture test test-slow test-all lint fix demo prometheus compare-tools clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,10 @@ history-scale: $(READY) ## List and check a history of 10 000 runs, timed
 
 history-kills: $(READY) ## 500 kills at random instants while results are being saved
 	$(BIN)/python -m pytest -m slow tests/harness/history/test_store.py
+
+history-faults: $(READY) ## Kills, several writers, full disk, read-only store, damaged and newer documents, each by name
+	$(BIN)/python -m pytest --verbose -m 'slow or not slow' tests/harness/history/test_store.py tests/harness/cli/test_history_command.py \
+		-k 'kills or at_once or full_disk or failing_disk or read_only or bad_document or changed_byte'
 
 detector-rates: $(READY) ## How often the change detector is right and wrong, simulated
 	$(BIN)/python benchmarks/detector_rates.py
