@@ -1,6 +1,6 @@
 """The same OpenCensus program as `opencensus`, recording the lean way."""
 
-from harness.instruments import lean
+import opencensus_lean
 from harness.instruments.opencensus import OpenCensusInstrument
 from harness.views import NAMESPACE, View
 
@@ -8,11 +8,11 @@ __all__ = ["OpenCensusLeanInstrument"]
 
 
 class OpenCensusLeanInstrument(OpenCensusInstrument):
-    """`OpenCensusInstrument` line for line, with `lean.install` in the place of the exporter's set-up."""
+    """`OpenCensusInstrument` line for line, with `opencensus_lean.install` in the place of the exporter's set-up."""
 
     def __init__(self, views: tuple[View, ...]) -> None:
         super().__init__(views, exporter=False)
-        self._exporter = lean.install(NAMESPACE, port=None, stats=self.stats)
+        self._exporter = opencensus_lean.install(NAMESPACE, port=None, stats=self.stats)
         self.registry = self._exporter.registry
         # The application asks its recorder for a map with each line, and the recorder is what was hooked.
         self._new_measurement_map = self.stats.stats_recorder.new_measurement_map

@@ -161,11 +161,11 @@ def shared_defaults(subject: Subject) -> Result:
     first: Any
     second: Any
     if subject.lean:
-        from harness.instruments import lean
+        import opencensus_lean
 
-        with lean.install("first", port=None) as one:
+        with opencensus_lean.install("first", port=None) as one:
             first = one.registry
-        with lean.install("second", port=None) as two:
+        with opencensus_lean.install("second", port=None) as two:
             second = two.registry
     else:
         from opencensus.ext.prometheus import stats_exporter

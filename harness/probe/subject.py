@@ -54,9 +54,9 @@ class Subject:
     def export(self, **options: Any) -> None:
         """Set the exporter up with `options`, leaving to its own defaults what they do not name."""
         if self.lean:
-            from harness.instruments import lean
+            import opencensus_lean
 
-            self.exporter = lean.install(NAMESPACE, **{"port": 0, **options})
+            self.exporter = opencensus_lean.install(NAMESPACE, **{"port": 0, **options})
             self.url = self.exporter.url
             return
         from opencensus.ext.prometheus import stats_exporter

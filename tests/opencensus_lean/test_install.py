@@ -23,7 +23,7 @@ from opencensus.tags.tag_map import TagMap
 from opencensus.tags.tag_value import TagValue
 from prometheus_client import CollectorRegistry, generate_latest
 
-from harness.instruments import lean
+import opencensus_lean as lean
 from harness.instruments.opencensus import PrivateStats
 from tests.harness.instruments.pages import page_of, read
 
@@ -77,7 +77,7 @@ def test_whole_numbers_are_added_exactly_beyond_the_floats(stats: PrivateStats, 
     """Ten values of 2**60 + 1 add up to the last digit."""
     for _ in range(10):
         put(stats, 2**60 + 1)
-    (data,) = exporter._store._snapshot([exporter._store._shown["ns_sizes"]])
+    (data,) = exporter._store.snapshot("sizes")
     (cell,) = data[1].values()
     assert cell.total() == 10 * (2**60 + 1)
 

@@ -11,7 +11,7 @@ import pytest
 from harness.instruments.opencensus import PrivateStats
 from tests.harness.instruments.pages import read
 
-DOCUMENT = Path(__file__).parents[3] / "docs" / "opencensus-lean.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "opencensus-lean.md"
 
 PROGRAM = """
 import sys
@@ -73,8 +73,8 @@ BEFORE = """
 """
 AFTER = """
     global exporter
-    from harness.instruments import lean
-    exporter = lean.install(namespace="oc_python", port=port)
+    import opencensus_lean
+    exporter = opencensus_lean.install(namespace="oc_python", port=port)
 """
 
 
@@ -136,7 +136,7 @@ def test_a_program_shows_the_same_families_after_three_lines(tmp_path: Path) -> 
 def test_the_document_shows_what_is_tested() -> None:
     """The before and after of the page are those of the program above, but for the port's name."""
     text = DOCUMENT.read_text()
-    for part in ("from harness.instruments import lean", 'exporter = lean.install(namespace="oc_python", port=8000)'):
+    for part in ("import opencensus_lean", 'exporter = opencensus_lean.install(namespace="oc_python", port=8000)'):
         assert part in text
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.instruments.lean.cell import FOLD_AT, Cell, expansion
+from opencensus_lean.cell import FOLD_AT, Cell, expansion
 
 BOUNDS = (5, 10)
 values = st.floats(0, 1e300, allow_nan=False) | st.integers(0, 2**70)
