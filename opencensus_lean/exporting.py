@@ -92,10 +92,7 @@ class Feeder:
     def feed(self) -> None:
         """Call each exporter once; what one raises is logged and keeps nothing from the others."""
         with self._lock:  # so that no exporter gets older data after newer
-            exporters = [each for each in self._exporters() if hasattr(each, "export")]
-            if not exporters:
-                return
-            for exporter in exporters:
+            for exporter in tuple(self._exporters()):
                 try:
                     # Each gets data of its own, which it may keep and change.
                     exporter.export([data for data in self._view_data() if data.tag_value_aggregation_data_map])

@@ -125,8 +125,8 @@ def _hook_stats(hooks: Hooks, stats: Any, store: LeanStore) -> None:
 
 
 def _starved(exporters: list[Any]) -> list[Any]:
-    """Return the exporters that depend on being called; our own does not."""
-    return [each for each in exporters if not isinstance(each, LeanExporter)]
+    """Return the exporters that depend on being called: not our own, nor those that ask for metrics by themselves."""
+    return [each for each in exporters if hasattr(each, "export") and not isinstance(each, LeanExporter)]
 
 
 class _Exporters:
@@ -142,11 +142,9 @@ class _Exporters:
             self.feeder = Feeder(store.view_data, lambda: _starved(self._list), interval)
 
     def _added(self, exporter: Any) -> None:
-        if isinstance(exporter, LeanExporter):
-            return
         if self.feeder is None:
-            refuse_exporters([exporter])
-        else:
+            refuse_exporters(_starved([exporter]))
+        elif _starved([exporter]):
             self.feeder.start()
 
     def take_over(self) -> None:

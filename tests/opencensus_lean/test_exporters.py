@@ -185,6 +185,21 @@ def test_without_an_interval_an_exporter_that_comes_later_is_refused(stats: Priv
         handle.export_now()
 
 
+def test_an_exporter_that_asks_for_metrics_by_itself_needs_no_interval(stats: PrivateStats) -> None:
+    """As Azure's, which has no ``export``: registered before or after, it is neither refused nor given a thread."""
+
+    class Asking:
+        def export_metrics(self, metrics: object) -> None:
+            pass
+
+    before = export_threads()
+    for interval in (None, NEVER):
+        stats.view_manager.register_exporter(Asking())
+        with installed(stats, interval):
+            stats.view_manager.register_exporter(Asking())
+            assert export_threads() == before
+
+
 @pytest.mark.parametrize("interval", [0, -1, float("inf"), float("nan")])
 def test_an_interval_is_a_positive_number_of_seconds(stats: PrivateStats, interval: float) -> None:
     with pytest.raises(ValueError, match="export_interval must be a positive number of seconds or None"):
