@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench bench-steps bench-full check-overhead history-scale history-kills history-faults detector-rates suites validate what-it-costs report-picture test test-slow test-all lint fix demo prometheus compare-tools clean
+.PHONY: help setup bench bench-steps bench-full check-overhead history-scale history-kills history-faults detector-rates suites validate what-it-costs lean-wheel lean-cost opencensus-tests report-picture test test-slow test-all lint fix demo prometheus compare-tools clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,16 @@ bench-full: $(READY) ## The whole matrix: table, ladder, laws, scrapes, rates, s
 
 what-it-costs: $(READY) ## Measure the whole matrix and write docs/what-a-metric-costs.md from it (some 26 minutes)
 	$(BIN)/python benchmarks/what_a_metric_costs.py
+
+lean-wheel: $(READY) ## Build the wheel of opencensus-lean, for programs that want no harness, in dist
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist ./opencensus_lean
+	@ls dist/opencensus_lean-*.whl
+
+lean-cost: $(READY) ## What a line costs with opencensus-lean beside prometheus-client, at 1 to 1 000 series (ten minutes)
+	$(BIN)/python benchmarks/lean_cost.py
+
+opencensus-tests: $(READY) ## Run OpenCensus' own unit tests from OPENCENSUS=path, plainly and while recording is lean
+	$(BIN)/python benchmarks/opencensus_tests.py "$(OPENCENSUS)"
 
 report-picture: $(READY) ## The README's picture of a report, from 24 real runs and Chromium (three minutes)
 	$(BIN)/python benchmarks/report_picture.py
