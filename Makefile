@@ -43,7 +43,7 @@ lean-wheel: $(READY) ## Build the wheel of opencensus-lean, for programs that wa
 	@ls dist/opencensus_lean-*.whl
 
 lean-cost: $(READY) ## What a line costs with opencensus-lean beside prometheus-client, at 1 to 1 000 series (ten minutes)
-	$(BIN)/python benchmarks/lean_cost.py
+	$(BIN)/python benchmarks/lean_cost.py --docs
 
 opencensus-tests: $(READY) ## Run OpenCensus' own unit tests from OPENCENSUS=path, plainly and while recording is lean
 	$(BIN)/python benchmarks/opencensus_tests.py "$(OPENCENSUS)"
