@@ -26,7 +26,11 @@ BUILT_IN: dict[str, str] = {
 
 # What to install when the library behind a built-in name is missing.
 EXTRAS: dict[str, str] = {
-    "opentelemetry": "the OpenTelemetry SDK and its Prometheus exporter: pip install 'recording-harness[opentelemetry]'"
+    # It comes with this project, and goes where opencensus-lean was installed beside it and removed.
+    "opencensus-lean": "the package opencensus_lean: install recording-harness or opencensus-lean anew",
+    "opentelemetry": (
+        "the OpenTelemetry SDK and its Prometheus exporter: pip install 'recording-harness[opentelemetry]'"
+    ),
 }
 
 

@@ -95,6 +95,16 @@ def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> N
         load_factory("opentelemetry")
 
 
+def test_a_lean_package_that_was_taken_away_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Removing opencensus-lean, installed beside this project, removes the files of both."""
+    monkeypatch.setitem(sys.modules, "opencensus_lean", None)
+    monkeypatch.delitem(sys.modules, "harness.instruments.opencensus_lean", raising=False)
+    with pytest.raises(
+        UsageError, match="opencensus-lean needs the package opencensus_lean: install recording-harness"
+    ):
+        load_factory("opencensus-lean")
+
+
 def test_an_entry_point_is_found_by_its_name(folder: Path) -> None:
     """An installed package offers its instrument under the group of entry points."""
     info = folder / "my_way-1.0.dist-info"
