@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["audit_of", "exposition_of", "ladder_of", "law_of", "saturation_of", "scrape_latency_of"]
 
-_Z = 1.959963984540054  # a point's error is known, so its interval is the normal distribution's
-
 
 def audit_of(found: "table.Audited") -> Audited:
     """Return the audit of a row of the default table, its findings with the severity, cause and remedy of their name.
@@ -51,20 +49,21 @@ def _finding(name: str) -> Finding:
 
 def ladder_of(found: "ladder.Ladder") -> Ladder:
     """Return a measured ladder; its lowest rung's step is its own cost."""
-    rungs = []
+    rungs: list[RungCost] = []
     for rung in found.rungs:
         total = Measured(finite(rung.per_line))
-        increment = total if rung.increment is None else measured(rung.increment, rung.increment_interval)
-        rungs.append(RungCost(rung.rung, rung.title, increment, total, rung.verdict))
+        first = not rungs
+        increment = total if first else measured(rung.increment, rung.increment_interval)
+        below = Measured(rungs[-1].total.value if rungs else None)
+        rungs.append(RungCost(rung.rung, rung.title, increment, total, rung.verdict, below))
     subject = "opencensus" if found.series == 1 else f"opencensus, {found.series} series"
     return Ladder(rungs, subject)
 
 
 def law_of(found: "laws.Law") -> Law:
-    """Return a fitted law; lines lost or raised at a point become its note."""
+    """Return a fitted law; lines lost or raised at a point become its note, and so do points that it leaves out."""
     points = [
-        LawPoint(point.x, Measured(point.cost, point.cost - _Z * point.error, point.cost + _Z * point.error))
-        for point in found.points
+        LawPoint(point.x, measured(point.cost, point.interval), void=bool(point.void)) for point in found.points
     ]
     fit = found.fit
     terms = (
@@ -80,6 +79,11 @@ def law_of(found: "laws.Law") -> Law:
         for point in found.points
         if (words := ratio_of_lost(point.lost, point.raised, point.evaluated))
     ]
+    void = [f"{point.x:g}" for point in found.points if point.void]
+    if void:
+        said.insert(0, f"void at {', '.join(void)}, and left out")
+    if found.left_out > len(void):
+        said.append(f"{found.left_out - len(void)} more points of too few pairs left out")
     if fit is not None and fit.flat:
         said.insert(0, "flat within the range measured")
     return Law(found.instrument, found.factor, points, terms, None if fit is None else fit.misfit, "; ".join(said))

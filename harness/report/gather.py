@@ -125,6 +125,7 @@ def trend_of(key: str, points: "Sequence[Point]", labels: Mapping[str, str] | No
         [finite(high) for _, _, high in columns],
         epochs,
         changes,
+        [i for i, point in enumerate(points) if point.metric.void],
     )
 
 

@@ -18,7 +18,7 @@ from harness.report.scales import (
 from harness.report.svg import NARROW, Canvas, Picture, legend, legend_rows, marker, whisker
 from harness.report.tree import Element
 
-__all__ = ["LawsPicture", "formula", "laws_picture", "term_text"]
+__all__ = ["LawsPicture", "formula", "laws_picture", "term_text", "void_points"]
 
 _SAMPLES = 80
 
@@ -26,6 +26,16 @@ _SAMPLES = 80
 def law_unit(law: Law) -> Unit:
     """Return the unit that suits a law's points."""
     return unit_for([point.cost.value for point in law.points] or [t.coefficient.value for t in law.terms])
+
+
+def void_points(laws: Sequence[Law]) -> str:
+    """Return which points of some laws are void, as a sentence; empty for none."""
+    words = [
+        f"{law.subject} at {', '.join(plain(point.x, 6) for point in law.points if point.void)}"
+        for law in laws
+        if any(point.void for point in law.points)
+    ]
+    return f"Void, marked ✗, and in no fit: {'; '.join(words)}." if words else ""
 
 
 def formula(law: Law) -> str:
@@ -94,7 +104,7 @@ class _Axes:
     def of(cls, laws: Sequence[Law], canvas: Canvas, top: float, bottom: float) -> "_Axes":
         """Return axes that hold every point, its interval, and the fitted curves."""
         points = [point for law in laws for point in law.points if finite(point.cost.value) is not None]
-        xs = [point.x for point in points] or [0.0, 1.0]
+        xs = [point.x for law in laws for point in law.points] or [0.0, 1.0]
         costs = [(p.cost.value, p.cost.low, p.cost.high) for p in points]
         ys = [known for cost in costs for part in cost if (known := finite(part)) is not None] or [0.0, 1.0]
         log_x, log_y = _logarithmic(xs), _logarithmic([finite(p.cost.value) or 0.0 for p in points] or [0.0])
@@ -146,11 +156,17 @@ def _draw_law(canvas: Canvas, axes: _Axes, law: Law, index: int) -> None:
             curve.append((axes.x(x), axes.y(cost)))
     canvas.path(curve, f"curve s{index % 6} d{index % 5}")
     for point in law.points:
+        if point.void:
+            # One above the other: at one place several ways of recording tend to be void together.
+            y = axes.bottom - 5 - 13 * (index % 8)
+            canvas.text(axes.x(point.x), y, "✗", anchor="middle", kind=f"strong void s{index % 6}")
+            canvas.tell(axes.x(point.x), y - 4, f"{law.subject}, {law.factor} {plain(point.x, 4)}: void")
+            continue
         _draw_point(canvas, axes, law, point.x, index)
 
 
 def _span(law: Law, axes: _Axes) -> tuple[float, float]:
-    xs = [point.x for point in law.points] or list(axes.xs)
+    xs = [point.x for point in law.points if not point.void] or list(axes.xs)
     return min(xs), max(xs)
 
 
@@ -173,5 +189,5 @@ def laws_picture(laws: Sequence[Law], ident: str = "laws") -> LawsPicture:
     """Return the plot of laws over the same factor, described by their formulae."""
     factor = laws[0].factor if laws else "nothing"
     words = "; ".join(f"{law.subject}: {formula(law) or 'no law fitted'}" for law in laws)
-    description = f"Points measured, with 95 % intervals, and the fitted curves. {words}."
+    description = f"Points measured, with 95 % intervals, and the fitted curves. {words}. {void_points(laws)}".rstrip()
     return LawsPicture(ident, f"Cost per line against {factor}", description, laws)

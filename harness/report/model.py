@@ -74,13 +74,22 @@ class Audited:
 
 @dataclass(frozen=True, slots=True)
 class RungCost:
-    """One rung of the ladder: what it adds to a line, and the line's whole cost with it."""
+    """One rung of the ladder: what it adds to a line, and the line's whole cost with it and, `below`, without it.
+
+    Of a void rung none of these is known.
+    """
 
     name: str
     title: str
     increment: Measured
     total: Measured
     verdict: str = ""
+    below: Measured = Measured()
+
+    @property
+    def void(self) -> bool:
+        """Whether its experiment does not count."""
+        return self.verdict == "void"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +103,11 @@ class Ladder:
 
 @dataclass(frozen=True, slots=True)
 class LawPoint:
-    """The cost per line at one value of the factor."""
+    """The cost per line at one value of the factor; a `void` one has none."""
 
     x: float
     cost: Measured
+    void: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +215,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """One figure over all runs, oldest first, in columns of equal length; None where a run did not say."""
+    """One figure over all runs, oldest first, in columns of equal length; None where a run did not say.
+
+    `void` are the indices of the runs whose experiment does not count.
+    """
 
     metric: str
     unit: str
@@ -216,6 +229,7 @@ class Trend:
     highs: Sequence[float | None]
     epochs: Sequence[Epoch] = ()
     changes: Sequence[Change] = ()
+    void: Sequence[int] = ()
 
     def __len__(self) -> int:
         return len(self.values)
