@@ -21,7 +21,7 @@ from harness.report.outcome_markdown import (
 )
 from harness.report.overhead import VOID, cost_of
 from harness.report.scales import plain, unit_for, with_interval
-from harness.report.validation import HEADINGS, bound_words, validation_rows
+from harness.report.validation import HEADINGS, bound_words, method_words, validation_rows
 
 __all__ = ["page"]
 
@@ -134,4 +134,4 @@ def _validation(found: Validation | None) -> Iterator[str]:
         return
     yield "Hundreds of whole experiments (`make validate`, raw pairs in `docs/data/validation.jsonl.gz`):\n"
     yield table_markdown(HEADINGS, validation_rows(found))
-    yield f"{bound_words(found)}\n"
+    yield " ".join(part for part in (bound_words(found), method_words(found)) if part) + "\n"

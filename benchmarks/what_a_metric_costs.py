@@ -58,7 +58,9 @@ def _costs(outcome: Outcome) -> Picture:
     table = outcome.part("table")
     rows = rows_of(table.experiments if table is not None else [])
 
-    return forest([forest_row(row) for row in rows], unit_of(part for row in rows for part in (row.resting, row.scraped)))
+    return forest(
+        [forest_row(row) for row in rows], unit_of(part for row in rows for part in (row.resting, row.scraped))
+    )
 
 
 def validation(docs: Path) -> Validation | None:

@@ -103,9 +103,11 @@ class Measure(Protocol):
 
 @dataclass(slots=True)
 class _State:
-    """One comparison on its way."""
+    """One comparison on its way, with the side whose A/A pairs are its control and how those are measured."""
 
     comparison: Comparison
+    control: Subject
+    kind: Pipeline
     pairs: list[RawPair] = field(default_factory=list)
     looks: Looks = field(default_factory=lambda: Looks(1 - CONFIDENCE))
     looked_at: int = 0
@@ -200,7 +202,10 @@ class Campaign:
         now: Callable[[], float],
         repetition: int = 0,
     ) -> None:
-        self.states = [_State(comparison) for comparison in comparisons]
+        sides = [control_subject(comparison) for comparison in comparisons]
+        self.states = [
+            _State(comparison, side, pipeline(side)) for comparison, side in zip(comparisons, sides, strict=True)
+        ]
         groups = controls_of(comparisons) if terms.control else {}
         # The controls of the whole call.
         self.count = max(terms.controls or 0, len(groups), 1)
@@ -263,9 +268,9 @@ class Campaign:
         """Return the most pairs of the comparisons that rest on each subject of a control."""
         found: dict[Subject, int] = {}
         for state in self.states:
-            subject = control_subject(state.comparison)
-            if pipeline(subject) == kind:
-                found[subject] = max(found.get(subject, 0), len(state.pairs) + (coming if state.open else 0))
+            if state.kind == kind:
+                pairs = len(state.pairs) + (coming if state.open else 0)
+                found[state.control] = max(found.get(state.control, 0), pairs)
         return found
 
     def _consider(self, state: _State) -> None:
@@ -282,6 +287,9 @@ class Campaign:
         if self._terms.budget_s is None or min(len(state.pairs) for state in self.states) < self._terms.fewest:
             return False
         # As they will be after the pair that is being thought of.
+        # What may be missing at most; most of the time there is room for that, and counting can wait.
+        if not self._beyond(1 + sum(state.needed + len(state.pairs) for state in self.controls.values())):
+            return False
         missing = sum(len(each.due(self._compared(kind, 1), whole=True)) for kind, each in self.controls.items())
         affordable = missing * self._spent / self._measured <= _MOST_RESERVED * self._terms.budget_s
         return self._beyond(1 + (missing if affordable else 0))
@@ -316,7 +324,7 @@ class Campaign:
                 assess(
                     state.comparison,
                     state.pairs,
-                    self._control(pipeline(control_subject(state.comparison))),
+                    self._control(state.kind),
                     tolerance=self._terms.tolerance,
                     z=state.z,
                     looks=state.looked,

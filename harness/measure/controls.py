@@ -1,8 +1,8 @@
 """The A/A control: which comparisons share one, how many pairs of identical code it takes, and how it is judged.
 
 The two sides of an A/A pair run the same program, so whatever their ratio departs from one by was made by the measuring
-itself. A control is the mean log-ratio of such pairs with Student's interval; one that misses zero voids the comparisons
-that rest on it.
+itself. A control is the mean log-ratio of such pairs with Student's interval; one that misses zero voids the
+comparisons that rest on it.
 
 - **Level.** All controls of one call together miss zero on an honest machine in at most `FAMILY` (1 %) of the calls:
   each of K controls is judged at FAMILY / K (Bonferroni).
@@ -41,8 +41,8 @@ FAMILY = 0.01
 # The level of the control of what is measured again. Its misses are not counted against honest calls, of which only one
 # in a hundred gets this far; being less strict it misses a bias that is really there much less often.
 AGAIN = 0.05
-# Four times in five is what is promised; real pairs are a little less well-behaved than normal ones.
-POWER = 0.85
+# Four times in five is what is promised; the tails of real pairs are heavier than the normal distribution's.
+POWER = 0.9
 # How often a void comparison is measured again.
 REPETITIONS = 2
 _MOST_NEEDED = 1000

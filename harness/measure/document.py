@@ -12,8 +12,8 @@ from harness.measure.stats import Estimate
 from harness.run.environment import Environment
 
 __all__ = [
-    "SCHEMA_VERSION",
     "COUNTED",
+    "SCHEMA_VERSION",
     "Attempt",
     "Axis",
     "Document",
@@ -91,7 +91,7 @@ class Null(_Part):
     needed: int = Field(
         0,
         description="pairs that find a bias of one standard deviation of the pairs at this confidence, and again "
-        "whenever it is repeated, 17 times in 20; 0: not stated, by versions before it was",
+        "whenever it is repeated, nine times in ten; 0: not stated, by versions before it was",
     )
     controls: int = Field(1, description="controls of the whole call, which share the chance of a miss")
     subjects: int = Field(1, description="subjects whose A/A pairs it pools")

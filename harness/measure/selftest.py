@@ -16,7 +16,16 @@ from harness.measure.stats import binomial_interval, power_of
 from harness.measure.subjects import Subject
 from harness.measure.verdicts import Comparison
 
-__all__ = ["ABSOLUTE_NS", "SELF_TESTED", "SHARES", "Recovered", "SelfTest", "delayed_pair", "measure_self_test", "recovered"]
+__all__ = [
+    "ABSOLUTE_NS",
+    "SELF_TESTED",
+    "SHARES",
+    "Recovered",
+    "SelfTest",
+    "delayed_pair",
+    "measure_self_test",
+    "recovered",
+]
 
 SHARES = (0.005, 0.01, 0.02, 0.05, 0.10)
 ABSOLUTE_NS = 5000.0
@@ -36,7 +45,7 @@ class Recovered(BaseModel):
     recovered: float | None
     recovered_interval: Interval
     covered: bool | None = Field(
-        description="whether the interval of the first trial that is not void holds the injected delay; null without one"
+        description="whether the interval of the first trial that counts holds the injected delay; null without one"
     )
     trials: int = Field(description="that were not void")
     found: int = Field(description="of these, whose verdict was `slower`")

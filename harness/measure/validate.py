@@ -122,6 +122,7 @@ class Validation(BaseModel):
     log_ratio_sd: float | None = Field(description="median over experiments of the pairs' standard deviation")
     pairs: float | None = Field(description="median number of pairs of an experiment on identical code")
     trial_s: float | None = Field(description="median seconds of a slowdown's trial")
+    earlier: int = Field(description="experiments that an earlier method of measuring made")
 
 
 def read_records(path: Path) -> tuple[list[Record], bool]:
@@ -223,6 +224,7 @@ def summarise(records: list[Record]) -> Validation:
         log_ratio_sd=_median([r.experiment.log_ratio_sd for r in records if r.experiment.log_ratio_sd is not None]),
         pairs=_median([float(r.experiment.pairs) for r in same]),
         trial_s=_median([r.elapsed_s for r in slow]),
+        earlier=sum(record.method != METHOD for record in records),
     )
 
 
@@ -250,14 +252,15 @@ def validate(
     run: Overhead = overhead or measure_overhead
     stored, damaged = read_records(path)
     records = [record for record in stored if record.method == METHOD]
-    if damaged or len(records) < len(stored):
-        _repair(path, records)
     done = {(record.kind, record.number) for record in records}
     missing = [each for each in _schedule(chosen) if each not in done]
-    if missing:
-        path.with_suffix(path.suffix + ".environment.json").write_text(
-            json.dumps(environment().model_dump(mode="json"), indent=1) + "\n"
-        )
+    if not missing:
+        # Nothing is measured, so nothing takes the place of what is there.
+        return summarise(stored)
+    stale = damaged or len(records) < len(stored)
+    path.with_suffix(path.suffix + ".environment.json").write_text(
+        json.dumps(environment().model_dump(mode="json"), indent=1) + "\n"
+    )
     began = time.monotonic()
     for i, (kind, number) in enumerate(missing):
         spent = time.monotonic() - began
@@ -265,6 +268,9 @@ def validate(
         record = _one(chosen, kind, number, run)
         if record is None:
             break
+        if stale:
+            _repair(path, records)
+            stale = False
         _append(path, record)
         records.append(record)
     return summarise(records)
@@ -284,7 +290,9 @@ def _one(plan: Plan, kind: Kind, number: int, run: Overhead) -> Record | None:
     delay = 0.0
     if share:
         # A percent of what a line takes here and now: the machine's pace drifts by more than the percent is worth.
-        quick = run([delayed_pair(plan.instrument, 0.0)], Terms(budget_s=0.001, fewest=2, seed=terms.seed, control=False))
+        quick = run(
+            [delayed_pair(plan.instrument, 0.0)], Terms(budget_s=0.001, fewest=2, seed=terms.seed, control=False)
+        )
         if quick.interrupted or not quick.experiments[0].base_per_line:
             return None
         delay = share * quick.experiments[0].base_per_line

@@ -153,8 +153,8 @@ def _clear_of(low: float, high: float, bias_low: float, bias_high: float) -> tup
 def bounds_of(experiment: Experiment) -> tuple[float, float] | None:
     """Return the interval of the log-ratio that a decision may rest on; None where there is none.
 
-    That is the ratio's own interval, made wider by the control's where that has fewer pairs than its power needs. A void
-    experiment, one without a control on a timed axis and one with an unbounded interval have none.
+    That is the ratio's own interval, made wider by the control's where that has fewer pairs than its power needs. A
+    void experiment, one without a control on a timed axis and one with an unbounded interval have none.
     """
     low, high = experiment.ratio_interval
     if experiment.verdict == "void" or low is None or high is None or not 0 < low <= high:

@@ -23,9 +23,17 @@ from harness.report.model import (
 from harness.report.overhead import conditions, measured, ratio_of_lost
 
 if TYPE_CHECKING:
-    from harness.measure import exposition_diff, ladder, laws, saturation, scrapes, table
+    from harness.measure import exposition_diff, ladder, laws, outcome, saturation, scrapes, table
 
-__all__ = ["audit_of", "exposition_of", "ladder_of", "law_of", "saturation_of", "scrape_latency_of"]
+__all__ = [
+    "audit_of",
+    "exposition_of",
+    "ladder_of",
+    "law_of",
+    "saturation_of",
+    "scrape_latency_of",
+    "spread_of_outcome",
+]
 
 
 def audit_of(found: "table.Audited") -> Audited:
@@ -62,9 +70,7 @@ def ladder_of(found: "ladder.Ladder") -> Ladder:
 
 def law_of(found: "laws.Law") -> Law:
     """Return a fitted law; lines lost or raised at a point become its note, and so do points that it leaves out."""
-    points = [
-        LawPoint(point.x, measured(point.cost, point.interval), void=bool(point.void)) for point in found.points
-    ]
+    points = [LawPoint(point.x, measured(point.cost, point.interval), void=bool(point.void)) for point in found.points]
     fit = found.fit
     terms = (
         ()
@@ -111,6 +117,11 @@ def saturation_of(found: "saturation.Saturation") -> Saturation:
     factors = f"{found.series} series" if found.series != 1 else ""
     rate = Measured(found.rate, found.rate, found.above) if math.isfinite(found.above) else Measured(found.rate)
     return Saturation(found.instrument, rate, found.bound_ns / 1e6, factors)
+
+
+def spread_of_outcome(found: "outcome.Outcome") -> float | None:
+    """Return the largest difference between counts of one side in the default table; None where each was made once."""
+    return max((row.instructions_spread for row in found.table if row.instructions_spread is not None), default=None)
 
 
 def exposition_of(found: "exposition_diff.ExpositionDiff") -> ExpositionDiff:

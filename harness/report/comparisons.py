@@ -16,6 +16,7 @@ from harness.report.overhead import (
     control_words,
     lost_words,
     ratio_of,
+    repeat_words,
     rows_of,
     seen_words,
     unit_of,
@@ -67,6 +68,7 @@ def overhead_section(report: "Report") -> Element | None:
         ),
         interrupted if document.interrupted else None,
         _overhead_table(rows),
+        note(f"Instructions: {repeat_words(report.counted_spread)}.") if report.counted else None,
         _forest_figure(rows),
         details("Verdicts, smallest effects and controls", _evidence_table(rows), open_=True),
     )
@@ -105,9 +107,7 @@ def _forest_figure(rows: Sequence[OverheadRow]) -> Element | None:
         Head("Not scraped", NUMBER, unit.name),
         Head("While scraped", NUMBER, unit.name),
     ]
-    body = [
-        [outside(row.label), *(_forest_cell(row, kind, unit) for kind in range(2))] for row in drawn
-    ]
+    body = [[outside(row.label), *(_forest_cell(row, kind, unit) for kind in range(2))] for row in drawn]
     return figure(picture, table(picture.title, heads, body, quiet=True))
 
 
@@ -225,7 +225,8 @@ def laws_section(laws: Sequence[Law]) -> Element | None:
         "Cost laws",
         note(
             "How the cost of a line grows with one factor, all else as it was. "
-            "A misfit far above 1 says that the points do not lie on the law. Void points are marked ✗ and in no law."
+            "A misfit far above 1 says that the points do not lie on the law. "
+            "Void points are marked as such and in no law."
         ),
         parts,
     )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.report.model import Law, LawTerm, finite
+from harness.report.overhead import VOID
 from harness.report.scales import (
     Scale,
     Unit,
@@ -15,7 +16,7 @@ from harness.report.scales import (
     unit_for,
     with_interval,
 )
-from harness.report.svg import NARROW, Canvas, Picture, legend, legend_rows, marker, whisker
+from harness.report.svg import NARROW, Canvas, Picture, legend, legend_rows, marker, text_width, whisker
 from harness.report.tree import Element
 
 __all__ = ["LawsPicture", "formula", "laws_picture", "term_text", "void_points"]
@@ -35,7 +36,7 @@ def void_points(laws: Sequence[Law]) -> str:
         for law in laws
         if any(point.void for point in law.points)
     ]
-    return f"Void, marked ✗, and in no fit: {'; '.join(words)}." if words else ""
+    return f"Void, marked below the axis, and in no fit: {'; '.join(words)}." if words else ""
 
 
 def formula(law: Law) -> str:
@@ -75,11 +76,13 @@ class LawsPicture(Picture):
         """Return the picture at `width` pixels."""
         labels = [law.subject for law in self.laws]
         top = 22.0 * len(legend_rows(labels, width)) + 28
-        height = top + (260 if width <= NARROW else 320)
-        canvas = self.canvas(width, height, suffix)
+        bottom = top + (260 if width <= NARROW else 320) - 44
+        void = _void_at(self.laws)
+        canvas = self.canvas(width, bottom + 44 + (18 if void else 0), suffix)
         legend(canvas, labels, 0)
-        plot = _Axes.of(self.laws, canvas, top, height - 44)
+        plot = _Axes.of(self.laws, canvas, top, bottom)
         plot.draw(canvas)
+        _draw_void(canvas, plot, void)
         for index, law in enumerate(self.laws):
             _draw_law(canvas, plot, law, index)
         return canvas.svg()
@@ -156,13 +159,28 @@ def _draw_law(canvas: Canvas, axes: _Axes, law: Law, index: int) -> None:
             curve.append((axes.x(x), axes.y(cost)))
     canvas.path(curve, f"curve s{index % 6} d{index % 5}")
     for point in law.points:
-        if point.void:
-            # One above the other: at one place several ways of recording tend to be void together.
-            y = axes.bottom - 5 - 13 * (index % 8)
-            canvas.text(axes.x(point.x), y, "✗", anchor="middle", kind=f"strong void s{index % 6}")
-            canvas.tell(axes.x(point.x), y - 4, f"{law.subject}, {law.factor} {plain(point.x, 4)}: void")
-            continue
-        _draw_point(canvas, axes, law, point.x, index)
+        if not point.void:
+            _draw_point(canvas, axes, law, point.x, index)
+
+
+def _void_at(laws: Sequence[Law]) -> dict[float, list[str]]:
+    """Return whose points are void, by the value of the factor."""
+    found: dict[float, list[str]] = {}
+    for law in laws:
+        for point in law.points:
+            if point.void:
+                found.setdefault(point.x, []).append(law.subject)
+    return found
+
+
+def _draw_void(canvas: Canvas, axes: _Axes, void: dict[float, list[str]]) -> None:
+    """Say below the axis at which values points are void, and of how many ways of recording."""
+    for at, subjects in void.items():
+        words = VOID if len(subjects) == 1 else f"{VOID} ({len(subjects)})"
+        half = text_width(words) / 2
+        place = min(max(axes.x(at), half + 1), canvas.width - half - 1)
+        canvas.text(place, axes.bottom + 52, words, anchor="middle", kind="value strong")
+        canvas.tell(place, axes.bottom + 48, f"{axes.factor} {plain(at, 4)}: void for {', '.join(subjects)}")
 
 
 def _span(law: Law, axes: _Axes) -> tuple[float, float]:

@@ -250,7 +250,8 @@ class Source:
 class Report:
     """Everything one page shows; what is empty is left out and named as such at the end.
 
-    `audits` and `counted` (instructions per line above the base) are by way of recording. `evidence` are experiments
+    `audits` and `counted` (instructions per line above the base) are by way of recording; `counted_spread` is by how
+    much counts of one side differ at most, None where each was made once. `evidence` are experiments
     behind ladders and laws, whose raw pairs are shown beside those of `overhead`. `more_trends` is the number of
     figures with a history that are not among `trends`.
     """
@@ -261,6 +262,7 @@ class Report:
     saturation: Sequence[Saturation] = ()
     audits: "dict[str, Audited]" = field(default_factory=dict)
     counted: Mapping[str, float] = field(default_factory=dict)
+    counted_spread: float | None = None
     ladders: Sequence[Ladder] = ()
     laws: Sequence[Law] = ()
     latencies: Sequence[ScrapeLatency] = ()

@@ -7,9 +7,16 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.report.adapt import audit_of, exposition_of, law_of, saturation_of, scrape_latency_of
+from harness.report.adapt import (
+    audit_of,
+    exposition_of,
+    law_of,
+    saturation_of,
+    scrape_latency_of,
+    spread_of_outcome,
+)
 from harness.report.model import Audited, ExpositionDiff, Law, LawPoint, Measured, ScrapeLatency
-from harness.report.overhead import VOID, ladders_of
+from harness.report.overhead import VOID, ladders_of, repeat_words
 from harness.report.overhead_table import ladder_table, overhead_view
 from harness.report.scales import UNKNOWN, Unit, percent, plain, plus_minus, unit_for, with_interval
 from harness.report.tree import clean
@@ -136,9 +143,8 @@ def _control(outcome: "Outcome") -> str:
 
 
 def _repeat(outcome: "Outcome") -> str:
-    """Return by how much the default table's counts repeat; empty where they were made once."""
-    known = [row.instructions_spread for row in outcome.table if row.instructions_spread is not None]
-    return f", which repeats within {percent(max(known))}" if known else ""
+    """Return by how much the default table's counts repeat, as the end of a sentence."""
+    return "; " + repeat_words(spread_of_outcome(outcome))
 
 
 def _shown(outcome: "Outcome") -> dict[str, bool]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from harness.report.adapt import exposition_of, law_of, saturation_of, scrape_latency_of
+from harness.report.adapt import exposition_of, law_of, saturation_of, scrape_latency_of, spread_of_outcome
 from harness.report.model import Measured
 from harness.report.outcome import audits_of_outcome, counted_of_outcome, law_words, point_words
 from harness.report.overhead import (
@@ -13,6 +13,7 @@ from harness.report.overhead import (
     control_words,
     ladders_of,
     ratio_of,
+    repeat_words,
     seen_words,
     verdict_words,
 )
@@ -83,7 +84,9 @@ def costs_markdown(outcome: "Outcome") -> str:
                 counted_of_outcome(outcome),
             )
             # The table's own last paragraph is the environment, which stands once at the end.
-            return text.rstrip("\n").rpartition("\n\n")[0] + "\n"
+            text = text.rstrip("\n").rpartition("\n\n")[0] + "\n"
+            counted = f"\nInstructions: {repeat_words(spread_of_outcome(outcome))}.\n"
+            return f"{text}{counted}" if counted_of_outcome(outcome) else text
     return ""
 
 

@@ -28,8 +28,9 @@ __all__ = [
     "rate_cell",
     "ratio_of",
     "ratio_of_lost",
-    "seen_words",
+    "repeat_words",
     "rows_of",
+    "seen_words",
     "unit_of",
     "verdict_words",
 ]
@@ -115,6 +116,13 @@ def control_words(experiment: "Experiment") -> str:
     if experiment.repeat_spread is None:
         return "counted"
     return f"within {percent(experiment.repeat_spread)}" if experiment.repeat_spread else "the same"
+
+
+def repeat_words(spread: float | None) -> str:
+    """Return how far counts of one side repeat, which is all there is of a control."""
+    if spread is None:
+        return "counted once"
+    return f"counted again it was the same within {percent(spread)}" if spread else "counted again it was the same"
 
 
 def attempt_words(experiment: "Experiment") -> str:

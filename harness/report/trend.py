@@ -102,7 +102,7 @@ class TrendPicture(Picture):
             _draw_stretch(canvas, bins[start:stop], x, y, single=len(bins) == len(trend))
         _draw_epochs(canvas, trend, x, bottom)
         for index in trend.void:
-            canvas.text(x(index), bottom - 4, "✗", anchor="middle", kind="strong void")
+            canvas.text(x(index), bottom - 4, "✗", anchor="middle", kind="strong")
             canvas.tell(x(index), bottom - 8, f"run {index + 1}, {trend.created[index]}: void")
         for change in trend.changes:
             _draw_change(canvas, change, x, (top, bottom))

@@ -11,7 +11,7 @@ from harness.report.scales import UNKNOWN, percent, plain
 if TYPE_CHECKING:
     from harness.measure.validate import Bound, Validation
 
-__all__ = ["HEADINGS", "ValidationRow", "bound_words", "validation_rows", "validation_view"]
+__all__ = ["HEADINGS", "ValidationRow", "bound_words", "method_words", "validation_rows", "validation_view"]
 
 HEADINGS = ("what", "count", "of", "share", "95 % interval", "bound", "")
 
@@ -35,7 +35,9 @@ def _row(
         return ValidationRow(what, str(count), str(of), UNKNOWN, UNKNOWN, bound, "not measured yet" if bound else "")
     kept = {True: "kept", False: "MISSED", None: ""}[holds]
     low, high = interval
-    return ValidationRow(what, str(count), str(of), percent(count / of), f"{percent(low)} to {percent(high)}", bound, kept)
+    return ValidationRow(
+        what, str(count), str(of), percent(count / of), f"{percent(low)} to {percent(high)}", bound, kept
+    )
 
 
 def validation_rows(found: "Validation") -> list[ValidationRow]:
@@ -58,7 +60,18 @@ def validation_rows(found: "Validation") -> list[ValidationRow]:
 
 def bound_words(found: "Validation") -> str:
     """Return what the two bounds bear, by the binomial distribution."""
-    return f"{_bears('false alarms', found.alarms_bound, 'or more')} {_bears('slowdowns', found.found_bound, 'or less')}"
+    alarms, slowdowns = found.alarms_bound, found.found_bound
+    return f"{_bears('false alarms', alarms, 'or more')} {_bears('slowdowns', slowdowns, 'or less')}"
+
+
+def method_words(found: "Validation") -> str:
+    """Return that some experiments were made by an earlier method; empty when none was."""
+    if not found.earlier:
+        return ""
+    return (
+        f"{found.earlier} of these experiments were measured by an earlier method, whose control had fewer pairs and "
+        "which measured nothing again; `make validate` replaces them."
+    )
 
 
 def _bears(what: str, bound: "Bound", beyond: str) -> str:

@@ -154,7 +154,8 @@ def _total(canvas: Canvas, total: float | None, top: float, row: float, x: Scale
 def waterfall(ladder: Ladder, ident: str = "waterfall") -> WaterfallPicture:
     """Return the waterfall of a ladder, described in words."""
     unit = ladder_unit(ladder)
-    steps = sorted((rung for rung in ladder.rungs if not rung.void), key=lambda rung: finite(rung.increment.value) or 0.0, reverse=True)
+    known = [rung for rung in ladder.rungs if not rung.void]
+    steps = sorted(known, key=lambda rung: finite(rung.increment.value) or 0.0, reverse=True)
     words = [f"{rung.title} adds {with_interval(rung.increment, unit)[0]} {unit.name}" for rung in steps[:3]]
     largest = f" The largest steps: {'; '.join(words)}." if words else ""
     void = [rung.title for rung in ladder.rungs if rung.void]

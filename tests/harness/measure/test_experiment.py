@@ -196,7 +196,7 @@ def _fast(terms: dict[str, object], seed: int) -> bool:
     from harness.measure import experiment
 
     wanted = Terms(**terms)
-    state = experiment._State(Comparison(NONE, LEAN))
+    state = campaign._State(Comparison(NONE, LEAN), NONE, pipeline(NONE))
     rng = np.random.default_rng(seed)
     while state.open and len(state.pairs) < wanted.most:
         state.pairs.append(pair(float(rng.normal(0, 0.02))))
