@@ -9,9 +9,9 @@ code that `harness` runs. Three questions are answered, each share with its exac
 - honest calls: in how many does any control miss at first, so that something is measured again, and in how many does
   anything stay void (at most 1 % may);
 - calls whose measuring prefers one side by one standard deviation of the pairs: how many of the controls void what
-  rests on them at first, and how many still do in the end (at least 80 % have to); and of how many comparisons of identical
-  code it is said that they differ. On a machine so slow that the time does not hold all A/A pairs fewer controls void
-  anything; then only what exceeds the control's interval is decided, which keeps the last share low;
+  rests on them at first, and how many still do in the end (at least 80 % have to); and of how many comparisons of
+  identical code it is said that they differ. On a machine so slow that the time does not hold all A/A pairs fewer
+  controls void anything; then only what exceeds the control's interval is decided, which keeps the last share low;
 - identical code, no control asked: how often each way of stopping calls it different (nominal 5 %).
 
 `recorded` noise is drawn from pairs of identical code that were really measured (docs/data/validation.jsonl.gz), signs

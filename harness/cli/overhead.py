@@ -139,8 +139,10 @@ def overhead(
 
     Ctrl-C keeps the pairs measured so far and says what they allow one to conclude.
 
-    Exit codes: 0 measured; 1 an experiment is void (its A/A control missed 1), or something failed; 2 wrong usage;
-    130 interrupted (what there is was printed and saved).
+    An experiment that comes out void (its A/A control missed 1) is measured again, up to twice.
+
+    Exit codes: 0 measured; 1 an experiment stayed void, or something failed; 2 wrong usage; 130 interrupted (what
+    there is was printed and saved).
     """
     from harness.cli.keeping import keep_result
     from harness.cli.overhead_modes import MEASURE, checked_mode
