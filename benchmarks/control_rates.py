@@ -209,10 +209,10 @@ def print_controls(noises: dict[str, Draw], count: int) -> None:
             f"{pairs_needed(level)} A/A pairs each"
         )
         # A whole matrix is some twenty tables.
-        number = max(20, count // (10 if len(call.parts) > 1 else 1))
+        number = max(1, count // (10 if len(call.parts) > 1 else 1))
         for name, draw in noises.items():
             honest = simulate(call, number, draw, bias=0.0)
-            biased = simulate(call, max(20, number // 4), draw, bias=1.0, seed=2)
+            biased = simulate(call, max(1, number // 4), draw, bias=1.0, seed=2)
             print(f"  {name} noise")
             print(f"    honest calls measured again in part  {share(honest.repeated, honest.calls)}")
             print(f"    honest calls void in the end         {share(honest.void, honest.calls)}")
