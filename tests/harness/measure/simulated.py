@@ -18,7 +18,8 @@ def pair(log_ratio: float, base: float = 1000.0, void: str = "") -> RawPair:
     head = base * math.exp(log_ratio)
     return RawPair(
         base_blocks=[round(base * 10)], head_blocks=[round(head * 10)], base_lines=10, head_lines=10, order="b",
-        hash_seeds=(1, 2), base_per_line=base, head_per_line=head, log_ratio=log_ratio, difference=head - base, void=void,
+        hash_seeds=(1, 2), base_per_line=base, head_per_line=head, log_ratio=log_ratio, difference=head - base,
+        void=void,
     )  # fmt: skip
 
 
@@ -43,7 +44,10 @@ class Pairs:
         return pair(self.centre(base, head, number) + self.source.gauss(0.0, self.spread))
 
     def run(
-        self, comparisons: Sequence[Comparison] = (PAIR,), progress: Callable[[Step], None] = lambda _s: None, **terms: object
+        self,
+        comparisons: Sequence[Comparison] = (PAIR,),
+        progress: Callable[[Step], None] = lambda _s: None,
+        **terms: object,
     ) -> Document:
         """Measure comparisons under the terms given."""
         return run_experiments(list(comparisons), Terms(**terms), self, progress, lambda: self.time)

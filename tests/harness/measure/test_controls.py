@@ -41,7 +41,7 @@ def test_all_controls_of_a_call_share_one_percent(controls):
 
 @pytest.mark.parametrize("controls", [1, 2, 15, 40, 100])
 def test_a_control_has_the_power_that_it_is_said_to_have(controls):
-    """A bias of one standard deviation is found at the control's level and again twice, and fewer pairs would not do."""
+    """A bias of one standard deviation is found at the control's level and again twice; fewer pairs would not do."""
 
     def found(count):
         return power_of(1.0, 1.0, count, level_of(controls)) * power_of(1.0, 1.0, count, AGAIN) ** 2
@@ -152,7 +152,7 @@ class TestMeasuredAgain:
     """A void experiment is measured again in its place."""
 
     def test_what_was_disturbed_is_measured_again_and_stands(self):
-        """The second measurement is the result; the first is kept, with its pairs and its reason, and used for nothing."""
+        """The second measurement is the result; the first is kept, pairs and reason, and used for nothing."""
         found = Pairs(biased(60)).run(budget_s=60).experiments[0]
         assert (found.verdict, found.attempts) == ("indistinguishable", 2)
         (before,) = found.earlier

@@ -2,8 +2,6 @@ import random
 from dataclasses import replace
 from itertools import pairwise
 
-import pytest
-
 from harness.history.index import Index, Point
 from harness.history.listing import keep
 from harness.history.metrics import Metric
