@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench bench-steps bench-full check-overhead history-scale history-kills history-faults detector-rates suites validate what-it-costs lean-wheel lean-cost opencensus-tests report-picture test test-slow test-all lint fix demo prometheus compare-tools clean
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,10 +32,10 @@ bench-steps: $(READY) ## Each step of recording through pytest-benchmark, then o
 	$(BIN)/harness run --duration 10s || failed=$$?; \
 	exit $$failed
 
-bench-full: $(READY) ## The whole matrix: table, ladder, laws, scrapes, rates, self-test (some 26 minutes)
+bench-full: $(READY) ## The whole matrix: table, ladder, laws, scrapes, rates, self-test (some 30 minutes)
 	$(BIN)/harness overhead --full
 
-what-it-costs: $(READY) ## Measure the whole matrix and write docs/what-a-metric-costs.md from it (some 26 minutes)
+what-it-costs: $(READY) ## Measure the whole matrix and write docs/what-a-metric-costs.md from it (some 30 minutes)
 	$(BIN)/python benchmarks/what_a_metric_costs.py
 
 lean-wheel: $(READY) ## Build the wheel of opencensus-lean, for programs that want no harness, in dist
@@ -51,8 +51,8 @@ opencensus-tests: $(READY) ## Run OpenCensus' own unit tests from OPENCENSUS=pat
 report-picture: $(READY) ## The README's picture of a report, from 24 real runs and Chromium (three minutes)
 	$(BIN)/python benchmarks/report_picture.py
 
-validate: $(READY) ## Hundreds of experiments that prove the measuring (hours; goes on where it stopped)
-	$(BIN)/python benchmarks/validate.py
+validate: $(READY) ## Hundreds of experiments that prove the measuring, and their tables in docs/ (hours; goes on where it stopped)
+	@$(BIN)/python benchmarks/validate.py --docs; kept=$$?; $(BIN)/python benchmarks/what_a_metric_costs.py --render; exit $$kept
 
 check-overhead: $(READY) ## Measure afresh (three minutes) and compare with the runs kept before
 	$(BIN)/harness check --fresh --budget 3m --instruments opencensus,opencensus-lean,prometheus-client,opentelemetry
@@ -69,6 +69,9 @@ history-faults: $(READY) ## Kills, several writers, full disk, read-only store, 
 
 detector-rates: $(READY) ## How often the change detector is right and wrong, simulated
 	$(BIN)/python benchmarks/detector_rates.py
+
+control-rates: $(READY) ## How often calls are void though honest, or believed though biased, simulated (half an hour)
+	$(BIN)/python benchmarks/control_rates.py
 
 suites: $(READY) ## The same benchmarks with pytest-benchmark's own tables
 	$(BIN)/python -m pytest benchmarks --quiet --benchmark-columns=median,iqr,rounds --benchmark-sort=name --benchmark-group-by=group

@@ -8,7 +8,6 @@ from string import Template
 from harness.measure.document import Experiment
 from harness.measure.outcome import Outcome
 from harness.measure.validate import Validation
-from harness.report.model import Measured
 from harness.report.outcome_markdown import (
     costs_markdown,
     environment_markdown,
@@ -20,7 +19,9 @@ from harness.report.outcome_markdown import (
     scrapes_markdown,
     table_markdown,
 )
-from harness.report.scales import percent, plain, unit_for, with_interval
+from harness.report.overhead import VOID, cost_of
+from harness.report.scales import plain, unit_for, with_interval
+from harness.report.validation import HEADINGS, bound_words, method_words, validation_rows
 
 __all__ = ["page"]
 
@@ -34,7 +35,7 @@ _NOT_MEASURED = "Not measured in this run."
 def page(outcome: Outcome, links: Links, validation: Validation | None) -> str:
     """Return the page: the template with every figure put in; what was not measured says so."""
     figures = {
-        "headline": "\n".join(_headline(outcome)),
+        "headline": "\n".join([*_headline(outcome), *_void(outcome)]),
         "costs": costs_markdown(outcome),
         "evidence": evidence_markdown(outcome),
         "ladder": ladder_markdown(outcome),
@@ -67,37 +68,55 @@ def _picture(links: Links, name: str) -> str:
     return f"![{description.replace('[', '(').replace(']', ')')}]({path})\n"
 
 
-def _cost(outcome: Outcome, what: str, head: str, **factors: object) -> Experiment | None:
+def _experiment(outcome: Outcome, what: str, head: str, **factors: object) -> Experiment | None:
     document = outcome.part(what)
     for each in document.experiments if document is not None else ():
-        if each.head == head and each.verdict != "void" and factors.items() <= each.factors.items():
+        if each.head == head and factors.items() <= each.factors.items():
             return each
     return None
 
 
 def _shown(experiment: Experiment) -> str:
-    unit = unit_for([experiment.cost_per_line])
-    value, interval = with_interval(Measured(experiment.cost_per_line, *experiment.cost_interval), unit)
+    cost = cost_of(experiment)
+    unit = unit_for([cost.value])
+    value, interval = with_interval(cost, unit)
     return f"{value} {unit.name} ({interval})"
 
 
 def _headline(outcome: Outcome) -> Iterator[str]:
     lines = []
     for series, what in ((1, "table"), (100, "laws:series")):
-        heavy = _cost(outcome, what, "opencensus", series=series, scraped=False)
-        lean = _cost(outcome, what, "opencensus-lean", series=series, scraped=False)
-        if heavy is None or lean is None or not heavy.cost_per_line or not lean.cost_per_line:
+        heavy = _experiment(outcome, what, "opencensus", series=series, scraped=False)
+        lean = _experiment(outcome, what, "opencensus-lean", series=series, scraped=False)
+        if heavy is None or lean is None:
             continue
-        share = plain(heavy.cost_per_line / lean.cost_per_line)
-        lines.append(
-            f"- At {series} series OpenCensus adds {_shown(heavy)} to a line, `opencensus-lean` {_shown(lean)}: "
-            f"{share} times less."
-        )
-    others = [_cost(outcome, "table", name, scraped=False) for name in ("prometheus-client", "opentelemetry")]
-    lines += [f"- {each.head} adds {_shown(each)}." for each in others if each is not None]
+        dear, cheap = cost_of(heavy).value, cost_of(lean).value
+        if "void" in {heavy.verdict, lean.verdict}:
+            lines.append(f"- At {series} series the measurement is void, so nothing is said about it here.")
+        elif dear and cheap:
+            lines.append(
+                f"- At {series} series OpenCensus adds {_shown(heavy)} to a line, `opencensus-lean` {_shown(lean)}: "
+                f"{plain(dear / cheap)} times less."
+            )
+    others = [_experiment(outcome, "table", name, scraped=False) for name in ("prometheus-client", "opentelemetry")]
+    lines += [f"- {each.head} adds {_shown(each)}." for each in others if each is not None and each.verdict != "void"]
     if lines:
         yield "In short, above the bare REPL, with 95 % intervals:\n"
         yield "\n".join(lines) + "\n"
+
+
+def _void(outcome: Outcome) -> Iterator[str]:
+    """Yield how many experiments are void, and how many were before they were measured again."""
+    void = sum(each.verdict == "void" for each in outcome.experiments)
+    again = sum(each.attempts > 1 for each in outcome.experiments)
+    total = len(outcome.experiments)
+    if void:
+        yield (
+            f"{void} of the {total} experiments behind this page are void: identical code came out different in their "
+            f"control. They are marked {VOID}, show no figure, and are in no law, sum or headline.\n"
+        )
+    if again:
+        yield f"{again} of the {total} experiments were void at first and were measured again.\n"
 
 
 def _findings(outcome: Outcome) -> Iterator[str]:
@@ -113,15 +132,6 @@ def _validation(found: Validation | None) -> Iterator[str]:
     if found is None:
         yield "The long proof, hundreds of whole experiments, is `make validate`; it has not been run for this page.\n"
         return
-    rows = [
-        _rate("false alarms on identical code", found.false_alarms, found.identical, found.false_alarm_rate),
-        _rate("slowdowns of 1 % found", found.found, found.slowdowns, found.found_rate),
-        _rate("void", found.voided, found.experiments, found.voided_rate),
-    ]
     yield "Hundreds of whole experiments (`make validate`, raw pairs in `docs/data/validation.jsonl.gz`):\n"
-    yield table_markdown(["what", "count", "of", "share", "95 % interval"], rows)
-
-
-def _rate(name: str, count: int, total: int, interval: tuple[float, float]) -> list[str]:
-    share = percent(count / total) if total else "–"
-    return [name, str(count), str(total), share, f"{percent(interval[0])} to {percent(interval[1])}"]
+    yield table_markdown(HEADINGS, validation_rows(found))
+    yield " ".join(part for part in (bound_words(found), method_words(found)) if part) + "\n"

@@ -1,11 +1,11 @@
 """Measures the whole matrix and writes docs/what-a-metric-costs.md, its pictures and the raw pairs behind them.
 
-    python benchmarks/what_a_metric_costs.py                 measure (some 26 minutes), then write the page
+    python benchmarks/what_a_metric_costs.py                 measure (some 30 minutes), then write the page
     python benchmarks/what_a_metric_costs.py --render        write the page anew from the pairs kept in docs/data
     python benchmarks/what_a_metric_costs.py --quick DIR     a rehearsal of some five minutes, written below DIR
 
 Nothing on the page is typed by hand: each figure comes from the document of one run, kept beside the page with every
-pair, and the page says on what machine.
+pair, and the page says on what machine. What is void is marked and has no figure; no law, sum or headline uses it.
 """
 
 import argparse
@@ -19,13 +19,12 @@ from page_text import page
 
 from harness.cli.progress import Bar
 from harness.measure.full import FullPlan, measure_full
-from harness.measure.outcome import Outcome
+from harness.measure.outcome import Outcome, renewed
 from harness.measure.validate import Validation, read_records, summarise
 from harness.report.adapt import law_of
-from harness.report.forest import ForestRow, forest
+from harness.report.forest import forest, forest_row
 from harness.report.laws import laws_picture
-from harness.report.model import Measured
-from harness.report.overhead import ladders_of, measured, rows_of, unit_of
+from harness.report.overhead import ladders_of, rows_of, unit_of
 from harness.report.svg import Picture, standalone
 from harness.report.waterfall import waterfall
 
@@ -59,13 +58,9 @@ def _costs(outcome: Outcome) -> Picture:
     table = outcome.part("table")
     rows = rows_of(table.experiments if table is not None else [])
 
-    def cost(experiment: object) -> Measured:
-        if experiment is None or experiment.verdict == "void":
-            return Measured()
-        return measured(experiment.cost_per_line, experiment.cost_interval)
-
-    drawn = [ForestRow(row.name, cost(row.resting), cost(row.scraped)) for row in rows]
-    return forest(drawn, unit_of(part for row in rows for part in (row.resting, row.scraped)))
+    return forest(
+        [forest_row(row) for row in rows], unit_of(part for row in rows for part in (row.resting, row.scraped))
+    )
 
 
 def validation(docs: Path) -> Validation | None:
@@ -100,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     docs = asked.quick or DOCS
     if asked.render:
         kept = json.loads(gzip.decompress((docs / "data" / f"{PAGE}.json.gz").read_bytes()))
-        write(Outcome.model_validate(kept), docs)
+        write(renewed(Outcome.model_validate(kept)), docs)
         return 0
     with Bar() as bar:
         outcome = measure_full(QUICK if asked.quick else None, bar)

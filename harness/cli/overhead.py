@@ -58,7 +58,7 @@ _OPTIONS = (
     click.option("--self-test", is_flag=True, default=None, help="Put known delays in and see what comes out."),
     click.option("--trials", type=click.IntRange(1, 1000), metavar="N", help="... this many times, for a power curve."),
     click.option("--diff", type=_List(), metavar="A,B", help="The pages of two libraries after the same lines."),
-    click.option("--full", is_flag=True, default=None, help="All of it, with closer intervals: some 26 minutes."),
+    click.option("--full", is_flag=True, default=None, help="All of it, with closer intervals: some 30 minutes."),
     click.option("--scraper", type=click.Choice(["auto", "prometheus", "builtin"]), help="Who scrapes."),
     click.option("--scrape-interval", type=DURATION, metavar="TIME", help="Time between two scrapes."),
     click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Fixes orders, hash seeds and lines. [default: 1]"),
@@ -139,8 +139,10 @@ def overhead(
 
     Ctrl-C keeps the pairs measured so far and says what they allow one to conclude.
 
-    Exit codes: 0 measured; 1 an experiment is void (its A/A control missed 1), or something failed; 2 wrong usage;
-    130 interrupted (what there is was printed and saved).
+    An experiment that comes out void (its A/A control missed 1) is measured again, up to twice.
+
+    Exit codes: 0 measured; 1 an experiment stayed void, or something failed; 2 wrong usage; 130 interrupted (what
+    there is was printed and saved).
     """
     from harness.cli.keeping import keep_result
     from harness.cli.overhead_modes import MEASURE, checked_mode

@@ -83,6 +83,8 @@ def _smaller_is_better(figures: Sequence[Figure]) -> str:
     for figure in figures:
         metric = figure.metric
         if metric.value is None:
+            # An older run's figure is not the newest word on it.
+            newest.pop(metric.key, None)
             continue
         entry: dict[str, Any] = {"name": metric.key, "unit": metric.unit, "value": metric.value}
         if metric.low is not None and metric.high is not None:

@@ -1,13 +1,7 @@
 """Says whether the newest run records slower than those before: pass, regressed, improved or undecided.
 
-Each figure's shift from the runs before gets an interval, and its place decides:
-
-               -tolerance     0     +tolerance
-    improved   |------|  ¦    ·         ¦
-    pass             |---¦----·---|     ¦           no worse than the tolerance
-    pass                 ¦   |·---|     ¦
-    undecided            ¦    ·    |----¦----|      could be either: measure more
-    regressed            ¦    ·         ¦  |-----|
+Each figure's shift from the runs before gets an interval, and its place beside the tolerance decides, by the rule of
+`harness.measure.decision`.
 
 Several figures are tested at once: Holm's procedure (1979) over all of them keeps the probability that any unchanged
 figure is called regressed or improved at or under `alpha`, and each interval is drawn at the level at which its
@@ -30,6 +24,7 @@ from harness.history.detect import ChangePoint, Kind, change_points
 from harness.history.index import Index, Point
 from harness.history.level import ENOUGH, Level, Value, shift
 from harness.history.metrics import Metric
+from harness.measure.decision import bounds, decide
 
 __all__ = ["RECENT", "Basis", "Check", "Finding", "Outcome", "Question", "check"]
 
@@ -258,7 +253,7 @@ def _split(case: _Case, known: list[tuple[Point, Value]], newest: str) -> _Case:
 
 def _judge(cases: Sequence[_Case], asked: Question) -> tuple[Finding, ...]:
     """Test all figures by Holm's procedure and word each one's finding."""
-    above, below = math.log1p(asked.tolerance), math.log1p(-asked.tolerance)
+    below, above = bounds(asked.tolerance)
     levels = {case.key: level for case in cases if (level := case.level()) is not None}
     p_values = {
         key: min(1.0, 2 * min(level.beyond(above), 1.0 if level.error is None else 1 - level.beyond(below)))
@@ -286,8 +281,8 @@ def _finding(case: _Case, level: Level | None, alpha: float, asked: Question) ->
             why = f"void, so nothing is known of it; measure it again: {case.void}"
         return Finding(case.key, Outcome.UNDECIDED, why, basis=Basis.NONE, changes=case.changes)
     low, high = level.interval(alpha)
-    above, below = math.log1p(asked.tolerance), math.log1p(-asked.tolerance)
-    place = _place(low, high, below, above)
+    _, above = bounds(asked.tolerance)
+    place = Outcome(decide(low, high, asked.tolerance))
     suspected = place is Outcome.REGRESSED
     doubt = _doubt(case, above, asked) if suspected else ""
     outcome = Outcome.UNDECIDED if doubt else place
@@ -313,14 +308,6 @@ def _doubt(case: _Case, above: float, asked: Question) -> str:
     if asked.unconfirmed and len(case.now) == 1:
         return f"looks slower in one run that could not be measured again: {asked.unconfirmed}"
     return ""
-
-
-def _place(low: float, high: float, below: float, above: float) -> Outcome:
-    if low > above:
-        return Outcome.REGRESSED
-    if high < below:
-        return Outcome.IMPROVED
-    return Outcome.PASS if high < above else Outcome.UNDECIDED
 
 
 def _reason(case: _Case, level: Level, outcome: Outcome) -> str:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from harness.errors import HarnessError
 from harness.measure.allocations import count_allocated
+from harness.measure.decision import Decision, decide
 from harness.measure.document import Document, Experiment
 from harness.measure.environments import Cache
 from harness.measure.experiment import Progress, Step, Terms
@@ -18,12 +19,17 @@ from harness.measure.lines import lines_for
 from harness.measure.overhead import measure_overhead
 from harness.measure.processes import Side, cores
 from harness.measure.sides import Driven, Ready, parse_side, prepare
-from harness.measure.verdicts import Comparison
+from harness.measure.verdicts import Comparison, bounds_of
 
-__all__ = ["AXES", "Compared", "ComparedSide", "Judged", "Outcome", "compare", "gravest", "judge", "probe_side"]
+__all__ = ["AXES", "Compared", "ComparedSide", "Judged", "compare", "gravest", "judge", "probe_side"]
 
-Outcome = Literal["pass", "improved", "undecided", "regressed"]
-_GRAVEST: tuple[Outcome, ...] = ("regressed", "undecided", "improved", "pass")
+_GRAVEST: tuple[Decision, ...] = ("regressed", "undecided", "improved", "pass")
+_REASONS: dict[Decision, str] = {
+    "regressed": "costs more than the tolerance of {tolerance:.1%} allows",
+    "improved": "costs less, by more than the tolerance",
+    "pass": "costs no more than the tolerance allows",
+    "undecided": "the interval reaches over the tolerance; give it more time (--budget, --precision)",
+}
 AXES = ("wall", "instructions", "allocated")
 
 
@@ -47,7 +53,7 @@ class Judged(_Part):
     """What was concluded on one axis."""
 
     axis: str
-    outcome: Outcome
+    outcome: Decision
     reason: str
 
 
@@ -59,7 +65,7 @@ class Compared(_Part):
     base: ComparedSide
     head: ComparedSide
     tolerance: float
-    outcome: Outcome
+    outcome: Decision
     judged: list[Judged]
     documents: list[Document]
 
@@ -76,26 +82,19 @@ class Compared(_Part):
         return {name: found for name, found in versions.items() if found[0] != found[1]}
 
 
-def judge(experiment: Experiment, tolerance: float) -> tuple[Outcome, str]:
-    """Return what a ratio's interval says, beside a tolerance either way, and why.
+def judge(experiment: Experiment, tolerance: float) -> tuple[Decision, str]:
+    """Return what a ratio's interval says beside a tolerance (see `harness.measure.decision`), and why.
 
-    Wholly above it: regressed; wholly below: improved; not reaching above it: pass; else, and when it is unbounded or
-    the control missed zero: undecided.
+    A void experiment, one without a control where there should be one, and an unbounded interval are undecided.
     """
-    low, high = experiment.ratio_interval
-    if experiment.verdict == "void" or experiment.null.pairs < 2 or low is None or high is None:
+    found = bounds_of(experiment)
+    if found is None:
         return "undecided", experiment.conclusion
-    above, below = 1 + tolerance, 1 / (1 + tolerance)
-    if low > above:
-        return "regressed", f"costs more than the tolerance of {tolerance:.1%} allows"
-    if high < below:
-        return "improved", "costs less, by more than the tolerance"
-    if high <= above:
-        return "pass", "costs no more than the tolerance allows"
-    return "undecided", "the interval reaches over the tolerance; give it more time (--budget, --precision)"
+    outcome = decide(*found, tolerance)
+    return outcome, _REASONS[outcome].format(tolerance=tolerance)
 
 
-def gravest(outcomes: Sequence[Outcome]) -> Outcome:
+def gravest(outcomes: Sequence[Decision]) -> Decision:
     """Return the one outcome that stands for all; undecided for none."""
     return next((each for each in _GRAVEST if each in outcomes), "undecided")
 

@@ -12,7 +12,9 @@ from harness.measure.stats import Estimate
 from harness.run.environment import Environment
 
 __all__ = [
+    "COUNTED",
     "SCHEMA_VERSION",
+    "Attempt",
     "Axis",
     "Document",
     "Experiment",
@@ -29,6 +31,8 @@ __all__ = [
 SCHEMA_VERSION: Literal[1] = 1
 
 Axis = Literal["wall_ns", "instructions", "allocated_bytes"]
+# Axes that are counted and not timed: a count repeats, so there is no noise for a control to judge.
+COUNTED: frozenset[Axis] = frozenset({"instructions", "allocated_bytes"})
 Interval = tuple[float | None, float | None]
 Factor = bool | int | float | str
 Verdict = Literal["slower", "faster", "indistinguishable", "undecided", "void"]
@@ -75,12 +79,25 @@ class RawPair(_Part):
 
 
 class Null(_Part):
-    """The A/A pairs: the base against itself, by the same pipeline, among the other pairs."""
+    """The control: A/A pairs, each a subject against itself, measured as the other pairs are and among them.
+
+    Counted axes have none: there `pairs` is 0.
+    """
 
     ratio: float | None
     ratio_interval: Interval
-    confidence: float
+    confidence: float = Field(description="of the interval; 1 - 0.01 / controls, and 0.95 for what is measured again")
     pairs: int
+    needed: int = Field(
+        0,
+        description="pairs that find a bias of one standard deviation of the pairs at this confidence, and again "
+        "whenever it is repeated, nine times in ten; 0: not stated, by versions before it was",
+    )
+    controls: int = Field(1, description="controls of the whole call, which share the chance of a miss")
+    subjects: int = Field(1, description="subjects whose A/A pairs it pools")
+    detectable: float | None = Field(
+        None, description="smallest bias, as a relative change, that these pairs find with power 0.8"
+    )
 
 
 class Check(_Part):
@@ -88,6 +105,16 @@ class Check(_Part):
 
     ratio_interval: Interval
     cost_interval: Interval
+
+
+class Attempt(_Part):
+    """A measurement of a comparison that came out void and was made again; kept, and used for nothing."""
+
+    conclusion: str = Field(description="why it is void")
+    pairs: int = Field(description="pairs that counted")
+    null: Null
+    raw_pairs: list[RawPair]
+    raw_null: list[RawPair]
 
 
 class Experiment(_Part):
@@ -123,9 +150,15 @@ class Experiment(_Part):
     lost: int = Field(0, description="lines whose record returned and that the head's page does not show, all pairs")
     raised: int = Field(0, description="lines whose evaluation raised on the head's side, all pairs")
     evaluated: int = Field(0, description="lines evaluated on the head's side, all pairs")
+    repeat_spread: float | None = Field(
+        None,
+        description="counted axes: by how much the counts of one side's processes differ at most, as a share of them",
+    )
     bootstrap: Check
     raw_pairs: list[RawPair]
     raw_null: list[RawPair]
+    attempts: int = Field(1, description="how often it was measured; more than once where it came out void before")
+    earlier: list[Attempt] = Field(default_factory=list, description="the attempts before this one, all void")
 
 
 class TermsUsed(_Part):

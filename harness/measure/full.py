@@ -4,16 +4,26 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from harness.measure.experiment import Progress, Step, Terms
-from harness.measure.ladder import measure_ladder
-from harness.measure.laws import FACTORS, measure_laws
+from harness.measure.controls import count_controls
+from harness.measure.experiment import Comparison, Progress, Step, Terms
+from harness.measure.ladder import measure_ladder, rung_comparisons
+from harness.measure.laws import FACTORS, law_comparisons, measure_laws
 from harness.measure.outcome import Outcome, joined, outcome_of, outcome_of_table
 from harness.measure.pairs import BlockPlan
 from harness.measure.scrapes import Conditions, sweep
-from harness.measure.selftest import SelfTest, measure_self_test
-from harness.measure.table import ROWS, TablePlan, measure_table
+from harness.measure.selftest import SELF_TESTED, SHARES, SelfTest, delayed_pair, measure_self_test
+from harness.measure.table import ROWS, TablePlan, measure_table, table_comparisons, table_terms
 
-__all__ = ["SHORT", "FullPlan", "Stage", "measure_full", "run_stages", "self_test_outcome", "stages_of"]
+__all__ = [
+    "SHORT",
+    "FullPlan",
+    "Stage",
+    "measure_full",
+    "paired_parts",
+    "run_stages",
+    "self_test_outcome",
+    "stages_of",
+]
 
 # Many comparisons side by side want many short pairs rather than few long ones.
 SHORT = BlockPlan(rounds=10, block_ns=5_000_000)
@@ -21,7 +31,7 @@ SHORT = BlockPlan(rounds=10, block_ns=5_000_000)
 
 @dataclass(frozen=True, slots=True)
 class FullPlan:
-    """How the time is spent, in seconds of pairs for each stage; the defaults take some 26 minutes on two cores."""
+    """How the time is spent, in seconds of pairs for each stage; the defaults take some 30 minutes on two cores."""
 
     instruments: tuple[str, ...] = ROWS
     table_s: float = 240.0
@@ -29,7 +39,7 @@ class FullPlan:
     rate_steps: int = 6
     ladder_s: float = 150.0
     laws_s: tuple[tuple[str, float], ...] = (
-        ("series", 210.0), ("views", 75.0), ("tags", 75.0), ("buckets", 75.0), ("threads", 75.0),
+        ("series", 240.0), ("views", 100.0), ("tags", 100.0), ("buckets", 100.0), ("threads", 100.0),
     )  # fmt: skip
     scrape_processes: int = 4
     self_test_s: float = 60.0
@@ -60,45 +70,75 @@ def self_test_outcome(found: SelfTest) -> Outcome:
     return outcome_of("self-test", {"self-test": together}, self_test=found.model_copy(update={"documents": []}))
 
 
+def table_plan(plan: FullPlan) -> TablePlan:
+    """Return how the table of the whole matrix is measured, as one of its measurements."""
+    return TablePlan(
+        instruments=plan.instruments, pairs_s=plan.table_s, rate_duration=plan.rate_duration,
+        rate_steps=plan.rate_steps, scraper=plan.scraper, seed=plan.seed,
+    )  # fmt: skip
+
+
+def paired_parts(plan: FullPlan) -> dict[str, tuple[list[Comparison], Terms]]:
+    """Return what is measured in pairs, by name, with terms that share one family of controls.
+
+    A trial of the self-test stands here with a delay of nothing: what it will be is known once it is measured.
+    """
+    drawn = table_plan(plan)
+    trial = [delayed_pair(SELF_TESTED, 0.0)] * (len(SHARES) + 1)
+    parts = {
+        "table": (table_comparisons(drawn, plan.instruments), table_terms(drawn)),
+        "ladder": (rung_comparisons(), Terms(budget_s=plan.ladder_s, seed=plan.seed, plan=SHORT)),
+        **{
+            f"laws:{factor}": (
+                law_comparisons(plan.instruments, factor),
+                Terms(budget_s=seconds, seed=plan.seed, plan=SHORT),
+            )
+            for factor, seconds in plan.laws_s
+        },
+        **{
+            f"self-test {number}": (trial, Terms(budget_s=plan.self_test_s, seed=plan.seed + number))
+            for number in range(plan.self_test_trials)
+        },
+    }
+    controls = count_controls(*(comparisons for comparisons, _ in parts.values()))
+    return {name: (comparisons, replace(terms, controls=controls)) for name, (comparisons, terms) in parts.items()}
+
+
 def stages_of(plan: FullPlan) -> list[Stage]:
     """Return the stages of the whole matrix in order."""
-    seed = plan.seed
+    terms = {name: terms for name, (_, terms) in paired_parts(plan).items()}
 
     def table(progress: Progress) -> Outcome:
-        chosen = TablePlan(
-            instruments=plan.instruments, pairs_s=plan.table_s, rate_duration=plan.rate_duration,
-            rate_steps=plan.rate_steps, scraper=plan.scraper, seed=seed,
-        )  # fmt: skip
+        chosen = table_plan(plan).model_copy(update={"controls": terms["table"].controls})
         return outcome_of_table(measure_table(chosen, progress))
 
     def ladder(progress: Progress) -> Outcome:
-        terms = Terms(budget_s=plan.ladder_s, seed=seed, plan=SHORT)
-        return outcome_of("ladder", {"ladder": measure_ladder(terms, progress, scraper=plan.scraper).document})
+        found = measure_ladder(terms["ladder"], progress, scraper=plan.scraper)
+        return outcome_of("ladder", {"ladder": found.document})
 
-    def law(factor: str, seconds: float) -> Callable[[Progress], Outcome]:
+    def law(factor: str) -> Callable[[Progress], Outcome]:
         def measure(progress: Progress) -> Outcome:
-            terms = Terms(budget_s=seconds, seed=seed, plan=SHORT, fewest=3)
-            found, document = measure_laws(plan.instruments, factor, terms, progress)
+            found, document = measure_laws(plan.instruments, factor, terms[f"laws:{factor}"], progress)
             return outcome_of("laws", {f"laws:{factor}": document}, laws=found)
 
         return measure
 
     def scrapes(progress: Progress) -> Outcome:
         began = time.monotonic()
-        conditions = Conditions(processes=plan.scrape_processes, scraper=plan.scraper, seed=seed)
+        conditions = Conditions(processes=plan.scrape_processes, scraper=plan.scraper, seed=plan.seed)
         found = sweep(conditions, progress=progress)
         stopped = any(each.interrupted for each in found)
         return outcome_of("scrape", scrapes=found, elapsed_s=time.monotonic() - began, interrupted=stopped)
 
     def self_test(progress: Progress) -> Outcome:
-        terms = Terms(budget_s=plan.self_test_s, seed=seed)
-        return self_test_outcome(measure_self_test(terms, progress, trials=plan.self_test_trials))
+        trials = plan.self_test_trials
+        return self_test_outcome(measure_self_test(terms["self-test 0"], progress, trials=trials))
 
     rates_s = len(plan.instruments) * (plan.rate_steps + 1) * 3.0
     return [
         Stage("the table", plan.table_s + rates_s, table),
         Stage("the ladder", plan.ladder_s, ladder),
-        *(Stage(f"cost by {factor}", seconds, law(factor, seconds)) for factor, seconds in plan.laws_s),
+        *(Stage(f"cost by {factor}", seconds, law(factor)) for factor, seconds in plan.laws_s),
         Stage("scrapes", 9 * plan.scrape_processes * 5.0, scrapes),
         Stage("the self-test", plan.self_test_trials * (plan.self_test_s + 1) + 10, self_test),
     ]

@@ -14,7 +14,6 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 from harness import errors
@@ -25,10 +24,13 @@ from harness.measure.lines import lines_for
 from harness.measure.pairs import voided
 from harness.measure.processes import Lines, surroundings
 from harness.measure.subjects import Subject
-from harness.measure.verdicts import experiment_of
+from harness.measure.verdicts import Control, assess, entry_of
 from harness.run.environment import environment
 
-__all__ = ["Counted", "count_instructions", "find_valgrind", "lines_to_count", "parse_parts", "run_instructions"]
+__all__ = [
+    "Counted", "count_instructions", "find_valgrind", "lines_to_count", "parse_parts", "repeat_spread",
+    "run_instructions",
+]  # fmt: skip
 
 _FAST_LINES = 512
 _SLOW_LINES = 40
@@ -148,6 +150,17 @@ def _pair(base: Counted, head: Counted) -> RawPair:
     )
 
 
+def repeat_spread(counts: Sequence[Counted]) -> float | None:
+    """Return the difference of the highest and the lowest count of a subject as a share of their mean.
+
+    None for fewer than two counts.
+    """
+    values = [each.per_line for each in counts]
+    if len(values) < 2:
+        return None
+    return (max(values) - min(values)) / (math.fsum(values) / len(values))
+
+
 def run_instructions(
     comparisons: Sequence[Comparison],
     progress: Progress = lambda _step: None,
@@ -160,8 +173,10 @@ def run_instructions(
 ) -> Document:
     """Return the document of the comparisons on the axis ``instructions``, or whatever else `count` counts.
 
-    Each subject is counted in `runs` processes, which differ by some hundredths of a percent at most. A pair takes one
-    run of each side; the control compares each run of the base with the next. Ctrl-C keeps what was counted.
+    Each subject is counted in `runs` processes. A pair takes one run of each side. By how much the processes of a side
+    differ is in `repeat_spread`; there is no control, since a handful of counts that repeat to some hundredths of a
+    percent cannot show a bias, and comparing the base with itself would only say so again. Ctrl-C keeps what was
+    counted.
     """
     began = time.monotonic()
     subjects = list(dict.fromkeys(side for pair in comparisons for side in (pair.base, pair.head)))
@@ -177,9 +192,10 @@ def run_instructions(
     experiments = []
     for pair in comparisons:
         base, head = found[pair.base], found[pair.head]
-        nulls = [_pair(one, other) for one, other in pairwise(base)]
         pairs = [_pair(one, other) for one, other in zip(base, head, strict=False)]
-        experiments.append(experiment_of(pair, pairs, nulls, tolerance=tolerance, axis=axis))
+        spreads = [spread for side in (base, head) if (spread := repeat_spread(side)) is not None]
+        entry = assess(pair, pairs, Control(), tolerance=tolerance, axis=axis)
+        experiments.append(entry_of(entry, repeat_spread=max(spreads, default=None)))
     terms = TermsUsed(
         precision=None, budget_s=None, rounds=1, block_ns=0, seed=0, tolerance=tolerance, hash_seed="0 in each process"
     )

@@ -15,7 +15,7 @@ __all__ = ["Increment", "Ladder", "ladder_of", "measure_ladder", "rung_compariso
 
 
 class Increment(BaseModel):
-    """One rung: what it adds to the one below, and what a line costs with it; times in ns."""
+    """One rung: what it adds to the one below, and what a line costs with it; times in ns, null where it is void."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -50,7 +50,8 @@ def rung_comparisons(series: int = 1, interval_ms: int = 200) -> list[Comparison
 def ladder_of(document: Document, series: int = 1) -> Ladder:
     """Return the ladder that a document of `rung_comparisons` amounts to."""
     by_head: dict[str, Experiment] = {each.head: each for each in document.experiments}
-    lowest = by_head[RUNGS[1].name].base_per_line
+    second = by_head[RUNGS[1].name]
+    lowest = None if second.verdict == "void" else second.base_per_line
     first = Increment(
         rung=RUNGS[0].name,
         title=RUNGS[0].title,
@@ -62,13 +63,14 @@ def ladder_of(document: Document, series: int = 1) -> Ladder:
     rungs = [first]
     for rung in RUNGS[1:]:
         found = by_head[rung.name]
+        void = found.verdict == "void"
         rungs.append(
             Increment(
                 rung=rung.name,
                 title=rung.title,
-                per_line=found.head_per_line,
-                increment=found.cost_per_line,
-                increment_interval=found.cost_interval,
+                per_line=None if void else found.head_per_line,
+                increment=None if void else found.cost_per_line,
+                increment_interval=(None, None) if void else found.cost_interval,
                 verdict=found.verdict,
             )
         )

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import scipy  # its parts load when first used: whoever only reads a document does not wait for them
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.errors import UsageError
-from harness.measure.document import Document, Experiment
+from harness.measure.document import Document, Experiment, Interval
 from harness.measure.experiment import Progress, Terms
 from harness.measure.overhead import measure_overhead
 from harness.measure.stats import standard_deviation
@@ -17,7 +18,7 @@ from harness.measure.subjects import ALL_VIEWS, Subject
 from harness.measure.verdicts import Comparison
 from workloads.units import format_duration
 
-__all__ = ["FACTORS", "Fit", "Law", "Point", "fit_line", "law_comparisons", "laws_of", "measure_laws"]
+__all__ = ["FACTORS", "FEWEST_PAIRS", "Fit", "Law", "Point", "fit_line", "law_comparisons", "laws_of", "measure_laws"]
 
 # The values each factor is swept over unless told otherwise.
 FACTORS: dict[str, tuple[int, ...]] = {
@@ -29,20 +30,37 @@ FACTORS: dict[str, tuple[int, ...]] = {
 }
 # A law whose growth over the range swept is surely below this share of its cost is called flat.
 FLAT_SHARE = 0.1
+# The variance of a Student variable is known from this many pairs on.
+FEWEST_PAIRS = 4
+_FEWEST_POINTS = 3
+
+_Array = npt.NDArray[np.float64]
 _SERIES_UNDER_THREADS = 30
 
 
 class Point(BaseModel):
-    """The cost of a line at one value of the factor, in ns, with its standard error; what was lost beside it."""
+    """The cost of a line at one value of the factor, in ns, with its standard error; what was lost beside it.
+
+    A void point has no figures; `void` says why.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     x: float
-    cost: float
-    error: float
+    cost: float | None
+    error: float | None
+    interval: Interval = Field((None, None), description="95 %, Student's with the pairs behind it")
+    pairs: int = Field(0, description="pairs behind it; 0: not stated, by versions before it was")
     lost: int = Field(0, description="lines whose record returned and that the page does not show")
     raised: int = Field(0, description="lines whose record raised")
     evaluated: int = 0
+    void: str = Field("", description="why its experiment does not count; empty when it does")
+
+    @property
+    def fit_for_a_line(self) -> bool:
+        """Whether it has what fitting takes: a cost, an error above zero, and pairs enough to know that."""
+        known = self.cost is not None and self.error is not None and self.error > 0
+        return known and not self.void and self.pairs >= FEWEST_PAIRS
 
 
 class Fit(BaseModel):
@@ -59,36 +77,46 @@ class Fit(BaseModel):
 
 
 class Law(BaseModel):
-    """One way of recording along one factor."""
+    """One way of recording along one factor; `points` are all that were measured, void ones included."""
 
     model_config = ConfigDict(frozen=True)
 
     instrument: str
     factor: str
     points: list[Point]
-    fit: Fit | None = Field(description="null for fewer than three points, and for threads, where no line is expected")
+    fit: Fit | None = Field(description="null where `formula` says why, and for threads, where no line is expected")
     formula: str
+    left_out: int = Field(0, description="points measured that the fit leaves out: void, or of too few pairs")
 
 
-def fit_line(x: Sequence[float], y: Sequence[float], errors: Sequence[float]) -> Fit:
-    """Return the line through points with known standard errors.
+def fit_line(
+    x: Sequence[float], y: Sequence[float], errors: Sequence[float], pairs: Sequence[int] | None = None
+) -> Fit:
+    """Return the line through points whose standard errors were estimated from so many pairs each; None: are known.
 
-    Weights are 1/error². The covariance is scaled by chi-squared per degree of freedom where that exceeds 1 (the Birge
-    ratio; Birge 1932), so that points which scatter more than their errors widen the intervals; quantiles are
-    Student's with n - 2 degrees of freedom. Raises `ValueError` for fewer than three points, for points all at one
-    place, and for errors that are not positive.
+    Weights are 1/variance. An error s/√n estimated from n pairs stands for a Student variable, whose variance is
+    (n - 1)/(n - 3) times s²/n. The interval of a coefficient is the wider of two: from the points' own errors, with
+    Student's quantile at Satterthwaite's (1946) degrees of freedom; and from how far the points lie off the line, the
+    covariance scaled by chi-squared per degree of freedom (the Birge ratio; Birge 1932), at n - 2 degrees. Raises
+    `ValueError` for fewer than three points, for points all at one place, for errors that are not positive, and for
+    fewer than four pairs behind a point, of which the variance is not known.
     """
-    if len(x) < 3 or len(set(x)) < 2:
+    if len(x) < _FEWEST_POINTS or len(set(x)) < 2:
         raise ValueError("a line with an interval needs three points at two places or more")
     if not all(error > 0 and math.isfinite(error) for error in errors):
         raise ValueError("each point needs a positive, finite error")
+    if pairs is not None and min(pairs) < FEWEST_PAIRS:
+        raise ValueError(f"each point needs at least {FEWEST_PAIRS} pairs")
+    freedoms = np.array([math.inf] * len(x) if pairs is None else [count - 1.0 for count in pairs])
+    widened = np.ones(len(x)) if pairs is None else freedoms / (freedoms - 2)
+    variance = np.asarray(errors, dtype=float) ** 2 * widened
     design = np.column_stack([np.ones(len(x)), np.asarray(x, dtype=float)])
-    weight = 1 / np.asarray(errors, dtype=float) ** 2
-    covariance = np.linalg.inv(design.T @ (weight[:, None] * design))
-    a, b = (float(value) for value in covariance @ (design.T @ (weight * np.asarray(y, dtype=float))))
-    freedom = len(x) - 2
-    misfit = float(np.sum(weight * (np.asarray(y) - a - b * np.asarray(x)) ** 2)) / freedom
-    half = float(scipy.stats.t.ppf(0.975, freedom)) * np.sqrt(np.diag(covariance) * max(1.0, misfit))
+    covariance = np.linalg.inv(design.T @ (design / variance[:, None]))
+    # Each coefficient is a sum over the points with these weights.
+    weights = covariance @ (design / variance[:, None]).T
+    a, b = (float(value) for value in weights @ np.asarray(y, dtype=float))
+    misfit = float(np.sum((np.asarray(y) - a - b * np.asarray(x)) ** 2 / variance)) / (len(x) - 2)
+    half = np.sqrt(np.diag(covariance)) * _quantiles(weights**2 * variance, freedoms, misfit)
     low, high = b - float(half[1]), b + float(half[1])
     span = max(x) - min(x)
     middle = abs(a + b * min(x))
@@ -96,6 +124,19 @@ def fit_line(x: Sequence[float], y: Sequence[float], errors: Sequence[float]) ->
     return Fit(
         a=a, b=b, a_interval=(a - float(half[0]), a + float(half[0])), b_interval=(low, high), flat=flat, misfit=misfit
     )
+
+
+def _quantiles(shares: _Array, freedoms: _Array, misfit: float) -> _Array:
+    """Return by how many standard errors each coefficient is uncertain.
+
+    `shares` are the contributions of the points to the variance of each coefficient, of shape (2, points).
+    """
+    total = shares.sum(axis=1)
+    inside = total**2 / np.maximum((shares**2 / freedoms).sum(axis=1), 1e-300 * total**2)
+    own = scipy.stats.t.ppf(0.975, inside)
+    scatter = scipy.stats.t.ppf(0.975, shares.shape[1] - 2) * math.sqrt(misfit)
+    found: _Array = np.maximum(own, scatter)
+    return found
 
 
 def _at(subject: Subject, factor: str, value: int) -> Subject:
@@ -132,17 +173,20 @@ def _value(experiment: Experiment, factor: str) -> float:
 
 
 def _point(experiment: Experiment, factor: str) -> Point | None:
+    counts = {"lost": experiment.lost, "raised": experiment.raised, "evaluated": experiment.evaluated}
+    x = _value(experiment, factor)
+    if experiment.verdict == "void":
+        return Point(x=x, cost=None, error=None, pairs=experiment.pairs, void=experiment.conclusion, **counts)
     differences = [pair.difference for pair in experiment.raw_pairs if not pair.void]
-    error = standard_deviation(differences) / math.sqrt(len(differences)) if len(differences) > 1 else math.nan
-    if experiment.cost_per_line is None or not math.isfinite(error):
+    if experiment.cost_per_line is None or len(differences) < 2:
         return None
     return Point(
-        x=_value(experiment, factor),
+        x=x,
         cost=experiment.cost_per_line,
-        error=error,
-        lost=experiment.lost,
-        raised=experiment.raised,
-        evaluated=experiment.evaluated,
+        error=standard_deviation(differences) / math.sqrt(len(differences)),
+        interval=experiment.cost_interval,
+        pairs=len(differences),
+        **counts,
     )
 
 
@@ -152,9 +196,9 @@ def laws_of(document: Document, factor: str) -> list[Law]:
     for name in dict.fromkeys(each.head for each in document.experiments):
         found = [_point(each, factor) for each in document.experiments if each.head == name]
         points = [point for point in found if point is not None]
-        fitted = None
-        if factor != "threads" and len({point.x for point in points}) > 2 and all(p.error > 0 for p in points):
-            fitted = fit_line([p.x for p in points], [p.cost for p in points], [p.error for p in points])
+        usable = [point for point in points if point.fit_for_a_line]
+        places = len({point.x for point in usable})
+        fitted = _fitted(usable) if factor != "threads" and places >= _FEWEST_POINTS else None
         laws.append(
             Law(
                 instrument=name,
@@ -162,21 +206,55 @@ def laws_of(document: Document, factor: str) -> list[Law]:
                 points=points,
                 fit=fitted,
                 formula=_formula(name, factor, points, fitted),
+                left_out=len(points) - len(usable) if factor != "threads" else 0,
             )
         )
     return laws
+
+
+def _fitted(points: Sequence[Point]) -> Fit:
+    # What is not known of a point keeps it out of here.
+    return fit_line(
+        [point.x for point in points],
+        [point.cost or 0.0 for point in points],
+        [point.error or 0.0 for point in points],
+        [point.pairs for point in points],
+    )
 
 
 def _formula(name: str, factor: str, points: Sequence[Point], fit: Fit | None) -> str:
     if not points:
         return f"{name}: too few pairs"
     if fit is None:
-        told = [f"{format_duration(p.cost)} at {p.x:g}{_losses(p)}" for p in points]
-        return f"{name} by {factor}: {', '.join(told)}"
+        told = [f"{'void' if p.cost is None else format_duration(p.cost)} at {p.x:g}{_losses(p)}" for p in points]
+        return f"{name} by {factor}: {', '.join(told)}{_why_no_line(factor, points)}"
+    return _law_text(name, factor, [point for point in points if point.fit_for_a_line], fit) + _left_out(points)
+
+
+def _why_no_line(factor: str, points: Sequence[Point]) -> str:
+    if factor == "threads":
+        return ""
+    usable = sum(point.fit_for_a_line for point in points)
+    return f"; no law: {usable} points are left, and a line takes {_FEWEST_POINTS}{_left_out(points)}"
+
+
+def _left_out(points: Sequence[Point]) -> str:
+    """Return which points a law leaves out, as the end of a sentence; empty where it rests on all of them."""
+    void = [f"{point.x:g}" for point in points if point.void]
+    few = [f"{point.x:g}" for point in points if not point.void and not point.fit_for_a_line]
+    words = [
+        f"{len(at)} of {len(points)} points left out ({why}: {', '.join(at)})"
+        for at, why in ((void, "void"), (few, f"fewer than {FEWEST_PAIRS} pairs, or no error"))
+        if at
+    ]
+    return f"; {'; '.join(words)}" if words else ""
+
+
+def _law_text(name: str, factor: str, points: Sequence[Point], fit: Fit) -> str:
     low, high = (format_duration(end) for end in fit.a_interval)
     if fit.flat:
-        total = sum(1 / p.error**2 for p in points)
-        mean = sum(p.cost / p.error**2 for p in points) / total
+        weights = [1 / (point.error or math.inf) ** 2 for point in points]
+        mean = math.fsum(w * (point.cost or 0.0) for w, point in zip(weights, points, strict=True)) / math.fsum(weights)
         return f"{name}: {format_duration(mean)}, flat in {factor} from {points[0].x:g} to {points[-1].x:g}"
     slope = [format_duration(end) for end in fit.b_interval]
     if fit.b_interval[0] <= 0 <= fit.b_interval[1]:

@@ -8,14 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from harness.measure.document import Document, Experiment, TermsUsed
 from harness.measure.exposition_diff import ExpositionDiff
-from harness.measure.laws import Law
+from harness.measure.laws import Law, laws_of
 from harness.measure.saturation import Saturation
 from harness.measure.scrapes import ScrapeEffect
-from harness.measure.selftest import SelfTest
+from harness.measure.selftest import SelfTest, recovered
 from harness.measure.table import Audited, Table
 from harness.run.environment import environment
 
-__all__ = ["Mode", "Outcome", "Part", "TableRow", "joined", "outcome_of", "outcome_of_table"]
+__all__ = ["Mode", "Outcome", "Part", "TableRow", "joined", "outcome_of", "outcome_of_table", "renewed"]
 
 Mode = Literal[
     "table", "comparison", "target", "ladder", "laws", "scrape", "saturation", "self-test", "diff", "full"
@@ -43,6 +43,9 @@ class TableRow(_Section):
 
     instrument: str
     instructions_per_line: float | None = Field(description="above the bare REPL, by callgrind")
+    instructions_spread: float | None = Field(
+        None, description="largest difference between counts of one side, as a share of them; null: counted once"
+    )
     audit: Audited | None
     missing: dict[str, str]
 
@@ -113,6 +116,7 @@ def outcome_of_table(table: Table) -> Outcome:
         TableRow(
             instrument=row.instrument,
             instructions_per_line=row.instructions_per_line,
+            instructions_spread=row.instructions_spread,
             audit=row.audit,
             missing=row.missing,
         )
@@ -121,6 +125,31 @@ def outcome_of_table(table: Table) -> Outcome:
     saturation = [row.saturation for row in table.rows if row.saturation is not None]
     rest = max(0.0, table.elapsed_s - table.document.elapsed_s)
     return outcome_of("table", {"table": table.document}, elapsed_s=rest, table=rows, saturation=saturation)
+
+
+def renewed(outcome: Outcome) -> Outcome:
+    """Return a stored outcome with its laws and its self-test derived anew from the experiments behind them.
+
+    What an earlier version concluded from its pairs may have used void ones, or intervals too narrow; the pairs stand.
+    """
+    laws = []
+    for factor in dict.fromkeys(law.factor for law in outcome.laws):
+        document = outcome.part(f"laws:{factor}")
+        kept = [law for law in outcome.laws if law.factor == factor]
+        laws += kept if document is None else laws_of(document, factor)
+    return outcome.model_copy(update={"laws": laws, "self_test": _renewed_self_test(outcome)})
+
+
+def _renewed_self_test(outcome: Outcome) -> SelfTest | None:
+    document, found = outcome.part("self-test"), outcome.self_test
+    if document is None or found is None:
+        return found
+    each, size = document.experiments, len(found.delays)
+    trials = [
+        document.model_copy(update={"experiments": each[i : i + size]}) for i in range(0, len(each) - size + 1, size)
+    ]
+    delays = [recovered(delay.injected, delay.share, i, trials) for i, delay in enumerate(found.delays)]
+    return found.model_copy(update={"delays": delays if trials else found.delays})
 
 
 def joined(mode: Mode, outcomes: list[Outcome]) -> Outcome:

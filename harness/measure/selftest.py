@@ -1,7 +1,9 @@
 """Proof that it measures: known delays go in, and what comes out is set against them."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,10 +16,20 @@ from harness.measure.stats import binomial_interval, power_of
 from harness.measure.subjects import Subject
 from harness.measure.verdicts import Comparison
 
-__all__ = ["ABSOLUTE_NS", "SHARES", "Recovered", "SelfTest", "delayed_pair", "measure_self_test", "recovered"]
+__all__ = [
+    "ABSOLUTE_NS",
+    "SELF_TESTED",
+    "SHARES",
+    "Recovered",
+    "SelfTest",
+    "delayed_pair",
+    "measure_self_test",
+    "recovered",
+]
 
 SHARES = (0.005, 0.01, 0.02, 0.05, 0.10)
 ABSOLUTE_NS = 5000.0
+SELF_TESTED = "prometheus-client"
 _CLOSE = 0.02
 
 Overhead = Callable[[Sequence[Comparison], Terms, Progress], Document]
@@ -32,14 +44,17 @@ class Recovered(BaseModel):
     injected: float
     recovered: float | None
     recovered_interval: Interval
-    covered: bool = Field(description="whether the interval of the first trial holds the injected delay")
-    trials: int
-    found: int = Field(description="trials whose verdict was `slower`")
+    covered: bool | None = Field(
+        description="whether the interval of the first trial that counts holds the injected delay; null without one"
+    )
+    trials: int = Field(description="that were not void")
+    found: int = Field(description="of these, whose verdict was `slower`")
     found_interval: tuple[float, float] = Field(description="of the share found, exact binomial, 95 %")
     predicted_power: float = Field(description="from the pairs' spread, by the noncentral t")
     close: bool | None = Field(
         description="recovered within 2 % of the injected; null where the interval is too wide to tell"
     )
+    void: int = Field(0, description="trials that were void, and say nothing")
 
 
 class SelfTest(BaseModel):
@@ -61,34 +76,42 @@ def delayed_pair(instrument: str, delay_ns: float) -> Comparison:
 
 def recovered(injected: float, share: float | None, index: int, documents: Sequence[Document]) -> Recovered:
     """Return what the trials made of one delay, the experiment number `index` of each document."""
-    trials = [document.experiments[index] for document in documents]
+    measured = [document.experiments[index] for document in documents]
+    trials = [trial for trial in measured if trial.verdict != "void"]
+    found = sum(trial.verdict == "slower" for trial in trials)
+    known: dict[str, Any] = {
+        "share": share,
+        "injected": injected,
+        "trials": len(trials),
+        "found": found,
+        "found_interval": binomial_interval(found, len(trials)),
+        "void": len(measured) - len(trials),
+    }
+    if not trials:
+        return Recovered(
+            recovered=None, recovered_interval=(None, None), covered=None, predicted_power=0.0, close=None, **known
+        )
     first = trials[0]
     low, high = first.cost_interval
-    bounded = low is not None and high is not None
-    half = (high - low) / 2 if low is not None and high is not None else 0.0
-    found = sum(trial.verdict == "slower" for trial in trials)
+    half = (high - low) / 2 if low is not None and high is not None else math.inf
     close = None
-    if first.cost_per_line is not None and bounded and half <= _CLOSE * injected:
+    if first.cost_per_line is not None and half <= _CLOSE * injected:
         close = abs(first.cost_per_line - injected) <= _CLOSE * injected
     spread = first.log_ratio_sd
     relative = injected / first.base_per_line if first.base_per_line else 0.0
     return Recovered(
-        share=share,
-        injected=injected,
         recovered=first.cost_per_line,
         recovered_interval=first.cost_interval,
         covered=low is not None and high is not None and low <= injected <= high,
-        trials=len(trials),
-        found=found,
-        found_interval=binomial_interval(found, len(trials)),
         predicted_power=0.0 if spread is None else power_of(relative, spread, first.pairs),
         close=close,
+        **known,
     )
 
 
 def _measured_ns(instrument: str, overhead: Overhead) -> float:
     """Return what a line takes on the base's side, from a few short pairs."""
-    quick = Terms(budget_s=0.001, fewest=3, plan=BlockPlan(rounds=5))
+    quick = Terms(budget_s=0.001, fewest=3, plan=BlockPlan(rounds=5), control=False)
     found = overhead([delayed_pair(instrument, 0.0)], quick, lambda _step: None).experiments[0].base_per_line
     if found is None:
         raise RuntimeError("no pair of the self-test counted")
@@ -99,7 +122,7 @@ def measure_self_test(
     terms: Terms,
     progress: Progress = lambda _step: None,
     *,
-    instrument: str = "prometheus-client",
+    instrument: str = SELF_TESTED,
     trials: int = 1,
     overhead: Overhead | None = None,
 ) -> SelfTest:
@@ -117,7 +140,7 @@ def measure_self_test(
         def tell(step: Step, trial: int = trial) -> None:
             progress(Step((trial + step.done) / trials, step.left_s if trials == 1 else None, step.note))
 
-        documents.append(run(comparisons, _seeded(terms, trial), tell))
+        documents.append(run(comparisons, _of_trial(terms, trial, trials), tell))
         if documents[-1].interrupted:
             break
     shares = [*SHARES, None]
@@ -125,5 +148,6 @@ def measure_self_test(
     return SelfTest(subject=instrument, subject_ns=per_line, delays=delays, documents=documents)
 
 
-def _seeded(terms: Terms, trial: int) -> Terms:
-    return replace(terms, seed=terms.seed + trial)
+def _of_trial(terms: Terms, trial: int, trials: int) -> Terms:
+    """Return the terms of one trial: its own seed, and a control that is one of as many as there are trials."""
+    return replace(terms, seed=terms.seed + trial, controls=max(terms.controls or 0, trials))

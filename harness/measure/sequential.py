@@ -12,9 +12,11 @@ approach: Pocock 1977; Jennison and Turnbull 2000, section 3.8), which simulatio
 
 import math
 from collections.abc import Callable
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 import scipy  # its parts load when first used: whoever only reads a document does not wait for them
 
 __all__ = ["Looks", "obrien_fleming_spent", "pocock_spent", "t_critical"]
@@ -47,6 +49,13 @@ def t_critical(z: float, count: int) -> float:
     if count < 2:
         return math.inf
     return float(scipy.stats.t.isf(scipy.stats.norm.sf(z), count - 1))
+
+
+@cache
+def _gauss(count: int) -> "tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]":
+    """Return the nodes and weights of Gauss and Legendre's rule on -1 to 1."""
+    nodes, weights = np.polynomial.legendre.leggauss(count)
+    return nodes, weights
 
 
 class Looks:
@@ -83,9 +92,8 @@ class Looks:
         return boundary / math.sqrt(count)
 
     def _exit(self, boundary: float, step: float) -> float:
-        out = scipy.stats.norm.sf((boundary - self._nodes) / step) + scipy.stats.norm.cdf(
-            (-boundary - self._nodes) / step
-        )
+        # The distribution functions of scipy.special take a tenth of the time of scipy.stats'.
+        out = scipy.special.ndtr((self._nodes - boundary) / step) + scipy.special.ndtr((-boundary - self._nodes) / step)
         return float(self._mass @ out)
 
     def _boundary(self, spend: float, step: float, count: int) -> float:
@@ -99,9 +107,10 @@ class Looks:
         # Panels no wider than two steps, or the density of a first small sample would fall between the nodes.
         panels = max(1, math.ceil(boundary / step))
         edges = np.linspace(-boundary, boundary, panels + 1)
-        base, weight = np.polynomial.legendre.leggauss(max(12, _NODES // panels))
+        base, weight = _gauss(max(12, _NODES // panels))
         nodes = np.concatenate([(b - a) / 2 * base + (a + b) / 2 for a, b in pairwise(edges)])
         weights = np.concatenate([(b - a) / 2 * weight for a, b in pairwise(edges)])
-        density = scipy.stats.norm.pdf((nodes[:, None] - self._nodes[None, :]) / step) / step
+        apart = (nodes[:, None] - self._nodes[None, :]) / step
+        density = np.exp(-(apart**2) / 2) / (step * math.sqrt(2 * math.pi))
         self._mass = (density @ self._mass) * weights
         self._nodes = nodes

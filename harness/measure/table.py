@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from harness.errors import HarnessError, RunError
 from harness.instruments.catalog import load_factory
 from harness.measure.document import Document, Experiment
-from harness.measure.experiment import Progress, Step, Terms
-from harness.measure.instructions import count_instructions, find_valgrind
+from harness.measure.experiment import Comparison, Progress, Step, Terms
+from harness.measure.instructions import Counted, count_instructions, find_valgrind, repeat_spread
 from harness.measure.overhead import comparisons_for, measure_overhead
 from harness.measure.pairs import BlockPlan
 from harness.measure.processes import cores
@@ -21,7 +21,7 @@ from harness.measure.subjects import Subject
 from harness.measure.trial import run_trial
 from harness.run.spec import RunSpec
 
-__all__ = ["ROWS", "Audited", "Row", "Table", "TablePlan", "measure_table"]
+__all__ = ["ROWS", "Audited", "Row", "Table", "TablePlan", "measure_table", "table_comparisons", "table_terms"]
 
 ROWS = ("opencensus", "prometheus-client", "prometheus-client-cached", "opentelemetry", "opencensus-lean")
 
@@ -48,6 +48,9 @@ class Row(_Part):
     cost_scraped: Experiment | None
     saturation: Saturation | None
     instructions_per_line: float | None = Field(description="above the bare REPL")
+    instructions_spread: float | None = Field(
+        None, description="largest difference between counts of one side, as a share of them; null: counted once"
+    )
     audit: Audited | None
     missing: dict[str, str] = Field(default={}, description="column -> why it is empty")
 
@@ -76,6 +79,8 @@ class TablePlan(_Part):
     bound_ns: int = 5_000_000
     seed: int = 1
     instructions: bool = True
+    # Of the whole call, where the table is one of several measurements.
+    controls: int | None = None
 
 
 class _Beside(threading.Thread):
@@ -86,7 +91,9 @@ class _Beside(threading.Thread):
         self._plan, self._instruments = plan, instruments
         self._home, self._measured = cores().home, cores().measured
         self.cancelled = threading.Event()
-        self.instructions: dict[str, float] = {}
+        # Set when all else is done: what is counted again has to be worth no waiting.
+        self.waited_for = threading.Event()
+        self.counts: dict[str, list[Counted]] = {}
         self.audits: dict[str, Audited] = {}
         self.missing: dict[tuple[str, str], str] = {}
 
@@ -98,6 +105,17 @@ class _Beside(threading.Thread):
             self._count()
         for name in self._instruments:
             self._try(name, "audit", self._audit)
+        for name in self.counts:
+            if not self.waited_for.is_set():
+                self._try(name, "instructions", self._count_one)
+
+    def instructions(self, name: str) -> tuple[float | None, float | None]:
+        """Return what a line adds to the bare REPL, and by how much counts of one side differ at most, as a share."""
+        sides = [self.counts.get(side, []) for side in (name, "none")]
+        if not all(sides):
+            return None, None
+        counted, bare = (sum(each.per_line for each in side) / len(side) for side in sides)
+        return counted - bare, max((s for side in sides if (s := repeat_spread(side)) is not None), default=None)
 
     def _try(self, name: str, column: str, work: object) -> None:
         if self.cancelled.is_set() or not callable(work):
@@ -120,7 +138,7 @@ class _Beside(threading.Thread):
         counted = count_instructions(Subject(instrument=name))
         if counted.void:
             raise RunError(counted.void)
-        self.instructions[name] = counted.per_line
+        self.counts.setdefault(name, []).append(counted)
 
     def _audit(self, name: str) -> None:
         # Lengths at the bounds and refused lines: where counts go astray if they do.
@@ -161,6 +179,7 @@ def measure_table(plan: TablePlan | None = None, progress: Progress = lambda _st
             beside.cancelled.set()
             document = document.model_copy(update={"interrupted": True})
         progress(Step(0.97, None, "the last audits"))
+        beside.waited_for.set()
         beside.join()
     except BaseException:
         beside.cancelled.set()
@@ -169,11 +188,20 @@ def measure_table(plan: TablePlan | None = None, progress: Progress = lambda _st
     return Table(rows=rows, document=document, scraper=chosen.scraper, elapsed_s=time.monotonic() - began)
 
 
-def _pairs(plan: TablePlan, instruments: Sequence[str], progress: Progress) -> Document:
+def table_comparisons(plan: TablePlan, instruments: Sequence[str]) -> list[Comparison]:
+    """Return each way of recording against the bare REPL, at rest and while both are scraped."""
     scraped = Subject(scraped=True, interval_ms=plan.scrape_interval_ms)
-    comparisons = comparisons_for(instruments) + comparisons_for(instruments, common=scraped)
+    return comparisons_for(instruments) + comparisons_for(instruments, common=scraped)
+
+
+def table_terms(plan: TablePlan) -> Terms:
+    """Return the terms under which the table's pairs are measured."""
     blocks = BlockPlan(plan.rounds, plan.block_ns)
-    terms = Terms(budget_s=plan.pairs_s, seed=plan.seed, fewest=3, plan=blocks)
+    return Terms(budget_s=plan.pairs_s, seed=plan.seed, fewest=3, plan=blocks, controls=plan.controls)
+
+
+def _pairs(plan: TablePlan, instruments: Sequence[str], progress: Progress) -> Document:
+    comparisons, terms = table_comparisons(plan, instruments), table_terms(plan)
 
     def tell(step: Step) -> None:
         progress(replace(step, done=step.done * 0.7, left_s=None if step.left_s is None else step.left_s + _RATES_S))
@@ -203,13 +231,14 @@ def _row(name: str, document: Document, rates: dict[str, Saturation], beside: _B
     missing = {column: why for (row, column), why in beside.missing.items() if row == name}
     if name in absent:
         missing["instrument"] = absent[name]
-    counted, bare = beside.instructions.get(name), beside.instructions.get("none")
+    counted, spread = beside.instructions(name)
     return Row(
         instrument=name,
         cost=found.get(False),
         cost_scraped=found.get(True),
         saturation=rates.get(name),
-        instructions_per_line=None if counted is None or bare is None else counted - bare,
+        instructions_per_line=counted,
+        instructions_spread=spread,
         audit=beside.audits.get(name),
         missing=missing,
     )

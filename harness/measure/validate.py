@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import scipy  # its parts load when first used: whoever only reads records does not wait for them
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.errors import SaveError
@@ -26,10 +27,17 @@ from harness.measure.subjects import Subject
 from harness.measure.verdicts import Comparison
 from harness.run.environment import environment
 
-__all__ = ["Kind", "Plan", "Record", "Validation", "read_records", "summarise", "validate"]
+__all__ = ["METHOD", "Bound", "Kind", "Plan", "Record", "Validation", "read_records", "summarise", "validate"]
 
-Kind = Literal["identical", "slowdown"]
+# Counts up whenever the measuring that is being validated changes; experiments of two methods prove nothing together.
+METHOD = 2
+Kind = Literal["identical", "slowdown", "small"]
+_KINDS: tuple[Kind, ...] = ("identical", "slowdown", "small")
 _ALARMS = ("slower", "faster")
+# What is claimed: this share of false alarms, and at least this share of the slowdowns found.
+_ALARM_RATE, _FOUND_RATE = 0.05, 0.95
+# A claim that is true passes its bound this often; one that fails it this often is said to be refused.
+_PASSES, _REFUSED = 0.95, 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +45,29 @@ class Plan:
     """How many experiments of each kind, on what, and under which terms.
 
     Identical code is measured as `harness overhead` does by default; a slowdown has `trial_s` seconds, and may settle
-    before they are over.
+    before they are over. The small ones are half as large, for information: nothing is promised of them.
     """
 
     instrument: str = "prometheus-client"
     identical: int = 200
     slowdowns: int = 80
+    small: int = 40
     share: float = 0.01
     precision: float = 0.01
     trial_s: float = 120.0
     seed: int = 1
 
+    def count(self, kind: Kind) -> int:
+        """Return how many experiments of a kind there are."""
+        return {"identical": self.identical, "slowdown": self.slowdowns, "small": self.small}[kind]
+
+    def injected(self, kind: Kind) -> float:
+        """Return the share of a line that is put in."""
+        return {"identical": 0.0, "slowdown": self.share, "small": self.share / 2}[kind]
+
     def terms(self, kind: Kind, number: int) -> Terms:
         """Return the terms of experiment `number`, each with a seed of its own."""
-        seed = self.seed + 2 * number + (kind == "slowdown")
+        seed = self.seed + len(_KINDS) * number + _KINDS.index(kind)
         if kind == "identical":
             return Terms(precision=self.precision, budget_s=self.trial_s, seed=seed)
         return Terms(budget_s=self.trial_s, seed=seed, settled=True)
@@ -66,28 +83,46 @@ class Record(BaseModel):
     injected_share: float = Field(description="0 for identical code")
     elapsed_s: float
     experiment: Experiment
+    method: int = Field(1, description="of measuring; counts up when that changes")
 
 
-class Validation(BaseModel):
-    """What the experiments amount to; rates with their exact 95 % intervals."""
+class Bound(BaseModel):
+    """What a count has to keep, and what that bears: how true rates fare that are as claimed, and that are not."""
 
     model_config = ConfigDict(frozen=True)
 
-    experiments: int = Field(description="of both kinds, void ones included")
-    identical: int = Field(description="on identical code, without the void ones")
+    limit: int = Field(description="the most false alarms, or the fewest slowdowns found")
+    claimed: float = Field(description="the true rate that keeps the limit with probability 0.95 or more")
+    refused: float = Field(description="the true rate from which on the limit is missed with probability 0.8")
+
+
+class Validation(BaseModel):
+    """What the experiments amount to; rates with their exact 95 % intervals. Void ones are in none of the rates."""
+
+    model_config = ConfigDict(frozen=True)
+
+    experiments: int = Field(description="of all kinds, void ones included")
+    identical: int
     false_alarms: int = Field(description="verdicts `slower` or `faster` on identical code")
     false_alarm_rate: tuple[float, float]
-    alarms_allowed: int = Field(description="the most that 5 % allows, one time in twenty more (binomial)")
+    alarms_bound: Bound
     alarms_hold: bool
-    voided: int = Field(description="experiments whose control missed zero, of both kinds")
-    voided_rate: tuple[float, float]
     slowdowns: int
     found: int
     found_rate: tuple[float, float]
-    found_holds: bool = Field(description="whether at least 95 % of the slowdowns were found")
+    found_bound: Bound
+    found_holds: bool
+    small: int
+    small_found: int
+    small_found_rate: tuple[float, float]
+    voided: int = Field(description="experiments that stayed void after they were measured again, of all kinds")
+    voided_rate: tuple[float, float]
+    repeated: int = Field(description="experiments that were measured again because they were void at first")
+    repeated_rate: tuple[float, float]
     log_ratio_sd: float | None = Field(description="median over experiments of the pairs' standard deviation")
     pairs: float | None = Field(description="median number of pairs of an experiment on identical code")
     trial_s: float | None = Field(description="median seconds of a slowdown's trial")
+    earlier: int = Field(description="experiments that an earlier method of measuring made")
 
 
 def read_records(path: Path) -> tuple[list[Record], bool]:
@@ -140,32 +175,56 @@ def _repair(path: Path, records: list[Record]) -> None:
     whole.replace(path)
 
 
+def alarms_bound(count: int) -> Bound:
+    """Return the most false alarms in `count` experiments that a true rate of 5 % keeps 19 times in 20."""
+    limit = int(scipy.stats.binom.ppf(_PASSES, count, _ALARM_RATE)) if count else 0
+    # P(X <= k | p) is the beta distribution's P(B(k + 1, n - k) > p).
+    refused = float(scipy.stats.beta.ppf(_REFUSED, limit + 1, count - limit)) if limit < count else 1.0
+    return Bound(limit=limit, claimed=_ALARM_RATE, refused=refused)
+
+
+def found_bound(count: int) -> Bound:
+    """Return the fewest slowdowns found of `count` that a true rate of 95 % keeps 19 times in 20."""
+    limit = int(scipy.stats.binom.ppf(1 - _PASSES, count, _FOUND_RATE)) if count else 0
+    # P(X >= k | p) is P(B(k, n - k + 1) < p).
+    refused = float(scipy.stats.beta.ppf(1 - _REFUSED, limit, count - limit + 1)) if limit else 0.0
+    return Bound(limit=limit, claimed=_FOUND_RATE, refused=refused)
+
+
 def summarise(records: list[Record]) -> Validation:
     """Return what the records amount to; void experiments are counted apart and are neither alarms nor finds."""
-    from scipy import stats
-
-    void = sum(record.experiment.verdict == "void" for record in records)
-    same = [record for record in records if record.kind == "identical" and record.experiment.verdict != "void"]
-    slow = [record for record in records if record.kind == "slowdown"]
+    counted: dict[Kind, list[Record]] = {
+        kind: [each for each in records if each.kind == kind and each.experiment.verdict != "void"] for kind in _KINDS
+    }
+    same, slow, small = (counted[kind] for kind in _KINDS)
     alarms = sum(record.experiment.verdict in _ALARMS for record in same)
-    found = sum(record.experiment.verdict == "slower" for record in slow)
-    allowed = int(stats.binom.ppf(0.95, len(same), 0.05)) if same else 0
+    found, small_found = (sum(each.experiment.verdict == "slower" for each in kind) for kind in (slow, small))
+    void = len(records) - sum(map(len, counted.values()))
+    repeated = sum(record.experiment.attempts > 1 for record in records)
+    allowed, wanted = alarms_bound(len(same)), found_bound(len(slow))
     return Validation(
         experiments=len(records),
         identical=len(same),
         false_alarms=alarms,
         false_alarm_rate=binomial_interval(alarms, len(same)),
-        alarms_allowed=allowed,
-        alarms_hold=alarms <= allowed,
-        voided=void,
-        voided_rate=binomial_interval(void, len(records)),
+        alarms_bound=allowed,
+        alarms_hold=bool(same) and alarms <= allowed.limit,
         slowdowns=len(slow),
         found=found,
         found_rate=binomial_interval(found, len(slow)),
-        found_holds=bool(slow) and found >= 0.95 * len(slow),
+        found_bound=wanted,
+        found_holds=bool(slow) and found >= wanted.limit,
+        small=len(small),
+        small_found=small_found,
+        small_found_rate=binomial_interval(small_found, len(small)),
+        voided=void,
+        voided_rate=binomial_interval(void, len(records)),
+        repeated=repeated,
+        repeated_rate=binomial_interval(repeated, len(records)),
         log_ratio_sd=_median([r.experiment.log_ratio_sd for r in records if r.experiment.log_ratio_sd is not None]),
         pairs=_median([float(r.experiment.pairs) for r in same]),
         trial_s=_median([r.elapsed_s for r in slow]),
+        earlier=sum(record.method != METHOD for record in records),
     )
 
 
@@ -185,20 +244,23 @@ def validate(
 ) -> Validation:
     """Run what is still missing of the plan, appending to `path`, and return what all records amount to.
 
-    Ctrl-C ends it after the experiment under way was dropped; calling it again goes on. The environment is kept beside
-    the file, as ``<path>.environment.json``. Raises `SaveError` where the file cannot be used.
+    Ctrl-C ends it after the experiment under way was dropped; calling it again goes on. Records of an earlier method
+    are taken out of the file before the first one of this method is put in. The environment is kept beside the file, as
+    ``<path>.environment.json``. Raises `SaveError` where the file cannot be used.
     """
     chosen = plan or Plan()
     run: Overhead = overhead or measure_overhead
-    records, damaged = read_records(path)
-    if damaged:
-        _repair(path, records)
+    stored, damaged = read_records(path)
+    records = [record for record in stored if record.method == METHOD]
     done = {(record.kind, record.number) for record in records}
     missing = [each for each in _schedule(chosen) if each not in done]
-    if missing:
-        path.with_suffix(path.suffix + ".environment.json").write_text(
-            json.dumps(environment().model_dump(mode="json"), indent=1) + "\n"
-        )
+    if not missing:
+        # Nothing is measured, so nothing takes the place of what is there.
+        return summarise(stored)
+    stale = damaged or len(records) < len(stored)
+    path.with_suffix(path.suffix + ".environment.json").write_text(
+        json.dumps(environment().model_dump(mode="json"), indent=1) + "\n"
+    )
     began = time.monotonic()
     for i, (kind, number) in enumerate(missing):
         spent = time.monotonic() - began
@@ -206,25 +268,31 @@ def validate(
         record = _one(chosen, kind, number, run)
         if record is None:
             break
+        if stale:
+            _repair(path, records)
+            stale = False
         _append(path, record)
         records.append(record)
     return summarise(records)
 
 
 def _schedule(plan: Plan) -> list[tuple[Kind, int]]:
-    """Return all experiments, both kinds spread over the whole time, so that no slow spell meets one alone."""
-    same: list[tuple[float, Kind, int]] = [((i + 0.5) / plan.identical, "identical", i) for i in range(plan.identical)]
-    slow: list[tuple[float, Kind, int]] = [((i + 0.5) / plan.slowdowns, "slowdown", i) for i in range(plan.slowdowns)]
-    return [(kind, number) for _, kind, number in sorted(same + slow)]
+    """Return all experiments, every kind spread over the whole time, so that no slow spell meets one alone."""
+    placed: list[tuple[float, Kind, int]] = [
+        ((i + 0.5) / plan.count(kind), kind, i) for kind in _KINDS for i in range(plan.count(kind))
+    ]
+    return [(kind, number) for _, kind, number in sorted(placed)]
 
 
 def _one(plan: Plan, kind: Kind, number: int, run: Overhead) -> Record | None:
-    share = plan.share if kind == "slowdown" else 0.0
+    share = plan.injected(kind)
     terms = plan.terms(kind, number)
     delay = 0.0
     if share:
         # A percent of what a line takes here and now: the machine's pace drifts by more than the percent is worth.
-        quick = run([delayed_pair(plan.instrument, 0.0)], Terms(budget_s=0.001, fewest=2, seed=terms.seed))
+        quick = run(
+            [delayed_pair(plan.instrument, 0.0)], Terms(budget_s=0.001, fewest=2, seed=terms.seed, control=False)
+        )
         if quick.interrupted or not quick.experiments[0].base_per_line:
             return None
         delay = share * quick.experiments[0].base_per_line
@@ -239,4 +307,5 @@ def _one(plan: Plan, kind: Kind, number: int, run: Overhead) -> Record | None:
         injected_share=share,
         elapsed_s=document.elapsed_s,
         experiment=document.experiments[0],
+        method=METHOD,
     )

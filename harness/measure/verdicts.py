@@ -3,12 +3,16 @@
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from harness.measure.controls import Comparison
 from harness.measure.document import (
+    COUNTED,
+    Attempt,
     Axis,
     Check,
     Experiment,
+    Interval,
     Null,
     RawPair,
     Verdict,
@@ -23,25 +27,60 @@ from harness.measure.stats import (
     standard_deviation,
     t_interval,
 )
-from harness.measure.subjects import Subject
 
-__all__ = ["CONFIDENCE", "NULL_CONFIDENCE", "Comparison", "counting", "experiment_of", "null_of", "verdict_of"]
+__all__ = [
+    "CONFIDENCE",
+    "Assessed",
+    "Comparison",
+    "Control",
+    "assess",
+    "bounds_of",
+    "counting",
+    "entry_of",
+    "experiment_of",
+    "null_of",
+    "repeated",
+    "verdict_of",
+]
 
 CONFIDENCE = 0.95
-# An honest experiment's control misses zero at this level one time in a hundred; at 95 % one experiment in twenty would
-# be thrown away for nothing, and people would learn to run it again until it passes.
-NULL_CONFIDENCE = 0.99
 _FEWEST_PAIRS = 2
 # More void pairs than this share, and what is left is a selection.
 _MOST_VOID = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
-    """What is compared: `head` against `base`."""
+class Control:
+    """A/A pairs and how they are judged: `confidence` of their interval, `needed` for their power (0: not stated).
 
-    base: Subject
-    head: Subject
+    `controls` is the number of controls of the call, `subjects` the names of what the pairs were taken from.
+    """
+
+    pairs: Sequence[RawPair] = ()
+    confidence: float = 0.99
+    needed: int = 0
+    controls: int = 1
+    subjects: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Assessed:
+    """What the pairs of one comparison say; `ratio` and `null_ratio` are logarithms.
+
+    `critical` is the value, in standard normal units, that the interval was made with, and None for Student's own.
+    """
+
+    comparison: Comparison
+    axis: Axis
+    pairs: Sequence[RawPair]
+    control: Control
+    ratio: Estimate
+    cost: Estimate
+    null_ratio: Estimate
+    verdict: Verdict
+    critical: float | None = None
+    looks: int = 1
+    earlier: tuple[Attempt, ...] = ()
 
 
 def counting(pairs: Sequence[RawPair]) -> list[RawPair]:
@@ -49,71 +88,141 @@ def counting(pairs: Sequence[RawPair]) -> list[RawPair]:
     return [pair for pair in pairs if not pair.void]
 
 
-def null_of(pairs: Sequence[RawPair]) -> tuple[Null, Estimate]:
+def null_of(control: Control) -> tuple[Null, Estimate]:
     """Return the control's entry and its log-ratio with interval, from the A/A pairs that count."""
-    found = t_interval([pair.log_ratio for pair in counting(pairs)], NULL_CONFIDENCE)
-    ratio = found.exp()
+    logs = [pair.log_ratio for pair in counting(control.pairs)]
+    found = t_interval(logs, control.confidence)
+    seen = minimal_detectable_effect(standard_deviation(logs), found.count, 1 - control.confidence)
     null = Null(
-        ratio=number_or_none(ratio.value),
-        ratio_interval=interval_of(ratio),
-        confidence=NULL_CONFIDENCE,
+        ratio=number_or_none(found.exp().value),
+        ratio_interval=_ratio_interval(found),
+        confidence=control.confidence,
         pairs=found.count,
+        needed=control.needed,
+        controls=control.controls,
+        subjects=max(1, len(control.subjects)),
+        detectable=number_or_none(_relative(seen)),
     )
     return null, found
 
 
-def verdict_of(log_ratio: Estimate, null: Estimate, tolerance: float, void_share: float = 0.0) -> Verdict:
-    """Return what the pairs say.
+def _ratio_interval(log_ratio: Estimate) -> Interval:
+    """Return the interval of the ratio; without bounds in both directions it says nothing in either."""
+    return interval_of(log_ratio.exp()) if log_ratio.bounded else (None, None)
+
+
+def _relative(log: float) -> float:
+    return math.expm1(log) if log < 700 else math.inf
+
+
+def verdict_of(
+    log_ratio: Estimate, null: Estimate | None, tolerance: float, void_share: float = 0.0, needed: int = 0
+) -> Verdict:
+    """Return what the pairs say; `null` is None on a counted axis, which has no control.
 
     - ``void``: the control's interval misses zero, or more than a quarter of the pairs are void;
     - ``slower``, ``faster``: the whole interval lies on one side of no change;
     - ``indistinguishable``: the whole interval lies within ±`tolerance`, so no difference that matters is left;
     - ``undecided``: anything else, fewer than two pairs of either kind included.
+
+    A control of fewer than `needed` pairs might have missed a bias as large as its interval is wide. The interval that
+    decides is then made wider by it: see `_clear_of`.
     """
-    if not null.covers(0.0) and null.count:
+    if null is not None and null.count and not null.covers(0.0):
         return "void"
     if void_share > _MOST_VOID:
         return "void"
-    if log_ratio.count < _FEWEST_PAIRS or null.count < _FEWEST_PAIRS:
+    if log_ratio.count < _FEWEST_PAIRS or (null is not None and null.count < _FEWEST_PAIRS):
         return "undecided"
-    if log_ratio.low > 0:
+    low, high = log_ratio.low, log_ratio.high
+    if null is not None and null.count < needed:
+        low, high = _clear_of(low, high, null.low, null.high)
+    if low > 0:
         return "slower"
-    if log_ratio.high < 0:
+    if high < 0:
         return "faster"
     bound = math.log1p(tolerance)
-    return "indistinguishable" if log_ratio.low >= -bound and log_ratio.high <= bound else "undecided"
+    return "indistinguishable" if low >= -bound and high <= bound else "undecided"
 
 
-def experiment_of(
+def _clear_of(low: float, high: float, bias_low: float, bias_high: float) -> tuple[float, float]:
+    """Return the log-ratios possible for a measured interval if the bias may lie anywhere in another."""
+    return low - bias_high, high - bias_low
+
+
+def bounds_of(experiment: Experiment) -> tuple[float, float] | None:
+    """Return the interval of the log-ratio that a decision may rest on; None where there is none.
+
+    That is the ratio's own interval, made wider by the control's where that has fewer pairs than its power needs. A
+    void experiment, one without a control on a timed axis and one with an unbounded interval have none.
+    """
+    low, high = experiment.ratio_interval
+    if experiment.verdict == "void" or low is None or high is None or not 0 < low <= high:
+        return None
+    found = math.log(low), math.log(high)
+    if experiment.axis in COUNTED:
+        return found
+    null = experiment.null
+    if null.pairs < _FEWEST_PAIRS:
+        return None
+    if null.pairs >= null.needed:
+        return found
+    ends = null.ratio_interval
+    if ends[0] is None or ends[1] is None or not 0 < ends[0] <= ends[1]:
+        return None
+    return _clear_of(*found, math.log(ends[0]), math.log(ends[1]))
+
+
+def assess(
     comparison: Comparison,
     pairs: Sequence[RawPair],
-    nulls: Sequence[RawPair],
+    control: Control,
     *,
     tolerance: float,
     z: float | None = None,
     looks: int = 1,
     axis: Axis = "wall_ns",
-) -> Experiment:
-    """Return the entry of one comparison.
+) -> Assessed:
+    """Return what the pairs of one comparison say beside its control.
 
     `z` is the critical value, in standard normal units, that pays for having looked `looks` times; None for one look.
     """
     good = counting(pairs)
+    critical = None if z is None else t_critical(z, len(good))
+    log_ratio = t_interval([pair.log_ratio for pair in good], CONFIDENCE, critical=critical)
+    cost = t_interval([pair.difference for pair in good], CONFIDENCE, critical=critical)
+    null = t_interval([pair.log_ratio for pair in counting(control.pairs)], control.confidence)
+    void_share = 1 - len(good) / len(pairs) if pairs else 0.0
+    verdict = verdict_of(log_ratio, None if axis in COUNTED else null, tolerance, void_share, control.needed)
+    return Assessed(comparison, axis, pairs, control, log_ratio, cost, null, verdict, z, looks)
+
+
+def attempt_of(assessed: Assessed) -> Attempt:
+    """Return what is kept of a void measurement that is made again."""
+    null, _ = null_of(assessed.control)
+    return Attempt(
+        conclusion=_conclusion(assessed, math.nan, null),
+        pairs=assessed.ratio.count,
+        null=null,
+        raw_pairs=list(assessed.pairs),
+        raw_null=list(assessed.control.pairs),
+    )
+
+
+def entry_of(assessed: Assessed, *, repeat_spread: float | None = None) -> Experiment:
+    """Return the document's entry of one comparison."""
+    comparison, pairs, log_ratio, cost = assessed.comparison, assessed.pairs, assessed.ratio, assessed.cost
+    good, z = counting(pairs), assessed.critical
     count = len(good)
-    critical = None if z is None else t_critical(z, count)
     logs, differences = [pair.log_ratio for pair in good], [pair.difference for pair in good]
-    log_ratio = t_interval(logs, CONFIDENCE, critical=critical)
-    cost = t_interval(differences, CONFIDENCE, critical=critical)
     ratio = log_ratio.exp()
-    null, null_estimate = null_of(nulls)
+    null, _ = null_of(assessed.control)
     spread = standard_deviation(logs)
     # The interval that counts may be wider than Student's own; so is the smallest effect it lets one see.
     alpha = 1 - CONFIDENCE if z is None else math.erfc(z / math.sqrt(2))
-    effect = minimal_detectable_effect(spread, count, max(alpha, 1e-12))
-    verdict = verdict_of(log_ratio, null_estimate, tolerance, 1 - count / len(pairs) if pairs else 0.0)
-    detectable = math.expm1(effect) if effect < 700 else math.inf
+    detectable = _relative(minimal_detectable_effect(spread, count, max(alpha, 1e-12)))
     return Experiment(
-        axis=axis,
+        axis=assessed.axis,
         base=comparison.base.name,
         head=comparison.head.name,
         factors=comparison.head.factors,
@@ -124,26 +233,44 @@ def experiment_of(
         cost_per_line=number_or_none(cost.value),
         cost_interval=interval_of(cost),
         ratio=number_or_none(ratio.value),
-        ratio_interval=interval_of(ratio),
+        ratio_interval=_ratio_interval(log_ratio),
         minimal_detectable_effect=number_or_none(detectable),
         null=null,
-        verdict=verdict,
-        conclusion=_conclusion(comparison, ratio, verdict, detectable, null, pairs),
+        verdict=assessed.verdict,
+        conclusion=_conclusion(assessed, detectable, null),
         confidence=CONFIDENCE,
-        looks=looks,
+        looks=assessed.looks,
         log_ratio_sd=number_or_none(spread),
         off_cpu=statistics.median(pair.off_cpu for pair in good) if good else None,
         void_pairs=len(pairs) - count,
         lost=sum(pair.head_lost for pair in pairs),
         raised=sum(pair.head_raised for pair in pairs),
         evaluated=sum(pair.head_evaluated for pair in pairs),
+        repeat_spread=None if repeat_spread is None else number_or_none(repeat_spread),
         bootstrap=Check(
             ratio_interval=interval_of(bootstrap_interval(logs, CONFIDENCE).exp()),
             cost_interval=interval_of(bootstrap_interval(differences, CONFIDENCE)),
         ),
         raw_pairs=list(pairs),
-        raw_null=list(nulls),
+        raw_null=list(assessed.control.pairs),
+        attempts=1 + len(assessed.earlier),
+        earlier=list(assessed.earlier),
     )
+
+
+def experiment_of(
+    comparison: Comparison,
+    pairs: Sequence[RawPair],
+    control: Control | Sequence[RawPair] = (),
+    *,
+    tolerance: float,
+    z: float | None = None,
+    looks: int = 1,
+    axis: Axis = "wall_ns",
+) -> Experiment:
+    """Return the entry of one comparison; a list of A/A pairs stands for a control at 99 % without a stated power."""
+    judged = control if isinstance(control, Control) else Control(control)
+    return entry_of(assess(comparison, pairs, judged, tolerance=tolerance, z=z, looks=looks, axis=axis))
 
 
 def _mean(values: Sequence[float]) -> float | None:
@@ -155,23 +282,49 @@ def _differing(comparison: Comparison) -> dict[str, bool | int | float | str]:
     return {key: value for key, value in comparison.base.factors.items() if head.get(key) != value}
 
 
-def _conclusion(
-    comparison: Comparison, ratio: Estimate, verdict: Verdict, effect: float, null: Null, pairs: Sequence[RawPair]
-) -> str:
-    base, head = comparison.base.name, comparison.head.name
+def _conclusion(assessed: Assessed, effect: float, null: Null) -> str:
+    """Return what the pairs allow one to say, in a sentence."""
+    if assessed.verdict == "void":
+        said = _void_reason(assessed, null)
+        return f"{said}; measured {len(assessed.earlier) + 1} times" if assessed.earlier else said
+    said = _finding(assessed, effect, null)
+    if assessed.axis in COUNTED:
+        return said
+    if _FEWEST_PAIRS <= null.pairs < null.needed:
+        said += (
+            f"; the control has {null.pairs} of the {null.needed} A/A pairs that it should have, so only what exceeds "
+            "its interval too is decided"
+        )
+    times = len(assessed.earlier)
+    return f"{said}; void {'once' if times == 1 else f'{times} times'} before, and measured again" if times else said
+
+
+def _void_reason(assessed: Assessed, null: Null) -> str:
+    pairs = assessed.pairs
+    reasons = [pair.void for pair in pairs if pair.void]
+    if len(reasons) > _MOST_VOID * len(pairs):
+        return f"void: {len(reasons)} of {len(pairs)} pairs do not count ({reasons[0]})"
+    low, high = ("unknown" if end is None else f"{end:.4f}" for end in null.ratio_interval)
+    subjects = assessed.control.subjects or (assessed.comparison.base.name,)
+    name = f"{subjects[0]} against itself" if len(set(subjects)) == 1 else f"each of {len(subjects)} against itself"
+    return f"void: {name} came out at {low} to {high} times its own cost"
+
+
+def _finding(assessed: Assessed, effect: float, null: Null) -> str:
+    base, head = assessed.comparison.base.name, assessed.comparison.head.name
+    ratio, verdict = assessed.ratio.exp(), assessed.verdict
     seen = f"an effect of {effect:.1%} would have been found four times in five"
-    if verdict == "void":
-        reasons = [pair.void for pair in pairs if pair.void]
-        if reasons:
-            return f"void: {len(reasons)} of {len(pairs)} pairs do not count ({reasons[0]})"
-        low, high = null.ratio_interval
-        return f"void: {base} against itself came out at {low:.4f} to {high:.4f} times its own cost"
     if verdict in {"slower", "faster"}:
         return f"{head} costs {ratio.value:.4g} times what {base} does ({ratio.low:.4g} to {ratio.high:.4g})"
     if verdict == "indistinguishable":
         return f"{head} and {base} differ by less than matters ({ratio.low:.4f} to {ratio.high:.4f}); {seen}"
     if ratio.count < _FEWEST_PAIRS:
         return f"{ratio.count} pairs allow no conclusion"
-    if null.pairs < _FEWEST_PAIRS:
+    if assessed.axis not in COUNTED and null.pairs < _FEWEST_PAIRS:
         return f"no conclusion without a control: {null.pairs} A/A pairs were measured"
     return f"undecided between {ratio.low:.4f} and {ratio.high:.4f} times the cost; {seen}"
+
+
+def repeated(assessed: Assessed, before: Assessed) -> Assessed:
+    """Return a new measurement of what came out void, with what was measured before."""
+    return replace(assessed, earlier=(*before.earlier, attempt_of(before)))

@@ -23,11 +23,17 @@ from harness.report.model import (
 from harness.report.overhead import conditions, measured, ratio_of_lost
 
 if TYPE_CHECKING:
-    from harness.measure import exposition_diff, ladder, laws, saturation, scrapes, table
+    from harness.measure import exposition_diff, ladder, laws, outcome, saturation, scrapes, table
 
-__all__ = ["audit_of", "exposition_of", "ladder_of", "law_of", "saturation_of", "scrape_latency_of"]
-
-_Z = 1.959963984540054  # a point's error is known, so its interval is the normal distribution's
+__all__ = [
+    "audit_of",
+    "exposition_of",
+    "ladder_of",
+    "law_of",
+    "saturation_of",
+    "scrape_latency_of",
+    "spread_of_outcome",
+]
 
 
 def audit_of(found: "table.Audited") -> Audited:
@@ -51,21 +57,20 @@ def _finding(name: str) -> Finding:
 
 def ladder_of(found: "ladder.Ladder") -> Ladder:
     """Return a measured ladder; its lowest rung's step is its own cost."""
-    rungs = []
+    rungs: list[RungCost] = []
     for rung in found.rungs:
         total = Measured(finite(rung.per_line))
-        increment = total if rung.increment is None else measured(rung.increment, rung.increment_interval)
-        rungs.append(RungCost(rung.rung, rung.title, increment, total, rung.verdict))
+        first = not rungs
+        increment = total if first else measured(rung.increment, rung.increment_interval)
+        below = Measured(rungs[-1].total.value if rungs else None)
+        rungs.append(RungCost(rung.rung, rung.title, increment, total, rung.verdict, below))
     subject = "opencensus" if found.series == 1 else f"opencensus, {found.series} series"
     return Ladder(rungs, subject)
 
 
 def law_of(found: "laws.Law") -> Law:
-    """Return a fitted law; lines lost or raised at a point become its note."""
-    points = [
-        LawPoint(point.x, Measured(point.cost, point.cost - _Z * point.error, point.cost + _Z * point.error))
-        for point in found.points
-    ]
+    """Return a fitted law; lines lost or raised at a point become its note, and so do points that it leaves out."""
+    points = [LawPoint(point.x, measured(point.cost, point.interval), void=bool(point.void)) for point in found.points]
     fit = found.fit
     terms = (
         ()
@@ -80,6 +85,11 @@ def law_of(found: "laws.Law") -> Law:
         for point in found.points
         if (words := ratio_of_lost(point.lost, point.raised, point.evaluated))
     ]
+    void = [f"{point.x:g}" for point in found.points if point.void]
+    if void:
+        said.insert(0, f"void at {', '.join(void)}, and left out")
+    if found.left_out > len(void):
+        said.append(f"{found.left_out - len(void)} more points of too few pairs left out")
     if fit is not None and fit.flat:
         said.insert(0, "flat within the range measured")
     return Law(found.instrument, found.factor, points, terms, None if fit is None else fit.misfit, "; ".join(said))
@@ -107,6 +117,11 @@ def saturation_of(found: "saturation.Saturation") -> Saturation:
     factors = f"{found.series} series" if found.series != 1 else ""
     rate = Measured(found.rate, found.rate, found.above) if math.isfinite(found.above) else Measured(found.rate)
     return Saturation(found.instrument, rate, found.bound_ns / 1e6, factors)
+
+
+def spread_of_outcome(found: "outcome.Outcome") -> float | None:
+    """Return the largest difference between counts of one side in the default table; None where each was made once."""
+    return max((row.instructions_spread for row in found.table if row.instructions_spread is not None), default=None)
 
 
 def exposition_of(found: "exposition_diff.ExpositionDiff") -> ExpositionDiff:

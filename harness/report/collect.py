@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import UsageError
-from harness.report.adapt import audit_of, exposition_of, law_of, saturation_of, scrape_latency_of
+from harness.report.adapt import audit_of, exposition_of, law_of, saturation_of, scrape_latency_of, spread_of_outcome
 from harness.report.model import Audited, ExpositionDiff, Law, Report, Saturation, ScrapeLatency, Source
 from harness.report.overhead import ladders_of
 
@@ -82,9 +82,10 @@ def _parsed(document: Mapping[str, Any]) -> Iterator[Found]:
 
         yield Found("", Document.model_validate(document), "comparison")
         return
-    from harness.measure.outcome import Outcome
+    from harness.measure.outcome import Outcome, renewed
 
-    outcome = Outcome.model_validate(document)
+    # Its laws and its self-test as they are concluded today, whatever version wrote them.
+    outcome = renewed(Outcome.model_validate(document))
     yield Found("", outcome, _what(outcome))
 
 
@@ -104,6 +105,7 @@ class _Newest:
     behind: "dict[str, list[Experiment]]" = field(default_factory=dict)
     audits: dict[str, Audited] = field(default_factory=dict)
     counted: dict[str, float] = field(default_factory=dict)
+    counted_spread: float | None = None
     laws: dict[tuple[str, str], Law] = field(default_factory=dict)
     rates: dict[tuple[str, int], Saturation] = field(default_factory=dict)
     scrapes: dict[tuple[object, ...], ScrapeLatency] = field(default_factory=dict)
@@ -136,6 +138,8 @@ class _Newest:
                 self.ladder = document
             elif document is not None and part.what.startswith("laws:"):
                 self.behind[part.what] = document.experiments
+        if outcome.table:
+            self.counted_spread = spread_of_outcome(outcome)
         for row in outcome.table:
             if row.audit is not None:
                 self.audits[row.instrument] = audit_of(row.audit)
@@ -190,6 +194,7 @@ def assembled(found: Sequence[Found], problems: Sequence[str] = (), **more: Any)
         overhead=overhead,
         audits=newest.audits,
         counted=newest.counted,
+        counted_spread=newest.counted_spread,
         saturation=list(newest.rates.values()),
         ladders=() if newest.ladder is None else ladders_of(newest.ladder),
         laws=list(newest.laws.values()),

@@ -9,6 +9,7 @@ from rich.text import Text
 from harness.measure.compared import Compared, ComparedSide
 from harness.measure.document import Experiment
 from harness.report.model import Measured
+from harness.report.overhead import VOID, attempt_words, control_words
 from harness.report.scales import percent, plain, unit_for, with_interval
 
 __all__ = ["compared_summary"]
@@ -34,6 +35,7 @@ def compared_summary(compared: Compared) -> RenderableType:
         table,
         Text(),
         *(Text(f"{_AXES[each.axis]}: {each.reason}") for each in compared.judged),
+        *(Text(line, style="dim") for line in map(_control, experiments)),
         *([Text("interrupted: the figures rest on the pairs measured until then")] if compared.interrupted else []),
         Text.assemble("verdict: ", (compared.outcome, _STYLES[compared.outcome])),
     )
@@ -53,8 +55,10 @@ def _libraries(compared: Compared) -> Iterator[Text]:
 
 
 def _row(experiment: Experiment) -> tuple[Text, ...]:
-    unit = unit_for([experiment.base_per_line, experiment.head_per_line], experiment.axis)
     name = _AXES[experiment.axis]
+    if experiment.verdict == "void":
+        return tuple(Text(cell) for cell in (name, *[VOID] * 4, "", str(experiment.pairs)))
+    unit = unit_for([experiment.base_per_line, experiment.head_per_line], experiment.axis)
     cells = (
         f"{name}{f', {unit.name}' if unit.name else ''}",
         plain(None if experiment.base_per_line is None else experiment.base_per_line / unit.scale),
@@ -65,6 +69,15 @@ def _row(experiment: Experiment) -> tuple[Text, ...]:
         str(experiment.pairs),
     )
     return tuple(Text(cell) for cell in cells)
+
+
+def _control(experiment: Experiment) -> str:
+    """Return what the control said, in a line; for what is counted, how far the counts repeat."""
+    if experiment.axis != "wall_ns":
+        return f"{_AXES[experiment.axis]}: counts of one side: {control_words(experiment)}"
+    null, again = experiment.null, attempt_words(experiment)
+    said = f"{control_words(experiment)} at {percent(null.confidence)}, {null.pairs} pairs"
+    return f"control (identical code): {said}{f'; {again}' if again else ''}"
 
 
 def _with(parts: tuple[str, str]) -> str:

@@ -4,21 +4,26 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from harness.report.blocks import NUMBER, Head, details, figure, note, section, table, verdict
-from harness.report.forest import ForestRow, forest
+from harness.report.forest import ForestRow, forest, forest_row
 from harness.report.laws import formula, law_unit, laws_picture, term_text
 from harness.report.model import Ladder, Law, Measured, Saturation
 from harness.report.overhead import (
+    VOID,
     Cell,
     OverheadRow,
+    attempt_words,
     conditions,
+    control_words,
     lost_words,
-    measured,
+    ratio_of,
+    repeat_words,
     rows_of,
+    seen_words,
     unit_of,
     verdict_words,
 )
 from harness.report.overhead_table import columns
-from harness.report.scales import percent, plain, unit_for, with_interval
+from harness.report.scales import Unit, percent, plain, unit_for, with_interval
 from harness.report.tree import Child, Element, h, outside
 from harness.report.waterfall import ladder_unit, waterfall
 
@@ -63,6 +68,7 @@ def overhead_section(report: "Report") -> Element | None:
         ),
         interrupted if document.interrupted else None,
         _overhead_table(rows),
+        note(f"Instructions: {repeat_words(report.counted_spread)}.") if report.counted else None,
         _forest_figure(rows),
         details("Verdicts, smallest effects and controls", _evidence_table(rows), open_=True),
     )
@@ -90,13 +96,8 @@ def _audited(row: OverheadRow, cell: Cell) -> Child:
 
 
 def _forest_figure(rows: Sequence[OverheadRow]) -> Element | None:
-    def cost(experiment: "Experiment | None") -> Measured:
-        if experiment is None or experiment.verdict == "void":
-            return Measured()
-        return measured(experiment.cost_per_line, experiment.cost_interval)
-
-    drawn = [ForestRow(row.name, cost(row.resting), cost(row.scraped)) for row in rows]
-    drawn = [row for row in drawn if row.resting.value is not None or row.scraped.value is not None]
+    drawn = [forest_row(row) for row in rows]
+    drawn = [row for row in drawn if row.resting.value is not None or row.scraped.value is not None or any(row.void)]
     if not drawn:
         return None
     unit = unit_of(part for row in rows for part in (row.resting, row.scraped))
@@ -106,11 +107,13 @@ def _forest_figure(rows: Sequence[OverheadRow]) -> Element | None:
         Head("Not scraped", NUMBER, unit.name),
         Head("While scraped", NUMBER, unit.name),
     ]
-    body = [
-        [outside(row.label), *(_figure_cell(Cell(*with_interval(part, unit))) for part in (row.resting, row.scraped))]
-        for row in drawn
-    ]
+    body = [[outside(row.label), *(_forest_cell(row, kind, unit) for kind in range(2))] for row in drawn]
     return figure(picture, table(picture.title, heads, body, quiet=True))
+
+
+def _forest_cell(row: ForestRow, kind: int, unit: Unit) -> Child:
+    part = (row.resting, row.scraped)[kind]
+    return VOID if row.void[kind] else _figure_cell(Cell(*with_interval(part, unit)))
 
 
 def _evidence_table(rows: Sequence[OverheadRow]) -> Element:
@@ -119,8 +122,9 @@ def _evidence_table(rows: Sequence[OverheadRow]) -> Element:
         Head("Verdict"),
         Head("Ratio", NUMBER, "head / base"),
         Head("Smallest effect", NUMBER, "found 4 times in 5"),
-        Head("A/A control", NUMBER, "base / base"),
         Head("Pairs", NUMBER),
+        Head("A/A control", NUMBER, "identical code"),
+        Head("A/A pairs", NUMBER),
     ]
     body = [_evidence(each) for row in rows for each in row.experiments]
     return table("What each verdict rests on", heads, body, stacked=True)
@@ -131,15 +135,16 @@ def _evidence(experiment: "Experiment") -> list[Child]:
     lost = lost_words(experiment)
     # For a clear verdict the ratio beside it says what the sentence would.
     said = "" if experiment.verdict in {"slower", "faster"} else experiment.conclusion
-    words = "; ".join(part for part in (said, lost) if part)
-    is_void = experiment.verdict == "void"
+    words = "; ".join(part for part in (said, "" if said else attempt_words(experiment), lost) if part)
+    null = experiment.null
     return [
         [outside(_name(experiment)), h("div", outside(words), class_="note said") if words else None],
         verdict(experiment.verdict, verdict_words(experiment.verdict)),
-        "void" if is_void else interval_cell(measured(experiment.ratio, experiment.ratio_interval)),
-        percent(experiment.minimal_detectable_effect),
-        interval_cell(measured(experiment.null.ratio, experiment.null.ratio_interval)),
+        VOID if experiment.verdict == "void" else interval_cell(ratio_of(experiment)),
+        seen_words(experiment),
         f"{experiment.pairs}{void}",
+        f"{control_words(experiment)}{f' at {percent(null.confidence)}' if null.pairs else ''}",
+        f"{null.pairs or ''}",
     ]
 
 
@@ -179,7 +184,7 @@ def ladder_section(ladders: Sequence[Ladder]) -> Element | None:
         "The ladder",
         note(
             "What recording is made of: each rung does all that the one above it in the list does, and one thing more. "
-            "A hollow bar is a step whose interval covers zero."
+            "A hollow bar is a step whose interval covers zero; a void one has no bar, and no sum holds it."
         ),
         [
             figure(waterfall(each, f"waterfall-{index}"), _ladder_table(each))
@@ -195,8 +200,8 @@ def _ladder_table(ladder: Ladder) -> Element:
     body = [
         [
             rung.title,
-            _figure_cell(Cell(*with_interval(rung.increment, unit))),
-            with_interval(rung.total, unit)[0],
+            VOID if rung.void else _figure_cell(Cell(*with_interval(rung.increment, unit))),
+            "" if rung.void else with_interval(rung.total, unit)[0],
             verdict(rung.verdict, verdict_words(rung.verdict)) if rung.verdict else "",
         ]
         for rung in ladder.rungs
@@ -220,7 +225,8 @@ def laws_section(laws: Sequence[Law]) -> Element | None:
         "Cost laws",
         note(
             "How the cost of a line grows with one factor, all else as it was. "
-            "A misfit far above 1 says that the points do not lie on the law."
+            "A misfit far above 1 says that the points do not lie on the law. "
+            "Void points are marked as such and in no law."
         ),
         parts,
     )
@@ -262,11 +268,12 @@ def _points_table(laws: Sequence[Law]) -> Element:
         unit = law_unit(law)
         for point in law.points:
             fitted = law.at(point.x)
+            cost = VOID if point.void else [_figure_cell(Cell(*with_interval(point.cost, unit))), f" {unit.name}"]
             body.append(
                 [
                     outside(law.subject),
                     plain(point.x, 6),
-                    [_figure_cell(Cell(*with_interval(point.cost, unit))), f" {unit.name}"],
+                    cost,
                     f"{plain(fitted / unit.scale)} {unit.name}" if fitted is not None else "",
                 ]
             )
@@ -303,7 +310,11 @@ def _raw(experiment: "Experiment") -> Element:
     body = list(_raw_rows(pairs[:_MOST_PAIRS], unit.scale))
     left = len(pairs) - _MOST_PAIRS
     return details(
-        [outside(_name(experiment)), f": {len(experiment.raw_pairs)} pairs, {len(experiment.raw_null)} A/A"],
+        [
+            f"{VOID}: " if experiment.verdict == "void" else None,
+            outside(_name(experiment)),
+            f": {len(experiment.raw_pairs)} pairs, {len(experiment.raw_null)} A/A",
+        ],
         table(f"Pairs of {_name(experiment)}", heads, body, quiet=True),
         note(f"{left} more are in the document.") if left > 0 else None,
     )

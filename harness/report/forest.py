@@ -4,22 +4,34 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.report.model import Measured, finite
+from harness.report.overhead import VOID, OverheadRow, cost_of
 from harness.report.scales import Scale, Unit, linear_scale, linear_ticks, log_scale, log_ticks, plain, with_interval
 from harness.report.svg import Canvas, Picture, elided, marker, text_width, whisker
 from harness.report.tree import Element
 
-__all__ = ["ForestPicture", "ForestRow", "forest"]
+__all__ = ["ForestPicture", "ForestRow", "forest", "forest_row", "void_words"]
 
 _KINDS = ("not scraped", "while scraped")
 
 
 @dataclass(frozen=True, slots=True)
 class ForestRow:
-    """One line of the picture: a label and its cost at rest and while scraped, in the unit's base."""
+    """One line of the picture: a label and its cost at rest and while scraped, in the unit's base.
+
+    `void` tells which of the two do not count, and so have no cost.
+    """
 
     label: str
     resting: Measured
     scraped: Measured
+    void: tuple[bool, bool] = (False, False)
+
+
+def forest_row(row: OverheadRow) -> ForestRow:
+    """Return the line of a row of the overhead table."""
+    parts = (row.resting, row.scraped)
+    void = tuple(each is not None and each.verdict == "void" for each in parts)
+    return ForestRow(row.name, cost_of(row.resting), cost_of(row.scraped), (void[0], void[1]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +65,10 @@ class ForestPicture(Picture):
             middle = above + (row - 15 if narrow else row / 2)
             both = finite(each.resting.value) is not None and finite(each.scraped.value) is not None
             shift = 6 if both else 0
+            said = void_words(each)
+            if said:
+                canvas.text(canvas.width - 4, middle + 4 - (12 if both else 0), said, anchor="end", kind="value strong")
+                canvas.tell(canvas.width - 40, middle, f"{each.label}: {said}")
             self._dot(canvas, x, (middle - shift, each.label), each.resting, scraped=False)
             self._dot(canvas, x, (middle + shift, each.label), each.scraped, scraped=True)
         return canvas.svg()
@@ -79,6 +95,12 @@ class ForestPicture(Picture):
         shown, interval = with_interval(cost, self.unit)
         told = f"{label}, {_KINDS[scraped]}: {shown} {self.unit.name}{f' ({interval})' if interval else ''}"
         canvas.tell(x(value), y, told)
+
+
+def void_words(row: ForestRow) -> str:
+    """Return which of a row's figures are void; empty for neither."""
+    kinds = [kind for kind, void in zip(_KINDS, row.void, strict=True) if void]
+    return f"{VOID}: {' and '.join(kinds)}" if kinds else ""
 
 
 def _parts(row: ForestRow) -> tuple[float | None, ...]:
@@ -113,6 +135,8 @@ def forest(rows: Sequence[ForestRow], unit: Unit, ident: str = "costs") -> Fores
     words = []
     for row in rows[:12]:
         shown = with_interval(row.resting if finite(row.resting.value) is not None else row.scraped, unit)[0]
-        words.append(f"{row.label} {shown} {unit.name}")
+        cost = f"{shown} {unit.name}" if any(finite(part) is not None for part in _parts(row)) else ""
+        said = void_words(row).removeprefix("✗ ")
+        words.append(f"{row.label} {cost or said}" + (f" ({said})" if cost and said else ""))
     description = f"A dot for each way of recording, with its 95 % interval: {'; '.join(words)}."
     return ForestPicture(ident, "Cost per line", description, rows, unit)

@@ -45,7 +45,9 @@ def report_of_table(table: "Table", **more: Any) -> Report:
     audits = {row.name: audit for row in rows_of_table(table) if (audit := row.audit)}
     rates = [saturation_of(row.saturation) for row in table.rows if row.saturation is not None]
     counted = {row.instrument: row.instructions_per_line for row in table.rows if row.instructions_per_line is not None}
-    return report_of(table.document, saturation=rates, audits=audits, counted=counted, **more)
+    spreads = [row.instructions_spread for row in table.rows if row.instructions_spread is not None]
+    spread = max(spreads, default=None)
+    return report_of(table.document, saturation=rates, audits=audits, counted=counted, counted_spread=spread, **more)
 
 
 def rows_of_table(table: "Table") -> list[OverheadRow]:
@@ -125,6 +127,7 @@ def trend_of(key: str, points: "Sequence[Point]", labels: Mapping[str, str] | No
         [finite(high) for _, _, high in columns],
         epochs,
         changes,
+        [i for i, point in enumerate(points) if point.metric.void],
     )
 
 

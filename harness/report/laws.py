@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.report.model import Law, LawTerm, finite
+from harness.report.overhead import VOID
 from harness.report.scales import (
     Scale,
     Unit,
@@ -15,10 +16,10 @@ from harness.report.scales import (
     unit_for,
     with_interval,
 )
-from harness.report.svg import NARROW, Canvas, Picture, legend, legend_rows, marker, whisker
+from harness.report.svg import NARROW, Canvas, Picture, legend, legend_rows, marker, text_width, whisker
 from harness.report.tree import Element
 
-__all__ = ["LawsPicture", "formula", "laws_picture", "term_text"]
+__all__ = ["LawsPicture", "formula", "laws_picture", "term_text", "void_points"]
 
 _SAMPLES = 80
 
@@ -26,6 +27,16 @@ _SAMPLES = 80
 def law_unit(law: Law) -> Unit:
     """Return the unit that suits a law's points."""
     return unit_for([point.cost.value for point in law.points] or [t.coefficient.value for t in law.terms])
+
+
+def void_points(laws: Sequence[Law]) -> str:
+    """Return which points of some laws are void, as a sentence; empty for none."""
+    words = [
+        f"{law.subject} at {', '.join(plain(point.x, 6) for point in law.points if point.void)}"
+        for law in laws
+        if any(point.void for point in law.points)
+    ]
+    return f"Void, marked below the axis, and in no fit: {'; '.join(words)}." if words else ""
 
 
 def formula(law: Law) -> str:
@@ -65,11 +76,13 @@ class LawsPicture(Picture):
         """Return the picture at `width` pixels."""
         labels = [law.subject for law in self.laws]
         top = 22.0 * len(legend_rows(labels, width)) + 28
-        height = top + (260 if width <= NARROW else 320)
-        canvas = self.canvas(width, height, suffix)
+        bottom = top + (260 if width <= NARROW else 320) - 44
+        void = _void_at(self.laws)
+        canvas = self.canvas(width, bottom + 44 + (18 if void else 0), suffix)
         legend(canvas, labels, 0)
-        plot = _Axes.of(self.laws, canvas, top, height - 44)
+        plot = _Axes.of(self.laws, canvas, top, bottom)
         plot.draw(canvas)
+        _draw_void(canvas, plot, void)
         for index, law in enumerate(self.laws):
             _draw_law(canvas, plot, law, index)
         return canvas.svg()
@@ -94,7 +107,7 @@ class _Axes:
     def of(cls, laws: Sequence[Law], canvas: Canvas, top: float, bottom: float) -> "_Axes":
         """Return axes that hold every point, its interval, and the fitted curves."""
         points = [point for law in laws for point in law.points if finite(point.cost.value) is not None]
-        xs = [point.x for point in points] or [0.0, 1.0]
+        xs = [point.x for law in laws for point in law.points] or [0.0, 1.0]
         costs = [(p.cost.value, p.cost.low, p.cost.high) for p in points]
         ys = [known for cost in costs for part in cost if (known := finite(part)) is not None] or [0.0, 1.0]
         log_x, log_y = _logarithmic(xs), _logarithmic([finite(p.cost.value) or 0.0 for p in points] or [0.0])
@@ -146,11 +159,32 @@ def _draw_law(canvas: Canvas, axes: _Axes, law: Law, index: int) -> None:
             curve.append((axes.x(x), axes.y(cost)))
     canvas.path(curve, f"curve s{index % 6} d{index % 5}")
     for point in law.points:
-        _draw_point(canvas, axes, law, point.x, index)
+        if not point.void:
+            _draw_point(canvas, axes, law, point.x, index)
+
+
+def _void_at(laws: Sequence[Law]) -> dict[float, list[str]]:
+    """Return whose points are void, by the value of the factor."""
+    found: dict[float, list[str]] = {}
+    for law in laws:
+        for point in law.points:
+            if point.void:
+                found.setdefault(point.x, []).append(law.subject)
+    return found
+
+
+def _draw_void(canvas: Canvas, axes: _Axes, void: dict[float, list[str]]) -> None:
+    """Say below the axis at which values points are void, and of how many ways of recording."""
+    for at, subjects in void.items():
+        words = VOID if len(subjects) == 1 else f"{VOID} ({len(subjects)})"
+        half = text_width(words) / 2
+        place = min(max(axes.x(at), half + 1), canvas.width - half - 1)
+        canvas.text(place, axes.bottom + 52, words, anchor="middle", kind="value strong")
+        canvas.tell(place, axes.bottom + 48, f"{axes.factor} {plain(at, 4)}: void for {', '.join(subjects)}")
 
 
 def _span(law: Law, axes: _Axes) -> tuple[float, float]:
-    xs = [point.x for point in law.points] or list(axes.xs)
+    xs = [point.x for point in law.points if not point.void] or list(axes.xs)
     return min(xs), max(xs)
 
 
@@ -173,5 +207,5 @@ def laws_picture(laws: Sequence[Law], ident: str = "laws") -> LawsPicture:
     """Return the plot of laws over the same factor, described by their formulae."""
     factor = laws[0].factor if laws else "nothing"
     words = "; ".join(f"{law.subject}: {formula(law) or 'no law fitted'}" for law in laws)
-    description = f"Points measured, with 95 % intervals, and the fitted curves. {words}."
+    description = f"Points measured, with 95 % intervals, and the fitted curves. {words}. {void_points(laws)}".rstrip()
     return LawsPicture(ident, f"Cost per line against {factor}", description, laws)

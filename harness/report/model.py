@@ -74,13 +74,22 @@ class Audited:
 
 @dataclass(frozen=True, slots=True)
 class RungCost:
-    """One rung of the ladder: what it adds to a line, and the line's whole cost with it."""
+    """One rung of the ladder: what it adds to a line, and the line's whole cost with it and, `below`, without it.
+
+    Of a void rung none of these is known.
+    """
 
     name: str
     title: str
     increment: Measured
     total: Measured
     verdict: str = ""
+    below: Measured = Measured()
+
+    @property
+    def void(self) -> bool:
+        """Whether its experiment does not count."""
+        return self.verdict == "void"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +103,11 @@ class Ladder:
 
 @dataclass(frozen=True, slots=True)
 class LawPoint:
-    """The cost per line at one value of the factor."""
+    """The cost per line at one value of the factor; a `void` one has none."""
 
     x: float
     cost: Measured
+    void: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +215,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """One figure over all runs, oldest first, in columns of equal length; None where a run did not say."""
+    """One figure over all runs, oldest first, in columns of equal length; None where a run did not say.
+
+    `void` are the indices of the runs whose experiment does not count.
+    """
 
     metric: str
     unit: str
@@ -216,6 +229,7 @@ class Trend:
     highs: Sequence[float | None]
     epochs: Sequence[Epoch] = ()
     changes: Sequence[Change] = ()
+    void: Sequence[int] = ()
 
     def __len__(self) -> int:
         return len(self.values)
@@ -236,7 +250,8 @@ class Source:
 class Report:
     """Everything one page shows; what is empty is left out and named as such at the end.
 
-    `audits` and `counted` (instructions per line above the base) are by way of recording. `evidence` are experiments
+    `audits` and `counted` (instructions per line above the base) are by way of recording; `counted_spread` is by how
+    much counts of one side differ at most, None where each was made once. `evidence` are experiments
     behind ladders and laws, whose raw pairs are shown beside those of `overhead`. `more_trends` is the number of
     figures with a history that are not among `trends`.
     """
@@ -247,6 +262,7 @@ class Report:
     saturation: Sequence[Saturation] = ()
     audits: "dict[str, Audited]" = field(default_factory=dict)
     counted: Mapping[str, float] = field(default_factory=dict)
+    counted_spread: float | None = None
     ladders: Sequence[Ladder] = ()
     laws: Sequence[Law] = ()
     latencies: Sequence[ScrapeLatency] = ()

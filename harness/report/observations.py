@@ -16,6 +16,7 @@ from harness.report.model import (
     Source,
     Trend,
 )
+from harness.report.overhead import VOID
 from harness.report.percentiles import Curve, decoded, percentiles_picture, quantile_text
 from harness.report.scales import plain, unit_for, with_interval
 from harness.report.tree import Child, Element, h, outside
@@ -292,12 +293,13 @@ def _trend(trend: Trend, ident: str) -> Element:
     body: list[list[Child]] = []
     for index in sorted({*range(start, len(trend)), *changes, *epochs} & set(range(len(trend)))):
         measured = Measured(trend.values[index], trend.lows[index], trend.highs[index])
-        remarks = "; ".join(part for part in (epochs.get(index), changes.get(index)) if part)
+        void = "void: no figure" if index in trend.void else ""
+        remarks = "; ".join(part for part in (epochs.get(index), void, changes.get(index)) if part)
         body.append(
             [
                 [f"{index + 1} ", outside(trend.ids[index])],
                 outside(trend.created[index]),
-                interval_cell(_in_unit(measured, unit.scale)),
+                VOID if void else interval_cell(_in_unit(measured, unit.scale)),
                 outside(remarks) if remarks else "",
             ]
         )

@@ -1,31 +1,39 @@
 """Renders what one call of `harness overhead` found, with what its columns mean and what to do next."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.report.adapt import audit_of, exposition_of, law_of, saturation_of, scrape_latency_of
-from harness.report.model import Audited, ExpositionDiff, Law, Measured, ScrapeLatency
-from harness.report.overhead import ladders_of
+from harness.report.adapt import (
+    audit_of,
+    exposition_of,
+    law_of,
+    saturation_of,
+    scrape_latency_of,
+    spread_of_outcome,
+)
+from harness.report.model import Audited, ExpositionDiff, Law, LawPoint, Measured, ScrapeLatency
+from harness.report.overhead import VOID, ladders_of, repeat_words
 from harness.report.overhead_table import ladder_table, overhead_view
-from harness.report.scales import percent, plain, plus_minus, unit_for, with_interval
+from harness.report.scales import UNKNOWN, Unit, percent, plain, plus_minus, unit_for, with_interval
 from harness.report.tree import clean
 
 if TYPE_CHECKING:
+    from harness.measure.laws import Law as FoundLaw
     from harness.measure.outcome import Outcome
     from harness.measure.saturation import Saturation
     from harness.measure.selftest import SelfTest
-    from harness.measure.validate import Validation
 
-__all__ = ["audits_of_outcome", "counted_of_outcome", "outcome_view", "validation_view"]
+__all__ = ["audits_of_outcome", "counted_of_outcome", "law_words", "outcome_view", "point_words"]
 
 _SURE = (
     ("times", "the whole line against the base's"),
     ("could see", "the smallest change that so many pairs find four times in five"),
-    ("A/A", "the base against itself, 99 %; where it misses 1 the experiment is void, whatever it found"),
+    ("A/A", "identical code against itself, at {control}; where it misses 1 the experiment is void"),
+    ("instructions", "counted, so there is no A/A: in its place, by how much the counts of one side differ at most"),
     ("?", "undecided: the interval holds both no change and one that matters; more pairs may settle it"),
 )
 _READING = {
@@ -33,7 +41,7 @@ _READING = {
         ("cost", "what recording adds to each line above the bare REPL: mean over pairs of processes ± 95 % interval"),
         ("while scraped", "the same while the page is asked for every {interval}"),
         ("sustained", "the highest rate tried at which 99 % of the lines were answered within {bound} ms of being due"),
-        ("instructions", "what a line adds by callgrind, no matter how busy the machine is; a count, not a time"),
+        ("callgrind", "instructions a line adds, no matter how busy the machine is; a count, not a time{repeat}"),
         ("audit", "whether what the page shows equals what was sent, to the last line"),
         *_SURE,
     ),
@@ -116,11 +124,27 @@ def _reading(outcome: "Outcome", what: str) -> RenderableType:
     table.add_column(no_wrap=True, style="bold")
     table.add_column(overflow="fold")
     shown = _shown(outcome)
+    words = {"interval": interval, "bound": bound, "control": _control(outcome), "repeat": _repeat(outcome)}
     for word, meaning in _READING[what]:
         if not shown.get(word, True):
             continue
-        table.add_row(word, meaning.format(interval=interval, bound=bound))
+        table.add_row({"callgrind": "instructions"}.get(word, word), meaning.format(**words))
     return table
+
+
+def _control(outcome: "Outcome") -> str:
+    """Return the level of the controls in words: ``99.5 %, 2 controls in all``."""
+    nulls = [each.null for each in outcome.experiments if each.axis == "wall_ns" and each.null.pairs]
+    if not nulls:
+        return "no level"
+    usual = max(nulls, key=lambda null: null.confidence)
+    shared = f", so that one call in a hundred has any of its {usual.controls} miss" if usual.controls > 1 else ""
+    return f"{percent(usual.confidence)}{shared}"
+
+
+def _repeat(outcome: "Outcome") -> str:
+    """Return by how much the default table's counts repeat, as the end of a sentence."""
+    return "; " + repeat_words(spread_of_outcome(outcome))
 
 
 def _shown(outcome: "Outcome") -> dict[str, bool]:
@@ -128,7 +152,9 @@ def _shown(outcome: "Outcome") -> dict[str, bool]:
     return {
         "while scraped": any(each.factors.get("scraped") for each in outcome.experiments),
         "sustained": bool(outcome.saturation),
-        "instructions": any(row.instructions_per_line is not None for row in outcome.table),
+        "callgrind": any(row.instructions_per_line is not None for row in outcome.table),
+        "instructions": any(each.axis == "instructions" for each in outcome.experiments),
+        "A/A": any(each.axis == "wall_ns" for each in outcome.experiments),
         "audit": any(row.audit is not None for row in outcome.table),
     }
 
@@ -141,7 +167,7 @@ def _ladder(outcome: "Outcome") -> Iterator[RenderableType]:
         yield ladder_table(ladder)
     voided = [each.head for each in document.experiments if each.verdict == "void"]
     if voided:
-        yield Text(f"✗ void, not to be believed: {', '.join(voided)}", style="bold red")
+        yield Text(clean(f"{VOID}, and in no sum: {', '.join(voided)}"), style="bold red")
     yield Text("adds: what this step costs above the one before; a thin bar is a step within the noise", style="dim")
 
 
@@ -154,21 +180,30 @@ def _laws(outcome: "Outcome") -> Iterator[RenderableType]:
         for value in values:
             table.add_column(plain(value, 6), justify="right", no_wrap=True)
         for law in chosen:
-            at = {point.x: point.cost for point in law.points}
+            at = {point.x: point for point in law.points}
             unit = unit_for([point.cost.value for point in law.points])
-            cells = [plus_minus(at[x], unit) if x in at else "–" for x in values]
+            cells = [point_words(at.get(x), unit) for x in values]
             table.add_row(Text(clean(f"{law.subject}, {unit.name}")), *cells)
         yield table
-        yield from (
-            Text(clean(each.formula)) for each in outcome.laws if each.factor == factor and each.fit is not None
-        )
-        yield from (Text(clean(f"{law.subject}: {law.note}"), style="yellow") for law in chosen if _lost(law))
+        told = [each for each in outcome.laws if each.factor == factor]
+        for each, law in zip(told, chosen, strict=True):
+            if words := law_words(each, law):
+                yield Text(clean(words), style="" if each.fit is not None else "yellow")
         yield Text()
 
 
-def _lost(law: Law) -> bool:
-    # A note that only says "flat" repeats the formula above it.
-    return bool(law.note) and not law.terms
+def point_words(point: LawPoint | None, unit: Unit) -> str:
+    """Return the cost at a point of a law with its interval; a void one in words, a dash for one that is not there."""
+    if point is None:
+        return UNKNOWN
+    return VOID if point.void else plus_minus(point.cost, unit)
+
+
+def law_words(found: "FoundLaw", law: Law) -> str:
+    """Return what there is to say below a law's points: its formula, why it has none, what was lost; or nothing."""
+    if found.fit is not None or found.left_out:
+        return found.formula
+    return f"{law.subject}: {law.note}" if law.note else ""
 
 
 def _scrapes(outcome: "Outcome") -> Iterator[RenderableType]:
@@ -231,11 +266,11 @@ def _power(found: "SelfTest") -> Table:
         table.add_row(
             "absolute" if each.share is None else percent(each.share),
             plain(each.injected / unit.scale, 4),
-            plus_minus(recovered, unit),
-            "✓" if each.covered else "✗",
-            f"{each.found}/{each.trials}",
-            f"{percent(low)}–{percent(high)}",
-            percent(each.predicted_power),
+            plus_minus(recovered, unit) if each.trials else VOID,
+            {True: "✓", False: "✗", None: ""}[each.covered],
+            f"{each.found}/{each.trials}{f' +{each.void} void' if each.void else ''}",
+            f"{percent(low)}–{percent(high)}" if each.trials else "",
+            percent(each.predicted_power) if each.trials else "",
         )
     return table
 
@@ -273,7 +308,7 @@ def _advice(outcome: "Outcome") -> list[RenderableType]:
     void = sum(each.verdict == "void" for each in timed)
     if void:
         lines.append(
-            Text(f"✗ {void} of {len(timed)} experiments are void: measure again when less else runs here.", "red")
+            Text(f"✗ {void} of {len(timed)} experiments stayed void: measure again when less else runs here.", "red")
         )
     busy = sorted(each.off_cpu for each in timed if each.off_cpu is not None)
     if busy and busy[len(busy) // 2] > 0.05:
@@ -283,30 +318,3 @@ def _advice(outcome: "Outcome") -> list[RenderableType]:
     if steps and not outcome.interrupted:
         lines.append(Text("\n".join(f"{'Next: ' if i == 0 else '      '}{step}" for i, step in enumerate(steps))))
     return [Text(), *lines] if lines else []
-
-
-def validation_view(found: "Validation") -> RenderableType:
-    """Return the stored experiments' rates for a terminal."""
-    rows: Mapping[str, tuple[int, int, tuple[float, float], str]] = {
-        "false alarms on identical code": (
-            found.false_alarms, found.identical, found.false_alarm_rate,
-            f"{'holds' if found.alarms_hold else 'FAILS'}: at most {found.alarms_allowed} allowed",
-        ),
-        "slowdowns of 1 % found": (
-            found.found, found.slowdowns, found.found_rate,
-            f"{'holds' if found.found_holds else 'FAILS'}: at least 95 % wanted",
-        ),
-        "void": (found.voided, found.experiments, found.voided_rate, ""),
-    }  # fmt: skip
-    table = _table("What hundreds of experiments say about the measuring", "")
-    for heading in ("count", "of", "share", "95 % interval", ""):
-        table.add_column(heading, justify="left" if not heading else "right")
-    for name, (count, total, (low, high), verdict) in rows.items():
-        share = percent(count / total) if total else "–"
-        interval = f"{percent(low)}–{percent(high)}" if total else "–"
-        table.add_row(name, str(count), str(total), share, interval, verdict if total else "not measured yet")
-    words = (
-        f"Median pairs of an experiment {plain(found.pairs)}; median seconds of a slowdown's trial "
-        f"{plain(found.trial_s)}; median standard deviation of the pairs' log-ratio {plain(found.log_ratio_sd)}."
-    )
-    return Group(table, Text(words, style="dim"))

@@ -3,16 +3,27 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from harness.report.adapt import exposition_of, law_of, saturation_of, scrape_latency_of
+from harness.report.adapt import exposition_of, law_of, saturation_of, scrape_latency_of, spread_of_outcome
 from harness.report.model import Measured
-from harness.report.outcome import audits_of_outcome, counted_of_outcome
-from harness.report.overhead import conditions, ladders_of, verdict_words
+from harness.report.outcome import audits_of_outcome, counted_of_outcome, law_words, point_words
+from harness.report.overhead import (
+    VOID,
+    attempt_words,
+    conditions,
+    control_words,
+    ladders_of,
+    ratio_of,
+    repeat_words,
+    seen_words,
+    verdict_words,
+)
 from harness.report.overhead_table import overhead_markdown
 from harness.report.scales import percent, plain, plus_minus, unit_for, with_interval
 from harness.report.tree import clean
 from harness.report.waterfall import ladder_unit
 
 if TYPE_CHECKING:
+    from harness.measure.document import Experiment
     from harness.measure.laws import Law as FoundLaw
     from harness.measure.outcome import Outcome
     from harness.run.environment import Environment
@@ -73,7 +84,9 @@ def costs_markdown(outcome: "Outcome") -> str:
                 counted_of_outcome(outcome),
             )
             # The table's own last paragraph is the environment, which stands once at the end.
-            return text.rstrip("\n").rpartition("\n\n")[0] + "\n"
+            text = text.rstrip("\n").rpartition("\n\n")[0] + "\n"
+            counted = f"\nInstructions: {repeat_words(spread_of_outcome(outcome))}.\n"
+            return f"{text}{counted}" if counted_of_outcome(outcome) else text
     return ""
 
 
@@ -85,19 +98,34 @@ def evidence_markdown(outcome: "Outcome", what: str = "table") -> str:
     rows = []
     for each in document.experiments:
         words = conditions(each.factors, scraped=True)
+        void, again = each.verdict == "void", attempt_words(each)
         rows.append(
             [
                 f"{each.head}{f', {words}' if words else ''}",
-                verdict_words(each.verdict),
-                plain(each.ratio, 4),
-                with_interval(Measured(each.ratio, *each.ratio_interval))[1],
-                percent(each.minimal_detectable_effect),
-                with_interval(Measured(each.null.ratio, *each.null.ratio_interval))[1],
+                f"{verdict_words(each.verdict)}{f', {again}' if again else ''}",
+                "" if void else plain(each.ratio, 4),
+                with_interval(ratio_of(each))[1],
+                seen_words(each),
                 str(each.pairs),
+                control_words(each),
+                f"{percent(each.null.confidence)} of {each.null.pairs}" if each.null.pairs else "",
             ]
         )
-    heads = ["comparison", "verdict", "ratio", "95 % interval", "smallest effect seen", "A/A, 99 % interval", "pairs"]
-    return table_markdown(heads, rows, left=2)
+    heads = [
+        "comparison", "verdict", "ratio", "95 % interval", "smallest effect seen", "pairs", "A/A interval",
+        "at, of A/A pairs",
+    ]  # fmt: skip
+    return "\n".join([table_markdown(heads, rows, left=2), *_void_reasons(document.experiments)])
+
+
+def _void_reasons(experiments: "Sequence[Experiment]") -> Iterator[str]:
+    """Yield a line for each reason for which experiments are void."""
+    reasons: dict[str, list[str]] = {}
+    for each in experiments:
+        if each.verdict == "void":
+            reasons.setdefault(each.conclusion, []).append(each.head)
+    for why, heads in reasons.items():
+        yield f"- {VOID.split()[0]} {_cell(', '.join(heads))}: {_cell(why)}\n"
 
 
 def ladder_markdown(outcome: "Outcome") -> str:
@@ -107,10 +135,14 @@ def ladder_markdown(outcome: "Outcome") -> str:
     for ladder in ladders_of(document) if document is not None else ():
         unit = ladder_unit(ladder)
         rows = [
-            [rung.title, plus_minus(rung.increment, unit), with_interval(rung.total, unit)[0]] for rung in ladder.rungs
+            [rung.title, VOID, ""]
+            if rung.void
+            else [rung.title, plus_minus(rung.increment, unit), with_interval(rung.total, unit)[0]]
+            for rung in ladder.rungs
         ]
         tables.append(table_markdown(["step", f"adds, {unit.name}", f"in all, {unit.name}"], rows))
-    return "\n".join(tables)
+    reasons = _void_reasons(document.experiments) if document is not None else ()
+    return "\n".join([*tables, *reasons])
 
 
 def laws_markdown(outcome: "Outcome", factor: str | None = None) -> str:
@@ -124,13 +156,11 @@ def _laws(found: "Sequence[FoundLaw]", factor: str) -> str:
     values = sorted({point.x for law in laws for point in law.points})
     rows = []
     for law in laws:
-        at = {point.x: point.cost for point in law.points}
+        at = {point.x: point for point in law.points}
         unit = unit_for([point.cost.value for point in law.points])
-        rows.append([law.subject, unit.name, *(plus_minus(at[x], unit) if x in at else "–" for x in values)])
+        rows.append([law.subject, unit.name, *(point_words(at.get(x), unit) for x in values)])
     table = table_markdown([f"cost by {factor}", "unit", *(plain(value, 6) for value in values)], rows, left=2)
-    # A law without a fit is its points, which the table has; what was lost or raised there is not in it.
-    said = [each.formula if each.fit is not None else f"{law.subject}: {law.note}" if law.note else ""
-            for each, law in zip(found, laws, strict=True)]  # fmt: skip
+    said = [law_words(each, law) for each, law in zip(found, laws, strict=True)]
     return "\n".join([table, *(f"- {_cell(words)}" for words in said if words)]) + "\n"
 
 
@@ -172,10 +202,10 @@ def power_markdown(outcome: "Outcome") -> str:
         [
             "absolute" if each.share is None else percent(each.share),
             plain(each.injected / unit.scale, 4),
-            plus_minus(Measured(each.recovered, *each.recovered_interval), unit),
-            "yes" if each.covered else "no",
-            f"{each.found} of {each.trials}",
-            percent(each.predicted_power),
+            plus_minus(Measured(each.recovered, *each.recovered_interval), unit) if each.trials else VOID,
+            {True: "yes", False: "no", None: ""}[each.covered],
+            f"{each.found} of {each.trials}{f', {each.void} void' if each.void else ''}",
+            percent(each.predicted_power) if each.trials else "",
         ]
         for each in found.delays
     ]

@@ -6,24 +6,31 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from harness.report.model import Audited, Ladder, Measured, RungCost, Saturation, finite
-from harness.report.scales import Unit, percent, plain, unit_for, with_interval
+from harness.report.scales import UNKNOWN, Unit, percent, plain, unit_for, with_interval
 
 if TYPE_CHECKING:
     from harness.measure.document import Document, Experiment, Interval
 
 __all__ = [
     "VERDICTS",
+    "VOID",
     "Cell",
     "OverheadRow",
+    "attempt_words",
     "audit_words",
     "conditions",
+    "control_words",
     "cost_cell",
+    "cost_of",
     "ladders_of",
     "lost_words",
     "measured",
     "rate_cell",
+    "ratio_of",
     "ratio_of_lost",
+    "repeat_words",
     "rows_of",
+    "seen_words",
     "unit_of",
     "verdict_words",
 ]
@@ -36,6 +43,8 @@ VERDICTS: Mapping[str, tuple[str, str]] = {
     "undecided": ("?", "undecided"),
     "void": ("✗", "void"),
 }
+# What stands in the place of every figure of a void experiment.
+VOID = "✗ void"
 _NAMES = {name: name for name in ("series", "threads", "views", "tags", "buckets", "scrapers")}
 _USUAL = {"threads": 1, "series": 1, "scrapers": 1}
 # A user's function is named by its path already.
@@ -80,6 +89,45 @@ class OverheadRow:
 def measured(value: float | None, interval: "Interval") -> Measured:
     """Return a document's value and interval; NaN and infinity count as not known."""
     return Measured(finite(value), finite(interval[0]), finite(interval[1]))
+
+
+def cost_of(experiment: "Experiment | None") -> Measured:
+    """Return what a line costs above the base; nothing for a void experiment."""
+    if experiment is None or experiment.verdict == "void":
+        return Measured()
+    return measured(experiment.cost_per_line, experiment.cost_interval)
+
+
+def ratio_of(experiment: "Experiment") -> Measured:
+    """Return the head's cost over the base's; nothing for a void experiment."""
+    return Measured() if experiment.verdict == "void" else measured(experiment.ratio, experiment.ratio_interval)
+
+
+def seen_words(experiment: "Experiment") -> str:
+    """Return the smallest effect that its pairs would have shown; nothing for a void experiment."""
+    return "" if experiment.verdict == "void" else percent(experiment.minimal_detectable_effect)
+
+
+def control_words(experiment: "Experiment") -> str:
+    """Return the control's interval; for what is counted and has no control, how far its counts repeat."""
+    null = experiment.null
+    if experiment.axis == "wall_ns":
+        return with_interval(measured(null.ratio, null.ratio_interval))[1] or UNKNOWN
+    if experiment.repeat_spread is None:
+        return "counted"
+    return f"within {percent(experiment.repeat_spread)}" if experiment.repeat_spread else "the same"
+
+
+def repeat_words(spread: float | None) -> str:
+    """Return how far counts of one side repeat, which is all there is of a control."""
+    if spread is None:
+        return "counted once"
+    return f"counted again it was the same within {percent(spread)}" if spread else "counted again it was the same"
+
+
+def attempt_words(experiment: "Experiment") -> str:
+    """Return how often it was measured where that was more than once; else nothing."""
+    return f"measured {experiment.attempts} times" if experiment.attempts > 1 else ""
 
 
 def conditions(factors: Mapping[str, object], *, scraped: bool = False) -> str:
@@ -161,7 +209,8 @@ def ladders_of(document: "Document") -> list[Ladder]:
         ]
         if rungs:
             lowest = known.get((RUNGS[0].name, RUNGS[1].name))
-            start = Measured(None if lowest is None else finite(lowest.base_per_line))
+            known_start = lowest is not None and lowest.verdict != "void"
+            start = Measured(finite(lowest.base_per_line) if lowest is not None and known_start else None)
             if start.value is not None:
                 rungs.insert(0, RungCost(RUNGS[0].name, RUNGS[0].title, start, start))
             ladders.append(Ladder(rungs, unit="ns" if axis == "wall_ns" else "instructions"))
@@ -169,14 +218,15 @@ def ladders_of(document: "Document") -> list[Ladder]:
 
 
 def _rung(experiment: "Experiment", title: str) -> RungCost:
-    increment = measured(experiment.cost_per_line, experiment.cost_interval)
-    total = Measured(finite(experiment.head_per_line))
-    return RungCost(experiment.head, title, increment, total, experiment.verdict)
+    if experiment.verdict == "void":
+        return RungCost(experiment.head, title, Measured(), Measured(), experiment.verdict)
+    below, total = (Measured(finite(side)) for side in (experiment.base_per_line, experiment.head_per_line))
+    return RungCost(experiment.head, title, cost_of(experiment), total, experiment.verdict, below)
 
 
 def unit_of(experiments: "Iterable[Experiment | None]", axis: str = "ns") -> Unit:
     """Return one unit for a column of costs."""
-    return unit_for([each.cost_per_line for each in experiments if each is not None], axis)
+    return unit_for([cost_of(each).value for each in experiments], axis)
 
 
 def cost_cell(experiment: "Experiment | None", unit: Unit) -> Cell:
@@ -184,8 +234,8 @@ def cost_cell(experiment: "Experiment | None", unit: Unit) -> Cell:
     if experiment is None:
         return Cell("")
     if experiment.verdict == "void":
-        return Cell("void")
-    value, interval = with_interval(measured(experiment.cost_per_line, experiment.cost_interval), unit)
+        return Cell(VOID)
+    value, interval = with_interval(cost_of(experiment), unit)
     return Cell(value, interval, "?" if experiment.verdict == "undecided" else "")
 
 

@@ -9,20 +9,24 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.report.laws import formula, term_text
-from harness.report.model import Audited, Ladder, Law, LawTerm, Measured, Saturation
+from harness.report.model import Audited, Ladder, Law, LawTerm, Saturation
 from harness.report.overhead import (
+    VOID,
     Cell,
     OverheadRow,
+    attempt_words,
     audit_words,
+    control_words,
     cost_cell,
+    cost_of,
     lost_words,
-    measured,
     rate_cell,
     rows_of,
+    seen_words,
     unit_of,
     verdict_words,
 )
-from harness.report.scales import Unit, percent, plain, plus_minus, unit_for, with_interval
+from harness.report.scales import Unit, plain, plus_minus, unit_for, with_interval
 from harness.report.tree import clean
 from harness.report.waterfall import ladder_unit, within_noise
 
@@ -63,7 +67,7 @@ def columns(rows: Sequence[OverheadRow]) -> list[Column]:
     """Return the figures of all rows by column, one unit for each; columns without any figure are left out."""
     wall = _wall_unit(rows)
     counted = unit_for(
-        [row.counted if row.instructions is None else row.instructions.cost_per_line for row in rows], "instructions"
+        [row.counted if row.instructions is None else cost_of(row.instructions).value for row in rows], "instructions"
     )
     found = [
         Column("cost per line", wall.name, [cost_cell(row.resting, wall) for row in rows]),
@@ -126,13 +130,13 @@ def _overhead_rich(rows: Sequence[OverheadRow]) -> Table:
             cell = column.cells[index]
             part = {"cost per line": row.resting, "while scraped": row.scraped}.get(column.heading)
             text = cell.value if part is None or part.verdict == "void" else f"{_short(part, wall)}{cell.note}"
-            cells.append(Text(text, style="bold red" if text == "void" or text.startswith("✗") else ""))
+            cells.append(Text(text, style="bold red" if text.startswith("✗") else ""))
         table.add_row(*cells)
     return table
 
 
 def _short(experiment: "Experiment", unit: Unit) -> str:
-    return plus_minus(measured(experiment.cost_per_line, experiment.cost_interval), unit)
+    return plus_minus(cost_of(experiment), unit)
 
 
 def _table(title: str) -> Table:
@@ -146,7 +150,7 @@ def evidence_table(rows: Sequence[OverheadRow]) -> Table:
     """Return, for each experiment, its verdict and what that rests on."""
     table = _table("What each verdict rests on")
     table.add_column("", overflow="fold", min_width=16)
-    for heading in ("verdict", "times", "could see", "A/A", "pairs"):
+    for heading in ("verdict", "times", "could see", "A/A", "pairs", "A/A pairs"):
         table.add_column(heading, justify="left" if heading == "verdict" else "right", no_wrap=True)
     for row in rows:
         for experiment in row.experiments:
@@ -155,9 +159,10 @@ def evidence_table(rows: Sequence[OverheadRow]) -> Table:
                 Text(clean(_about(row, experiment))),
                 Text(clean(verdict_words(experiment.verdict)), style=_STYLES.get(experiment.verdict, "")),
                 "" if void else plain(experiment.ratio, 4),
-                percent(experiment.minimal_detectable_effect),
-                with_interval(_null(experiment))[1] or "–",
+                seen_words(experiment),
+                control_words(experiment),
                 f"{experiment.pairs}",
+                f"{experiment.null.pairs or ''}",
             )
     return table
 
@@ -174,16 +179,13 @@ def remarks(rows: Sequence[OverheadRow]) -> list[Text]:
     for row in rows:
         for experiment in row.experiments:
             said = "" if experiment.verdict in {"slower", "faster"} else experiment.conclusion
-            words = "; ".join(part for part in (said, lost_words(experiment)) if part)
+            again = "" if said else attempt_words(experiment)
+            words = "; ".join(part for part in (said, again, lost_words(experiment)) if part)
             if words:
                 style = _STYLES.get(experiment.verdict, "")
                 sign = verdict_words(experiment.verdict).partition(" ")[0]
                 lines.append(Text.assemble((sign, style), " ", clean(f"{_about(row, experiment)}: {words}")))
     return lines
-
-
-def _null(experiment: "Experiment") -> Measured:
-    return measured(experiment.null.ratio, experiment.null.ratio_interval)
 
 
 def ladder_table(ladder: Ladder) -> Table:
@@ -196,6 +198,9 @@ def ladder_table(ladder: Ladder) -> Table:
     table.add_column("in all", justify="right", no_wrap=True)
     most = max([abs(rung.increment.value or 0) for rung in ladder.rungs], default=0.0) or 1.0
     for rung in ladder.rungs:
+        if rung.void:
+            table.add_row(Text(clean(rung.title)), Text(VOID, style="bold red"), "", "")
+            continue
         bar = "█" * round(_BAR * abs(rung.increment.value or 0) / most) or "▏"
         total = with_interval(rung.total, unit)[0]
         style = "dim" if within_noise(rung.increment) else ""
@@ -210,10 +215,12 @@ def law_lines(laws: Sequence[Law]) -> list[str]:
     for law in laws:
         written = formula(law)
         if not written:
-            lines.append(clean(f"{law.subject} against {law.factor}: no law fits"))
+            said = f" ({law.note})" if law.note else ""
+            lines.append(clean(f"{law.subject} against {law.factor}: no law fits{said}"))
             continue
         ends = [f"{symbol.split(' ')[0]} {interval}" for symbol, _, interval in map(_term(law.factor), law.terms)]
-        lines.append(clean(f"{law.subject}: {written}  [{'; '.join(ends)}]"))
+        said = f"; {law.note}" if any(point.void for point in law.points) else ""
+        lines.append(clean(f"{law.subject}: {written}  [{'; '.join(ends)}]{said}"))
     return lines
 
 

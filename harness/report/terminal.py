@@ -8,6 +8,7 @@ from rich.text import Text
 
 from harness.report.model import ExpositionDiff, Report, Saturation, ScrapeLatency, Trend, finite
 from harness.report.observations import audits_of
+from harness.report.overhead import VOID
 from harness.report.overhead_table import ladder_table, law_lines, overhead_view
 from harness.report.percentiles import decoded
 from harness.report.scales import plain, unit_for
@@ -112,7 +113,11 @@ def _trends(trends: Sequence[Trend]) -> Table:
         values = [one.middle for one in binned(trend, _SPARKS)]
         last = next((v for value in reversed(trend.values) if (v := finite(value)) is not None), None)
         newest = f"{plain(None if last is None else last / unit.scale)} {clean(unit.name)}".rstrip()
-        table.add_row(Text(f"  {clean(trend.metric)}"), sparkline(values), Text(newest), f"{len(trend)} runs")
+        if len(trend) - 1 in trend.void:
+            # What an earlier run said is not the newest.
+            newest = VOID
+        void = f", {len(trend.void)} void" if trend.void else ""
+        table.add_row(Text(f"  {clean(trend.metric)}"), sparkline(values), Text(newest), f"{len(trend)} runs{void}")
     return table
 
 

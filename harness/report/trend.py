@@ -17,6 +17,7 @@ from harness.report.tree import Element, h, number
 
 __all__ = ["Bin", "TrendPicture", "binned", "trend_picture", "trend_unit"]
 
+_MOST_NAMED = 10  # void runs in the words that describe a picture
 _FEWEST_PIXELS = 3  # per bin: a band of less cannot be seen
 
 
@@ -100,6 +101,9 @@ class TrendPicture(Picture):
         for start, stop in _stretches(bins, trend):
             _draw_stretch(canvas, bins[start:stop], x, y, single=len(bins) == len(trend))
         _draw_epochs(canvas, trend, x, bottom)
+        for index in trend.void:
+            canvas.text(x(index), bottom - 4, "✗", anchor="middle", kind="strong")
+            canvas.tell(x(index), bottom - 8, f"run {index + 1}, {trend.created[index]}: void")
         for change in trend.changes:
             _draw_change(canvas, change, x, (top, bottom))
         for one in bins:
@@ -202,4 +206,11 @@ def trend_picture(trend: Trend, ident: str) -> TrendPicture:
     changes = "; ".join(f"run {change.index + 1}: {change.kind}, {change.text}" for change in trend.changes)
     told = f" Changes found: {changes}." if changes else " No change was found."
     epochs = f" {len(trend.epochs)} epochs." if len(trend.epochs) > 1 else ""
-    return TrendPicture(ident, f"{trend.metric} over time", words + told + epochs, trend)
+    void = f" Void, and without a figure: {_runs(trend.void)}." if trend.void else ""
+    return TrendPicture(ident, f"{trend.metric} over time", words + told + epochs + void, trend)
+
+
+def _runs(indices: Sequence[int]) -> str:
+    shown = ", ".join(str(index + 1) for index in indices[:_MOST_NAMED])
+    more = len(indices) - _MOST_NAMED
+    return f"run {shown}{f' and {more} more' if more > 0 else ''}"

@@ -1,8 +1,13 @@
-"""The ladder as a waterfall: each rung's bar starts where the one before it ended."""
+"""The ladder as a waterfall: each rung's bar starts where the one before it ended.
+
+A void rung has no bar. The bar after it starts at what a line was measured to cost without its step, since the sum of
+the steps before lacks one; where the last rung is void there is no sum.
+"""
 
 from dataclasses import dataclass
 
 from harness.report.model import Ladder, Measured, RungCost, finite
+from harness.report.overhead import VOID
 from harness.report.scales import Scale, Unit, linear_scale, linear_ticks, plain, unit_for, with_interval
 from harness.report.svg import Canvas, Picture, elided, text_width, whisker
 from harness.report.tree import Element, h
@@ -25,20 +30,25 @@ def within_noise(increment: Measured) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
+    """Where a bar starts and ends; a void one has none."""
+
     rung: RungCost
-    start: float
-    end: float
+    start: float | None
+    end: float | None
 
 
 def _steps(ladder: Ladder) -> list[_Step]:
     """Return where each bar starts and ends: the measured increments added up, so that bars meet."""
     steps: list[_Step] = []
-    level = 0.0
+    level: float | None = 0.0
     for rung in ladder.rungs:
-        increment = finite(rung.increment.value)
-        end = level + (increment or 0.0)
-        steps.append(_Step(rung, level, end))
-        level = end
+        if rung.void:
+            steps.append(_Step(rung, None, None))
+            level = None
+            continue
+        start = (finite(rung.below.value) or 0.0) if level is None else level
+        level = start + (finite(rung.increment.value) or 0.0)
+        steps.append(_Step(rung, start, level))
     return steps
 
 
@@ -56,7 +66,7 @@ class WaterfallPicture(Picture):
         canvas = self.canvas(width, (len(steps) + 1) * row + 50, suffix)
         unit = ladder_unit(self.ladder)
         left, right = (2.0, width - 6.0) if narrow else (310.0, width - 64.0)
-        ends = [end for step in steps for end in (step.start, step.end, *_reach(step))]
+        ends = [end for step in steps for end in (step.start, step.end, *_reach(step)) if end is not None]
         low, high = min([0.0, *ends]), max([0.0, *ends]) or 1.0
         x = linear_scale(low, high, left, right)
         bottom = (len(steps) + 1) * row + 4
@@ -64,27 +74,45 @@ class WaterfallPicture(Picture):
         canvas.x_axis(bottom, 0, [(x(tick * unit.scale), plain(tick)) for tick in ticks], f"cost per line, {unit.name}")
         canvas.line(x(0), 0, x(0), bottom, "axis")
         for index, step in enumerate(steps):
-            _row(canvas, step, index * row, row, x, unit)
+            if step.start is None or step.end is None:
+                _void_row(canvas, step.rung, index * row, row, left)
+                continue
+            _row(canvas, step, (step.start, step.end), (index * row, row), x, unit)
             following = (index + 1) * row
-            canvas.line(x(step.end), following - 5, x(step.end), following + row - 18, "join")
+            if index + 1 == len(steps) or not steps[index + 1].rung.void:
+                canvas.line(x(step.end), following - 5, x(step.end), following + row - 18, "join")
         _total(canvas, steps[-1].end if steps else 0.0, len(steps) * row, row, x, unit)
         return canvas.svg()
 
 
 def _reach(step: _Step) -> tuple[float, ...]:
     low, high = finite(step.rung.increment.low), finite(step.rung.increment.high)
-    return () if low is None or high is None else (step.start + low, step.start + high)
+    return () if low is None or high is None or step.start is None else (step.start + low, step.start + high)
 
 
-def _row(canvas: Canvas, step: _Step, top: float, row: float, x: Scale, unit: Unit) -> None:
+def _void_row(canvas: Canvas, rung: RungCost, top: float, row: float, left: float) -> None:
+    middle = top + row - 14
+    if canvas.width < 600:
+        canvas.text(7, top + 15, elided(rung.title, canvas.width - 70), kind="label")
+        canvas.text(canvas.width - 6, top + 15, VOID, anchor="end", kind="value strong")
+    else:
+        canvas.text(300, middle + 4, elided(rung.title, 296), anchor="end", kind="label")
+        canvas.text(left + 8, middle + 4, f"{VOID}: no figure", kind="value strong")
+    canvas.tell(left, middle, f"{rung.title}: void")
+
+
+def _row(
+    canvas: Canvas, step: _Step, ends: tuple[float, float], place: tuple[float, float], x: Scale, unit: Unit
+) -> None:
+    top, row = place
     value, interval = with_interval(step.rung.increment, unit)
     brief = plain(None if step.rung.increment.value is None else step.rung.increment.value / unit.scale)
     signed = brief if brief.startswith(("−", "–")) else f"+{brief}"
     narrow = canvas.width < 600
     middle = top + row - 14
-    begin, end = sorted((x(step.start), x(step.end)))
+    begin, end = sorted(map(x, ends))
     hollow = within_noise(step.rung.increment)
-    kind = "bar hollow" if hollow else "bar s0" if step.end >= step.start else "bar s2"
+    kind = "bar hollow" if hollow else "bar s0" if ends[1] >= ends[0] else "bar s2"
     canvas.add(h("rect", x=begin, y=middle - 8, width=max(end - begin, 2.0), height=16.0, class_=kind))
     reach = _reach(step)
     if reach and abs(x(reach[1]) - x(reach[0])) > 3:
@@ -101,8 +129,16 @@ def _row(canvas: Canvas, step: _Step, top: float, row: float, x: Scale, unit: Un
     canvas.tell((begin + end) / 2, middle, told)
 
 
-def _total(canvas: Canvas, total: float, top: float, row: float, x: Scale, unit: Unit) -> None:
+def _total(canvas: Canvas, total: float | None, top: float, row: float, x: Scale, unit: Unit) -> None:
     middle = top + row - 14
+    if total is None:
+        if canvas.width < 600:
+            canvas.text(7, top + 15, "all of it", kind="label strong")
+            canvas.text(canvas.width - 6, top + 15, "not known", anchor="end", kind="value strong")
+        else:
+            canvas.text(300, middle + 4, "all of it", anchor="end", kind="label strong")
+            canvas.text(x(0) + 8, middle + 4, "not known: the last step is void", kind="value strong")
+        return
     shown = plain(total / unit.scale)
     begin, end = sorted((x(0), x(total)))
     canvas.add(h("rect", x=begin, y=middle - 8, width=max(end - begin, 2.0), height=16.0, class_="bar total"))
@@ -118,12 +154,15 @@ def _total(canvas: Canvas, total: float, top: float, row: float, x: Scale, unit:
 def waterfall(ladder: Ladder, ident: str = "waterfall") -> WaterfallPicture:
     """Return the waterfall of a ladder, described in words."""
     unit = ladder_unit(ladder)
-    steps = sorted(ladder.rungs, key=lambda rung: finite(rung.increment.value) or 0.0, reverse=True)
+    known = [rung for rung in ladder.rungs if not rung.void]
+    steps = sorted(known, key=lambda rung: finite(rung.increment.value) or 0.0, reverse=True)
     words = [f"{rung.title} adds {with_interval(rung.increment, unit)[0]} {unit.name}" for rung in steps[:3]]
     largest = f" The largest steps: {'; '.join(words)}." if words else ""
+    void = [rung.title for rung in ladder.rungs if rung.void]
+    missing = f" Void, and without a bar: {'; '.join(void)}." if void else ""
     return WaterfallPicture(
         ident,
         f"What a line costs with {ladder.subject}, step by step",
-        f"{len(ladder.rungs)} steps, each bar starting where the one before it ended.{largest}",
+        f"{len(ladder.rungs)} steps, each bar starting where the one before it ended.{largest}{missing}",
         ladder,
     )

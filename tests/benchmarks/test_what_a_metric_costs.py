@@ -1,22 +1,37 @@
 """What the page "What a metric costs" promises: every figure on it comes from the pairs kept beside it."""
 
+import gzip
+import json
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+
+from harness.measure.document import Experiment
+from harness.measure.outcome import Outcome, renewed
+from harness.report.model import Measured
+from harness.report.scales import Unit, plus_minus, with_interval
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 DOCS = BENCHMARKS.parent / "docs"
 PAGE = "what-a-metric-costs"
 
 
-def test_the_page_is_what_its_data_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Written anew from the stored document, page and pictures come out as they are in docs/, to the letter."""
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Return the page's writer, which finds its text beside it."""
     monkeypatch.syspath_prepend(BENCHMARKS)
     monkeypatch.delitem(sys.modules, "page_text", raising=False)
-    from benchmarks import what_a_metric_costs as script
+    from benchmarks import what_a_metric_costs
 
+    return what_a_metric_costs
+
+
+def test_the_page_is_what_its_data_says(tmp_path: Path, script: ModuleType) -> None:
+    """Written anew from the stored document, page and pictures come out as they are in docs/, to the letter."""
     (tmp_path / "data").mkdir()
     for name in (f"{PAGE}.json.gz", "validation.jsonl.gz"):
         shutil.copy(DOCS / "data" / name, tmp_path / "data" / name)
@@ -25,3 +40,52 @@ def test_the_page_is_what_its_data_says(tmp_path: Path, monkeypatch: pytest.Monk
     drawn = {path.name: path.read_bytes() for path in (tmp_path / "img").iterdir()}
     assert drawn
     assert drawn == {path.name: path.read_bytes() for path in (DOCS / "img").glob(f"{PAGE}-*.svg")}
+
+
+def stored() -> Outcome:
+    return Outcome.model_validate(json.loads(gzip.decompress((DOCS / "data" / f"{PAGE}.json.gz").read_bytes())))
+
+
+def shown(experiment: Experiment) -> Iterator[str]:
+    """Yield how a cost or a ratio with its interval would read, in any unit."""
+    cost = Measured(experiment.cost_per_line, *experiment.cost_interval)
+    for scale in (1.0, 1e3, 1e6):
+        yield plus_minus(cost, Unit("", scale))
+        yield " (".join(with_interval(cost, Unit("", scale))) + ")"
+    yield with_interval(Measured(experiment.ratio, *experiment.ratio_interval))[1]
+
+
+def written(outcome: Outcome, folder: Path, script: ModuleType) -> str:
+    """Return page and pictures as text."""
+    script.write(renewed(outcome), folder)
+    return "\n".join(path.read_text(encoding="utf-8") for path in (folder / f"{PAGE}.md", *(folder / "img").iterdir()))
+
+
+def test_no_figure_of_a_void_experiment_is_on_the_page(tmp_path: Path, script: ModuleType) -> None:
+    """Of the stored run: neither as it is, nor where it would stand if it counted; and the page counts them."""
+    outcome = stored()
+    void = [each for each in outcome.experiments if each.verdict == "void"]
+    text = written(outcome, tmp_path, script)
+    for experiment in void:
+        assert not [words for words in shown(experiment) if words in text], experiment.head
+    assert (f"{len(void)} of the {len(outcome.experiments)} experiments behind this page are void" in text) == bool(
+        void
+    )
+    assert text.count("✗ void") >= bool(void)
+
+
+def test_a_page_of_void_experiments_concludes_nothing(tmp_path: Path, script: ModuleType) -> None:
+    """The stored run with every experiment void: no cost, no law, no sum and no headline is left, in any picture."""
+    outcome = stored()
+    kept = [words for each in outcome.experiments for words in shown(each) if each.axis == "wall_ns"]
+    sound = written(outcome, tmp_path / "sound", script)
+    assert sum(words in sound for words in kept) > 100
+    void = [each.model_copy(update={"verdict": "void"}) for each in outcome.experiments]
+    text = written(outcome.model_copy(update={"experiments": void}), tmp_path / "void", script)
+    # Figures of one or two digits stand for other things as well.
+    assert not [words for words in kept if words in text and len(words) > 8]
+    assert "times less" not in text
+    assert "cost = " not in text
+    assert " · series" not in text
+    assert "At 1 series the measurement is void" in text
+    assert "not known: the last step is void" in text

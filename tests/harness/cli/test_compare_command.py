@@ -20,7 +20,8 @@ def result(outcome="pass", *, interrupted=False):
         base_blocks=[1], head_blocks=[1], base_lines=1, head_lines=1, order="b", hash_seeds=(1, 2),
         base_per_line=6120.0, head_per_line=6180.0, log_ratio=0.01, difference=100.0,
     )  # fmt: skip
-    found = experiment_of(Comparison(Subject(), Subject(label="x")), [pair] * 3, [pair] * 2, tolerance=0.03)
+    same = pair.model_copy(update={"log_ratio": 0.0})
+    found = experiment_of(Comparison(Subject(), Subject(label="x")), [pair] * 3, [same] * 2, tolerance=0.03)
     terms = TermsUsed(precision=0.01, budget_s=1, rounds=1, block_ns=1, seed=1, tolerance=0.03)
     document = Document(
         environment=environment(), terms=terms, elapsed_s=1, experiments=[found], interrupted=interrupted

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from harness.errors import InstrumentError, RunError, SaveError, UsageError
 from harness.measure import instructions, laws, table
+from harness.measure.compared import judge
 from harness.measure.document import Document, RawPair
 from harness.measure.experiment import Comparison, Step, Terms, run_experiments
 from harness.measure.exposition_diff import exposition_diff
@@ -144,7 +145,7 @@ def test_the_self_test_recovers_what_it_injects():
 class TestValidation:
     """The stored experiment on identical code and known slowdowns."""
 
-    PLAN = Plan(identical=6, slowdowns=3, precision=0.02, trial_s=30)
+    PLAN = Plan(identical=6, slowdowns=3, small=0, precision=0.02, trial_s=30)
 
     def bench(self) -> Costs:
         return Costs(lambda side: 4000.0 + (side.delay_ns or 0), 0.003)
@@ -252,8 +253,8 @@ class TestInstructions:
         with pytest.raises(RunError, match="apt install valgrind"):
             instructions.count_instructions(Subject(), lines=lambda _s: LINES)
 
-    def test_the_document_has_the_axis_and_a_control(self):
-        """Counts that agree within a ten-thousandth decide, with the base's own runs as control."""
+    def test_the_document_has_the_axis_and_shows_how_far_counts_repeat(self):
+        """Counts that agree within a ten-thousandth decide, and claim no control: their spread stands in its place."""
         counts = iter([1000.0, 9000.0, 1000.1, 9000.2, 999.9, 9000.1])
 
         def count(_subject, lines):
@@ -261,8 +262,24 @@ class TestInstructions:
 
         pair = Comparison(Subject(), Subject(instrument="opencensus"))
         (found,) = run_instructions([pair], count=count).experiments
-        assert (found.axis, found.verdict, found.pairs, found.null.pairs) == ("instructions", "slower", 3, 2)
+        assert (found.axis, found.verdict, found.pairs) == ("instructions", "slower", 3)
+        assert (found.null.pairs, found.null.ratio, found.null.ratio_interval) == (0, None, (None, None))
+        assert found.raw_null == []
+        assert found.repeat_spread == pytest.approx(0.2 / 1000)
         assert found.ratio == pytest.approx(9, rel=1e-3)
+
+    def test_counts_that_drift_evenly_void_nothing(self):
+        """Three counts of the base at equal distances once made a control of one degree of freedom miss by chance."""
+        counts = iter([1000.0, 9000.0, 1001.0, 9000.0, 1002.0, 9000.0])
+
+        def count(_subject, lines):
+            return Counted(1, ((0, round(next(counts) * 10)),))
+
+        pair = Comparison(Subject(), Subject(instrument="opencensus"))
+        (found,) = run_instructions([pair], count=count).experiments
+        assert found.verdict == "slower"
+        assert found.repeat_spread == pytest.approx(2 / 1001)
+        assert judge(found, 0.03)[0] == "regressed"
 
     @pytest.mark.slow
     def test_counts_repeat(self):
@@ -345,7 +362,8 @@ def test_a_real_small_experiment_end_to_end():
     """From comparisons to a verdict with real processes, scraped by the poller; every page shows every line."""
     steps: list[Step] = []
     scraped = Subject(scraped=True, interval_ms=20)
-    terms = Terms(budget_s=0.01, fewest=3, plan=BlockPlan(rounds=3, block_ns=500_000))
+    # A control misses in one call of a hundred, and would make this one measure again.
+    terms = Terms(budget_s=0.01, fewest=3, plan=BlockPlan(rounds=3, block_ns=500_000), repetitions=0)
     document = measure_overhead(
         comparisons_for(["opencensus"], common=scraped), terms, steps.append, scraper="builtin", lines=lambda _s: LINES
     )

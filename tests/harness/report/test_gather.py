@@ -2,8 +2,6 @@ import random
 from dataclasses import replace
 from itertools import pairwise
 
-import pytest
-
 from harness.history.index import Index, Point
 from harness.history.listing import keep
 from harness.history.metrics import Metric
@@ -113,11 +111,15 @@ def test_what_measuring_returns_is_shown_with_its_intervals() -> None:
     assert ladder.rungs[0].increment == Measured(200)
     assert ladder.rungs[1].increment == Measured(100, 90, 110)
     fit = laws.Fit(a=1e3, b=2e3, a_interval=(9e2, 1.1e3), b_interval=(1.9e3, 2.1e3), flat=False, misfit=1.2)
-    spots = [laws.Point(x=1, cost=3e3, error=10, lost=5, evaluated=100)]
+    spots = [
+        laws.Point(x=1, cost=3e3, error=10, interval=(2975, 3025), pairs=7, lost=5, evaluated=100),
+        laws.Point(x=3, cost=None, error=None, pairs=7, void="void: none against itself came out at 1.01 to 1.04"),
+    ]
     law = law_of(laws.Law(instrument="oc", factor="series", points=spots, fit=fit, formula=""))
     assert formula(law) == "cost = 1 µs + 2 µs × series"
-    assert law.points[0].cost.low == pytest.approx(3e3 - 19.6, abs=0.1)
-    assert law.note == "series 1: lost 5 of 100 lines (5\u202f%)"
+    assert law.points[0].cost == Measured(3e3, 2975, 3025)
+    assert (law.points[1].void, law.points[1].cost) == (True, Measured())
+    assert law.note == "void at 3, and left out; series 1: lost 5 of 100 lines (5\u202f%)"
     rate = saturation_of(
         saturation.Saturation(
             instrument="oc", series=1, bound_ns=5_000_000, closed_loop=1e4, rate=8e3, above=9e3, trials=[]

@@ -1,0 +1,261 @@
+"""Simulates whole calls through the code that stops and judges them, and prints how often that is right and wrong.
+
+    python benchmarks/control_rates.py [--calls 1000] [--experiments 1000] [--noise normal,recorded]
+
+Processes are simulated, nothing else: a pair is a number drawn at random that takes a second or so of a clock that only
+it moves. What decides which pair comes next, when there are enough, what is void, and what is measured again is the
+code that `harness` runs. Three questions are answered, each share with its exact 95 % interval:
+
+- honest calls: in how many does any control miss at first, so that something is measured again, and in how many does
+  anything stay void (at most 1 % may);
+- calls whose measuring prefers one side by one standard deviation of the pairs: how many of the controls void what
+  rests on them at first, and how many still do in the end (at least 80 % have to); and of how many comparisons of
+  identical code it is said that they differ. On a machine so slow that the time does not hold all A/A pairs fewer
+  controls void anything; then only what exceeds the control's interval is decided, which keeps the last share low;
+- identical code, no control asked: how often each way of stopping calls it different (nominal 5 %).
+
+`recorded` noise is drawn from pairs of identical code that were really measured (docs/data/validation.jsonl.gz), signs
+at random, in place of the normal distribution.
+"""
+
+import argparse
+import random
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.measure.controls import (
+    Comparison,
+    Pipeline,
+    control_subject,
+    count_controls,
+    level_of,
+    pairs_needed,
+    pipeline,
+)
+from harness.measure.document import RawPair
+from harness.measure.experiment import Terms, measure_assessed
+from harness.measure.full import FullPlan, paired_parts
+from harness.measure.overhead import comparisons_for
+from harness.measure.stats import binomial_interval, standard_deviation
+from harness.measure.subjects import Subject
+from harness.measure.table import ROWS, TablePlan, table_comparisons, table_terms
+from harness.measure.validate import read_records
+from harness.measure.verdicts import Assessed, counting
+
+RECORDED = Path(__file__).resolve().parents[1] / "docs" / "data" / "validation.jsonl.gz"
+# The standard deviation of the pairs' log-ratio on the machines measured, and about how long a pair takes there.
+SPREAD, PAIR_S = 0.02, 0.6
+SPREADS = (0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.05)
+
+Draw = Callable[[random.Random], float]
+Part = tuple[Sequence[Comparison], Terms]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of the command: its paired measurements, one after another, and how long a pair takes."""
+
+    name: str
+    parts: tuple[Part, ...]
+    pair_s: float = PAIR_S
+
+    @property
+    def controls(self) -> int:
+        """The controls of all parts."""
+        return count_controls(*(comparisons for comparisons, _ in self.parts))
+
+
+def calls() -> list[Call]:
+    """Return the calls that are simulated: those a user makes, with the terms they get."""
+    drawn = TablePlan()
+    head = Comparison(Subject(instrument="prometheus-client"), Subject(instrument="prometheus-client-cached"))
+    table = (table_comparisons(drawn, ROWS), table_terms(drawn))
+    return [
+        Call("harness overhead (the default table)", (table,)),
+        Call("the same where a pair takes 1.3 s", (table,), 1.3),
+        Call("harness overhead --full", tuple(paired_parts(FullPlan()).values())),
+        Call("harness compare", (([head], Terms(precision=0.01, budget_s=60.0, tolerance=0.03)),)),
+        Call("harness check --fresh", ((comparisons_for(ROWS), Terms(budget_s=60.0)),)),
+    ]
+
+
+def normal(source: random.Random) -> float:
+    """Return a log-ratio of identical code, in standard deviations."""
+    return source.gauss(0.0, 1.0)
+
+
+def recorded(path: Path = RECORDED) -> Draw:
+    """Return the same from pairs of identical code that were measured, as many as there are, drawn anew."""
+    pairs = [
+        pair
+        for record in read_records(path)[0]
+        if record.kind == "identical"
+        for pair in counting(record.experiment.raw_pairs)
+    ]
+    logs = [pair.log_ratio for pair in pairs]
+    spread = standard_deviation(logs)
+    return lambda source: source.choice((-1, 1)) * source.choice(logs) / spread
+
+
+class Simulated:
+    """Takes the place of the processes: pairs whose log-ratio is `bias` plus noise of one standard deviation."""
+
+    def __init__(self, source: random.Random, draw: Draw, *, spread: float, bias: float, pair_s: float) -> None:
+        self.source, self.draw, self.spread, self.bias, self.pair_s = source, draw, spread, bias, pair_s
+        self.time = 0.0
+
+    def __call__(self, _base: Subject, _head: Subject, /) -> RawPair:
+        """Return a pair with what judging looks at; the rest of it is not there."""
+        self.time += self.pair_s
+        log = self.spread * (self.bias + self.draw(self.source))
+        return RawPair.model_construct(log_ratio=log, difference=log, void="")
+
+    def now(self) -> float:
+        """Return the seconds that the pairs so far took."""
+        return self.time
+
+
+@dataclass
+class Counts:
+    """What became of some simulated calls; the void ones are counted by controls."""
+
+    calls: int = 0
+    repeated: int = 0
+    void: int = 0
+    controls: int = 0
+    controls_missed: int = 0
+    controls_void: int = 0
+    comparisons: int = 0
+    different: int = 0
+    pairs: int = 0
+    controlling: int = 0
+    seconds: float = 0.0
+
+    def add(self, parts: Sequence[tuple[list[Assessed], float]]) -> None:
+        """Take in one call: what was found in each of its parts, and how long it took."""
+        found = [each for part, _ in parts for each in part]
+        self.calls += 1
+        self.repeated += any(each.earlier or each.verdict == "void" for each in found)
+        self.void += any(each.verdict == "void" for each in found)
+        self.seconds += sum(seconds for _, seconds in parts)
+        self.comparisons += len(found)
+        self.different += sum(each.verdict in {"slower", "faster"} for each in found)
+        for part, _ in parts:
+            for control in by_control(part).values():
+                self.controls += 1
+                self.controls_missed += any(each.earlier or each.verdict == "void" for each in control)
+                self.controls_void += any(each.verdict == "void" for each in control)
+                self.pairs += sum(each.ratio.count for each in control) // len(control)
+                self.controlling += control[0].null_ratio.count
+
+
+def by_control(found: Sequence[Assessed]) -> dict[Pipeline, list[Assessed]]:
+    """Return the comparisons of one part by the control that they share."""
+    groups: dict[Pipeline, list[Assessed]] = {}
+    for each in found:
+        groups.setdefault(pipeline(control_subject(each.comparison)), []).append(each)
+    return groups
+
+
+def simulate(call: Call, count: int, draw: Draw, *, bias: float, seed: int = 1) -> Counts:
+    """Make a call `count` times with a `bias` in standard deviations of the pairs, and return what became of them."""
+    counts = Counts()
+    source = random.Random(seed)  # noqa: S311 - a simulation
+    for _ in range(count):
+        parts = []
+        for comparisons, terms in call.parts:
+            measure = Simulated(source, draw, spread=SPREAD, bias=bias, pair_s=call.pair_s)
+            measured = measure_assessed(comparisons, terms, measure, now=measure.now)
+            parts.append((measured.found, measured.elapsed_s))
+        counts.add(parts)
+    return counts
+
+
+MODES = {
+    "--precision 1%": Terms(precision=0.01, control=False),
+    "--precision 1% --budget 120s": Terms(precision=0.01, budget_s=120.0, control=False),
+    "--budget 60s": Terms(budget_s=60.0, control=False),
+    "until decided, in 120 s": Terms(budget_s=120.0, settled=True, control=False),
+    "until decided or ±1 %, in 120 s": Terms(precision=0.01, budget_s=120.0, settled=True, control=False),
+}
+
+
+def false_alarms(terms: Terms, spread: float, count: int, draw: Draw = normal, *, seed: int = 1) -> int:
+    """Return how many of `count` experiments on identical code have an interval that misses no change."""
+    source = random.Random(seed)  # noqa: S311 - a simulation
+    comparison, alarms = Comparison(Subject(), Subject(instrument="opencensus")), 0
+    for _ in range(count):
+        measure = Simulated(source, draw, spread=spread, bias=0.0, pair_s=PAIR_S)
+        (found,) = measure_assessed([comparison], terms, measure, now=measure.now).found
+        alarms += not found.ratio.covers(0.0)
+    return alarms
+
+
+def share(count: int, total: int) -> str:
+    """Return a share with its exact 95 % interval."""
+    low, high = binomial_interval(count, total)
+    return f"{count}/{total} = {count / total:.2%} ({low:.2%} to {high:.2%})"
+
+
+def print_controls(noises: dict[str, Draw], count: int) -> None:
+    """Print what became of honest and of biased calls."""
+    for call in calls():
+        level = level_of(call.controls)
+        print(
+            f"\n{call.name}: {call.controls} control{'s' * (call.controls > 1)} at {1 - level:.3%}, "
+            f"{pairs_needed(level)} A/A pairs each"
+        )
+        # A whole matrix is some twenty tables.
+        number = max(1, count // (10 if len(call.parts) > 1 else 1))
+        for name, draw in noises.items():
+            honest = simulate(call, number, draw, bias=0.0)
+            biased = simulate(call, max(1, number // 4), draw, bias=1.0, seed=2)
+            print(f"  {name} noise")
+            print(f"    honest calls measured again in part  {share(honest.repeated, honest.calls)}")
+            print(f"    honest calls void in the end         {share(honest.void, honest.calls)}")
+            print(f"    controls that caught 1 sd at first   {share(biased.controls_missed, biased.controls)}")
+            print(f"    and in the end                       {share(biased.controls_void, biased.controls)}")
+            print(f"    comparisons then called different    {biased.different / biased.comparisons:.1%}")
+            print(
+                f"    A/B pairs a comparison {honest.pairs / honest.controls:.1f}, A/A pairs a control "
+                f"{honest.controlling / honest.controls:.1f}, {honest.seconds / honest.calls:.0f} s a call"
+            )
+            sys.stdout.flush()
+
+
+def print_alarms(noises: dict[str, Draw], count: int) -> None:
+    """Print how often each way of stopping calls identical code different, over spreads from small to large."""
+    print("\nIdentical code called different, nominal 5 %, by standard deviation of the pairs' log-ratio")
+    print(f"  {'':<34}{''.join(f'{spread:>8.1%}' for spread in SPREADS)}  all")
+    for name, draw in noises.items():
+        for words, terms in MODES.items():
+            found = [false_alarms(terms, spread, count, draw, seed=3 + i) for i, spread in enumerate(SPREADS)]
+            cells = "".join(f"{alarms / count:>8.2%}" for alarms in found)
+            print(f"  {f'{words}, {name}':<44}{cells}  {share(sum(found), count * len(found))}")
+            sys.stdout.flush()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Simulate and print; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--calls", type=int, default=1000, help="honest calls of each kind; a tenth of it for --full")
+    parser.add_argument("--experiments", type=int, default=1000, help="for each way of stopping and each spread")
+    parser.add_argument("--noise", default="normal,recorded", help="normal, recorded, or both")
+    asked = parser.parse_args(arguments)
+    known: dict[str, Callable[[], Draw]] = {"normal": lambda: normal, "recorded": recorded}
+    chosen = asked.noise.split(",")
+    if unknown := [name for name in chosen if name not in known]:
+        parser.error(f"--noise: there is no {unknown[0]}; choose of {', '.join(known)}")
+    noises = {name: known[name]() for name in chosen}
+    began = time.monotonic()
+    print_controls(noises, asked.calls)
+    print_alarms(noises, asked.experiments)
+    print(f"\n{time.monotonic() - began:.0f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
