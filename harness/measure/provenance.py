@@ -2,23 +2,27 @@
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+import harness
 from harness.children import PROJECT
 from harness.errors import RunError
 from harness.measure.document import Document, Loaded
 from harness.measure.subjects import Subject
 from harness.run.loaded import LIBRARIES, belongs_to
 
-__all__ = ["Provenance", "contradiction", "loaded_of", "portable"]
+__all__ = ["Provenance", "contradiction", "loaded_of", "portable", "versions_of"]
 
 _OURS = "recording-harness"
 
 
 @cache
 def _version(library: str, file: str, search: tuple[str, ...]) -> str:
+    # An environment made for a side leads to our packages by links, without installing them.
+    if library == _OURS and os.path.realpath(file) == os.path.realpath(harness.__file__):
+        return harness.__version__
     return belongs_to(library, file, search)
 
 
@@ -31,15 +35,23 @@ def loaded_of(answer: Mapping[str, Any]) -> tuple[Loaded, ...]:
     )
 
 
-def portable(file: str, folders: Sequence[str] = ()) -> str:
-    """Return a file as a result should name it: relative to its environment, this project or the working directory.
+def versions_of(loaded: Iterable[Loaded]) -> dict[str, str]:
+    """Return the version of each library known by name; where the file is of no installed version, its place."""
+    return {each.library: each.version or f"from {portable(each.file)}" for each in loaded if each.library in LIBRARIES}
 
-    `folders` are tried first; a file in none of them keeps its path.
+
+def portable(file: str, python: str = "") -> str:
+    """Return a file as a result names it: relative to its environment, to this project or to the working directory.
+
+    `python` is the interpreter of the environment, empty for ours. A file in none of them keeps its path, from the
+    user's home folder on where it lies there.
     """
-    for folder in (*folders, sys.prefix, PROJECT, os.getcwd()):  # noqa: PTH109 - strings
-        if folder and file.startswith(os.path.join(folder, "")):  # noqa: PTH118
+    prefix = os.path.dirname(os.path.dirname(python)) if python else sys.prefix  # noqa: PTH120 - strings
+    for folder in (prefix, PROJECT, os.getcwd()):  # noqa: PTH109
+        if file.startswith(os.path.join(folder, "")):  # noqa: PTH118
             return os.path.relpath(file, folder)
-    return file
+    home = os.path.join(os.path.expanduser("~"), "")  # noqa: PTH111, PTH118
+    return f"~/{file.removeprefix(home)}" if file.startswith(home) else file
 
 
 class Provenance:
@@ -47,10 +59,12 @@ class Provenance:
 
     def __init__(self) -> None:
         self._loaded: dict[str, tuple[Loaded, ...]] = {}
+        self._pythons: dict[str, str] = {}
 
     def add(self, subject: Subject, answer: Mapping[str, Any]) -> None:
         """Add what a worker answered to loading `subject`; raises `RunError` when it differs from an earlier one."""
         found = loaded_of(answer)
+        self._pythons[subject.name] = subject.python
         before = self._loaded.setdefault(subject.name, found)
         if before != found:
             changed = next(iter(set(found) ^ set(before)))
@@ -62,9 +76,8 @@ class Provenance:
         """Return the document with what was loaded in it, in the place of what is merely installed."""
         told: dict[str, set[str]] = {}
         for loaded in self._loaded.values():
-            for each in loaded:
-                if each.library in LIBRARIES:
-                    told.setdefault(each.library, set()).add(each.version or f"from {portable(each.file)}")
+            for library, version in versions_of(loaded).items():
+                told.setdefault(library, set()).add(version)
         libraries = dict(document.environment.libraries)
         # Sides that differ in a library have no version in common; `loaded` has each.
         for library, versions in told.items():
@@ -73,7 +86,7 @@ class Provenance:
             else:
                 libraries.pop(library, None)
         shown = {
-            name: [each.model_copy(update={"file": portable(each.file)}) for each in loaded]
+            name: [each.model_copy(update={"file": portable(each.file, self._pythons[name])}) for each in loaded]
             for name, loaded in self._loaded.items()
         }
         environment = document.environment.model_copy(update={"libraries": libraries})
@@ -99,8 +112,8 @@ def contradiction(
                 return f"{role}: {library} {wanted} is installed, but {what} is loaded, from {each.file}; {_REMEDY}"
     for library in sorted(files[0].keys() & files[1].keys()):
         file = files[0][library].file
-        versions = {side[library] for side in installed if library in side}
-        if file == files[1][library].file and len(versions) > 1:
+        known = {side[library] for side in installed if library in side}
+        if file == files[1][library].file and len(known) > 1:
             return f"both sides load {library} from {file}, so they would be the same; {_REMEDY}"
     return ""
 

@@ -62,11 +62,14 @@ def outcome_markdown(outcome: "Outcome") -> str:
 
 def costs_markdown(outcome: "Outcome") -> str:
     """Return the table of ways of recording; empty where none was measured."""
+    from harness.measure.resolution import document_notes
+
     for what in ("table", "comparison"):
         document = outcome.part(what)
         if document is not None:
             rates = [saturation_of(each) for each in outcome.saturation] if what == "table" else []
-            text = overhead_markdown(
+            notes = "".join(f"{_cell(note)}\n\n" for note in document_notes(document))
+            text = notes + overhead_markdown(
                 document.model_copy(update={"interrupted": False}),
                 rates,
                 audits_of_outcome(outcome),
