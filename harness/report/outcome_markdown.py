@@ -44,8 +44,12 @@ def _cell(text: str) -> str:
 
 
 def outcome_markdown(outcome: "Outcome") -> str:
-    """Return every part that was measured, with the environment below."""
+    """Return every part that was measured, with what could be decided above and the environment below."""
+    from harness.measure.resolution import document_notes
+
+    documents = [each for what in ("table", "comparison") if (each := outcome.part(what)) is not None]
     parts = [
+        *(f"{_cell(note)}\n" for note in (document_notes(documents[0]) if documents else ())),
         costs_markdown(outcome),
         ladder_markdown(outcome),
         laws_markdown(outcome),
@@ -62,14 +66,11 @@ def outcome_markdown(outcome: "Outcome") -> str:
 
 def costs_markdown(outcome: "Outcome") -> str:
     """Return the table of ways of recording; empty where none was measured."""
-    from harness.measure.resolution import document_notes
-
     for what in ("table", "comparison"):
         document = outcome.part(what)
         if document is not None:
             rates = [saturation_of(each) for each in outcome.saturation] if what == "table" else []
-            notes = "".join(f"{_cell(note)}\n\n" for note in document_notes(document))
-            text = notes + overhead_markdown(
+            text = overhead_markdown(
                 document.model_copy(update={"interrupted": False}),
                 rates,
                 audits_of_outcome(outcome),
