@@ -160,6 +160,8 @@ def measure_table(plan: TablePlan | None = None, progress: Progress = lambda _st
     beside = _Beside(chosen, present)
     try:
         document = _pairs(chosen, present, progress)
+        if document.interrupted:
+            beside.cancelled.set()
         if not beside.waits_for_rates:
             beside.start()
         rates, whole = ({}, False) if document.interrupted else _rates(chosen, present, progress)

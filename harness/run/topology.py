@@ -181,10 +181,10 @@ def _list(path: Path) -> list[int]:
     """Return the numbers in a list such as ``0-3,8``; empty for anything else."""
     found: list[int] = []
     for part in _text(path).split(","):
-        first, _, last = part.strip().partition("-")
-        if not (first.isdecimal() and (last or first).isdecimal()):
+        first, dash, last = part.strip().partition("-")
+        if not (first.isdecimal() and (last.isdecimal() or not dash)):
             return []
-        found += range(int(first), int(last or first) + 1)
+        found += range(int(first), int(last if dash else first) + 1)
     return found
 
 
