@@ -1,19 +1,17 @@
 """Which files of which libraries the measured processes have loaded, as they said themselves."""
 
 import os
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 import harness
-from harness.children import PROJECT
 from harness.errors import RunError
 from harness.measure.document import Document, Loaded
 from harness.measure.subjects import Subject
-from harness.run.loaded import LIBRARIES, belongs_to
+from harness.run.loaded import LIBRARIES, belongs_to, portable
 
-__all__ = ["Provenance", "contradiction", "loaded_of", "portable", "versions_of"]
+__all__ = ["Provenance", "contradiction", "loaded_of", "versions_of"]
 
 _OURS = "recording-harness"
 
@@ -38,20 +36,6 @@ def loaded_of(answer: Mapping[str, Any]) -> tuple[Loaded, ...]:
 def versions_of(loaded: Iterable[Loaded]) -> dict[str, str]:
     """Return the version of each library known by name; where the file is of no installed version, its place."""
     return {each.library: each.version or f"from {portable(each.file)}" for each in loaded if each.library in LIBRARIES}
-
-
-def portable(file: str, python: str = "") -> str:
-    """Return a file as a result names it: relative to its environment, to this project or to the working directory.
-
-    `python` is the interpreter of the environment, empty for ours. A file in none of them keeps its path, from the
-    user's home folder on where it lies there.
-    """
-    prefix = os.path.dirname(os.path.dirname(python)) if python else sys.prefix  # noqa: PTH120 - strings
-    for folder in (prefix, PROJECT, os.getcwd()):  # noqa: PTH109
-        if file.startswith(os.path.join(folder, "")):  # noqa: PTH118
-            return os.path.relpath(file, folder)
-    home = os.path.join(os.path.expanduser("~"), "")  # noqa: PTH111, PTH118
-    return f"~/{file.removeprefix(home)}" if file.startswith(home) else file
 
 
 class Provenance:

@@ -2,19 +2,25 @@
 
 import math
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from harness.measure.document import Document, Experiment
 from harness.measure.stats import minimal_detectable_effect
 from harness.measure.verdicts import counting
 
-__all__ = ["Resolution", "advice", "document_notes", "resolution", "resolution_of"]
+__all__ = ["Resolution", "advice", "advice_on", "document_notes", "resolution", "resolution_of"]
 
 # Beyond this, advice follows: it is what an experiment's own verdict tolerates.
 _WANTED = 0.02
 # Nobody waits that many times as long; then only a quieter machine or another axis helps.
 _LONGEST = 30
+
+
+_EXPERIMENTS = TypeAdapter(list[Experiment])
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +88,15 @@ def advice(found: Resolution) -> str:
 
 def _share(value: float) -> str:
     return f"{100 * value:.2g} %" if value < 1 else f"{100 * value:.0f} %"
+
+
+def advice_on(stored: Mapping[str, Any]) -> str:
+    """Return the same for a stored document of experiments; empty where it holds none that were timed."""
+    try:
+        found = resolution_of(_EXPERIMENTS.validate_python(stored.get("experiments") or []))
+    except ValidationError:
+        return ""  # of an earlier version, or of another kind
+    return "" if found is None else advice(found)
 
 
 def document_notes(document: Document) -> Iterator[str]:

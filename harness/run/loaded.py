@@ -5,11 +5,12 @@ before what is installed. So the process that is measured tells the files, and a
 distribution owns the file.
 """
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["LIBRARIES", "belongs_to", "loaded_libraries", "version_here"]
+__all__ = ["LIBRARIES", "belongs_to", "loaded_libraries", "portable", "version_here"]
 
 # Distribution -> a module of it that recording imports.
 LIBRARIES: Mapping[str, str] = {
@@ -55,11 +56,27 @@ def version_here(library: str) -> str | None:
 
     for name, file in loaded_libraries():
         if name == library:
-            return belongs_to(name, file, sys.path) or f"from {file}"
+            return belongs_to(name, file, sys.path) or f"from {portable(file)}"
     try:
         return version(library)
     except PackageNotFoundError:
         return None
+
+
+def portable(file: str, python: str = "") -> str:
+    """Return a file as a result names it: relative to its environment, to this project or to the working directory.
+
+    `python` is the interpreter of the environment, empty for ours. A file in none of them keeps its path, from the
+    user's home folder on where it lies there.
+    """
+    from harness.children import PROJECT
+
+    prefix = os.path.dirname(os.path.dirname(python)) if python else sys.prefix  # noqa: PTH120 - strings
+    for folder in (prefix, PROJECT, os.getcwd()):  # noqa: PTH109
+        if file.startswith(os.path.join(folder, "")):  # noqa: PTH118
+            return os.path.relpath(file, folder)
+    home = os.path.join(os.path.expanduser("~"), "")  # noqa: PTH111, PTH118
+    return f"~/{file.removeprefix(home)}" if file.startswith(home) else file
 
 
 def _editable(distribution: Any) -> str:
@@ -75,8 +92,6 @@ def _editable(distribution: Any) -> str:
 
 
 def _inside(file: str, folder: str) -> bool:
-    import os
-
     if not folder:
         return False
     real = os.path.realpath

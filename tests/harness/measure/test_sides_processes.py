@@ -26,14 +26,14 @@ from harness.measure.launch import Launcher
 from harness.measure.overhead import comparisons_for, measure_overhead, target_comparison
 from harness.measure.pairs import BlockPlan
 from harness.measure.processes import Cores, Lines, Side, apart, cores
-from harness.measure.provenance import Provenance, contradiction, portable
+from harness.measure.provenance import Provenance, contradiction
 from harness.measure.sides import Driven
 from harness.measure.subjects import Subject
 from harness.measure.trial import run_trial
 from harness.measure.verdicts import Comparison
 from harness.probe.catalog import PROBES
 from harness.probe.run import run_probe
-from harness.run.loaded import belongs_to, loaded_libraries, version_here
+from harness.run.loaded import belongs_to, loaded_libraries, portable, version_here
 from harness.run.spec import RunSpec
 from harness.views import Tags
 
