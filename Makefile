@@ -73,6 +73,9 @@ detector-rates: $(READY) ## How often the change detector is right and wrong, si
 control-rates: $(READY) ## How often calls are void though honest, or believed though biased, simulated (half an hour)
 	$(BIN)/python benchmarks/control_rates.py
 
+pair-rate: $(READY) ## Pairs a minute and A/A spread, this tree against an earlier revision, alternating (15 minutes)
+	$(BIN)/python benchmarks/pair_rate.py
+
 suites: $(READY) ## The same benchmarks with pytest-benchmark's own tables
 	$(BIN)/python -m pytest benchmarks --quiet --benchmark-columns=median,iqr,rounds --benchmark-sort=name --benchmark-group-by=group
 

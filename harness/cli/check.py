@@ -130,6 +130,14 @@ def _told(found: "Check", as_json: bool) -> None:
             click.echo(f"harness: warning: GITHUB_STEP_SUMMARY: {path!r}: {error.strerror or error}", err=True)
 
 
+def _told_of_noise(store: "Store", run: str) -> None:
+    """Print what a run could have decided, above the verdicts that rest on it."""
+    from harness.measure.resolution import advice_on
+
+    if note := advice_on(store.load(run).document):
+        click.echo(note)
+
+
 def _coloured(line: str) -> str:
     # click takes colours out again where the output is no terminal.
     colours = {"regressed": "red", "improved": "green", "undecided": "yellow", "pass": "green"}
@@ -208,5 +216,7 @@ def check(
         again = None if no_remeasure else _remeasure(opened, run, budget, quiet=quiet)
         compared = None if baseline is None else opened.load(baseline).id
         found = judge(index, Question(tolerance, alpha, compared, again), run=run)
+    if not as_json:
+        _told_of_noise(opened, found.run)
     _told(found, as_json)
     return found.outcome.exit_code

@@ -36,8 +36,15 @@ class Shown:
 
 
 def keep(store: Store, kind: str, document: Mapping[str, Any], label: str = "") -> Envelope:
-    """Keep a result measured by this process, in this folder, just now; raises `SaveError` with one line."""
-    return store.save(kind, document, fingerprint=fingerprint(), git=git_state(), label=label)
+    """Keep a result measured by this process, in this folder, just now; raises `SaveError` with one line.
+
+    The versions kept are those that the measured processes saw, where the document says them.
+    """
+    here = fingerprint()
+    seen = (document.get("environment") or {}).get("libraries") or {}
+    return store.save(
+        kind, document, fingerprint={**here, "versions": {**here["versions"], **seen}}, git=git_state(), label=label
+    )
 
 
 def list_runs(

@@ -1,13 +1,14 @@
 """The seam between the REPL and a way of recording: three members, chosen when the object is built."""
 
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
-
-from prometheus_client.registry import Collector, CollectorRegistry
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from harness.views import Tags, View
 
-__all__ = ["Collector", "CollectorRegistry", "Instrument", "InstrumentFactory"]
+if TYPE_CHECKING:
+    from prometheus_client.registry import CollectorRegistry
+
+__all__ = ["Instrument", "InstrumentFactory"]
 
 
 @runtime_checkable
@@ -21,7 +22,7 @@ class Instrument(Protocol):
     """
 
     @property
-    def registry(self) -> CollectorRegistry:
+    def registry(self) -> "CollectorRegistry":
         """The registry whose metrics are exposed to scrapers."""
 
     def record(self, latency_ms: float, length_bytes: int, tags: Tags, /) -> None:

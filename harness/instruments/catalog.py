@@ -4,12 +4,14 @@ import importlib
 import os
 import sys
 from collections.abc import Callable
-from importlib.metadata import EntryPoint, entry_points
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from harness.errors import HarnessError, InstrumentError, UsageError
 from harness.instruments.base import Instrument, InstrumentFactory
 from harness.views import View
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 __all__ = ["BUILT_IN", "ENTRY_POINT_GROUP", "EXTRAS", "create", "load_factory", "load_object"]
 
@@ -35,24 +37,35 @@ EXTRAS: dict[str, str] = {
 
 
 def load_object(path: str, flag: str) -> object:
-    """Import ``package.module:Name``; the working directory is searched as ``python -m`` would.
+    """Import ``package.module:Name``; where nothing else has the module, the working directory is searched, last.
 
     Raises `UsageError`, naming `flag`, when the path is malformed, does not import or has no such name.
     """
     module_name, separator, attribute = path.partition(":")
     if not (separator and module_name and attribute):
         raise UsageError(f"{flag}: {path!r} is not of the form package.module:Name")
-    here = os.getcwd()  # noqa: PTH109 - sys.path holds strings
-    if here not in sys.path and "" not in sys.path:
-        sys.path.insert(0, here)
 
     def find() -> object:
-        found: object = importlib.import_module(module_name)
+        found: object = _imported(module_name)
         for part in attribute.split("."):
             found = getattr(found, part)
         return found
 
     return _loaded(find, path, flag)
+
+
+def _imported(name: str) -> object:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        here = os.getcwd()  # noqa: PTH109 - sys.path holds strings
+        # What is missing may be another module, imported by the one that was found.
+        if not f"{name}.".startswith(f"{error.name}.") or here in sys.path or "" in sys.path:
+            raise
+        # Behind everything else: a file of the user's called like a library, or like a module of Python's own, must not
+        # take its place in what is measured.
+        sys.path.append(here)
+        return importlib.import_module(name)
 
 
 def _loaded(find: Callable[[], object], what: str, flag: str) -> object:
@@ -73,7 +86,10 @@ def _built_in(name: str, flag: str) -> object:
         raise
 
 
-def _offered() -> dict[str, EntryPoint]:
+def _offered() -> "dict[str, EntryPoint]":
+    # Takes as long to import as everything else here together, and only names that are not built in need it.
+    from importlib.metadata import entry_points
+
     return {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
 
 
@@ -106,6 +122,11 @@ def create(name: str, views: tuple[View, ...], flag: str = "--instrument") -> In
     except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise InstrumentError(f"{flag}: {name} could not be built: {reason}") from error
-    if missing := [member for member in ("record", "registry", "close") if not hasattr(instrument, member)]:
+    if missing := [member for member in ("record", "registry", "close") if not _has(instrument, member)]:
         raise UsageError(f"{flag}: {name} lacks {', '.join(missing)}; an instrument has record(), registry and close()")
     return instrument
+
+
+def _has(instrument: Instrument, member: str) -> bool:
+    # A property is there without being asked for what it would make.
+    return hasattr(type(instrument), member) or hasattr(instrument, member)

@@ -11,13 +11,14 @@ differ by one or two percent at most, where something that is made once falls in
 import json
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Callable
+from typing import Any
 
-from harness import errors
-from harness.errors import HarnessError, RunError
-from harness.measure.instructions import Counted, find_valgrind
+from harness.children import ISOLATED, run_to_end
+from harness.errors import RunError
+from harness.measure.deadlines import COUNTING_S
+from harness.measure.instructions import Counted, answer_of, find_valgrind
 from harness.measure.lines import lines_for
 from harness.measure.pairs import voided
 from harness.measure.processes import Lines, surroundings
@@ -27,7 +28,6 @@ __all__ = ["count_allocated", "parse_total"]
 
 # Enough that both processes warm up by the same number of lines; slow subjects get fewer.
 _FAST_LINES, _SLOW_LINES = 512, 64
-_TIMEOUT_S = 600
 _TOTAL = re.compile(r"total heap usage: [\d,]+ allocs, [\d,]+ frees, ([\d,]+) bytes allocated")
 _OPTIONS = ("--tool=memcheck", "--leak-check=no", "--undef-value-errors=no", "--run-libc-freeres=no")
 
@@ -51,26 +51,22 @@ def count_allocated(
     """
     find_valgrind("--axis allocated")
     number = count or (_SLOW_LINES if subject.instrument == "opencensus" else _FAST_LINES)
-    single, void = _run(subject, lines(subject.series), number)
-    double, also = _run(subject, lines(subject.series), 2 * number)
+    single, void, answer = _run(subject, lines(subject.series), number)
+    double, also, _ = _run(subject, lines(subject.series), 2 * number)
     extra = 3 * number
-    return Counted(extra, ((single, max(double, single + extra)),), void or also)
+    return Counted(extra, ((single, max(double, single + extra)),), void or also, answer)
 
 
-def _run(subject: Subject, lines: Lines, count: int) -> tuple[int, str]:
+def _run(subject: Subject, lines: Lines, count: int) -> tuple[int, str, dict[str, Any]]:
     command = {"subject": subject.to_json(), "lines": lines.texts, "tags": lines.tags, "count": count, "repeats": 1}
-    done = subprocess.run(  # noqa: S603 - valgrind, and our own module
-        [
-            find_valgrind("--axis allocated"),
-            *_OPTIONS,
-            subject.python or sys.executable,
-            "-m",
-            "harness.measure.counted",
-        ],
-        input=json.dumps(command).encode() + b"\n",
-        capture_output=True,
-        cwd=subject.folder or None,
-        env={
+    python = [subject.python or sys.executable, *ISOLATED, "-m", "harness.measure.counted"]
+    done = run_to_end(
+        [find_valgrind("--axis allocated"), *_OPTIONS, *python],
+        what=f"--axis allocated: {subject.name}",
+        within_s=COUNTING_S,
+        given=json.dumps(command).encode() + b"\n",
+        folder=subject.folder or None,
+        environment={
             "PATH": os.defpath,
             "PYTHONHASHSEED": "0",
             "PYTHONMALLOC": "malloc",
@@ -78,17 +74,9 @@ def _run(subject: Subject, lines: Lines, count: int) -> tuple[int, str]:
             "PYTHONDONTWRITEBYTECODE": "1",
             **surroundings(subject),
         },
-        timeout=_TIMEOUT_S,
-        check=False,
     )
-    complaint = done.stderr.decode(errors="replace")
-    if done.returncode or not done.stdout:
-        said = [line for line in complaint.splitlines() if line.strip() and not line.startswith("==")]
-        raise RunError(
-            f"--axis allocated: {subject.name} ended with {done.returncode}: {said[-1] if said else 'no word'}"
-        )
-    answer = json.loads(done.stdout)
-    if "error" in answer:
-        kind = getattr(errors, str(answer["kind"]), RunError)
-        raise (kind if issubclass(kind, HarnessError) else RunError)(str(answer["error"]))
-    return parse_total(complaint), voided(subject.name, subject.threads, answer)
+    if done.code or not done.output:
+        said = [line for line in done.complaints.splitlines() if line.strip() and not line.startswith("==")]
+        raise RunError(f"--axis allocated: {subject.name} ended with {done.code}: {said[-1] if said else 'no word'}")
+    answer = answer_of(done.output)
+    return parse_total(done.complaints), voided(subject.name, subject.threads, answer), answer

@@ -2,22 +2,21 @@
 
 import math
 import os
-import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TextIO, cast
-
-from prometheus_client.exposition import generate_latest
+from typing import TYPE_CHECKING, TextIO, cast
 
 from harness.errors import InstrumentError, UsageError
-from harness.instruments.base import CollectorRegistry
 from harness.instruments.catalog import create, load_object
 from harness.measure.delay import Evaluate, delayed
 from harness.measure.muting import LIBRARIES, counting_calls, mute
 from harness.measure.subjects import Subject
 from harness.repl import Repl
 from harness.views import ERRORS, Tags, View
+
+if TYPE_CHECKING:
+    from prometheus_client.registry import CollectorRegistry
 
 __all__ = ["Body", "Sink", "build", "page_counts"]
 
@@ -64,7 +63,7 @@ class Body:
 
     evaluators: Sequence[Evaluate]
     counts: Callable[[], dict[str, int]] = _no_counts
-    registry: CollectorRegistry | None = None
+    registry: "CollectorRegistry | None" = None
     close: Callable[[], object] = _nothing
     # How many recording calls of known libraries one line of a user's own function makes; None where not asked.
     calls_per_line: int | None = field(default=None)
@@ -72,6 +71,8 @@ class Body:
 
 def page_counts(page: str, views: Sequence[View]) -> dict[str, int]:
     """Return how many records each view shows on a page, summed over its series: counters and ``_count`` samples."""
+    import re
+
     found = {}
     for view in views:
         sample = re.compile(rf"^{re.escape(view.family)}(?:_total|_count)?(?:\{{.*\}})? (\S+)", re.MULTILINE)
@@ -104,16 +105,20 @@ def _instrument(subject: Subject) -> Body:
     instrument = create(subject.instrument, views, "--instruments")
     sink = Sink()
     evaluators = [Repl(instrument, _Clock(), sink.open()).evaluate for _ in range(subject.threads)]
-    registry = instrument.registry
+    # The bare REPL has a page only where one is served: the metrics library is not imported for it otherwise.
+    recording = subject.instrument != "none"
+    registry = instrument.registry if recording or subject.served else None
 
     def counts() -> dict[str, int]:
-        return page_counts(generate_latest(registry).decode(), touched(views))
+        from prometheus_client.exposition import generate_latest
+
+        return page_counts(generate_latest(instrument.registry).decode(), touched(views))
 
     def close() -> None:
         instrument.close()
         sink.close()
 
-    return Body(evaluators, counts if subject.instrument != "none" else _no_counts, registry, close)
+    return Body(evaluators, counts if recording else _no_counts, registry, close)
 
 
 def _target(subject: Subject) -> Body:

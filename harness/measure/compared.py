@@ -8,16 +8,17 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, RunError
 from harness.measure.allocations import count_allocated
 from harness.measure.decision import Decision, decide
-from harness.measure.document import Document, Experiment
+from harness.measure.document import Document, Experiment, Loaded
 from harness.measure.environments import Cache
 from harness.measure.experiment import Progress, Step, Terms
 from harness.measure.instructions import find_valgrind, run_instructions
 from harness.measure.lines import lines_for
 from harness.measure.overhead import measure_overhead
 from harness.measure.processes import Side, cores
+from harness.measure.provenance import contradiction, loaded_of, versions_of
 from harness.measure.sides import Driven, Ready, parse_side, prepare
 from harness.measure.verdicts import Comparison, bounds_of
 
@@ -46,7 +47,9 @@ class ComparedSide(_Part):
     commit: str = ""
     drives: str = Field(description="the instrument, or package.module:function")
     python: str
-    libraries: dict[str, str]
+    libraries: dict[str, str] = Field(
+        description="versions installed for the side; of what its process loaded, as the process saw it"
+    )
 
 
 class Judged(_Part):
@@ -99,16 +102,17 @@ def gravest(outcomes: Sequence[Decision]) -> Decision:
     return next((each for each in _GRAVEST if each in outcomes), "undecided")
 
 
-def probe_side(ready: Ready) -> None:
+def probe_side(ready: Ready) -> tuple[Loaded, ...]:
     """Load a side once and let it go, so that what is wrong with it is said before anything is measured.
 
-    Raises the `HarnessError` it met, in one line that begins with the side's role.
+    Returns what its process had loaded. Raises the `HarnessError` it met, in one line that begins with the side's role.
     """
     try:
         with Side(ready.subject, random.Random(1)) as side:  # noqa: S311 - no secret
             side.load(lines_for(ready.subject.series), cores())
-            side.loaded()
+            answer = side.loaded()
             side.ask({"do": "finish"})
+            return loaded_of(answer)
     except HarnessError as error:
         raise type(error)(f"{ready.asked.role}: {error}") from error
 
@@ -138,7 +142,7 @@ def compare(
     folder: Path | None = None,
     progress: Progress = lambda _step: None,
     measure: Measured = measure_axis,
-    probe: Callable[[Ready], None] = probe_side,
+    probe: Callable[[Ready], Sequence[Loaded]] = probe_side,
 ) -> Compared:
     """Compare two sides, written as in `harness.measure.sides`, and return what was found.
 
@@ -150,9 +154,14 @@ def compare(
         find_valgrind(f"--axis {axis}")
     with ExitStack() as stack:
         ready = [prepare(one, other, driven, cache, here, stack) for one, other in (asked, asked[::-1])]
+        loaded = []
         for side in ready:
             progress(Step(0.0, None, f"trying {side.asked.given}"))
-            probe(side)
+            loaded.append(probe(side))
+        # An instrument names no version: what it loads is what is meant.
+        named = [{} if side.asked.kind == "instrument" else side.libraries for side in ready]
+        if reason := contradiction(named, loaded):
+            raise RunError(reason)
         comparison = Comparison(ready[0].subject, ready[1].subject)
         documents: list[Document] = []
         for axis in axes:
@@ -161,8 +170,8 @@ def compare(
                 break
     judged = [_judged(document, terms.tolerance) for document in documents]
     return Compared(
-        base=_side(ready[0]),
-        head=_side(ready[1]),
+        base=_side(ready[0], loaded[0]),
+        head=_side(ready[1], loaded[1]),
         tolerance=terms.tolerance,
         outcome=gravest([each.outcome for each in judged]),
         judged=judged,
@@ -175,7 +184,7 @@ def _judged(document: Document, tolerance: float) -> Judged:
     return Judged(axis=document.experiments[0].axis, outcome=outcome, reason=reason)
 
 
-def _side(ready: Ready) -> ComparedSide:
+def _side(ready: Ready, loaded: Sequence[Loaded]) -> ComparedSide:
     asked = ready.asked
     return ComparedSide(
         role=asked.role,
@@ -184,5 +193,5 @@ def _side(ready: Ready) -> ComparedSide:
         commit=asked.revision.commit if asked.revision else "",
         drives=ready.drives,
         python=ready.python,
-        libraries=ready.libraries,
+        libraries={**ready.libraries, **versions_of(loaded)},
     )

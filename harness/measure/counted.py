@@ -13,6 +13,7 @@ from harness.errors import HarnessError
 from harness.measure.bodies import build
 from harness.measure.subjects import Subject
 from harness.measure.worker import Worker
+from harness.run.loaded import loaded_libraries
 from harness.views import Tags
 
 __all__ = ["main"]
@@ -24,7 +25,8 @@ def main() -> None:
     """Run the parts and print what was evaluated and shown."""
     command = json.loads(sys.stdin.readline())
     try:
-        body = build(Subject.from_json(command["subject"]))
+        subject = Subject.from_json(command["subject"])
+        body = build(subject)
     except HarnessError as error:
         sys.stdout.write(json.dumps({"error": str(error), "kind": type(error).__name__}))
         return
@@ -42,7 +44,8 @@ def main() -> None:
         os.sched_yield()
         worker.run(2 * count)
     os.sched_yield()
-    sys.stdout.write(json.dumps(worker.finish()))
+    loaded = {"loaded": loaded_libraries(subject.own_module), "search": sys.path}
+    sys.stdout.write(json.dumps({**worker.finish(), **loaded}))
 
 
 if __name__ == "__main__":

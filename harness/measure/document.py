@@ -20,6 +20,7 @@ __all__ = [
     "Experiment",
     "Factor",
     "Interval",
+    "Loaded",
     "Null",
     "RawPair",
     "TermsUsed",
@@ -174,6 +175,14 @@ class TermsUsed(_Part):
     hash_seed: str = "drawn for each process"
 
 
+class Loaded(_Part):
+    """A library, or the user's own module, as the measured process imported it."""
+
+    library: str
+    version: str = Field(description="of the installed distribution that owns the file; empty where none does")
+    file: str = Field(description="the module's file, relative to its environment or its project where it lies in one")
+
+
 class Document(_Part):
     """Everything one call measured."""
 
@@ -184,3 +193,6 @@ class Document(_Part):
     interrupted: bool = False
     elapsed_s: float
     experiments: list[Experiment]
+    loaded: dict[str, list[Loaded]] = Field(
+        default={}, description="what the processes of each side had imported, by the side's name"
+    )

@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from harness import __version__
+from harness.children import GRACE_S, PROJECT, run_to_end
 from harness.errors import RunError
-from harness.measure.processes import PROJECT
+from harness.measure.deadlines import INSTALLING_S
 from harness.measure.revisions import Revision, check_out
 
 __all__ = ["Cache", "Environment", "Recipe", "default_folder", "describe"]
@@ -84,13 +84,11 @@ def default_folder() -> Path:
 def describe(python: str) -> dict[str, Any]:
     """Return ``python``, ``version`` and ``libraries`` of an interpreter; raises `RunError` when it does not answer."""
     try:
-        done = subprocess.run(  # noqa: S603 - an interpreter that we made or the user named
-            [python, "-I", "-c", _DESCRIBE], capture_output=True, text=True, timeout=60, check=False
-        )
-        found: dict[str, Any] = json.loads(done.stdout)
+        done = run_to_end([python, "-I", "-c", _DESCRIBE], what=f"{python}, asked what it is,", within_s=GRACE_S)
+        found: dict[str, Any] = json.loads(done.output)
         return {"python": found["python"], "version": found["version"], "libraries": found["libraries"]}
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise RunError(f"{python} does not run: {getattr(error, 'strerror', None) or 'no answer'}") from error
+    except OSError as error:
+        raise RunError(f"{python} does not run: {error.strerror or error}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(f"{python} does not answer as a Python interpreter does") from error
 
@@ -199,7 +197,7 @@ class Cache:
 
     def _fill(self, entry: Path, recipe: Recipe) -> None:
         venv = entry / "venv"
-        _command([sys.executable, "-m", "venv", str(venv)], "a virtual environment could not be made")
+        _command([sys.executable, "-I", "-m", "venv", str(venv)], "a virtual environment could not be made")
         wanted = list(recipe.requirements)
         if recipe.revision is not None:
             tree = entry / "tree"
@@ -210,7 +208,7 @@ class Cache:
             (site / "revision-tree.pth").write_text(f"{tree / recipe.revision.inside}\n", encoding="utf-8")
         python = str(venv / "bin" / "python")
         if wanted:
-            install = [python, "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
+            install = [python, "-I", "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
             _command([*install, *wanted], f"pip could not install {recipe}")
         marker = entry / f"{_MARKER}.part"
         marker.write_text(json.dumps(describe(python)), encoding="utf-8")
@@ -231,12 +229,12 @@ def _installable(tree: Path, start: Path) -> list[str]:
 
 
 def _command(arguments: list[str], failed: str) -> None:
-    # In a folder of its own making: `-m` would prefer modules that lie where the user stands.
-    done = subprocess.run(  # noqa: S603 - this interpreter, or one made by it
-        arguments, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONSAFEPATH": "1"}
-    )
-    if done.returncode:
-        raise RunError(f"{failed}: {_last(done.stderr or done.stdout)}")
+    # Neither where the user stands nor on PYTHONPATH: pip would take what lies there for installed already. What builds
+    # a project is started by pip and gets the environment, not the flag.
+    own = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "PYTHONHOME"}}
+    done = run_to_end(arguments, what=f"{failed}: pip", within_s=INSTALLING_S, environment=own)
+    if done.code:
+        raise RunError(f"{failed}: {_last(done.complaints or done.output.decode(errors='replace'))}")
 
 
 def _link(link: Path, target: Path) -> None:

@@ -8,21 +8,24 @@ import json
 import math
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from harness import errors
+from harness.children import ISOLATED, run_to_end
 from harness.errors import HarnessError, RunError
+from harness.measure.deadlines import COUNTING_S
 from harness.measure.document import Axis, Document, RawPair, TermsUsed
 from harness.measure.experiment import Comparison, Progress, Step
 from harness.measure.lines import lines_for
 from harness.measure.pairs import voided
 from harness.measure.processes import Lines, surroundings
+from harness.measure.provenance import Provenance
 from harness.measure.subjects import Subject
 from harness.measure.verdicts import Control, assess, entry_of
 from harness.run.environment import environment
@@ -34,17 +37,20 @@ __all__ = [
 
 _FAST_LINES = 512
 _SLOW_LINES = 40
-_TIMEOUT_S = 600
 _TOTALS = re.compile(r"^totals: (\d+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """Instructions of one subject: those of each part of N and 2N lines, and what follows for a line."""
+    """Instructions of one subject: those of each part of N and 2N lines, and what follows for a line.
+
+    `answer` is what its process said, with the libraries it had loaded.
+    """
 
     lines: int
     parts: tuple[tuple[int, int], ...]
     void: str = ""
+    answer: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def per_line(self) -> float:
@@ -103,34 +109,41 @@ def count_instructions(
         answer = _watch(valgrind, Path(folder), command, subject)
         dumps = sorted(Path(folder).glob("dump.*"), key=lambda path: int(path.suffix[1:]))
         parts = parse_parts([path.read_text() for path in dumps], repeats)
-    return Counted(number, parts, voided(subject.name, subject.threads, answer))
+    return Counted(number, parts, voided(subject.name, subject.threads, answer), answer)
 
 
-def _watch(valgrind: str, folder: Path, command: dict[str, object], subject: Subject) -> dict[str, object]:
+def answer_of(output: bytes) -> dict[str, Any]:
+    """Return what a counted process printed; raises the `HarnessError` that it met."""
+    answer: dict[str, Any] = json.loads(output)
+    if "error" in answer:
+        kind = getattr(errors, str(answer["kind"]), RunError)
+        raise (kind if issubclass(kind, HarnessError) else RunError)(str(answer["error"]))
+    return answer
+
+
+def _watch(valgrind: str, folder: Path, command: dict[str, object], subject: Subject) -> dict[str, Any]:
     options = [
         "--tool=callgrind",
         f"--callgrind-out-file={folder}/dump",
         "--dump-before=sched_yield",
         "--zero-before=sched_yield",
     ]
-    done = subprocess.run(  # noqa: S603 - valgrind, and our own module
-        [valgrind, "--quiet", *options, subject.python or sys.executable, "-m", "harness.measure.counted"],
-        input=json.dumps(command).encode() + b"\n",
-        capture_output=True,
-        cwd=subject.folder or folder,
+    python = [subject.python or sys.executable, *ISOLATED, "-m", "harness.measure.counted"]
+    done = run_to_end(
+        [valgrind, "--quiet", *options, *python],
+        what=f"--axis instructions: {subject.name}",
+        within_s=COUNTING_S,
+        given=json.dumps(command).encode() + b"\n",
+        # Callgrind's files are named in full, so the process may work where the user's own module lies.
+        folder=subject.folder or None,
         # A fixed environment: its size and content would shift memory, and with it a few branches.
-        env={"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1", **surroundings(subject)},
-        timeout=_TIMEOUT_S,
-        check=False,
-    )
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise RunError(f"--axis instructions: {subject.name} ended with {done.returncode}: {said[-1] if said else ''}")
-    answer: dict[str, object] = json.loads(done.stdout)
-    if "error" in answer:
-        kind = getattr(errors, str(answer["kind"]), RunError)
-        raise (kind if issubclass(kind, HarnessError) else RunError)(str(answer["error"]))
-    return answer
+        environment={
+            "PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1", **surroundings(subject),
+        },
+    )  # fmt: skip
+    if done.code:
+        raise RunError(f"--axis instructions: {subject.name} ended with {done.code}: {done.last_word}")
+    return answer_of(done.output)
 
 
 def _pair(base: Counted, head: Counted) -> RawPair:
@@ -181,12 +194,14 @@ def run_instructions(
     began = time.monotonic()
     subjects = list(dict.fromkeys(side for pair in comparisons for side in (pair.base, pair.head)))
     found: dict[Subject, list[Counted]] = {subject: [] for subject in subjects}
-    total, interrupted = runs * len(subjects), False
+    total, interrupted, provenance = runs * len(subjects), False, Provenance()
     try:
         for i, subject in enumerate(subject for _ in range(runs) for subject in subjects):
             spent = time.monotonic() - began
             progress(Step(i / total, spent * (total - i) / i if i else None, f"counting {subject.name}"))
-            found[subject].append(count(subject, lines=lines))
+            counted = count(subject, lines=lines)
+            provenance.add(subject, counted.answer)
+            found[subject].append(counted)
     except KeyboardInterrupt:
         interrupted = True
     experiments = []
@@ -199,10 +214,11 @@ def run_instructions(
     terms = TermsUsed(
         precision=None, budget_s=None, rounds=1, block_ns=0, seed=0, tolerance=tolerance, hash_seed="0 in each process"
     )
-    return Document(
+    document = Document(
         environment=environment(),
         terms=terms,
         interrupted=interrupted,
         elapsed_s=time.monotonic() - began,
         experiments=experiments,
     )
+    return provenance.applied(document)

@@ -1,7 +1,8 @@
 """Measures pairs with real processes on one core.
 
-The next pair is started when this one is done, and not beside it: warming up on the other core of a shared machine
-would be a neighbour of our own, and at less than a second a pair there is no need for it.
+The two sides of a pair start, load and warm up at the same time, one on the measured core and one on the home core:
+nothing is timed then. The next pair is started when this one is done, and not beside it: that would be a neighbour of
+our own.
 """
 
 import random
@@ -10,10 +11,12 @@ from contextlib import AbstractContextManager, ExitStack
 from types import TracebackType
 from typing import Protocol, Self
 
+from harness.children import GRACE_S
 from harness.measure.document import RawPair
 from harness.measure.lines import lines_for
 from harness.measure.pairs import BlockPlan, measure_pair
 from harness.measure.processes import Cores, Lines, Side, apart, cores, start_sides
+from harness.measure.provenance import Provenance
 from harness.measure.subjects import Subject
 
 __all__ = ["Launcher", "Scraping"]
@@ -29,7 +32,8 @@ class Scraping(Protocol):
 class Launcher(AbstractContextManager["Launcher"]):
     """Starts, measures and ends the two processes of each pair; while open it keeps this process off the measured core.
 
-    The order of everything random follows from `seed`.
+    The order of everything random follows from `seed`. `provenance` collects what the processes have loaded; `grace_s`
+    is how long one may keep us waiting beyond its plan.
     """
 
     def __init__(
@@ -40,11 +44,14 @@ class Launcher(AbstractContextManager["Launcher"]):
         lines: Callable[[int], Lines] = lines_for,
         scraping: Scraping | None = None,
         lumpy: bool = False,
+        grace_s: float = GRACE_S,
     ) -> None:
         self._plan, self._lines, self.scraping, self._lumpy = plan, lines, scraping, lumpy
         self._rng = random.Random(seed)  # noqa: S311 - seeds and orders, nothing secret
         self._open = ExitStack()
+        self._grace_s = grace_s
         self.cores: Cores = cores()
+        self.provenance = Provenance()
 
     def __enter__(self) -> Self:
         self._open.enter_context(apart(self.cores))
@@ -59,8 +66,11 @@ class Launcher(AbstractContextManager["Launcher"]):
         """Measure one pair; see `harness.measure.experiment.Measure`."""
         with ExitStack() as started:
             first, second = (base, head) if self._rng.random() < 0.5 else (head, base)
-            sides = start_sides(started, (first, second), self._rng)
-            self._load(sides)
+            # On two NUMA nodes one of them would have its memory on the wrong one.
+            beside = self.cores.measured if self.cores.near else self.cores.home
+            starts = (self.cores.home, beside)
+            sides = start_sides(started, (first, second), self._rng, starts, self._grace_s)
+            self._load(sides, at_once=starts[0] != starts[1])
             # Which one was started first, and so met the fresher machine, is drawn; A/A pairs have no other names.
             if first is not base:
                 sides.reverse()
@@ -68,12 +78,19 @@ class Launcher(AbstractContextManager["Launcher"]):
             lumpy = self._lumpy or any(side.subject.scraped for side in sides)
             return measure_pair(sides[0], sides[1], self._plan, self._rng, lumpy=lumpy)
 
-    def _load(self, sides: list[Side]) -> None:
-        """Load and warm up one side after the other, so that neither is warmed up beside the other."""
+    def _load(self, sides: list[Side], *, at_once: bool) -> None:
+        """Load and warm up the sides: at once where each has a core, else one after the other."""
         roam = any(side.subject.scraped for side in sides)
         for slot, side in enumerate(sides):
             side.load(self._lines(side.subject.series), self.cores, port=self._port(side.subject, slot), roam=roam)
-            side.loaded()
+            if not at_once:
+                self._loaded(side)
+        if at_once:
+            for side in sides:
+                self._loaded(side)
+
+    def _loaded(self, side: Side) -> None:
+        self.provenance.add(side.subject, side.loaded())
 
     def _port(self, subject: Subject, slot: int) -> int | None:
         if not subject.scraped:

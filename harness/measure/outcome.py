@@ -1,6 +1,6 @@
 """What one call of `harness overhead` found, whatever was asked: the document that is saved, kept and rendered."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ from harness.measure.saturation import Saturation
 from harness.measure.scrapes import ScrapeEffect
 from harness.measure.selftest import SelfTest, recovered
 from harness.measure.table import Audited, Table
-from harness.run.environment import environment
+from harness.run.environment import Environment, environment
 
 __all__ = ["Mode", "Outcome", "Part", "TableRow", "joined", "outcome_of", "outcome_of_table", "renewed"]
 
@@ -74,6 +74,7 @@ class Outcome(Document):
             interrupted=self.interrupted,
             elapsed_s=found.elapsed_s,
             experiments=self.experiments[found.first : found.end],
+            loaded=self.loaded,
         )
 
     def document(self) -> dict[str, Any]:
@@ -98,7 +99,8 @@ def outcome_of(
         ranges.append(Part(what=what, first=first, end=end, terms=document.terms, elapsed_s=document.elapsed_s))
     documents = list((parts or {}).values())
     return Outcome(
-        environment=environment(),
+        environment=_environment(documents),
+        loaded={name: each for document in documents for name, each in document.loaded.items()},
         terms=documents[0].terms if documents else _NO_PAIRS,
         interrupted=interrupted or any(document.interrupted for document in documents),
         elapsed_s=elapsed_s + sum(document.elapsed_s for document in documents),
@@ -108,6 +110,13 @@ def outcome_of(
         parts=ranges,
         **sections,
     )
+
+
+def _environment(documents: Sequence[Document]) -> Environment:
+    """Return where it was measured, with the libraries as the measured processes saw them."""
+    libraries = {name: version for document in documents for name, version in document.environment.libraries.items()}
+    here = documents[0].environment if documents else environment()
+    return here.model_copy(update={"libraries": libraries}) if libraries else here
 
 
 def outcome_of_table(table: Table) -> Outcome:

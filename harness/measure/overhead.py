@@ -65,4 +65,4 @@ def measure_overhead(
         stack.enter_context(launch)
         if intervals:
             launch.scraping = stack.enter_context(SlotScraper(scraper, intervals.pop()))
-        return run_experiments(comparisons, terms, launch, progress)
+        return launch.provenance.applied(run_experiments(comparisons, terms, launch, progress))

@@ -3,28 +3,35 @@
 import json
 import os
 import random
-import signal
+import select
 import subprocess
 import sys
 import tempfile
-import threading
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import zip_longest
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
 from harness import errors
+from harness.children import GRACE_S, ISOLATED, PROJECT, end_group, has_ended, own_folder, python_path, uninterrupted
 from harness.errors import HarnessError, RunError
+from harness.measure.deadlines import answer_within_s
 from harness.measure.subjects import Subject
+from harness.run.topology import Cores, current_cores
 from harness.views import Tags
 
 __all__ = ["PROJECT", "Cores", "Lines", "Side", "apart", "cores", "start_sides", "surroundings", "tags_of"]
 
-PROJECT = str(Path(__file__).resolve().parents[2])
 _MOST_PADDING = 4096
 _MOST_SEED = 4_294_967_295
+# A process that has closed its output is about to end.
+_ENDING_S = 5.0
+_CHUNK = 65536
+# What ``-m`` does takes a tenth of the time until the first line.
+_WORKER = "from harness.measure.worker import main; main()"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,25 +42,16 @@ class Lines:
     tags: tuple[Tags, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Cores:
-    """Where is measured, and where everything else happens; the same on a machine with one core."""
-
-    measured: int
-    home: int
-
-
 def cores() -> Cores:
-    """Return the cores to use: of those we may use the last is measured, since the first serves most interrupts."""
-    allowed = sorted(os.sched_getaffinity(0))
-    return Cores(measured=allowed[-1], home=allowed[0])
+    """Return the cores to use; see `harness.run.topology.choose`."""
+    return current_cores()
 
 
 @contextmanager
 def apart(which: Cores) -> Iterator[None]:
-    """Keep this process and what it starts off the measured core, and go back afterwards."""
+    """Keep this process and what it starts off the measured core, its siblings included, and go back afterwards."""
     before = os.sched_getaffinity(0)
-    others = before - {which.measured}
+    others = before & which.others if which.others else before - {which.measured}
     os.sched_setaffinity(0, others or before)
     try:
         yield
@@ -62,15 +60,9 @@ def apart(which: Cores) -> Iterator[None]:
 
 
 def surroundings(subject: Subject) -> dict[str, str]:
-    """Return the environment variables by which a subject's process finds our packages and the subject's own.
-
-    A process with a folder of its own does not search that folder before everything else, as ``-m`` would have it:
-    what a revision installs comes before what lies in its tree.
-    """
-    own = "" if subject.python and subject.path else PROJECT
-    search = [subject.path, own, os.environ.get("PYTHONPATH", "")]
-    found = {"PYTHONPATH": os.pathsep.join(part for part in search if part)}
-    return {**found, "PYTHONSAFEPATH": "1"} if subject.folder else found
+    """Return the environment variables by which a subject's process finds our packages and the subject's own."""
+    own = "" if subject.python and subject.path else own_folder()
+    return {"PYTHONPATH": python_path(subject.path, own)}
 
 
 class Side:
@@ -78,18 +70,35 @@ class Side:
 
     Its hash seed and the size of its environment, which moves its stack (Mytkowicz et al. 2009), are drawn from `rng`:
     what may differ between two starts of the user's program differs between processes here as well, and so is part of
-    the pairs' spread instead of a bias common to them all. Raises `RunError`, or the `HarnessError` the worker met.
+    the pairs' spread instead of a bias common to them all. It starts, loads and warms up on the processor `start`,
+    where one is given. Every answer has a deadline, `grace_s` beyond what is planned (`harness.measure.deadlines`).
+    Raises `RunError`, or the `HarnessError` the worker met.
     """
 
-    def __init__(self, subject: Subject, rng: random.Random, *, hash_seed: int | None = None) -> None:
+    def __init__(
+        self,
+        subject: Subject,
+        rng: random.Random,
+        *,
+        hash_seed: int | None = None,
+        start: int | None = None,
+        grace_s: float = GRACE_S,
+    ) -> None:
         self.subject = subject
         self.hash_seed = rng.randint(1, _MOST_SEED) if hash_seed is None else hash_seed
+        self.ns_per_line = 0.0
+        self.calls_per_line: int | None = None
+        self.port = 0
+        self._start, self._grace_s = start, grace_s
+        self._within_s, self._doing = grace_s, "starting"
+        self._received = b""
         environment = {**os.environ, **surroundings(subject)}
         environment["PYTHONHASHSEED"] = str(self.hash_seed)
         environment["HARNESS_PADDING"] = "x" * rng.randrange(_MOST_PADDING)
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed in stop()
         self._process = subprocess.Popen(  # noqa: S603 - our own module, or the interpreter the user names
-            [subject.python or sys.executable, "-m", "harness.measure.worker", str(os.getpid())],
+            [subject.python or sys.executable, *ISOLATED, "-c", _WORKER, str(os.getpid())],
+            bufsize=0,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._complaints,
@@ -98,9 +107,9 @@ class Side:
             # Ctrl-C goes to the whole foreground group; the parent alone decides what it means.
             process_group=0,
         )
-        self.ns_per_line = 0.0
-        self.calls_per_line: int | None = None
-        self.port = 0
+        if start is not None:
+            with suppress(ProcessLookupError):  # whoever waits for its answer is told of its end
+                os.sched_setaffinity(self._process.pid, {start})
 
     @property
     def pid(self) -> int:
@@ -109,19 +118,32 @@ class Side:
 
     def send(self, command: dict[str, Any]) -> None:
         """Send a command without waiting for its answer."""
-        assert self._process.stdin is not None  # noqa: S101 - opened above
+        self._within_s = answer_within_s(
+            command, ns_per_line=self.ns_per_line, series=self.subject.series, grace_s=self._grace_s
+        )
+        self._doing = _DOING.get(command["do"], command["do"])
+        stream = _pipe(self._process.stdin).fileno()
+        os.set_blocking(stream, False)
+        left = memoryview(json.dumps(command).encode() + b"\n")
+        deadline = time.monotonic() + self._within_s
         try:
-            self._process.stdin.write(json.dumps(command).encode() + b"\n")
-            self._process.stdin.flush()
+            while left:
+                self._await(stream, select.POLLOUT, deadline)
+                left = left[os.write(stream, left) :]
         except BrokenPipeError:
             raise self._died() from None
 
     def receive(self) -> dict[str, Any]:
-        """Wait for the answer to the oldest command not answered yet."""
-        assert self._process.stdout is not None  # noqa: S101 - opened above
-        line = self._process.stdout.readline()
-        if not line:
-            raise self._died()
+        """Wait for the answer to the oldest command not answered yet; raises `RunError` when its deadline passes."""
+        stream = _pipe(self._process.stdout).fileno()
+        deadline = time.monotonic() + self._within_s
+        while b"\n" not in self._received:
+            self._await(stream, select.POLLIN, deadline)
+            chunk = os.read(stream, _CHUNK)
+            if not chunk:
+                raise self._died()
+            self._received += chunk
+        line, _, self._received = self._received.partition(b"\n")
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
             kind = getattr(errors, answer["kind"], RunError)
@@ -146,20 +168,35 @@ class Side:
                 "lines": lines.texts,
                 "tags": lines.tags,
                 "cores": (which.measured, which.home),
+                "start": which.home if self._start is None else self._start,
                 "roam": roam,
                 "port": port,
             }
         )
 
-    def loaded(self) -> None:
-        """Wait until the subject is warm."""
+    def loaded(self) -> dict[str, Any]:
+        """Wait until the subject is warm; returns the worker's whole answer."""
         answer = self.receive()
         self.ns_per_line = answer["ns_per_line"]
         self.calls_per_line = answer["calls_per_line"]
         self.port = answer["port"]
+        return answer
+
+    def _await(self, stream: int, event: int, deadline: float) -> None:
+        """Wait until `stream` can be read or written; raises `RunError` when the deadline passes."""
+        poller = select.poll()
+        poller.register(stream, event)
+        while not poller.poll(max(0.0, deadline - time.monotonic()) * 1e3):
+            if time.monotonic() >= deadline:
+                self.stop()
+                raise RunError(
+                    f"{self.subject.name} gave no answer within {self._within_s:.3g} s while {self._doing}: it hangs, "
+                    "or a line takes far longer than before; its processes were ended"
+                )
 
     def _died(self) -> RunError:
-        code = self._process.wait()
+        has_ended(self._process, _ENDING_S)
+        code = end_group(self._process)
         self._complaints.seek(0)
         said = self._complaints.read().decode(errors="replace").strip().splitlines()
         return RunError(
@@ -167,16 +204,11 @@ class Side:
         )
 
     def stop(self) -> None:
-        """End the process, at once; may be called twice."""
-        if self._process.poll() is None:
-            self._process.kill()
-        self._process.wait()
+        """End the process and all of its group, at once; may be called twice."""
+        end_group(self._process)
         for stream in (self._process.stdin, self._process.stdout, self._complaints):
             if stream is not None:
-                try:
-                    stream.close()
-                except BrokenPipeError:
-                    continue  # what was still buffered for a process that is gone
+                stream.close()
 
     def __enter__(self) -> Self:
         return self
@@ -187,26 +219,33 @@ class Side:
         self.stop()
 
 
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Put off Ctrl-C to the end of the block: between a process' start and its registration it would be lost."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    seen: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _frame: seen.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if seen:
-        signal.raise_signal(signal.SIGINT)
+_DOING = {
+    "load": "loading and warming up",
+    "pin": "moving to the measured core",
+    "run": "evaluating a block of lines",
+    "trace": "evaluating lines for the time asked for",
+    "finish": "showing what it recorded",
+}
 
 
-def start_sides(stack: ExitStack, subjects: Sequence[Subject], rng: random.Random) -> list[Side]:
-    """Start a worker for each subject; leaving `stack` ends them, whenever Ctrl-C strikes."""
-    with _uninterrupted():
-        return [stack.enter_context(Side(subject, rng)) for subject in subjects]
+def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
+    assert stream is not None  # noqa: S101 - Popen was told to make it
+    return stream
+
+
+def start_sides(
+    stack: ExitStack,
+    subjects: Sequence[Subject],
+    rng: random.Random,
+    starts: Sequence[int | None] = (),
+    grace_s: float = GRACE_S,
+) -> list[Side]:
+    """Start a worker for each subject, on the processor of `starts` where there is one; leaving `stack` ends them."""
+    with uninterrupted():
+        return [
+            stack.enter_context(Side(subject, rng, start=start, grace_s=grace_s))
+            for subject, start in zip_longest(subjects, starts[: len(subjects)])
+        ]
 
 
 def tags_of(series: int, methods: Sequence[str], count: int) -> tuple[Tags, ...]:

@@ -1,12 +1,13 @@
 """Revisions of the user's git repository: resolved, and checked out beside the work tree, which is never touched."""
 
 import os
-import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.children import GRACE_S, run_to_end
 from harness.errors import RunError
+from harness.measure.deadlines import INSTALLING_S
 
 __all__ = ["Revision", "check_out", "find_revision"]
 
@@ -24,20 +25,18 @@ class Revision:
 def _git(folder: str | Path, *arguments: str, index: str = "") -> str:
     environment = {**os.environ, **({"GIT_INDEX_FILE": index} if index else {})}
     try:
-        done = subprocess.run(  # noqa: S603 - git with our own arguments
-            ["git", "-C", str(folder), *arguments],  # noqa: S607 - the user's git
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            env=environment,
+        done = run_to_end(
+            ["git", "-C", str(folder), *arguments],
+            what=f"git {arguments[0]}",
+            # A whole tree is written in the latter case.
+            within_s=INSTALLING_S if index else GRACE_S,
+            environment=environment,
         )
     except FileNotFoundError as error:
         raise RunError("git is not on PATH") from error
-    if done.returncode:
-        said = done.stderr.strip().splitlines()
-        raise RunError(f"git {arguments[0]}: {said[-1] if said else done.returncode}")
-    return done.stdout.strip()
+    if done.code:
+        raise RunError(f"git {arguments[0]}: {done.last_word if done.complaints.strip() else done.code}")
+    return done.output.decode(errors="replace").strip()
 
 
 def find_revision(name: str, folder: Path) -> Revision:

@@ -2,10 +2,13 @@
 
 import json
 from dataclasses import asdict, dataclass, fields, replace
+from typing import TYPE_CHECKING
 
 from harness.errors import UsageError
-from harness.measure.steps import rung_named
 from harness.views import FINE_LATENCY_BOUNDS_MS, LATENCY_BOUNDS_MS, QUICKSTART_VIEWS, TAG_KEYS, View
+
+if TYPE_CHECKING:
+    from harness.measure.steps import Rung
 
 __all__ = ["Subject", "latency_bounds"]
 
@@ -76,12 +79,19 @@ class Subject:
             raise UsageError(f"views: there is no view {unknown[0]!r}; choose of {', '.join(ALL_VIEWS)}")
         latency_bounds(self.buckets)
         if self.rung:
-            rung_named(self.rung)
+            _ = self._rung
 
     @property
     def served(self) -> bool:
         """Whether its endpoint is up while it is measured."""
-        return self.scraped or bool(self.rung and rung_named(self.rung).served)
+        return self.scraped or bool(self.rung and self._rung.served)
+
+    @property
+    def _rung(self) -> "Rung":
+        # Imported by the few processes that climb the ladder.
+        from harness.measure.steps import rung_named
+
+        return rung_named(self.rung)
 
     @property
     def name(self) -> str:
@@ -93,6 +103,12 @@ class Subject:
         if self.target:
             return f"{self.target} ({'as it is' if self.instrument != 'none' else self.bare or 'muted'})"
         return self.instrument
+
+    @property
+    def own_module(self) -> str:
+        """The module of the user's own that it runs: a target's, or that of ``package.module:Name``; empty for none."""
+        path = self.target or (self.instrument if ":" in self.instrument else "")
+        return path.partition(":")[0]
 
     @property
     def factors(self) -> dict[str, int | float | str | bool]:

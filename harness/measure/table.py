@@ -84,12 +84,18 @@ class TablePlan(_Part):
 
 
 class _Beside(threading.Thread):
-    """What needs no quiet is done on the other core meanwhile: instructions, then audits."""
+    """What needs no quiet: instructions, then audits; on the cores beside the measured one, after the pairs.
+
+    Beside timed pairs it would be a neighbour of our own: of their execution units where the machine's two processors
+    are hyperthreads of one core, and of their cache and memory everywhere. Where they are hyperthreads it waits for the
+    rates as well.
+    """
 
     def __init__(self, plan: TablePlan, instruments: Sequence[str]) -> None:
         super().__init__(name="harness-beside", daemon=True)
         self._plan, self._instruments = plan, instruments
-        self._home, self._measured = cores().home, cores().measured
+        self._cores = cores()
+        self.waits_for_rates = self._cores.shared
         self.cancelled = threading.Event()
         # Set when all else is done: what is counted again has to be worth no waiting.
         self.waited_for = threading.Event()
@@ -99,8 +105,7 @@ class _Beside(threading.Thread):
 
     def run(self) -> None:
         # Affinity is a thread's own: what is started from here stays off the measured core.
-        allowed = os.sched_getaffinity(0)
-        os.sched_setaffinity(0, allowed - {self._measured} or allowed)
+        os.sched_setaffinity(0, self._cores.others)
         if self._plan.instructions:
             self._count()
         for name in self._instruments:
@@ -146,7 +151,7 @@ class _Beside(threading.Thread):
             name="audit", instrument=name, lengths="edges", errors="0.02", series="3", arrivals="poisson:rate=2000",
             duration="1500ms", scraper="builtin", scrape_interval="200ms",
         )  # fmt: skip
-        result = run_trial(spec, self._home).audit
+        result = run_trial(spec, self._cores.home).audit
         found = sorted({finding.name for finding in result.findings if finding.severity != "info"})
         self.audits[name] = Audited(conserved=result.conserved, findings=found)
 
@@ -171,13 +176,18 @@ def measure_table(plan: TablePlan | None = None, progress: Progress = lambda _st
     began = time.monotonic()
     present, absent = _available(chosen.instruments)
     beside = _Beside(chosen, present)
-    beside.start()
     try:
         document = _pairs(chosen, present, progress)
+        if document.interrupted:
+            beside.cancelled.set()
+        if not beside.waits_for_rates:
+            beside.start()
         rates, whole = ({}, False) if document.interrupted else _rates(chosen, present, progress)
         if not whole:
             beside.cancelled.set()
             document = document.model_copy(update={"interrupted": True})
+        if beside.waits_for_rates:
+            beside.start()
         progress(Step(0.97, None, "the last audits"))
         beside.waited_for.set()
         beside.join()

@@ -2,20 +2,21 @@
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Mapping
 
 from harness import errors
+from harness.children import ISOLATED, own_folder, python_path, run_to_end
 from harness.errors import HarnessError, RunError
 from harness.load.pump import Progress
-from harness.measure.processes import PROJECT
+from harness.measure.deadlines import trial_within_s
 from harness.run.result import RunResult
 from harness.run.spec import RunSpec
 
 __all__ = ["main", "run_trial"]
 
-_TIMEOUT_S = 120.0
+# Where only a number of lines says how long a run takes.
+_UNBOUNDED_S = 300.0
 
 
 class _Quiet:
@@ -34,24 +35,16 @@ def run_trial(spec: RunSpec, core: int | None = None, environment: Mapping[str, 
     Raises `RunError` when the process fails, or the `HarnessError` that the run met.
     """
     request = json.dumps({"spec": spec.model_dump(mode="json"), "core": core})
-    search = os.pathsep.join(part for part in (PROJECT, os.environ.get("PYTHONPATH", "")) if part)
-    with subprocess.Popen(  # noqa: S603 - our own module
-        [sys.executable, "-m", "harness.measure.trial", str(os.getpid())],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={**os.environ, **(environment or {}), "PYTHONPATH": search},
-        process_group=0,
-    ) as process:
-        try:
-            out, err = process.communicate(request.encode(), timeout=_TIMEOUT_S)
-        except BaseException:
-            process.kill()
-            raise
-    if process.returncode or not out:
-        said = err.decode(errors="replace").strip().splitlines()
-        raise RunError(f"a run of {spec.instrument} ended with {process.returncode}: {said[-1] if said else 'no word'}")
-    answer = json.loads(out)
+    done = run_to_end(
+        [sys.executable, *ISOLATED, "-m", "harness.measure.trial", str(os.getpid())],
+        what=f"a run of {spec.instrument}",
+        within_s=trial_within_s(_UNBOUNDED_S if spec.duration_ns is None else spec.duration_ns / 1e9),
+        given=request.encode(),
+        environment={**os.environ, **(environment or {}), "PYTHONPATH": python_path(own_folder())},
+    )
+    if done.code or not done.output:
+        raise RunError(f"a run of {spec.instrument} ended with {done.code}: {done.last_word}")
+    answer = json.loads(done.output)
     if "error" in answer:
         kind = getattr(errors, answer["kind"], RunError)
         raise (kind if issubclass(kind, HarnessError) else RunError)(answer["error"])

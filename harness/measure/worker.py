@@ -2,42 +2,48 @@
 
 Commands and answers are lines of JSON on standard input and output:
 
-{"do": "load", "subject", "lines", "tags", "cores", "roam", "port"}
-                                                      -> {"ready", "ns_per_line", "calls_per_line", "port"}
+{"do": "load", "subject", "lines", "tags", "cores", "start", "roam", "port"}
+                                                      -> {"ready", "ns_per_line", "calls_per_line", "port", "loaded",
+                                                          "search"}
 {"do": "pin"}                                         -> {}
 {"do": "run", "lines": k}                             -> {"ns", "cpu_ns", "raised"}
 {"do": "trace", "start_ns", "end_ns", "file"}         -> {"lines", "served"}
 {"do": "finish"}                                      -> {"evaluated", "raised", "shown"}
 
 An answer {"error", "kind"} ends the process. So does the end of its input, and the death of its parent.
+
+Two of these are started for every pair, so what is not needed by every subject is imported where it is needed.
 """
 
-import ctypes
 import gc
 import json
 import os
-import signal
 import sys
-import threading
 import time
-from array import array
 from collections.abc import Callable, Iterator, Sequence
 from itertools import cycle, islice
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from harness.errors import HarnessError, UsageError
 from harness.measure.bodies import Body, build
 from harness.measure.delay import Evaluate
 from harness.measure.muting import without_export
 from harness.measure.subjects import Subject
+from harness.run.loaded import loaded_libraries
 from harness.views import Tags
+
+if TYPE_CHECKING:
+    from array import array
 
 __all__ = ["Worker", "die_with_parent", "main", "private_output", "run_lines"]
 
-_WARM_UP_NS = 20_000_000
-_LONGEST_WARM_UP_NS = 400_000_000
+# CPython specialises a function's instructions within some tens of calls; so many lines, or so long, and twice that
+# before, are several times what it takes. `make pair-rate` shows that the first block kept is no slower than the rest.
+_WARM_UP_NS = 5_000_000
+_WARM_LINES = 64
+_LONGEST_WARM_UP_NS = 100_000_000
 _FEWEST_WARM_LINES = 3
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG, _SIGKILL = 1, 9
 
 Lines = Sequence[tuple[str, Tags]]
 
@@ -90,12 +96,15 @@ class Worker:
         while True:
             elapsed = self.run(count)["ns"]
             spent = time.perf_counter_ns() - started
-            if elapsed >= _WARM_UP_NS or spent + 2 * elapsed > _LONGEST_WARM_UP_NS:
+            warm = elapsed >= _WARM_UP_NS and count >= _WARM_LINES
+            if warm or spent + 2 * elapsed > _LONGEST_WARM_UP_NS:
                 return elapsed / count
             count *= 2
 
     def trace(self, start_ns: int, end_ns: int) -> "tuple[array[int], array[int]]":
         """Evaluate line after line between two moments of ``time.monotonic_ns``; return when each began and its ns."""
+        from array import array
+
         starts, took = array("q"), array("q")
         begun, done, now = starts.append, took.append, time.monotonic_ns
         evaluate = self._body.evaluators[0]
@@ -130,6 +139,8 @@ def _alone(evaluators: Sequence[Evaluate], shares: Sequence[Lines]) -> tuple[int
 
 def _in_threads(evaluators: Sequence[Evaluate], shares: Sequence[Lines]) -> tuple[int, int, int]:
     """Let each thread run its share, all released at once; the time is that until the last one is done."""
+    import threading
+
     barrier = threading.Barrier(len(evaluators) + 1)
     raised = [0] * len(evaluators)
 
@@ -189,8 +200,11 @@ class _Session:
         subject = Subject.from_json(command["subject"])
         self._core, self._home = command["cores"]
         self._roam = command["roam"]
-        _pin(self._home)
+        _pin(command["start"])
+        if subject.own_module:
+            gc.enable()  # the user's code is imported as it would be in the user's program
         body = build(subject)
+        gc.enable()
         tags = [Tags(*each) for each in command["tags"]]
         self._worker = Worker(body, list(zip(command["lines"], tags, strict=True)))
         if subject.threads == 1:
@@ -202,7 +216,16 @@ class _Session:
         # own garbage is collected as it would be in the user's program: that is part of what recording costs.
         gc.collect()
         gc.freeze()
-        return {"ready": os.getpid(), "ns_per_line": per_line, "calls_per_line": body.calls_per_line, "port": bound}
+        if self._roam:
+            _pin(self._home)
+        return {
+            "ready": os.getpid(),
+            "ns_per_line": per_line,
+            "calls_per_line": body.calls_per_line,
+            "port": bound,
+            "loaded": loaded_libraries(subject.own_module),
+            "search": sys.path,
+        }
 
     def _serve(self, body: Body, port: int | None) -> int:
         if port is None:
@@ -237,7 +260,9 @@ class _Session:
 def die_with_parent(parent: int) -> None:
     """Have the kernel end this process when its parent ends, or end it now if that has happened already."""
     if sys.platform.startswith("linux"):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)  # it died before it could be asked
 
@@ -251,6 +276,8 @@ def private_output() -> BinaryIO:
 
 def main() -> None:
     """Serve commands from standard input until it ends."""
+    # What is imported from here on stays: walking it again and again while it grows is time for nothing.
+    gc.disable()
     die_with_parent(int(sys.argv[1]))
     output = private_output()
     session = _Session()

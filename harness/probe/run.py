@@ -2,15 +2,14 @@
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
-from harness.errors import UsageError
+from harness.children import ISOLATED, own_folder, python_path, run_to_end
+from harness.errors import RunError, UsageError
 from harness.probe.catalog import INSTRUMENTS, PROBES, Outcome, Probe
 
 __all__ = ["SCHEMA_VERSION", "document", "rows", "run_probe", "run_probes", "select"]
@@ -37,26 +36,21 @@ def run_probe(probe: Probe, instrument: str, timeout_s: float = TIMEOUT_S) -> Ou
     """
     if instrument not in INSTRUMENTS:
         raise UsageError(f"--instruments: {instrument!r} cannot be probed; choose from {', '.join(INSTRUMENTS)}")
-    root = str(Path(__file__).parents[2])
-    path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
     try:
-        done = subprocess.run(  # noqa: S603 - this Python, our own module
-            [sys.executable, "-m", "harness.probe.child", probe.name, instrument],
-            capture_output=True,
-            text=True,
-            timeout=timeout_s,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": path},
+        done = run_to_end(
+            [sys.executable, *ISOLATED, "-m", "harness.probe.child", probe.name, instrument],
+            what=f"the experiment {probe.name}",
+            within_s=timeout_s,
+            environment={**os.environ, "PYTHONPATH": python_path(own_folder())},
         )
-    except subprocess.TimeoutExpired:
+    except RunError:
         return Outcome(probe.name, instrument, None, f"no answer within {timeout_s:g} s")
     try:
-        found = json.loads(done.stdout.splitlines()[-1])
+        found = json.loads(done.output.splitlines()[-1])
         return Outcome(probe.name, instrument, found["present"], found["evidence"], found["data"])
     except (IndexError, ValueError, KeyError, TypeError):
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        return Outcome(probe.name, instrument, None, f"the experiment ended with code {done.returncode}: {last}")
+        last = done.last_word if done.complaints.strip() else "it said nothing"
+        return Outcome(probe.name, instrument, None, f"the experiment ended with code {done.code}: {last}")
 
 
 def run_probes(

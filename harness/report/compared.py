@@ -8,6 +8,7 @@ from rich.text import Text
 
 from harness.measure.compared import Compared, ComparedSide
 from harness.measure.document import Experiment
+from harness.measure.resolution import document_notes
 from harness.report.model import Measured
 from harness.report.overhead import VOID, attempt_words, control_words
 from harness.report.scales import percent, plain, unit_for, with_interval
@@ -31,6 +32,7 @@ def compared_summary(compared: Compared) -> RenderableType:
         _told(compared.base),
         _told(compared.head),
         *_libraries(compared),
+        *(Text(note) for document in compared.documents[:1] for note in document_notes(document)),
         Text(),
         table,
         Text(),

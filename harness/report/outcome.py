@@ -85,6 +85,8 @@ def outcome_view(outcome: "Outcome") -> RenderableType:
 
 
 def _costs(outcome: "Outcome") -> Iterator[RenderableType]:
+    from harness.measure.resolution import document_notes
+
     for what in ("table", "comparison"):
         document = outcome.part(what)
         if document is None:
@@ -92,6 +94,8 @@ def _costs(outcome: "Outcome") -> Iterator[RenderableType]:
         # Whether it was interrupted is said once, at the end.
         document = document.model_copy(update={"interrupted": False})
         rates = [saturation_of(each) for each in outcome.saturation] if what == "table" else []
+        yield from (Text(clean(note)) for note in document_notes(document))
+        yield Text()
         yield overhead_view(document, rates, audits_of_outcome(outcome), counted_of_outcome(outcome))
         yield from _table_notes(outcome)
         yield Text()

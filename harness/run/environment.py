@@ -4,10 +4,12 @@ import os
 import platform
 import sys
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from harness.run.loaded import version_here
+from harness.run.topology import choose, kinds, read_topology, sibling_groups
 
 __all__ = ["MEASURED_LIBRARIES", "Environment", "environment"]
 
@@ -38,7 +40,15 @@ class Environment(BaseModel):
     python: str = Field(description="implementation and version")
     python_build: str
     hash_seed: str = Field(description="PYTHONHASHSEED, or 'random'")
-    libraries: dict[str, str] = Field(description="installed versions")
+    libraries: dict[str, str] = Field(description="versions, of what a measured process loaded as it saw them")
+    siblings: list[list[int]] = Field(
+        default=[], description="numbers of the logical processors of each core; empty where the system does not tell"
+    )
+    core_types: dict[str, list[int]] = Field(
+        default={}, description="processors by kind, performance or efficiency; one kind where all are alike"
+    )
+    measured_cpu: int | None = Field(None, description="the processor that paired processes are measured on")
+    cpu_note: str = Field("", description="what a reader has to know about the processors used; empty for nothing")
 
 
 def _cpu_model() -> str:
@@ -52,24 +62,23 @@ def _cpu_model() -> str:
     return platform.processor() or platform.machine()
 
 
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
-
-
 @cache
 def environment() -> Environment:
     """Return this process's environment; read once."""
+    cpus, allowed = read_topology(), os.sched_getaffinity(0)
+    chosen = choose(cpus, allowed)
     return Environment(
         cpu=_cpu_model(),
-        cpu_count=len(os.sched_getaffinity(0)),
+        cpu_count=len(allowed),
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         kernel=f"{platform.system()} {platform.release()}",
         machine=platform.machine(),
         python=f"{platform.python_implementation()} {platform.python_version()}",
         python_build=" ".join([*platform.python_build(), platform.python_compiler(), sys.version.split()[0]]),
         hash_seed=os.environ.get("PYTHONHASHSEED", "random"),
-        libraries={name: found for name in MEASURED_LIBRARIES if (found := _version(name)) is not None},
+        libraries={name: found for name in MEASURED_LIBRARIES if (found := version_here(name)) is not None},
+        siblings=sibling_groups(cpus),
+        core_types={**kinds(cpus)},
+        measured_cpu=chosen.measured,
+        cpu_note=chosen.note,
     )

@@ -12,9 +12,9 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import IO, Any
 
+from harness.children import ISOLATED, own_folder, python_path
 from harness.errors import ScraperError
 from harness.scrape.exposition import Sample
 from harness.scrape.findings import Finding, Name
@@ -30,9 +30,7 @@ MAX_TIMEOUT_NS = 10_000_000_000  # Prometheus' own default
 
 def child_environment() -> dict[str, str]:
     """Return an environment in which a child of this interpreter finds this very copy of the package."""
-    root = str(Path(__file__).resolve().parents[2])
-    paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}
+    return {**os.environ, "PYTHONPATH": python_path(own_folder())}
 
 
 class BuiltinScraper:
@@ -86,7 +84,7 @@ class BuiltinScraper:
         }
         try:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                [sys.executable, "-m", "harness.scrape.asker", json.dumps(spec)],
+                [sys.executable, *ISOLATED, "-m", "harness.scrape.asker", json.dumps(spec)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

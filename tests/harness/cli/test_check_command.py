@@ -321,3 +321,12 @@ def test_the_documented_workflow_is_valid_and_uses_what_there_is() -> None:
     used = [line.split("harness ")[1].split()[0] for line in text.splitlines() if line.strip().startswith("harness ")]
     assert used
     assert set(used) <= set(COMMANDS)
+
+
+def test_what_could_be_decided_stands_above_the_verdict(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """Identical code's spread in the run that is checked is told in words, and in no JSON."""
+    measured(store, {"opencensus": 9.0, "prometheus-client": 3.0}, 2)
+    _, out, _ = check(store, capsys=capsys)
+    assert out.startswith("This machine could decide differences of ")
+    _, out, _ = check(store, "--json", capsys=capsys)
+    assert "machine could" not in out

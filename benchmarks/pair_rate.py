@@ -1,0 +1,255 @@
+"""Pairs a minute and the spread of identical code, of an earlier revision and of this tree, alternating in one session.
+
+    python benchmarks/pair_rate.py                               a quarter of an hour, against the revision d0d70ba
+    python benchmarks/pair_rate.py --turns 2 --seconds 3 --goals 1   a short look
+    python benchmarks/pair_rate.py --revision HEAD~1             against another revision
+
+In each turn both trees measure A/A pairs for the same time, each in a process of its own, the order drawn anew. The
+revision is checked out into a git worktree in the temporary folder, which is removed afterwards; both trees run on this
+interpreter and on the same libraries. Printed are, for each way of recording:
+
+- pairs a minute, and their ratio with a t interval over turns;
+- the standard deviation of the pairs' log-ratio with its chi-square interval, the ratio of both trees' with a bootstrap
+  interval, and the same by the median absolute deviation, which no wild pair moves;
+- the first block kept against the later ones: 1 where the interpreter had specialised before;
+
+and for the goal of 1 %, the time until an experiment on identical code knew its ratio to ±1 %. Everything measured is
+written to .benchmarks/pair_rate.json.
+"""
+
+import argparse
+import json
+import math
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.stats
+
+HERE = Path(__file__).resolve().parent.parent
+STORED = HERE / ".benchmarks" / "pair_rate.json"
+REVISION = "d0d70ba"
+PLANS = {"table": (10, 6_000_000), "compare": (20, 10_000_000)}
+# What both trees offer since that revision.
+PAIRS = """
+import json, sys, time
+import harness
+from harness.measure.launch import Launcher
+from harness.measure.pairs import BlockPlan
+from harness.measure.subjects import Subject
+
+name, seconds, seed, rounds, block_ns = sys.argv[1], float(sys.argv[2]), *map(int, sys.argv[3:6])
+side, pairs = Subject(instrument=name), []
+with Launcher(BlockPlan(rounds, block_ns), seed) as launch:
+    launch(side, side)
+    began = time.monotonic()
+    while (spent := time.monotonic() - began) < seconds:
+        pair = launch(side, side)
+        if not pair.void:
+            pairs.append([pair.log_ratio, pair.base_blocks, pair.head_blocks])
+print(json.dumps({"tree": harness.__file__, "seconds": spent, "pairs": pairs}))
+"""
+GOAL = """
+import json, sys
+import harness
+from harness.measure.experiment import Comparison, Terms
+from harness.measure.overhead import measure_overhead
+from harness.measure.subjects import Subject
+
+side = Subject(instrument=sys.argv[1])
+terms = Terms(precision=0.01, budget_s=float(sys.argv[2]), seed=int(sys.argv[3]))
+document = measure_overhead([Comparison(side, side)], terms)
+found = document.experiments[0]
+print(json.dumps({"tree": harness.__file__, "seconds": document.elapsed_s, "pairs": found.pairs,
+                  "interval": found.ratio_interval, "verdict": found.verdict}))
+"""
+
+
+@dataclass
+class Tree:
+    """What one tree measured."""
+
+    name: str
+    folder: Path
+    turns: list[dict[str, Any]] = field(default_factory=list)
+    goals: list[dict[str, Any]] = field(default_factory=list)
+
+    def run(self, code: str, *arguments: object) -> dict[str, Any]:
+        """Run `code` on this tree in a fresh process; raises `RuntimeError` with its last words when it fails."""
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", code, *map(str, arguments)],
+            env={**os.environ, "PYTHONPATH": str(self.folder)},
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(f"{self.name}: {(done.stderr.strip().splitlines() or ['no word'])[-1]}")
+        found: dict[str, Any] = json.loads(done.stdout)
+        assert Path(found.pop("tree")).is_relative_to(self.folder)
+        return found
+
+    def of(self, name: str) -> list[dict[str, Any]]:
+        """Return the turns of one way of recording."""
+        return [turn for turn in self.turns if turn["instrument"] == name]
+
+    def logs(self, name: str) -> list[float]:
+        """Return the pairs' log-ratios of one way of recording."""
+        return [pair[0] for turn in self.of(name) for pair in turn["pairs"]]
+
+
+@contextmanager
+def checked_out(revision: str) -> Iterator[Path]:
+    """Yield a git worktree of `revision`, removed afterwards."""
+    with tempfile.TemporaryDirectory(prefix="harness-pair-rate-") as folder:
+        tree = Path(folder) / "tree"
+        git = ["git", "-C", str(HERE), "worktree"]
+        subprocess.run([*git, "add", "--quiet", "--detach", str(tree), revision], check=True)
+        try:
+            yield tree
+        finally:
+            subprocess.run([*git, "remove", "--force", str(tree)], check=True)
+
+
+def rates(old: Sequence[dict[str, Any]], new: Sequence[dict[str, Any]]) -> tuple[float, float, list[float]]:
+    """Return both trees' pairs a minute and the log-ratios of their rates, turn by turn."""
+
+    def rate(turns: Sequence[dict[str, Any]]) -> float:
+        return 60 * sum(len(turn["pairs"]) for turn in turns) / sum(turn["seconds"] for turn in turns)
+
+    logs = [math.log(rate([b]) / rate([a])) for a, b in zip(old, new, strict=True) if a["pairs"] and b["pairs"]]
+    return rate(old), rate(new), logs
+
+
+def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
+    """Return the mean with its t interval, unbounded for fewer than two values."""
+    mean = statistics.fmean(values) if values else math.nan
+    if len(values) < 2:
+        return mean, -math.inf, math.inf
+    half = float(scipy.stats.t.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / math.sqrt(len(values))
+    return mean, mean - half, mean + half
+
+
+def spread_interval(values: Sequence[float]) -> tuple[float, float, float]:
+    """Return the standard deviation with its 95 % interval by the chi-square distribution."""
+    spread, freedom = statistics.stdev(values), len(values) - 1
+    low, high = (math.sqrt(freedom / float(scipy.stats.chi2.ppf(p, freedom))) for p in (0.975, 0.025))
+    return spread, spread * low, spread * high
+
+
+def mad(values: Any) -> Any:
+    """Return 1.4826 times the median absolute deviation along the last axis: the deviation of a normal distribution."""
+    centre = np.median(values, axis=-1, keepdims=True)
+    return 1.4826 * np.median(np.abs(values - centre), axis=-1)
+
+
+def ratio_interval(old: Sequence[float], new: Sequence[float], spread: Any) -> tuple[float, float, float]:
+    """Return the ratio of two samples' spreads with its 95 % percentile bootstrap interval."""
+    rng = np.random.default_rng(1)
+    drawn = [spread(rng.choice(np.array(values), (4000, len(values)))) for values in (old, new)]
+    quotient = drawn[1] / np.maximum(drawn[0], 1e-12)
+    low, high = np.quantile(quotient, [0.025, 0.975])
+    return float(spread(np.array(new)) / spread(np.array(old))), float(low), float(high)
+
+
+def first_blocks(turns: Sequence[dict[str, Any]]) -> list[float]:
+    """Return, for each side of each pair, the log of its first kept block over the median of the later half."""
+    return [
+        math.log(blocks[0] / statistics.median(blocks[len(blocks) // 2 :]))
+        for turn in turns for _, *sides in turn["pairs"] for blocks in sides
+    ]  # fmt: skip
+
+
+def percent(found: tuple[float, float, float]) -> str:
+    """Return a share with its interval."""
+    return f"{100 * found[0]:.2f} % ({100 * found[1]:.2f} to {100 * found[2]:.2f})"
+
+
+def times(found: tuple[float, float, float]) -> str:
+    """Return a ratio with its interval."""
+    return f"{found[0]:.3f} ({found[1]:.3f} to {found[2]:.3f})"
+
+
+def report(trees: Sequence[Tree], instruments: Sequence[str]) -> Iterator[str]:
+    """Yield the lines that say what was measured."""
+    old, new = trees
+    for name in instruments:
+        before, after, logs = rates(old.of(name), new.of(name))
+        yield f"{name} against itself"
+        gain = tuple(math.exp(value) for value in mean_interval(logs))
+        yield f"  pairs a minute     {old.name} {before:.1f}, {new.name} {after:.1f}; ratio {times(gain)}"
+        a, b = old.logs(name), new.logs(name)
+        if min(len(a), len(b)) < 3:
+            yield "  too few pairs for a spread"
+            continue
+        yield f"  A/A sd a pair      {old.name} {percent(spread_interval(a))}, {new.name} {percent(spread_interval(b))}"
+        spreads = (times(ratio_interval(a, b, lambda values: np.std(values, axis=-1, ddof=1))),
+                   times(ratio_interval(a, b, mad)))  # fmt: skip
+        yield f"  its ratio          {spreads[0]}; by the median absolute deviation {spreads[1]}"
+        bias = (f"{tree.name} {times(_exp(mean_interval(tree.logs(name))))}" for tree in trees)
+        yield f"  mean ratio         {', '.join(bias)}"
+        first = (f"{tree.name} {times(_exp(mean_interval(first_blocks(tree.of(name)))))}" for tree in trees)
+        yield f"  first kept block   {', '.join(first)}"
+    for tree in trees:
+        if tree.goals:
+            seconds = sorted(goal["seconds"] for goal in tree.goals)
+            widths = [max(math.log(goal["interval"][1]), -math.log(goal["interval"][0])) for goal in tree.goals]
+            within = sum(value <= 15 for value in seconds)
+            yield (
+                f"to ±1 % on identical code, {tree.name}: median {statistics.median(seconds):.1f} s, "
+                f"at most {seconds[-1]:.1f} s, {within} of {len(seconds)} within 15 s; "
+                f"farthest end of an interval {100 * math.expm1(max(widths)):.2f} % from 1"
+            )
+
+
+def _exp(found: tuple[float, float, float]) -> tuple[float, float, float]:
+    return math.exp(found[0]), math.exp(found[1]), math.exp(found[2])
+
+
+def main() -> int:
+    """Measure, store and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--revision", default=REVISION, help="the revision to measure against")
+    parser.add_argument("--turns", type=int, default=12, help="how often both trees take their turn")
+    parser.add_argument("--seconds", type=float, default=8.0, help="how long a tree measures pairs in a turn")
+    parser.add_argument("--instruments", default="none,prometheus-client,opencensus", help="ways of recording")
+    parser.add_argument("--plan", choices=PLANS, default="table", help="blocks of the table, or of one comparison")
+    parser.add_argument("--goals", type=int, default=8, help="experiments to ±1 % for each tree")
+    parser.add_argument("--goal-instrument", default="prometheus-client", help="what these compare with itself")
+    parser.add_argument("--seed", type=int, default=1, help="draws the orders")
+    asked = parser.parse_args()
+    names = asked.instruments.split(",")
+    rng = random.Random(asked.seed)  # noqa: S311 - orders, nothing secret
+    with checked_out(asked.revision) as folder:
+        trees = [Tree(asked.revision, folder), Tree("here", HERE)]
+        for turn in range(asked.turns):
+            for name in names:
+                for tree in rng.sample(trees, 2):
+                    found = tree.run(PAIRS, name, asked.seconds, asked.seed + turn, *PLANS[asked.plan])
+                    tree.turns.append({"instrument": name, "turn": turn, **found})
+            print(f"turn {turn + 1} of {asked.turns} done", file=sys.stderr, flush=True)
+        for turn in range(asked.goals):
+            for tree in rng.sample(trees, 2):
+                tree.goals.append(tree.run(GOAL, asked.goal_instrument, 60.0, asked.seed + turn))
+            print(f"goal {turn + 1} of {asked.goals} done", file=sys.stderr, flush=True)
+    STORED.parent.mkdir(exist_ok=True)
+    stored = {tree.name: {"turns": tree.turns, "goals": tree.goals} for tree in trees}
+    STORED.write_text(json.dumps({"arguments": vars(asked), "trees": stored}))
+    print(f"{os.cpu_count()} CPUs, plan {asked.plan}, {asked.turns} turns of {asked.seconds:g} s each")
+    for line in report(trees, names):
+        print(line)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,156 @@
+"""Child processes: what a Python among them may import, how long they may take, and that their whole group ends."""
+
+import os
+import signal
+import site
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import RunError
+
+__all__ = [
+    "GRACE_S",
+    "ISOLATED",
+    "PROJECT",
+    "Ended",
+    "end_group",
+    "has_ended",
+    "own_folder",
+    "python_path",
+    "run_to_end",
+    "uninterrupted",
+]
+
+PROJECT = str(Path(__file__).resolve().parents[1])
+
+# How long a child may take beyond what its plan says before it counts as hanging.
+GRACE_S = 60.0
+
+# For every Python we start: the working directory, which ``-m`` and ``-c`` would search before everything else, is not
+# searched at all. A flag and not PYTHONSAFEPATH, which a program started by the measured one would inherit.
+ISOLATED = ("-P",)
+
+_SHORTEST_NAP_S, _LONGEST_NAP_S = 0.0005, 0.02
+
+
+def python_path(*folders: str) -> str:
+    """Return a ``PYTHONPATH`` of `folders` and then the user's own, as absolute paths, each once.
+
+    An empty place in the user's own would mean the working directory, which nobody asks for that way; it is left out.
+    """
+    search = [*folders, *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    return os.pathsep.join(dict.fromkeys(os.path.abspath(each) for each in search if each))  # noqa: PTH100 - strings
+
+
+def own_folder() -> str:
+    """Return the folder by which a child of this interpreter finds this very copy of the package.
+
+    Empty where the copy is installed, since it is found anyway: what is installed would go before Python's own modules.
+    """
+    return "" if PROJECT in site.getsitepackages() else PROJECT
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Put off Ctrl-C to the end of the block: between a process' start and its registration it would be lost."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    seen: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _frame: seen.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if seen:
+        signal.raise_signal(signal.SIGINT)
+
+
+def has_ended(process: "subprocess.Popen[bytes]", within_s: float) -> bool:
+    """Wait for the end of a process, for so long at most, and leave it to be reaped by `end_group`.
+
+    A process that is not reaped keeps its number, and so its group's, from being given to another.
+    """
+    if process.returncode is not None:
+        return True
+    deadline, nap = time.monotonic() + within_s, _SHORTEST_NAP_S
+    while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return False
+        nap = min(2 * nap, _LONGEST_NAP_S, left)
+        time.sleep(nap)
+    return True
+
+
+def end_group(process: "subprocess.Popen[bytes]") -> int:
+    """Kill a process started with ``process_group=0`` and every process it left in its group; return its exit code.
+
+    SIGKILL, because a child may ignore SIGTERM. What left the group by itself, as a daemon does, is not ours to end.
+    May be called twice.
+    """
+    if process.returncode is None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    return process.returncode
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command ended and what it said."""
+
+    code: int
+    output: bytes
+    complaints: str
+
+    @property
+    def last_word(self) -> str:
+        """The last line of its complaints."""
+        lines = self.complaints.strip().splitlines()
+        return lines[-1].strip() if lines else "no word"
+
+
+def run_to_end(
+    arguments: Sequence[str],
+    *,
+    what: str,
+    within_s: float,
+    given: bytes = b"",
+    environment: Mapping[str, str] | None = None,
+    folder: str | Path | None = None,
+) -> Ended:
+    """Run a command in a process group of its own, with `given` on its standard input, and return how it ended.
+
+    However this is left, nothing of the group is. Raises `RunError`, which begins with `what`, when it has not ended
+    after `within_s` seconds, and the `OSError` that starting it met.
+    """
+    # Files and no pipes: a grandchild that holds a pipe open would keep us waiting for its end.
+    with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as complaints:
+        source.write(given)
+        source.seek(0)
+        process = None
+        try:
+            with uninterrupted():
+                process = subprocess.Popen(  # noqa: S603 - the callers' own commands
+                    arguments,
+                    stdin=source,
+                    stdout=output,
+                    stderr=complaints,
+                    env=None if environment is None else dict(environment),
+                    cwd=folder,
+                    process_group=0,
+                )
+            if not has_ended(process, within_s):
+                raise RunError(f"{what} did not end within {within_s:.0f} s and was ended")
+        finally:
+            code = end_group(process) if process is not None else 0
+        output.seek(0)
+        complaints.seek(0)
+        return Ended(code, output.read(), complaints.read().decode(errors="replace"))
