@@ -42,6 +42,22 @@ def test_a_cell_rounds_the_true_sum_once_however_often_it_is_read(xs: list[float
     assert cell.buckets(BOUNDS) == [indexes.count(i) for i in range(3)]
 
 
+@pytest.mark.parametrize("bounds", [(), (5,), (5, 10), (0.5, 5.0, 7.25, 10.0), (1, 2**53 + 1)])
+@given(xs=st.lists(st.sampled_from([0, 1, 4, 5, 6, 7.25, 9, 10, 10.0, 11, 5.0, 0.5, 2**53 + 1]), max_size=2 * FOLD_AT))
+def test_every_value_is_counted_in_the_bucket_whose_bound_it_does_not_exceed(
+    bounds: tuple[float, ...], xs: list[float]
+) -> None:
+    """Values on bounds, whole numbers among fractions, bounds of either kind and those that no float holds."""
+    cell = Cell([bounds])
+    for x in xs:
+        cell.pending.append(x)
+        if len(cell.pending) >= FOLD_AT:
+            cell.fold()
+    cell.fold()
+    indexes = [bisect_left(bounds, x) for x in xs]
+    assert cell.buckets(bounds) == [indexes.count(i) for i in range(len(bounds) + 1)]
+
+
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=200))
 def test_a_cell_keeps_mean_and_squared_deviations(xs: list[float]) -> None:
     """What OpenCensus' own view data offers is still there."""

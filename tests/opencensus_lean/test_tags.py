@@ -4,7 +4,7 @@ import enum
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from hypothesis import given
@@ -41,6 +41,33 @@ class Colour(str, enum.Enum):  # noqa: UP042 - unlike a StrEnum it shows its nam
     RED = "red"
 
 
+class Lying(str):
+    """A string that says of itself what is not so."""
+
+    __slots__ = ()
+
+    def isascii(self) -> bool:
+        return True
+
+    def isprintable(self) -> bool:
+        return True
+
+
+class _Marking(str):
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> Self:
+        return str.__new__(cls, f"marked {text}")
+
+
+class MarkedKey(TagKey, _Marking):  # type: ignore[misc]
+    pass
+
+
+class MarkedValue(TagValue, _Marking):  # type: ignore[misc]
+    pass
+
+
 class Short(TagKey):  # type: ignore[misc]
     pass
 
@@ -67,7 +94,8 @@ def same_either_way(made: Callable[[], Any], told: Callable[[Callable[[], Any]],
 characters = st.characters(min_codepoint=0, max_codepoint=0x2FF)
 texts = st.text(characters, max_size=6) | st.text(st.characters(min_codepoint=31, max_codepoint=128), max_size=300)
 strange: list[Any] = [
-    None, 7, 1.5, b"bytes", b"", (), ("a",), ["a", "b"], {"k": 1}, Text("held"), Colour.RED, Short("key"), Own("value"),
+    None, 7, 1.5, b"bytes", b"", (), ("a",), ["a", "b"], {"k": 1}, Text("held"), Lying("é"), Colour.RED,
+    Short("key"), Own("value"),
     TagKey("a key"), TagValue("a value"), "", " ", "~", "\x7f", "\x1f", "é", "\u2028", "x" * 255, "x" * 256,
     "\ud800", object,
 ]  # fmt: skip
@@ -82,7 +110,7 @@ def test_a_key_or_value_is_made_or_refused_as_before(text: str) -> None:
 
 
 @pytest.mark.parametrize("given_", strange, ids=repr)
-@pytest.mark.parametrize("kind", [TagKey, TagValue, Short, Own], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [TagKey, TagValue, Short, Own, MarkedKey, MarkedValue], ids=lambda kind: kind.__name__)
 def test_what_is_no_plain_string_is_converted_or_refused_as_before(kind: Any, given_: Any) -> None:
     """Strings of other classes, enumerations, sequences and what has no length."""
     same_either_way(lambda: kind(given_))
