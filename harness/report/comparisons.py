@@ -13,6 +13,7 @@ from harness.report.overhead import (
     OverheadRow,
     attempt_words,
     conditions,
+    control_pairs,
     control_words,
     lost_words,
     ratio_of,
@@ -144,7 +145,7 @@ def _evidence(experiment: "Experiment") -> list[Child]:
         seen_words(experiment),
         f"{experiment.pairs}{void}",
         f"{control_words(experiment)}{f' at {percent(null.confidence)}' if null.pairs else ''}",
-        f"{null.pairs or ''}",
+        control_pairs(experiment),
     ]
 
 

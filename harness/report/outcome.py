@@ -33,6 +33,7 @@ _SURE = (
     ("times", "the whole line against the base's"),
     ("could see", "the smallest change that so many pairs find four times in five"),
     ("A/A", "identical code against itself, at {control}; where it misses 1 the experiment is void"),
+    ("A/A pairs", "where fewer than there should be, only what exceeds their interval too is decided"),
     ("instructions", "counted, so there is no A/A: in its place, by how much the counts of one side differ at most"),
     ("?", "undecided: the interval holds both no change and one that matters; more pairs may settle it"),
 )
@@ -159,6 +160,7 @@ def _shown(outcome: "Outcome") -> dict[str, bool]:
         "callgrind": any(row.instructions_per_line is not None for row in outcome.table),
         "instructions": any(each.axis == "instructions" for each in outcome.experiments),
         "A/A": any(each.axis == "wall_ns" for each in outcome.experiments),
+        "A/A pairs": any(0 < each.null.pairs < each.null.needed for each in outcome.experiments),
         "audit": any(row.audit is not None for row in outcome.table),
     }
 

@@ -10,6 +10,7 @@ from harness.report.overhead import (
     VOID,
     attempt_words,
     conditions,
+    control_pairs,
     control_words,
     ladders_of,
     ratio_of,
@@ -112,12 +113,13 @@ def evidence_markdown(outcome: "Outcome", what: str = "table") -> str:
                 seen_words(each),
                 str(each.pairs),
                 control_words(each),
-                f"{percent(each.null.confidence)} of {each.null.pairs}" if each.null.pairs else "",
+                control_pairs(each),
+                percent(each.null.confidence) if each.null.pairs else "",
             ]
         )
     heads = [
-        "comparison", "verdict", "ratio", "95 % interval", "smallest effect seen", "pairs", "A/A interval",
-        "at, of A/A pairs",
+        "comparison", "verdict", "ratio", "95 % interval", "smallest effect seen", "pairs", "A/A interval", "A/A pairs",
+        "A/A at",
     ]  # fmt: skip
     return "\n".join([table_markdown(heads, rows, left=2), *_void_reasons(document.experiments)])
 

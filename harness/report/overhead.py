@@ -19,6 +19,7 @@ __all__ = [
     "attempt_words",
     "audit_words",
     "conditions",
+    "control_pairs",
     "control_words",
     "cost_cell",
     "cost_of",
@@ -116,6 +117,14 @@ def control_words(experiment: "Experiment") -> str:
     if experiment.repeat_spread is None:
         return "counted"
     return f"within {percent(experiment.repeat_spread)}" if experiment.repeat_spread else "the same"
+
+
+def control_pairs(experiment: "Experiment") -> str:
+    """Return the pairs of its control, and how many those should be where they are fewer; nothing without a control."""
+    null = experiment.null
+    if not null.pairs:
+        return ""
+    return f"{null.pairs} of {null.needed}" if null.pairs < null.needed else str(null.pairs)
 
 
 def repeat_words(spread: float | None) -> str:

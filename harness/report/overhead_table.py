@@ -16,6 +16,7 @@ from harness.report.overhead import (
     OverheadRow,
     attempt_words,
     audit_words,
+    control_pairs,
     control_words,
     cost_cell,
     cost_of,
@@ -162,7 +163,7 @@ def evidence_table(rows: Sequence[OverheadRow]) -> Table:
                 seen_words(experiment),
                 control_words(experiment),
                 f"{experiment.pairs}",
-                f"{experiment.null.pairs or ''}",
+                control_pairs(experiment),
             )
     return table
 

@@ -16,7 +16,7 @@ from harness.history.exports import Figure, export_figures, export_pytest_benchm
 from harness.history.index import Point
 from harness.history.metrics import Metric, metrics_of
 from harness.measure.compared import Compared, ComparedSide, Judged
-from harness.measure.document import Document, Experiment
+from harness.measure.document import Document, Experiment, Null
 from harness.measure.laws import FACTORS, laws_of
 from harness.measure.outcome import Outcome, TableRow, outcome_of
 from harness.measure.selftest import SelfTest, recovered
@@ -27,7 +27,7 @@ from harness.report.gather import report_of, trend_of
 from harness.report.html import render
 from harness.report.outcome import outcome_view
 from harness.report.outcome_markdown import evidence_markdown, outcome_markdown
-from harness.report.overhead import VOID, control_words, ladders_of, rows_of
+from harness.report.overhead import VOID, control_pairs, control_words, ladders_of, rows_of
 from harness.report.svg import standalone
 from harness.report.terminal import essentials
 from harness.report.trend import trend_picture
@@ -228,6 +228,18 @@ def test_what_other_tools_are_given_has_no_void_figure() -> None:
 def test_counts_show_how_far_they_repeat_in_place_of_a_control(axis: str, spread: float | None, words: str) -> None:
     """No A/A interval is claimed of what is counted; its spread stands there."""
     assert control_words(experiment("oc", 100.0, axis=axis, repeat_spread=spread)) == words
+
+
+def test_a_control_of_too_few_pairs_says_how_many_it_should_have() -> None:
+    """On the terminal, in Markdown and on the page; a whole one shows its number alone."""
+    weak = Null(ratio=1.0, ratio_interval=(0.97, 1.03), confidence=0.99, pairs=7, needed=20)
+    outcome = outcome_of("comparison", {"comparison": part(experiment("oc", 1_000.0, null=weak))})
+    for text in (
+        printed(outcome_view(outcome)), evidence_markdown(outcome, "comparison"),
+        page_text_without_raw(render(report_of(outcome.part("comparison")))),
+    ):  # fmt: skip
+        assert "7 of 20" in text
+    assert control_pairs(experiment("oc", 1_000.0)) == "6"
 
 
 def test_a_row_measured_again_says_so() -> None:
