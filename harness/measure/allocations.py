@@ -15,8 +15,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from harness import errors
-from harness.errors import HarnessError, RunError
+from harness.errors import RunError, from_answer
 from harness.measure.instructions import Counted, find_valgrind
 from harness.measure.lines import lines_for
 from harness.measure.pairs import voided
@@ -89,6 +88,5 @@ def _run(subject: Subject, lines: Lines, count: int) -> tuple[int, str]:
         )
     answer = json.loads(done.stdout)
     if "error" in answer:
-        kind = getattr(errors, str(answer["kind"]), RunError)
-        raise (kind if issubclass(kind, HarnessError) else RunError)(str(answer["error"]))
+        raise from_answer(answer)
     return parse_total(complaint), voided(subject.name, subject.threads, answer)

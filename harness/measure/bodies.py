@@ -14,6 +14,7 @@ from harness.errors import InstrumentError, UsageError
 from harness.instruments.base import CollectorRegistry
 from harness.instruments.catalog import create, load_object
 from harness.measure.delay import Evaluate, delayed
+from harness.measure.movement import Movement
 from harness.measure.muting import LIBRARIES, counting_calls, mute
 from harness.measure.subjects import Subject
 from harness.repl import Repl
@@ -59,7 +60,8 @@ class Body:
     """What runs for each line, and how to prove afterwards that it recorded.
 
     `evaluators` has one function for each thread. `counts` returns, for each view that every line must reach, how many
-    records it shows. `registry` is what an endpoint would serve; None where the subject has no page.
+    records it shows; it raises `InstrumentError` where a function that must not record has. `registry` is what an
+    endpoint would serve; None where the subject has no page.
     """
 
     evaluators: Sequence[Evaluate]
@@ -117,7 +119,16 @@ def _instrument(subject: Subject) -> Body:
 
 
 def _target(subject: Subject) -> Body:
-    path = subject.bare if subject.bare and subject.instrument != OWN else subject.target
+    if subject.instrument == OWN:
+        evaluate = _evaluator(subject.target)
+        calls = _recording_calls(evaluate, subject)
+        return Body([evaluate] * subject.threads, calls_per_line=calls)
+    if subject.bare:
+        return Body([_evaluator(subject.bare)] * subject.threads)
+    return _muted(subject)
+
+
+def _evaluator(path: str) -> Evaluate:
     function = load_object(path, "--target")
     if not callable(function):
         raise UsageError(f"--target: {path!r} cannot be called")
@@ -126,21 +137,43 @@ def _target(subject: Subject) -> Body:
     def evaluate(line: str, _tags: Tags) -> object:
         return call(line)
 
-    calls = None
-    if subject.instrument == OWN:
-        calls = _recording_calls(evaluate, subject)
-    elif not subject.bare:
-        mute()
-    return Body([evaluate] * subject.threads, calls_per_line=calls)
+    return evaluate
+
+
+def _muted(subject: Subject) -> Body:
+    """Return the function with its recording muted; its `counts` raise `InstrumentError` when it recorded all the same.
+
+    One line is evaluated first, as on the other side: what is imported and built at the first call is there then.
+    """
+    muted = mute()
+    evaluate = _evaluator(subject.target)
+    remedy = "; if it does not otherwise, name the same function without recording (--bare package.module:function)"
+    _once(evaluate, f"{subject.target}, with its recording calls muted,", remedy)
+    movement = Movement(muted.arrived)
+
+    def proof() -> dict[str, int]:
+        if moved := movement.first() or muted.blind():
+            raise InstrumentError(
+                f"--target: {subject.target} still records with its recording calls muted: {moved}; name the same "
+                "function without recording (--bare package.module:function)"
+            )
+        return {}
+
+    return Body([evaluate] * subject.threads, proof)
+
+
+def _once(evaluate: Evaluate, what: str, remedy: str = "") -> None:
+    try:
+        evaluate("The quick brown fox jumps over the lazy dog", Tags())
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InstrumentError(f"--target: {what} raised {reason}{remedy}") from error
 
 
 def _recording_calls(evaluate: Evaluate, subject: Subject) -> int | None:
     """Count what one line records, and refuse a function that would be compared with itself."""
     with counting_calls() as calls:
-        try:
-            evaluate("The quick brown fox jumps over the lazy dog", Tags())
-        except Exception as error:
-            raise InstrumentError(f"--target: {subject.target} raised {type(error).__name__}: {error}") from error
+        _once(evaluate, subject.target)
         found = calls()
     if not found and not subject.bare:
         known = ", ".join(LIBRARIES)

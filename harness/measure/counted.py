@@ -8,8 +8,9 @@ import gc
 import json
 import os
 import sys
+from typing import Any
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, to_answer
 from harness.measure.bodies import build
 from harness.measure.subjects import Subject
 from harness.measure.worker import Worker
@@ -21,13 +22,17 @@ _WARM_UP_LINES = 64
 
 
 def main() -> None:
-    """Run the parts and print what was evaluated and shown."""
+    """Run the parts and print what was evaluated and shown, or the error."""
     command = json.loads(sys.stdin.readline())
     try:
-        body = build(Subject.from_json(command["subject"]))
+        answer = _counted(command)
     except HarnessError as error:
-        sys.stdout.write(json.dumps({"error": str(error), "kind": type(error).__name__}))
-        return
+        answer = to_answer(error)
+    sys.stdout.write(json.dumps(answer))
+
+
+def _counted(command: dict[str, Any]) -> dict[str, Any]:
+    body = build(Subject.from_json(command["subject"]))
     tags = [Tags(*each) for each in command["tags"]]
     worker = Worker(body, list(zip(command["lines"], tags, strict=True)))
     worker.populate(list(dict.fromkeys(tags)))
@@ -42,7 +47,7 @@ def main() -> None:
         os.sched_yield()
         worker.run(2 * count)
     os.sched_yield()
-    sys.stdout.write(json.dumps(worker.finish()))
+    return worker.finish()
 
 
 if __name__ == "__main__":

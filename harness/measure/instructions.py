@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from harness import errors
-from harness.errors import HarnessError, RunError
+from harness.errors import RunError, from_answer
 from harness.measure.document import Axis, Document, RawPair, TermsUsed
 from harness.measure.experiment import Comparison, Progress, Step
 from harness.measure.lines import lines_for
@@ -126,8 +125,7 @@ def _watch(valgrind: str, folder: Path, command: dict[str, object], subject: Sub
         raise RunError(f"--axis instructions: {subject.name} ended with {done.returncode}: {said[-1] if said else ''}")
     answer: dict[str, object] = json.loads(done.stdout)
     if "error" in answer:
-        kind = getattr(errors, str(answer["kind"]), RunError)
-        raise (kind if issubclass(kind, HarnessError) else RunError)(str(answer["error"]))
+        raise from_answer(answer)
     return answer
 
 

@@ -15,8 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from harness import errors
-from harness.errors import HarnessError, RunError
+from harness.errors import RunError, from_answer
 from harness.measure.subjects import Subject
 from harness.views import Tags
 
@@ -124,8 +123,7 @@ class Side:
             raise self._died()
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
-            kind = getattr(errors, answer["kind"], RunError)
-            raise (kind if issubclass(kind, HarnessError) else RunError)(answer["error"])
+            raise from_answer(answer)
         return answer
 
     def ask(self, command: dict[str, Any]) -> dict[str, Any]:

@@ -6,8 +6,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 
-from harness import errors
-from harness.errors import HarnessError, RunError
+from harness.errors import HarnessError, RunError, from_answer, to_answer
 from harness.load.pump import Progress
 from harness.measure.processes import PROJECT
 from harness.run.result import RunResult
@@ -53,8 +52,7 @@ def run_trial(spec: RunSpec, core: int | None = None, environment: Mapping[str, 
         raise RunError(f"a run of {spec.instrument} ended with {process.returncode}: {said[-1] if said else 'no word'}")
     answer = json.loads(out)
     if "error" in answer:
-        kind = getattr(errors, answer["kind"], RunError)
-        raise (kind if issubclass(kind, HarnessError) else RunError)(answer["error"])
+        raise from_answer(answer)
     return RunResult.model_validate(answer)
 
 
@@ -71,7 +69,7 @@ def main() -> None:
         try:
             text = execute(RunSpec.model_validate(request["spec"]), _Quiet()).model_dump_json()
         except HarnessError as error:
-            text = json.dumps({"error": str(error), "kind": type(error).__name__})
+            text = json.dumps(to_answer(error))
         output.write(text.encode())
 
 

@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import cycle, islice
 from typing import Any, BinaryIO
 
-from harness.errors import HarnessError, UsageError
+from harness.errors import HarnessError, UsageError, to_answer
 from harness.measure.bodies import Body, build
 from harness.measure.delay import Evaluate
 from harness.measure.muting import without_export
@@ -258,7 +258,7 @@ def main() -> None:
         try:
             answer = session.answer(json.loads(line))
         except HarnessError as error:
-            answer = {"error": str(error), "kind": type(error).__name__}
+            answer = to_answer(error)
         output.write(json.dumps(answer).encode() + b"\n")
         if "error" in answer:
             break
