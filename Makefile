@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench bench-steps bench-full check-overhead history-scale history-kills history-faults detector-rates suites validate what-it-costs report-picture test test-slow test-all lint fix demo prometheus compare-tools clean
+.PHONY: help setup bench bench-steps heap-effect bench-full check-overhead history-scale history-kills history-faults detector-rates suites validate what-it-costs report-picture test test-slow test-all lint fix demo prometheus compare-tools clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ bench-steps: $(READY) ## Each step of recording through pytest-benchmark, then o
 	echo; echo "Now one run of 10 s, scraped and audited:"; \
 	$(BIN)/harness run --duration 10s || failed=$$?; \
 	exit $$failed
+
+heap-effect: $(READY) ## What a big program's heap does to each way of recording (ten minutes)
+	$(BIN)/python benchmarks/heap_effect.py
 
 bench-full: $(READY) ## The whole matrix: table, ladder, laws, scrapes, rates, self-test (some 26 minutes)
 	$(BIN)/harness overhead --full

@@ -42,6 +42,7 @@ _OPTIONS = (
     click.option("--base", metavar="NAME", help="What they are compared with. [default: none, the bare REPL]"),
     click.option("--series", type=_List(whole=True), metavar="N,N", help="Tag sets the lines are spread over."),
     click.option("--threads", type=click.IntRange(1, 64), metavar="N", help="Threads that share the lines."),
+    click.option("--heap", type=COUNT, metavar="N", help="Objects of an application that live beside it, as 200k."),
     click.option("--scraped", is_flag=True, default=None, help="Measure while the page is scraped."),
     click.option("--axis", type=click.Choice(["wall", "instructions"]), help="Time, or instructions by valgrind."),
     click.option("--precision", type=SHARE, metavar="1%", help="Stop when each ratio is known as closely as this."),

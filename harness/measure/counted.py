@@ -39,6 +39,7 @@ def _counted(command: dict[str, Any]) -> dict[str, Any]:
     count = command["count"]
     # The interpreter specialises a loop after some tens of rounds; a slow subject gets as few as it can do with.
     worker.run(min(_WARM_UP_LINES, 2 * count))
+    # A full collection would fall into one part or another, and take more than a line does; none walks what is old.
     gc.collect()
     gc.freeze()
     for _ in range(command["repeats"]):

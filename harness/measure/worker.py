@@ -28,6 +28,7 @@ from typing import Any, BinaryIO
 from harness.errors import HarnessError, UsageError, to_answer
 from harness.measure.bodies import Body, build
 from harness.measure.delay import Evaluate
+from harness.measure.heap import surround
 from harness.measure.muting import without_export
 from harness.measure.subjects import Subject
 from harness.views import Tags
@@ -164,6 +165,7 @@ class _Session:
         self._worker: Worker | None = None
         self._stop: Callable[[], object] = lambda: None
         self._served: Callable[[], list[tuple[int, int]]] = list
+        self._heap: list[object] = []
         self._core = self._home = -1
         self._roam = False
 
@@ -190,18 +192,18 @@ class _Session:
         self._core, self._home = command["cores"]
         self._roam = command["roam"]
         _pin(self._home)
-        body = build(subject)
         tags = [Tags(*each) for each in command["tags"]]
-        self._worker = Worker(body, list(zip(command["lines"], tags, strict=True)))
+        lines = list(zip(command["lines"], tags, strict=True))
+        self._heap = surround(subject)
+        body = build(subject)
+        self._worker = Worker(body, lines)
         if subject.threads == 1:
             # With threads, series that appear while others record are part of what is asked.
             self._worker.populate(list(dict.fromkeys(tags)))
         bound = self._serve(body, command["port"])
         per_line = self._worker.warm_up()
-        # What the harness itself holds (the lines above all) must not be walked again by each collection. The subject's
-        # own garbage is collected as it would be in the user's program: that is part of what recording costs.
+        # What was left behind by then is not paid for in the blocks.
         gc.collect()
-        gc.freeze()
         return {"ready": os.getpid(), "ns_per_line": per_line, "calls_per_line": body.calls_per_line, "port": bound}
 
     def _serve(self, body: Body, port: int | None) -> int:

@@ -36,7 +36,9 @@ VERDICTS: Mapping[str, tuple[str, str]] = {
     "undecided": ("?", "undecided"),
     "void": ("✗", "void"),
 }
-_NAMES = {name: name for name in ("series", "threads", "views", "tags", "buckets", "scrapers")}
+_NAMES = {name: name for name in ("series", "threads", "views", "tags", "buckets", "scrapers")} | {
+    "heap": "objects beside"
+}
 _USUAL = {"threads": 1, "series": 1, "scrapers": 1}
 # A user's function is named by its path already.
 _IN_THE_NAME = frozenset({"target", "bare"})
