@@ -38,6 +38,18 @@ def _discard_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _flag_of(field: str, command: click.Command) -> str:
+    """Return the flag or argument by which `command` takes `field`, or several of it; nothing where it does not."""
+    for name in (field, f"{field}s") if field else ():
+        flag = f"--{name.replace('_', '-')}"
+        for parameter in command.params:
+            if flag in parameter.opts:
+                return flag
+            if isinstance(parameter, click.Argument) and parameter.name == name:
+                return parameter.human_readable_name.strip("[].")
+    return ""
+
+
 class LazyGroup(click.Group):
     """A group that imports a command only when it is called, so that ``--help`` stays quick."""
 
@@ -60,6 +72,10 @@ class LazyGroup(click.Group):
         try:
             result = super().invoke(ctx)
             sys.stdout.flush()
+        except HarnessError as error:
+            command = self.get_command(ctx, ctx.invoked_subcommand or "")
+            flag = _flag_of(error.field, command) if command is not None else ""
+            raise (type(error)(f"{flag}: {error}") if flag else error) from error
         except BrokenPipeError as error:
             _discard_stdout()
             raise SaveError("standard output was closed before everything was written") from error

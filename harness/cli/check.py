@@ -62,7 +62,7 @@ def _usual() -> list[str]:
 
     def there(name: str) -> bool:
         try:
-            load_factory(name, "--instruments")
+            load_factory(name)
         except HarnessError:
             return False
         return True

@@ -84,12 +84,12 @@ def _instruments(flags: Flags, default: Sequence[str] = ()) -> list[str]:
 
     if "instruments" in flags:
         for name in flags["instruments"]:
-            load_factory(name, "--instruments")
+            load_factory(name)
         return list(flags["instruments"])
     present = []
     for name in default or ROWS:
         try:
-            load_factory(name, "--instruments")
+            load_factory(name)
         except UsageError:
             continue  # an extra that is not installed; the table says which
         present.append(name)
@@ -138,7 +138,7 @@ def _comparison(flags: Flags, progress: "Progress") -> "Outcome":
     from harness.measure.overhead import comparisons_for, measure_overhead
 
     base = flags.get("base", "none")
-    load_factory(base, "--base")
+    load_factory(base, "base")
     # Without a list, everything but the base itself: its A/A control is measured anyway.
     instruments = [name for name in _instruments(flags) if "instruments" in flags or name != base]
     comparisons = comparisons_for(instruments, flags.get("series", (1,)), base, _subject(flags))
@@ -280,7 +280,7 @@ def _diff(flags: Flags, _progress: "Progress") -> "Outcome":
     if len(names) != 2:
         raise UsageError("--diff: name two ways of recording, such as opencensus,opencensus-lean")
     for name in names:
-        load_factory(name, "--diff")
+        load_factory(name, "diff")
     began = time.monotonic()
     found = exposition_diff(names[0], names[1], edge_lines(flags.get("seed", 1)))
     return outcome_of("diff", exposition=[found], elapsed_s=time.monotonic() - began)

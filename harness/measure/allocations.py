@@ -36,7 +36,7 @@ def parse_total(text: str) -> int:
     found = _TOTAL.search(text)
     if found is None:
         said = text.strip().splitlines()
-        raise RunError(f"--axis allocated: valgrind told no total: {said[-1] if said else 'no word'}")
+        raise RunError(f"valgrind told no total: {said[-1] if said else 'no word'}", field="axis")
     return int(found[1].replace(",", ""))
 
 
@@ -48,7 +48,7 @@ def count_allocated(
     Less than a byte a line counts as one, so that ratios stay finite. Raises `RunError` where valgrind is missing or
     fails, or the `HarnessError` that building the subject met.
     """
-    find_valgrind("--axis allocated")
+    find_valgrind("allocations")
     number = count or (_SLOW_LINES if subject.instrument == "opencensus" else _FAST_LINES)
     single, void = _run(subject, lines(subject.series), number)
     double, also = _run(subject, lines(subject.series), 2 * number)
@@ -60,7 +60,7 @@ def _run(subject: Subject, lines: Lines, count: int) -> tuple[int, str]:
     command = {"subject": subject.to_json(), "lines": lines.texts, "tags": lines.tags, "count": count, "repeats": 1}
     done = subprocess.run(  # noqa: S603 - valgrind, and our own module
         [
-            find_valgrind("--axis allocated"),
+            find_valgrind("allocations"),
             *_OPTIONS,
             subject.python or sys.executable,
             "-m",
@@ -83,9 +83,8 @@ def _run(subject: Subject, lines: Lines, count: int) -> tuple[int, str]:
     complaint = done.stderr.decode(errors="replace")
     if done.returncode or not done.stdout:
         said = [line for line in complaint.splitlines() if line.strip() and not line.startswith("==")]
-        raise RunError(
-            f"--axis allocated: {subject.name} ended with {done.returncode}: {said[-1] if said else 'no word'}"
-        )
+        text = f"counting allocations, {subject.name} ended with {done.returncode}: {said[-1] if said else 'no word'}"
+        raise RunError(text, field="axis")
     answer = json.loads(done.stdout)
     if "error" in answer:
         raise from_answer(answer)

@@ -23,6 +23,8 @@ from harness.views import ERRORS, Tags, View
 __all__ = ["Body", "Sink", "build", "page_counts"]
 
 OWN = "own"
+# What helps where muting does not; the flag is one of the only command that mutes.
+_REMEDY = "name the same function without recording (--bare package.module:function)"
 
 
 class _Clock:
@@ -103,7 +105,7 @@ def build(subject: Subject) -> Body:
 
 def _instrument(subject: Subject) -> Body:
     views = subject.view_objects()
-    instrument = create(subject.instrument, views, "--instruments")
+    instrument = create(subject.instrument, views)
     sink = Sink()
     evaluators = [Repl(instrument, _Clock(), sink.open()).evaluate for _ in range(subject.threads)]
     registry = instrument.registry
@@ -129,9 +131,9 @@ def _target(subject: Subject) -> Body:
 
 
 def _evaluator(path: str) -> Evaluate:
-    function = load_object(path, "--target")
+    function = load_object(path, "target")
     if not callable(function):
-        raise UsageError(f"--target: {path!r} cannot be called")
+        raise UsageError(f"{path!r} cannot be called", field="target")
     call = cast("Callable[[str], object]", function)
 
     def evaluate(line: str, _tags: Tags) -> object:
@@ -147,16 +149,14 @@ def _muted(subject: Subject) -> Body:
     """
     muted = mute()
     evaluate = _evaluator(subject.target)
-    remedy = "; if it does not otherwise, name the same function without recording (--bare package.module:function)"
+    remedy = f"; if it does not otherwise, {_REMEDY}"
     _once(evaluate, f"{subject.target}, with its recording calls muted,", remedy)
     movement = Movement(muted.arrived)
 
     def proof() -> dict[str, int]:
         if moved := movement.first() or muted.blind():
-            raise InstrumentError(
-                f"--target: {subject.target} still records with its recording calls muted: {moved}; name the same "
-                "function without recording (--bare package.module:function)"
-            )
+            text = f"{subject.target} still records with its recording calls muted: {moved}"
+            raise InstrumentError(f"{text}; {_REMEDY}", field="target")
         return {}
 
     return Body([evaluate] * subject.threads, proof)
@@ -167,7 +167,7 @@ def _once(evaluate: Evaluate, what: str, remedy: str = "") -> None:
         evaluate("The quick brown fox jumps over the lazy dog", Tags())
     except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise InstrumentError(f"--target: {what} raised {reason}{remedy}") from error
+        raise InstrumentError(f"{what} raised {reason}{remedy}", field="target") from error
 
 
 def _recording_calls(evaluate: Evaluate, subject: Subject) -> int | None:
@@ -177,7 +177,5 @@ def _recording_calls(evaluate: Evaluate, subject: Subject) -> int | None:
         found = calls()
     if not found and not subject.bare:
         known = ", ".join(LIBRARIES)
-        raise InstrumentError(
-            f"--target: {subject.target} records nothing through {known}; name the function without instrumentation"
-        )
+        raise InstrumentError(f"{subject.target} records nothing through {known}; {_REMEDY}", field="target")
     return found

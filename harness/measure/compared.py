@@ -17,7 +17,7 @@ from harness.measure.instructions import find_valgrind, run_instructions
 from harness.measure.lines import lines_for
 from harness.measure.overhead import measure_overhead
 from harness.measure.processes import Side, cores
-from harness.measure.sides import Driven, Ready, parse_side, prepare
+from harness.measure.sides import Driven, Ready, of_side, parse_side, prepare
 from harness.measure.verdicts import Comparison
 
 __all__ = ["AXES", "Compared", "ComparedSide", "Judged", "Outcome", "compare", "gravest", "judge", "probe_side"]
@@ -103,15 +103,12 @@ def gravest(outcomes: Sequence[Outcome]) -> Outcome:
 def probe_side(ready: Ready) -> None:
     """Load a side once and let it go, so that what is wrong with it is said before anything is measured.
 
-    Raises the `HarnessError` it met, in one line that begins with the side's role.
+    Raises the `HarnessError` it met.
     """
-    try:
-        with Side(ready.subject, random.Random(1)) as side:  # noqa: S311 - no secret
-            side.load(lines_for(ready.subject.series), cores())
-            side.loaded()
-            side.ask({"do": "finish"})
-    except HarnessError as error:
-        raise type(error)(f"{ready.asked.role}: {error}") from error
+    with Side(ready.subject, random.Random(1)) as side:  # noqa: S311 - no secret
+        side.load(lines_for(ready.subject.series), cores())
+        side.loaded()
+        side.ask({"do": "finish"})
 
 
 Measured = Callable[[Comparison, str, Terms, Progress], Document]
@@ -148,12 +145,15 @@ def compare(
     here = folder or Path.cwd()
     asked = (parse_side("BASE", base, here), parse_side("HEAD", head, here))
     for axis in set(axes) - {"wall"}:
-        find_valgrind(f"--axis {axis}")
+        find_valgrind("allocations" if axis == "allocated" else axis)
     with ExitStack() as stack:
         ready = [prepare(one, other, driven, cache, here, stack) for one, other in (asked, asked[::-1])]
         for side in ready:
             progress(Step(0.0, None, f"trying {side.asked.given}"))
-            probe(side)
+            try:
+                probe(side)
+            except HarnessError as error:
+                raise of_side(side.asked.role, error, driven) from error
         comparison = Comparison(ready[0].subject, ready[1].subject)
         documents: list[Document] = []
         for axis in axes:

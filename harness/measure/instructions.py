@@ -49,11 +49,12 @@ class Counted:
         return math.fsum((double - single) / self.lines for single, double in self.parts) / len(self.parts)
 
 
-def find_valgrind(flag: str = "--axis instructions") -> str:
-    """Return valgrind's path; raises `RunError` that says how to get it."""
+def find_valgrind(axis: str = "instructions") -> str:
+    """Return valgrind's path; raises `RunError` of `axis` that says how to get it."""
     found = shutil.which("valgrind")
     if found is None:
-        raise RunError(f"{flag}: valgrind is not on PATH; install it (Debian: apt install valgrind)")
+        text = f"counting {axis} needs valgrind, which is not on PATH; install it (Debian: apt install valgrind)"
+        raise RunError(text, field="axis")
     return found
 
 
@@ -73,7 +74,8 @@ def parse_parts(texts: Sequence[str], repeats: int) -> tuple[tuple[int, int], ..
     """
     totals = [int(found[1]) for found in map(_TOTALS.search, texts) if found]
     if len(totals) < 2 * repeats + 1:
-        raise RunError(f"--axis instructions: callgrind left {len(totals)} dumps instead of {2 * repeats + 1} or more")
+        text = f"callgrind left {len(totals)} dumps instead of {2 * repeats + 1} or more"
+        raise RunError(text, field="axis")
     parts = totals[1 : 2 * repeats + 1]
     return tuple(zip(parts[::2], parts[1::2], strict=True))
 
@@ -122,7 +124,8 @@ def _watch(valgrind: str, folder: Path, command: dict[str, object], subject: Sub
     )
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise RunError(f"--axis instructions: {subject.name} ended with {done.returncode}: {said[-1] if said else ''}")
+        text = f"counting instructions, {subject.name} ended with {done.returncode}: {said[-1] if said else ''}"
+        raise RunError(text, field="axis")
     answer: dict[str, object] = json.loads(done.stdout)
     if "error" in answer:
         raise from_answer(answer)
