@@ -142,7 +142,32 @@ def _run(arguments: list[str] | None) -> int:
     return code if isinstance(code, int) else 0
 
 
+def _open_streams() -> None:
+    """Put the null device where a standard stream was closed; raises `SaveError` where that was standard output.
+
+    Otherwise the next file or socket would take its number, and receive what is printed.
+    """
+    lost = sys.stdout is None
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+            setattr(sys, name, open(number, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - open to the end
+    if lost:
+        raise SaveError("standard output is closed; send it to a file, or to /dev/null")
+
+
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run the command line and exit with its code; nothing but one line ever tells of a mistake."""
+    """Run the command line and exit with its code; nothing but one line ever tells of a mistake.
+
+    Closed standard input is read as empty, and closed standard error goes nowhere.
+    """
     signal.signal(signal.SIGTERM, _terminated)
+    try:
+        _open_streams()
+    except SaveError as error:
+        _say(f"error: {error}")
+        sys.exit(1)
     sys.exit(_run(arguments))
