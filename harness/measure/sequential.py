@@ -17,7 +17,7 @@ from itertools import pairwise
 import numpy as np
 import scipy  # its parts load when first used: whoever only reads a document does not wait for them
 
-__all__ = ["Looks", "obrien_fleming_spent", "pocock_spent", "t_critical"]
+__all__ = ["Looks", "obrien_fleming_spent", "t_critical"]
 
 _NODES = 128
 _WIDEST = 9.0  # beyond nine standard deviations a boundary is never met; there the two-sided level is 2e-19
@@ -34,11 +34,6 @@ def obrien_fleming_spent(fraction: float, alpha: float) -> float:
     return float(4 * scipy.stats.norm.sf(scipy.stats.norm.isf(alpha / 4) / math.sqrt(min(fraction, 1.0))))
 
 
-def pocock_spent(fraction: float, alpha: float) -> float:
-    """Return the level spent at an information fraction t in [0, 1]: ``alpha·ln(1 + (e - 1)t)``, of the Pocock type."""
-    return alpha * math.log1p((math.e - 1) * min(max(fraction, 0.0), 1.0))
-
-
 def t_critical(z: float, count: int) -> float:
     """Return the quantile of Student's t with `count` - 1 degrees of freedom at the two-sided level of `z`.
 
@@ -52,7 +47,7 @@ def t_critical(z: float, count: int) -> float:
 class Looks:
     """The critical values of successive looks at one growing sample.
 
-    `alpha` is the two-sided level in all; `spent` one of the spending functions above. The number of looks and their
+    `alpha` is the two-sided level in all; `spent` the function by which it is spent. The number of looks and their
     places need not be known beforehand, but may not depend on the effect seen.
     """
 
