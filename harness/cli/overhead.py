@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.options import COUNT, DURATION, SHARE, given, keeping_options
+from harness.cli.system import require_linux
 from harness.errors import SaveError
 
 if TYPE_CHECKING:
@@ -143,6 +144,7 @@ def overhead(
     Exit codes: 0 measured; 1 an experiment is void (its A/A control missed 1), or something failed; 2 wrong usage;
     130 interrupted (what there is was printed and saved).
     """
+    require_linux("overhead")
     from harness.cli.keeping import keep_result
     from harness.cli.overhead_modes import MEASURE, checked_mode
     from harness.cli.progress import Bar

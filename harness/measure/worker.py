@@ -238,8 +238,7 @@ class _Session:
 
 def die_with_parent(parent: int) -> None:
     """Have the kernel end this process when its parent ends, or end it now if that has happened already."""
-    if sys.platform.startswith("linux"):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)  # it died before it could be asked
 
