@@ -32,6 +32,12 @@ bench-steps: $(READY) ## Each step of recording through pytest-benchmark, then o
 	$(BIN)/harness run --duration 10s || failed=$$?; \
 	exit $$failed
 
+bars: $(READY) ## Hold the speed bars, each missed one a failure; for maintainers, on a quiet machine (a minute)
+	$(BIN)/python -m pytest benchmarks --quiet --benchmark-quiet --strict-bars -k 'bar or test_faker or test_lognormal'
+
+heap-effect: $(READY) ## What a big program's heap does to each way of recording (ten minutes)
+	$(BIN)/python benchmarks/heap_effect.py
+
 bench-full: $(READY) ## The whole matrix: table, ladder, laws, scrapes, rates, self-test (some 30 minutes)
 	$(BIN)/harness overhead --full
 
@@ -55,7 +61,13 @@ validate: $(READY) ## Hundreds of experiments that prove the measuring, and thei
 	@$(BIN)/python benchmarks/validate.py --docs; kept=$$?; $(BIN)/python benchmarks/what_a_metric_costs.py --render; exit $$kept
 
 check-overhead: $(READY) ## Measure afresh (three minutes) and compare with the runs kept before
-	$(BIN)/harness check --fresh --budget 3m --instruments opencensus,opencensus-lean,prometheus-client,opentelemetry
+	@$(BIN)/harness check --fresh --budget 3m --instruments opencensus,opencensus-lean,prometheus-client,opentelemetry \
+	|| { code=$$?; case $$code in \
+	1) echo "check-overhead: exit code 1: recording regressed, or something could not be measured; the lines above say which";; \
+	2) echo "check-overhead: exit code 2: wrong usage";; \
+	3) echo "check-overhead: exit code 3: undecided; nothing is known to have regressed. More runs or a longer --budget decide";; \
+	130) echo "check-overhead: exit code 130: interrupted";; \
+	esac >&2; exit $$code; }
 
 history-scale: $(READY) ## List and check a history of 10 000 runs, timed
 	$(BIN)/python benchmarks/history_scale.py

@@ -11,6 +11,7 @@ import pytest
 from faker import Faker
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from benchmarks.bars import Bar, Hold
 from workloads.arrivals import make_arrivals
 from workloads.content import make_content
 from workloads.grammar import parse
@@ -22,6 +23,8 @@ from workloads.workload import LENGTH_BOUNDS_BYTES, Workload, WorkloadSpec
 LINES = 4096
 BLOCKS = 64
 BAR_LINES_PER_SECOND = 8_000_000
+# Of Faker alone, where the bar is held with ease.
+USUAL_FAKER = 110_000
 
 _rates: dict[str, float] = {}
 
@@ -120,11 +123,13 @@ def test_due_times(benchmark: BenchmarkFixture, text: str) -> None:
     assert due[777] == arrivals.due(first + 777, 1)[0]
 
 
-def test_the_bar() -> None:
+def test_generator_bar(hold: Hold) -> None:
     """Word lines reach eight million a second, lengths drawn or not, and many times Faker's own rate."""
     if not {"faker", "spec", "lengths"} <= _rates.keys():
         pytest.skip("needs the benchmarks above in the same run")
     for name in ("spec", "lengths"):
         ratio = _rates[name] / _rates["faker"]
         print(f"\nlines/s from {name}: {_rates[name]:,.0f} = {ratio:.0f} x Faker.sentence ({_rates['faker']:,.0f})")
-        assert _rates[name] >= BAR_LINES_PER_SECOND
+        slow = f"Faker.sentence made {_rates['faker']:,.0f} in the same run, where {USUAL_FAKER:,} are usual"
+        reason = f"the machine is slow: {slow}" if _rates["faker"] < USUAL_FAKER / 2 else f"the generator is: {slow}"
+        hold(Bar(f"lines/s from {name}", _rates[name], BAR_LINES_PER_SECOND, "{:,.0f}".format, reason, highest=False))

@@ -10,6 +10,8 @@ HarnessError                      anything raised on purpose; the command line p
     └── SaveError                 something measured could not be written
 """
 
+from collections.abc import Mapping
+
 from workloads.errors import GrammarError, HarnessError, UsageError
 
 __all__ = [
@@ -21,6 +23,8 @@ __all__ = [
     "SaveError",
     "ScraperError",
     "UsageError",
+    "from_answer",
+    "to_answer",
 ]
 
 
@@ -42,3 +46,15 @@ class ScraperError(RunError):
 
 class SaveError(RunError):
     """Something measured could not be written."""
+
+
+def to_answer(error: HarnessError) -> dict[str, str]:
+    """Return an exception as one process tells it to another, in JSON."""
+    return {"error": str(error), "kind": type(error).__name__, "field": error.field}
+
+
+def from_answer(answer: Mapping[str, object]) -> HarnessError:
+    """Return the exception that `to_answer` told, a `RunError` where its kind is not known here."""
+    kind = globals().get(str(answer["kind"]))
+    known = kind if isinstance(kind, type) and issubclass(kind, HarnessError) else RunError
+    return known(str(answer["error"]), field=str(answer.get("field", "")))

@@ -1,13 +1,13 @@
 """The read-evaluate-print core of the quickstart, made to work: upper-case a line, write it, record what it took."""
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Protocol
 
 from harness.instruments.base import Instrument
 from harness.views import Tags
 
-__all__ = ["Repl", "TextSink", "lines_of"]
+__all__ = ["Repl", "TextSink"]
 
 # Mirrors workloads.refusals, which makes such lines; a test holds the two together.
 MAX_LINE_BYTES = 64 * 1024
@@ -98,9 +98,3 @@ def _inspect(line: str) -> tuple[int, str]:
         # One byte stood behind each surrogate, and `replace` puts one byte in its place.
         return len(line.encode("utf-8", "replace")), NOT_UTF8
     return length, NUL if "\0" in line else ""
-
-
-def lines_of(source: Iterable[str]) -> Iterable[str]:
-    r"""Yield the lines of a text stream opened with ``newline="\n"``, without ``\n`` or ``\r\n``."""
-    for line in source:
-        yield line.removesuffix("\n").removesuffix("\r")

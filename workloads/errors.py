@@ -10,11 +10,19 @@ __all__ = ["GrammarError", "HarnessError", "UsageError"]
 
 
 class HarnessError(Exception):
-    """Anything this project raises on purpose; its text is one clear line for a person."""
+    """Anything this project raises on purpose; its text is one clear line for a person.
+
+    `field` names what was given wrongly as a program calls it: a parameter, such as ``instrument``. The command line
+    puts the flag or argument in front of the text by which that command takes it.
+    """
+
+    def __init__(self, text: str = "", *, field: str = "") -> None:
+        super().__init__(text)
+        self.field = field
 
 
 class UsageError(HarnessError):
-    """Something the user gave is wrong; the text names the flag or file and what would be right."""
+    """Something the user gave is wrong; text and field name it, and the text says what would be right."""
 
 
 class GrammarError(UsageError):

@@ -134,26 +134,10 @@ class Workload:
             raise GrammarError("--count: the last line would be due in 292 years or later; raise the rate") from None
         return total
 
-    @property
-    def target_rate(self) -> float | None:
-        """The schedule's own mean rate in lines per second: its lines over its length; None without a length.
-
-        With random arrivals it differs from the rate asked for by chance, which a run must not be blamed for. The
-        length is the duration, or else reaches to the line after the last, or else to the last line.
-        """
-        if self.closed_loop or self.total is None:
-            return None
-        lines, length_ns = self.total, self.spec.duration_ns
-        if length_ns is None or lines == self.spec.count:
-            more = self._arrivals.total is None or lines < self._arrivals.total
-            lines -= 0 if more else 1
-            length_ns = int(self._arrivals.due(lines, 1)[0])
-        return lines * 1e9 / length_ns if length_ns else None
-
     def shard(self, k: int, n: int) -> "Workload":
         """Return the workload of the lines i with i mod n = k, due when they are due in the whole.
 
-        Its `total` and `target_rate` remain those of the whole; its digest is of its own lines.
+        Its `total` remains that of the whole; its digest is of its own lines.
         """
         if not 0 <= k < n:
             raise ValueError(f"shard {k} of {n} does not exist")

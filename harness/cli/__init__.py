@@ -38,6 +38,18 @@ def _discard_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _flag_of(field: str, command: click.Command) -> str:
+    """Return the flag or argument by which `command` takes `field`, or several of it; nothing where it does not."""
+    for name in (field, f"{field}s") if field else ():
+        flag = f"--{name.replace('_', '-')}"
+        for parameter in command.params:
+            if flag in parameter.opts:
+                return flag
+            if isinstance(parameter, click.Argument) and parameter.name == name:
+                return parameter.human_readable_name.strip("[].")
+    return ""
+
+
 class LazyGroup(click.Group):
     """A group that imports a command only when it is called, so that ``--help`` stays quick."""
 
@@ -60,6 +72,10 @@ class LazyGroup(click.Group):
         try:
             result = super().invoke(ctx)
             sys.stdout.flush()
+        except HarnessError as error:
+            command = self.get_command(ctx, ctx.invoked_subcommand or "")
+            flag = _flag_of(error.field, command) if command is not None else ""
+            raise (type(error)(f"{flag}: {error}") if flag else error) from error
         except BrokenPipeError as error:
             _discard_stdout()
             raise SaveError("standard output was closed before everything was written") from error
@@ -126,7 +142,32 @@ def _run(arguments: list[str] | None) -> int:
     return code if isinstance(code, int) else 0
 
 
+def _open_streams() -> None:
+    """Put the null device where a standard stream was closed; raises `SaveError` where that was standard output.
+
+    Otherwise the next file or socket would take its number, and receive what is printed.
+    """
+    lost = sys.stdout is None
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+            setattr(sys, name, open(number, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - open to the end
+    if lost:
+        raise SaveError("standard output is closed; send it to a file, or to /dev/null")
+
+
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run the command line and exit with its code; nothing but one line ever tells of a mistake."""
+    """Run the command line and exit with its code; nothing but one line ever tells of a mistake.
+
+    Closed standard input is read as empty, and closed standard error goes nowhere.
+    """
     signal.signal(signal.SIGTERM, _terminated)
+    try:
+        _open_streams()
+    except SaveError as error:
+        _say(f"error: {error}")
+        sys.exit(1)
     sys.exit(_run(arguments))

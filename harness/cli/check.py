@@ -11,6 +11,7 @@ from harness.cli.history import tell_problems
 from harness.cli.keeping import keep_result, open_store
 from harness.cli.options import DURATION, SHARE, store_option
 from harness.cli.progress import Bar
+from harness.cli.system import require_linux
 from harness.errors import HarnessError, RunError, UsageError
 from workloads.units import parse_duration_ns
 
@@ -62,7 +63,7 @@ def _usual() -> list[str]:
 
     def there(name: str) -> bool:
         try:
-            load_factory(name, "--instruments")
+            load_factory(name)
         except HarnessError:
             return False
         return True
@@ -194,6 +195,7 @@ def check(
     Exit codes: 0 pass or improved; 1 regressed; 3 undecided; 2 wrong usage; 130 interrupted. In GitHub Actions figures
     are annotated, and a summary is written where GITHUB_STEP_SUMMARY says.
     """
+    require_linux("check")
     from harness.history.index import Index
     from harness.history.verdict import Question
     from harness.history.verdict import check as judge

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import DURATION
+from harness.cli.system import require_linux
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ def compare(
     """
     if clear_cache:
         return _clear(folder)
+    require_linux("compare")
     if not base or not head:
         raise UsageError(
             f"{'HEAD' if base else 'BASE'}: it is missing; name two sides, as in: compare git:main git:HEAD"

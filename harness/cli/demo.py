@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from harness.cli.options import DURATION, given, workload_options
+from harness.cli.system import require_linux
 
 __all__ = ["demo"]
 
@@ -29,6 +30,7 @@ def demo(quiet: bool, **flags: Any) -> int:
     Try it: harness demo
             harness demo --arrivals burst:rate=5,period=1m --errors 10%
     """
+    require_linux("demo")
     from harness.cli.run import Display
     from harness.run.demo import DemoSpec, show
 

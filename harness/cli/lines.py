@@ -1,11 +1,13 @@
 """``harness lines``: the generator alone, for piping into any other program."""
 
 import sys
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
 from harness.cli.options import given, workload_options
+from harness.cli.system import require_linux
 
 if TYPE_CHECKING:
     from workloads.workload import Block, Workload
@@ -38,7 +40,7 @@ def _paced(block: "Block", start_ns: int, out: BinaryIO) -> None:
 def _send(workload: "Workload", out: BinaryIO) -> None:
     from harness.load.clock import MonotonicClock, fine_timers
 
-    with fine_timers():
+    with nullcontext() if workload.closed_loop else fine_timers():
         # The generator makes its first block before the clock starts, so that the first lines are not late.
         start_ns = None
         for block in workload.blocks(512 if not workload.closed_loop else 8192):
@@ -75,4 +77,6 @@ def lines(**flags: Any) -> None:
     workload = Workload(WorkloadSpec(**values), bounds=LENGTH_BOUNDS_BYTES)
     if workload.closed_loop and workload.total is None:
         raise UsageError("--duration: full speed has no schedule; give --count, or --arrivals poisson:rate=100")
+    if not workload.closed_loop:
+        require_linux("lines on schedule")
     _send(workload, sys.stdout.buffer)

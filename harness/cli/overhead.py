@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.options import COUNT, DURATION, SHARE, given, keeping_options
+from harness.cli.system import require_linux
 from harness.errors import SaveError
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ _OPTIONS = (
     click.option("--base", metavar="NAME", help="What they are compared with. [default: none, the bare REPL]"),
     click.option("--series", type=_List(whole=True), metavar="N,N", help="Tag sets the lines are spread over."),
     click.option("--threads", type=click.IntRange(1, 64), metavar="N", help="Threads that share the lines."),
+    click.option("--heap", type=COUNT, metavar="N", help="Objects of an application that live beside it, as 200k."),
     click.option("--scraped", is_flag=True, default=None, help="Measure while the page is scraped."),
     click.option("--axis", type=click.Choice(["wall", "instructions"]), help="Time, or instructions by valgrind."),
     click.option("--precision", type=SHARE, metavar="1%", help="Stop when each ratio is known as closely as this."),
@@ -144,6 +146,7 @@ def overhead(
     Exit codes: 0 measured; 1 an experiment stayed void, or something failed; 2 wrong usage; 130 interrupted (what
     there is was printed and saved).
     """
+    require_linux("overhead")
     from harness.cli.keeping import keep_result
     from harness.cli.overhead_modes import MEASURE, checked_mode
     from harness.cli.progress import Bar

@@ -21,13 +21,13 @@ PRECISION = 0.01
 BUDGET_S = 120.0
 _PAIRED = frozenset({"precision", "budget", "seed"})
 _SCRAPING = frozenset({"scraper", "scrape_interval"})
-_COMPARED = frozenset({"instruments", "series", "base", "axis", "scraped", "threads"})
+_COMPARED = frozenset({"instruments", "series", "base", "axis", "scraped", "threads", "heap"})
 
 # The flags that mean something in each mode; the others are refused rather than ignored.
 ALLOWED: dict[str, frozenset[str]] = {
     "table": frozenset({"seed", "scraper", "bound"}),
     "comparison": _PAIRED | _SCRAPING | _COMPARED,
-    "target": _PAIRED | {"target", "bare", "axis", "threads"},
+    "target": _PAIRED | {"target", "bare", "axis", "threads", "heap"},
     "ladder": _PAIRED | _SCRAPING | {"ladder", "series"},
     "laws": _PAIRED | {"laws", "instruments"},
     "scrape": _SCRAPING | {"scrape", "instruments", "series", "scrapers", "sweep", "seed"},
@@ -62,7 +62,7 @@ def checked_mode(flags: Flags) -> str:
 def _check_axis(flags: Flags) -> None:
     if flags.get("axis") != "instructions":
         return
-    for name in ("precision", "budget", "seed", "scraped", "threads", "scrape_interval", "scraper"):
+    for name in ("precision", "budget", "seed", "scraped", "threads", "heap", "scrape_interval", "scraper"):
         if name in flags:
             raise UsageError(f"{_flag(name)}: instructions are counted, not timed; leave it out")
 
@@ -84,12 +84,12 @@ def _instruments(flags: Flags, default: Sequence[str] = ()) -> list[str]:
 
     if "instruments" in flags:
         for name in flags["instruments"]:
-            load_factory(name, "--instruments")
+            load_factory(name)
         return list(flags["instruments"])
     present = []
     for name in default or ROWS:
         try:
-            load_factory(name, "--instruments")
+            load_factory(name)
         except UsageError:
             continue  # an extra that is not installed; the table says which
         present.append(name)
@@ -127,7 +127,8 @@ def _subject(flags: Flags) -> "Subject":
     scraped = flags.get("scraped", False)
     if not scraped and (unused := sorted(_SCRAPING & flags.keys())):
         raise UsageError(f"{_flag(unused[0])}: nothing is scraped; add --scraped")
-    return Subject(threads=flags.get("threads", 1), scraped=scraped, interval_ms=_interval_ms(flags, 200))
+    threads, heap = flags.get("threads", 1), flags.get("heap", 0)
+    return Subject(threads=threads, heap=heap, scraped=scraped, interval_ms=_interval_ms(flags, 200))
 
 
 def _comparison(flags: Flags, progress: "Progress") -> "Outcome":
@@ -137,7 +138,7 @@ def _comparison(flags: Flags, progress: "Progress") -> "Outcome":
     from harness.measure.overhead import comparisons_for, measure_overhead
 
     base = flags.get("base", "none")
-    load_factory(base, "--base")
+    load_factory(base, "base")
     # Without a list, everything but the base itself: its A/A control is measured anyway.
     instruments = [name for name in _instruments(flags) if "instruments" in flags or name != base]
     comparisons = comparisons_for(instruments, flags.get("series", (1,)), base, _subject(flags))
@@ -156,7 +157,8 @@ def _target(flags: Flags, progress: "Progress") -> "Outcome":
     from harness.measure.overhead import measure_overhead, target_comparison
     from harness.measure.subjects import Subject
 
-    comparison = target_comparison(flags["target"], flags.get("bare", ""), Subject(threads=flags.get("threads", 1)))
+    common = Subject(threads=flags.get("threads", 1), heap=flags.get("heap", 0))
+    comparison = target_comparison(flags["target"], flags.get("bare", ""), common)
     if flags.get("axis") == "instructions":
         find_valgrind()
         return outcome_of("target", {"comparison": run_instructions([comparison], progress)})
@@ -278,7 +280,7 @@ def _diff(flags: Flags, _progress: "Progress") -> "Outcome":
     if len(names) != 2:
         raise UsageError("--diff: name two ways of recording, such as opencensus,opencensus-lean")
     for name in names:
-        load_factory(name, "--diff")
+        load_factory(name, "diff")
     began = time.monotonic()
     found = exposition_diff(names[0], names[1], edge_lines(flags.get("seed", 1)))
     return outcome_of("diff", exposition=[found], elapsed_s=time.monotonic() - began)

@@ -45,7 +45,7 @@ def probe(names: tuple[str, ...], instrument: str, json_file: Path | None, quiet
     from harness.probe.run import document, run_probes, select
     from harness.report.probe_table import probe_view
 
-    probes = select(names, "NAME")
+    probes = select(names)
     if json_file is not None:
         check_writable(json_file, "--json")
     instruments = INSTRUMENTS if instrument == "all" else (instrument,)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import click
 
 from harness.cli.options import DURATION, given, keeping_options, workload_options
+from harness.cli.system import require_linux
 from harness.errors import SaveError, UsageError
 
 if TYPE_CHECKING:
@@ -209,6 +210,7 @@ def run(
     Exit codes: 0 all held; 1 a requirement, the audit or validity failed; 2 wrong usage; 130 interrupted (the summary
     is printed and the result saved).
     """
+    require_linux("run")
     from harness.cli.keeping import keep_result
     from harness.run.execute import execute
     from harness.run.spec import load_spec, spec_from

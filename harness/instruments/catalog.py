@@ -36,14 +36,14 @@ EXTRAS: dict[str, str] = {
 }
 
 
-def load_object(path: str, flag: str) -> object:
+def load_object(path: str, field: str) -> object:
     """Import ``package.module:Name``; where nothing else has the module, the working directory is searched, last.
 
-    Raises `UsageError`, naming `flag`, when the path is malformed, does not import or has no such name.
+    Raises `UsageError` of `field` when the path is malformed, does not import or has no such name.
     """
     module_name, separator, attribute = path.partition(":")
     if not (separator and module_name and attribute):
-        raise UsageError(f"{flag}: {path!r} is not of the form package.module:Name")
+        raise UsageError(f"{path!r} is not of the form package.module:Name", field=field)
 
     def find() -> object:
         found: object = _imported(module_name)
@@ -51,7 +51,7 @@ def load_object(path: str, flag: str) -> object:
             found = getattr(found, part)
         return found
 
-    return _loaded(find, path, flag)
+    return _loaded(find, path, field)
 
 
 def _imported(name: str) -> object:
@@ -68,21 +68,21 @@ def _imported(name: str) -> object:
         return importlib.import_module(name)
 
 
-def _loaded(find: Callable[[], object], what: str, flag: str) -> object:
+def _loaded(find: Callable[[], object], what: str, field: str) -> object:
     """Return what `find` finds; whatever a foreign module raises while it is imported becomes one line."""
     try:
         return find()
     except (Exception, SystemExit) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise UsageError(f"{flag}: cannot load {what!r}: {reason}") from error
+        raise UsageError(f"cannot load {what!r}: {reason}", field=field) from error
 
 
-def _built_in(name: str, flag: str) -> object:
+def _built_in(name: str, field: str) -> object:
     try:
-        return load_object(BUILT_IN[name], flag)
+        return load_object(BUILT_IN[name], field)
     except UsageError as error:
         if name in EXTRAS and isinstance(error.__cause__, ImportError):
-            raise UsageError(f"{flag}: {name} needs {EXTRAS[name]}") from error
+            raise UsageError(f"{name} needs {EXTRAS[name]}", field=field) from error
         raise
 
 
@@ -93,37 +93,40 @@ def _offered() -> "dict[str, EntryPoint]":
     return {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
 
 
-def load_factory(name: str, flag: str = "--instrument") -> InstrumentFactory:
-    """Return what builds the instrument `name`; raises `UsageError` when there is none of that name.
+def load_factory(name: str, field: str = "instrument") -> InstrumentFactory:
+    """Return what builds the instrument `name`; raises `UsageError` of `field` when there is none of that name.
 
     A built-in name wins over an entry point of the same name.
     """
     if name in BUILT_IN:
-        found = _built_in(name, flag)
+        found = _built_in(name, field)
     elif ":" in name:
-        found = load_object(name, flag)
+        found = load_object(name, field)
     elif name in (offered := _offered()):
-        found = _loaded(offered[name].load, name, flag)
+        found = _loaded(offered[name].load, name, field)
     else:
         known = ", ".join([*BUILT_IN, *sorted(set(offered) - set(BUILT_IN))])
-        raise UsageError(f"{flag}: there is no instrument {name!r}; choose one of {known}, or give package.module:Name")
+        text = f"there is no instrument {name!r}; choose one of {known}, or give package.module:Name"
+        raise UsageError(text, field=field)
     if not callable(found):
-        raise UsageError(f"{flag}: {name!r} cannot be called; it should be a class or function taking the views")
+        text = f"{name!r} cannot be called; it should be a class or function taking the views"
+        raise UsageError(text, field=field)
     return cast("InstrumentFactory", found)
 
 
-def create(name: str, views: tuple[View, ...], flag: str = "--instrument") -> Instrument:
+def create(name: str, views: tuple[View, ...], field: str = "instrument") -> Instrument:
     """Build the instrument `name` for `views`; raises `UsageError` or `InstrumentError` with the reason."""
-    factory = load_factory(name, flag)
+    factory = load_factory(name, field)
     try:
         instrument = factory(views)
     except HarnessError:
         raise  # it has a line of its own to say
     except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise InstrumentError(f"{flag}: {name} could not be built: {reason}") from error
+        raise InstrumentError(f"{name} could not be built: {reason}", field=field) from error
     if missing := [member for member in ("record", "registry", "close") if not _has(instrument, member)]:
-        raise UsageError(f"{flag}: {name} lacks {', '.join(missing)}; an instrument has record(), registry and close()")
+        text = f"{name} lacks {', '.join(missing)}; an instrument has record(), registry and close()"
+        raise UsageError(text, field=field)
     return instrument
 
 

@@ -2,11 +2,9 @@
 
 import ctypes
 import os
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Protocol
 
 __all__ = ["Clock", "MonotonicClock", "fine_timers"]
@@ -25,9 +23,6 @@ class Clock(Protocol):
 # Even with fine timers a sleep comes back up to this late: an idle core has to be woken.
 _WAKE_UP_NS = 150_000
 
-# Lets go of the interpreter lock and of the processor; where there is no such call, an empty sleep does both.
-_give_way: Callable[[], None] = getattr(os, "sched_yield", partial(time.sleep, 0))
-
 
 class MonotonicClock:
     """The system's monotonic clock.
@@ -43,12 +38,12 @@ class MonotonicClock:
 
     def wait_until(self, ns: int, /) -> None:
         """Return when `now_ns` has reached `ns`, at once if it has already."""
-        now = time.monotonic_ns
+        now, give_way = time.monotonic_ns, os.sched_yield
         ahead = ns - now() - _WAKE_UP_NS
         if ahead > 0:
             time.sleep(ahead / 1e9)
         while now() < ns:
-            _give_way()
+            give_way()
 
 
 _PR_SET_TIMERSLACK = 29
@@ -60,7 +55,7 @@ def fine_timers() -> Iterator[None]:
     """Let the calling thread's sleeps end on time rather than up to 50 µs late, and restore its setting afterwards.
 
     Linux groups the wake-ups of a thread within its timer slack; this sets it to the least, 1 ns. The setting belongs
-    to the thread, not to the process. Elsewhere, or where the call is forbidden, nothing is changed.
+    to the thread, not to the process. Where the call is forbidden nothing is changed.
     """
     slack = _timer_slack()
     if slack is None:
@@ -74,14 +69,12 @@ def fine_timers() -> Iterator[None]:
 
 
 def _timer_slack() -> int | None:
-    """Return the calling thread's timer slack in nanoseconds, or None where there is no such thing."""
+    """Return the calling thread's timer slack in nanoseconds, or None where it may not be asked for."""
     slack = _prctl(_PR_GET_TIMERSLACK, 0)
     return slack if slack > 0 else None
 
 
 def _prctl(option: int, value: int) -> int:
-    if not sys.platform.startswith("linux"):
-        return -1
     prctl = ctypes.CDLL(None).prctl
     long = ctypes.c_ulong
     return int(prctl(ctypes.c_int(option), long(value), long(0), long(0), long(0)))

@@ -57,11 +57,11 @@ class Histogram:
     """Counts of durations in nanoseconds.
 
     `counts` is in HdrHistogram's order, for reading only. Sum, smallest and largest are kept exactly beside it. What
-    lies outside 0 to `HIGHEST_NS` is counted at the nearer end and also in `saturated`, so that the count always equals
-    the number of values given.
+    lies outside 0 to `HIGHEST_NS` is counted at the nearer end, so that the count always equals the number of values
+    given.
     """
 
-    __slots__ = ("count", "counts", "max", "min", "saturated", "sum")
+    __slots__ = ("count", "counts", "max", "min", "sum")
 
     def __init__(self) -> None:
         self.counts = np.zeros(_SIZE, dtype=np.int64)
@@ -69,7 +69,6 @@ class Histogram:
         self.sum = 0
         self.min: int | None = None
         self.max: int | None = None
-        self.saturated = 0
 
     @property
     def mean(self) -> float | None:
@@ -82,7 +81,6 @@ class Histogram:
             return
         low, high = int(values_ns.min()), int(values_ns.max())
         if low < 0 or high > HIGHEST_NS:
-            self.saturated += int(np.count_nonzero((values_ns < 0) | (values_ns > HIGHEST_NS)))
             values_ns = np.clip(values_ns, 0, HIGHEST_NS)
             low, high = int(values_ns.min()), int(values_ns.max())
         np.add.at(self.counts, _index(values_ns), 1)
@@ -101,7 +99,6 @@ class Histogram:
         self.counts += other.counts
         self.count += other.count
         self.sum += other.sum
-        self.saturated += other.saturated
         self._widen(other.min, other.max)
 
     def percentile(self, percent: float) -> int | None:

@@ -1,7 +1,6 @@
 """What the machine kept from the driving thread: time it was ready to run and did not get a processor."""
 
 import os
-import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,12 +20,11 @@ class Machine:
     """What a stretch of time cost the calling thread, in nanoseconds; zero where the system does not tell.
 
     `waited_ns` is time in the run queue while others had the processors. `steal_ns` is time the hypervisor gave to
-    other guests, averaged over the processors. `preempted` counts involuntary context switches of the thread.
+    other guests, averaged over the processors.
     """
 
     waited_ns: int = 0
     steal_ns: int = 0
-    preempted: int = 0
 
     @property
     def lost_ns(self) -> int:
@@ -45,11 +43,10 @@ def watch_machine() -> Iterator[Machine]:
         after = _reading()
         machine.waited_ns = max(0, after.waited_ns - before.waited_ns)
         machine.steal_ns = max(0, after.steal_ns - before.steal_ns)
-        machine.preempted = max(0, after.preempted - before.preempted)
 
 
 def _reading() -> Machine:
-    return Machine(_waited_ns(), _steal_ns(), _preempted())
+    return Machine(_waited_ns(), _steal_ns())
 
 
 def _waited_ns() -> int:
@@ -65,8 +62,3 @@ def _steal_ns() -> int:
         return ticks * 10**9 // (os.sysconf("SC_CLK_TCK") * (os.cpu_count() or 1))
     except (OSError, IndexError, ValueError):
         return 0
-
-
-def _preempted() -> int:
-    who = getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF)
-    return resource.getrusage(who).ru_nivcsw

@@ -37,7 +37,7 @@ def parse_total(text: str) -> int:
     found = _TOTAL.search(text)
     if found is None:
         said = text.strip().splitlines()
-        raise RunError(f"--axis allocated: valgrind told no total: {said[-1] if said else 'no word'}")
+        raise RunError(f"valgrind told no total: {said[-1] if said else 'no word'}", field="axis")
     return int(found[1].replace(",", ""))
 
 
@@ -49,7 +49,7 @@ def count_allocated(
     Less than a byte a line counts as one, so that ratios stay finite. Raises `RunError` where valgrind is missing or
     fails, or the `HarnessError` that building the subject met.
     """
-    find_valgrind("--axis allocated")
+    find_valgrind("allocations")
     number = count or (_SLOW_LINES if subject.instrument == "opencensus" else _FAST_LINES)
     single, void, answer = _run(subject, lines(subject.series), number)
     double, also, _ = _run(subject, lines(subject.series), 2 * number)
@@ -61,8 +61,8 @@ def _run(subject: Subject, lines: Lines, count: int) -> tuple[int, str, dict[str
     command = {"subject": subject.to_json(), "lines": lines.texts, "tags": lines.tags, "count": count, "repeats": 1}
     python = [subject.python or sys.executable, *ISOLATED, "-m", "harness.measure.counted"]
     done = run_to_end(
-        [find_valgrind("--axis allocated"), *_OPTIONS, *python],
-        what=f"--axis allocated: {subject.name}",
+        [find_valgrind("allocations"), *_OPTIONS, *python],
+        what=f"counting the allocations of {subject.name}",
         within_s=COUNTING_S,
         given=json.dumps(command).encode() + b"\n",
         folder=subject.folder or None,
@@ -77,6 +77,7 @@ def _run(subject: Subject, lines: Lines, count: int) -> tuple[int, str, dict[str
     )
     if done.code or not done.output:
         said = [line for line in done.complaints.splitlines() if line.strip() and not line.startswith("==")]
-        raise RunError(f"--axis allocated: {subject.name} ended with {done.code}: {said[-1] if said else 'no word'}")
+        text = f"counting allocations, {subject.name} ended with {done.code}: {said[-1] if said else 'no output'}"
+        raise RunError(text, field="axis")
     answer = answer_of(done.output)
     return parse_total(done.complaints), voided(subject.name, subject.threads, answer), answer

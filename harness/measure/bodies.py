@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO, cast
 from harness.errors import InstrumentError, UsageError
 from harness.instruments.catalog import create, load_object
 from harness.measure.delay import Evaluate, delayed
+from harness.measure.movement import Movement
 from harness.measure.muting import LIBRARIES, counting_calls, mute
 from harness.measure.subjects import Subject
 from harness.repl import Repl
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["Body", "Sink", "build", "page_counts"]
 
 OWN = "own"
+# What helps where muting does not; the flag is one of the only command that mutes.
+_REMEDY = "name the same function without recording (--bare package.module:function)"
 
 
 class _Clock:
@@ -58,7 +61,8 @@ class Body:
     """What runs for each line, and how to prove afterwards that it recorded.
 
     `evaluators` has one function for each thread. `counts` returns, for each view that every line must reach, how many
-    records it shows. `registry` is what an endpoint would serve; None where the subject has no page.
+    records it shows; it raises `InstrumentError` where a function that must not record has. `registry` is what an
+    endpoint would serve; None where the subject has no page.
     """
 
     evaluators: Sequence[Evaluate]
@@ -102,7 +106,7 @@ def build(subject: Subject) -> Body:
 
 def _instrument(subject: Subject) -> Body:
     views = subject.view_objects()
-    instrument = create(subject.instrument, views, "--instruments")
+    instrument = create(subject.instrument, views)
     sink = Sink()
     evaluators = [Repl(instrument, _Clock(), sink.open()).evaluate for _ in range(subject.threads)]
     # The bare REPL has a page only where one is served: the metrics library is not imported for it otherwise.
@@ -122,34 +126,61 @@ def _instrument(subject: Subject) -> Body:
 
 
 def _target(subject: Subject) -> Body:
-    path = subject.bare if subject.bare and subject.instrument != OWN else subject.target
-    function = load_object(path, "--target")
+    if subject.instrument == OWN:
+        evaluate = _evaluator(subject.target)
+        calls = _recording_calls(evaluate, subject)
+        return Body([evaluate] * subject.threads, calls_per_line=calls)
+    if subject.bare:
+        return Body([_evaluator(subject.bare)] * subject.threads)
+    return _muted(subject)
+
+
+def _evaluator(path: str) -> Evaluate:
+    function = load_object(path, "target")
     if not callable(function):
-        raise UsageError(f"--target: {path!r} cannot be called")
+        raise UsageError(f"{path!r} cannot be called", field="target")
     call = cast("Callable[[str], object]", function)
 
     def evaluate(line: str, _tags: Tags) -> object:
         return call(line)
 
-    calls = None
-    if subject.instrument == OWN:
-        calls = _recording_calls(evaluate, subject)
-    elif not subject.bare:
-        mute()
-    return Body([evaluate] * subject.threads, calls_per_line=calls)
+    return evaluate
+
+
+def _muted(subject: Subject) -> Body:
+    """Return the function with its recording muted; its `counts` raise `InstrumentError` when it recorded all the same.
+
+    One line is evaluated first, as on the other side: what is imported and built at the first call is there then.
+    """
+    muted = mute()
+    evaluate = _evaluator(subject.target)
+    remedy = f"; if it does not otherwise, {_REMEDY}"
+    _once(evaluate, f"{subject.target}, with its recording calls muted,", remedy)
+    movement = Movement(muted.arrived)
+
+    def proof() -> dict[str, int]:
+        if moved := movement.first() or muted.blind():
+            text = f"{subject.target} still records with its recording calls muted: {moved}"
+            raise InstrumentError(f"{text}; {_REMEDY}", field="target")
+        return {}
+
+    return Body([evaluate] * subject.threads, proof)
+
+
+def _once(evaluate: Evaluate, what: str, remedy: str = "") -> None:
+    try:
+        evaluate("The quick brown fox jumps over the lazy dog", Tags())
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InstrumentError(f"{what} raised {reason}{remedy}", field="target") from error
 
 
 def _recording_calls(evaluate: Evaluate, subject: Subject) -> int | None:
     """Count what one line records, and refuse a function that would be compared with itself."""
     with counting_calls() as calls:
-        try:
-            evaluate("The quick brown fox jumps over the lazy dog", Tags())
-        except Exception as error:
-            raise InstrumentError(f"--target: {subject.target} raised {type(error).__name__}: {error}") from error
+        _once(evaluate, subject.target)
         found = calls()
     if not found and not subject.bare:
         known = ", ".join(LIBRARIES)
-        raise InstrumentError(
-            f"--target: {subject.target} records nothing through {known}; name the function without instrumentation"
-        )
+        raise InstrumentError(f"{subject.target} records nothing through {known}; {_REMEDY}", field="target")
     return found

@@ -73,9 +73,9 @@ class Terms:
         if self.precision is None and self.budget_s is None:
             raise UsageError("an experiment needs a precision (--precision 1%) or a time (--budget 60s)")
         if self.precision is not None and not 0 < self.precision < 1:
-            raise UsageError(f"--precision: {self.precision} is not a share between 0 and 1")
+            raise UsageError(f"{self.precision} is not a share between 0 and 1", field="precision")
         if self.budget_s is not None and not self.budget_s > 0:
-            raise UsageError(f"--budget: {self.budget_s} s is no time")
+            raise UsageError(f"{self.budget_s} s is no time", field="budget")
         if not 1 <= self.fewest <= self.most:
             raise UsageError(f"between {self.fewest} and {self.most} pairs: there is no such number")
         if self.controls is not None and self.controls < 1:

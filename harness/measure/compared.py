@@ -19,7 +19,7 @@ from harness.measure.lines import lines_for
 from harness.measure.overhead import measure_overhead
 from harness.measure.processes import Side, cores
 from harness.measure.provenance import contradiction, loaded_of, versions_of
-from harness.measure.sides import Driven, Ready, parse_side, prepare
+from harness.measure.sides import Driven, Ready, of_side, parse_side, prepare
 from harness.measure.verdicts import Comparison, bounds_of
 
 __all__ = ["AXES", "Compared", "ComparedSide", "Judged", "compare", "gravest", "judge", "probe_side"]
@@ -105,16 +105,13 @@ def gravest(outcomes: Sequence[Decision]) -> Decision:
 def probe_side(ready: Ready) -> tuple[Loaded, ...]:
     """Load a side once and let it go, so that what is wrong with it is said before anything is measured.
 
-    Returns what its process had loaded. Raises the `HarnessError` it met, in one line that begins with the side's role.
+    Returns what its process had loaded. Raises the `HarnessError` it met.
     """
-    try:
-        with Side(ready.subject, random.Random(1)) as side:  # noqa: S311 - no secret
-            side.load(lines_for(ready.subject.series), cores())
-            answer = side.loaded()
-            side.ask({"do": "finish"})
-            return loaded_of(answer)
-    except HarnessError as error:
-        raise type(error)(f"{ready.asked.role}: {error}") from error
+    with Side(ready.subject, random.Random(1)) as side:  # noqa: S311 - no secret
+        side.load(lines_for(ready.subject.series), cores())
+        answer = side.loaded()
+        side.ask({"do": "finish"})
+        return loaded_of(answer)
 
 
 Measured = Callable[[Comparison, str, Terms, Progress], Document]
@@ -151,13 +148,16 @@ def compare(
     here = folder or Path.cwd()
     asked = (parse_side("BASE", base, here), parse_side("HEAD", head, here))
     for axis in set(axes) - {"wall"}:
-        find_valgrind(f"--axis {axis}")
+        find_valgrind("allocations" if axis == "allocated" else axis)
     with ExitStack() as stack:
         ready = [prepare(one, other, driven, cache, here, stack) for one, other in (asked, asked[::-1])]
         loaded = []
         for side in ready:
             progress(Step(0.0, None, f"trying {side.asked.given}"))
-            loaded.append(probe(side))
+            try:
+                loaded.append(probe(side))
+            except HarnessError as error:
+                raise of_side(side.asked.role, error, driven) from error
         # An instrument names no version: what it loads is what is meant.
         named = [{} if side.asked.kind == "instrument" else side.libraries for side in ready]
         if reason := contradiction(named, loaded):

@@ -8,8 +8,9 @@ import gc
 import json
 import os
 import sys
+from typing import Any
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, to_answer
 from harness.measure.bodies import build
 from harness.measure.subjects import Subject
 from harness.measure.worker import Worker
@@ -22,20 +23,25 @@ _WARM_UP_LINES = 64
 
 
 def main() -> None:
-    """Run the parts and print what was evaluated and shown."""
+    """Run the parts and print what was evaluated and shown, or the error."""
     command = json.loads(sys.stdin.readline())
     try:
-        subject = Subject.from_json(command["subject"])
-        body = build(subject)
+        answer = _counted(command)
     except HarnessError as error:
-        sys.stdout.write(json.dumps({"error": str(error), "kind": type(error).__name__}))
-        return
+        answer = to_answer(error)
+    sys.stdout.write(json.dumps(answer))
+
+
+def _counted(command: dict[str, Any]) -> dict[str, Any]:
+    subject = Subject.from_json(command["subject"])
+    body = build(subject)
     tags = [Tags(*each) for each in command["tags"]]
     worker = Worker(body, list(zip(command["lines"], tags, strict=True)))
     worker.populate(list(dict.fromkeys(tags)))
     count = command["count"]
     # The interpreter specialises a loop after some tens of rounds; a slow subject gets as few as it can do with.
     worker.run(min(_WARM_UP_LINES, 2 * count))
+    # A full collection would fall into one part or another, and take more than a line does; none walks what is old.
     gc.collect()
     gc.freeze()
     for _ in range(command["repeats"]):
@@ -45,7 +51,7 @@ def main() -> None:
         worker.run(2 * count)
     os.sched_yield()
     loaded = {"loaded": loaded_libraries(subject.own_module), "search": sys.path}
-    sys.stdout.write(json.dumps({**worker.finish(), **loaded}))
+    return {**worker.finish(), **loaded}
 
 
 if __name__ == "__main__":

@@ -171,7 +171,7 @@ class TermsUsed(_Part):
     block_ns: int
     seed: int
     tolerance: float
-    gc: str = "as in a program: on, with what the harness holds frozen"
+    gc: str = "as in a program: on, with only what the harness holds frozen"
     hash_seed: str = "drawn for each process"
 
 

@@ -124,7 +124,7 @@ class Cache:
             with self._locked(entry, fcntl.LOCK_EX):
                 if self._whole(entry, recipe) is None:
                     self._build(entry, recipe)
-        raise RunError(f"--cache: the environment for {recipe} in {entry} does not stay as it was built")
+        raise RunError(f"the environment for {recipe} in {entry} does not stay as it was built", field="cache")
 
     def own_packages(self) -> str:
         """Return a folder that holds links to our two packages and nothing else, made now if there is none."""
@@ -253,4 +253,4 @@ def _remove(folder: Path) -> None:
 
 
 def _unusable(folder: Path, error: OSError) -> RunError:
-    return RunError(f"--cache: {error.filename or folder}: {error.strerror or error}")
+    return RunError(f"{error.filename or folder}: {error.strerror or error}", field="cache")

@@ -93,7 +93,7 @@ def page_after(
     The clock is not the machine's: every line takes 0.25 ms. Raises `UsageError` or `InstrumentError` when the
     instrument cannot be built.
     """
-    built = create(instrument, tuple(views), "--diff")
+    built = create(instrument, tuple(views), "diff")
     latencies: list[float] = []
     repl = Repl(built, _StandingClock(), _Nowhere(), latencies.append)
     try:

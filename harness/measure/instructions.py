@@ -16,9 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness import errors
 from harness.children import ISOLATED, run_to_end
-from harness.errors import HarnessError, RunError
+from harness.errors import RunError, from_answer
 from harness.measure.deadlines import COUNTING_S
 from harness.measure.document import Axis, Document, RawPair, TermsUsed
 from harness.measure.experiment import Comparison, Progress, Step
@@ -58,11 +57,12 @@ class Counted:
         return math.fsum((double - single) / self.lines for single, double in self.parts) / len(self.parts)
 
 
-def find_valgrind(flag: str = "--axis instructions") -> str:
-    """Return valgrind's path; raises `RunError` that says how to get it."""
+def find_valgrind(axis: str = "instructions") -> str:
+    """Return valgrind's path; raises `RunError` of `axis` that says how to get it."""
     found = shutil.which("valgrind")
     if found is None:
-        raise RunError(f"{flag}: valgrind is not on PATH; install it (Debian: apt install valgrind)")
+        text = f"counting {axis} needs valgrind, which is not on PATH; install it (Debian: apt install valgrind)"
+        raise RunError(text, field="axis")
     return found
 
 
@@ -82,7 +82,8 @@ def parse_parts(texts: Sequence[str], repeats: int) -> tuple[tuple[int, int], ..
     """
     totals = [int(found[1]) for found in map(_TOTALS.search, texts) if found]
     if len(totals) < 2 * repeats + 1:
-        raise RunError(f"--axis instructions: callgrind left {len(totals)} dumps instead of {2 * repeats + 1} or more")
+        text = f"callgrind left {len(totals)} dumps instead of {2 * repeats + 1} or more"
+        raise RunError(text, field="axis")
     parts = totals[1 : 2 * repeats + 1]
     return tuple(zip(parts[::2], parts[1::2], strict=True))
 
@@ -116,8 +117,7 @@ def answer_of(output: bytes) -> dict[str, Any]:
     """Return what a counted process printed; raises the `HarnessError` that it met."""
     answer: dict[str, Any] = json.loads(output)
     if "error" in answer:
-        kind = getattr(errors, str(answer["kind"]), RunError)
-        raise (kind if issubclass(kind, HarnessError) else RunError)(str(answer["error"]))
+        raise from_answer(answer)
     return answer
 
 
@@ -131,7 +131,7 @@ def _watch(valgrind: str, folder: Path, command: dict[str, object], subject: Sub
     python = [subject.python or sys.executable, *ISOLATED, "-m", "harness.measure.counted"]
     done = run_to_end(
         [valgrind, "--quiet", *options, *python],
-        what=f"--axis instructions: {subject.name}",
+        what=f"counting the instructions of {subject.name}",
         within_s=COUNTING_S,
         given=json.dumps(command).encode() + b"\n",
         # Callgrind's files are named in full, so the process may work where the user's own module lies.
@@ -142,7 +142,8 @@ def _watch(valgrind: str, folder: Path, command: dict[str, object], subject: Sub
         },
     )  # fmt: skip
     if done.code:
-        raise RunError(f"--axis instructions: {subject.name} ended with {done.code}: {done.last_word}")
+        text = f"counting instructions, {subject.name} ended with {done.code}: {done.last_word}"
+        raise RunError(text, field="axis")
     return answer_of(done.output)
 
 

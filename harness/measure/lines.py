@@ -1,14 +1,12 @@
 """The lines that the sides of a comparison process: one seeded pool for each number of series."""
 
-from collections.abc import Callable
 from functools import cache
 
 from harness.measure.processes import Lines, tags_of
 from workloads.workload import Workload, WorkloadSpec
 
-__all__ = ["LinesFor", "edge_lines", "lines_for"]
+__all__ = ["edge_lines", "lines_for"]
 
-LinesFor = Callable[[int], Lines]
 _POOL = 2048
 
 

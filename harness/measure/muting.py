@@ -1,86 +1,285 @@
 """Switches off, or counts, the recording calls of the known metrics libraries in a user's own function.
 
-Only libraries that are imported already are touched: what the user's module did not import it does not record with.
+What is exchanged is the code inside the library's functions, not the attributes that lead to them. So it does not
+matter how a module keeps them: as a bound method, in a partial, in a decorator, under another name. Modules that are
+not imported yet are changed as soon as they have run, before anything that imports them goes on.
 """
 
 import importlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-__all__ = ["LIBRARIES", "counting_calls", "mute", "without_export"]
+__all__ = ["LIBRARIES", "Muted", "counting_calls", "mute", "without_export"]
 
-# Module, class and method of what is called for each record; `labels` and its like lead to such a call.
-_RECORDING = (
-    ("prometheus_client.metrics", "Counter", "inc"),
-    ("prometheus_client.metrics", "Gauge", "inc"),
-    ("prometheus_client.metrics", "Gauge", "dec"),
-    ("prometheus_client.metrics", "Gauge", "set"),
-    ("prometheus_client.metrics", "Summary", "observe"),
-    ("prometheus_client.metrics", "Histogram", "observe"),
-    ("opencensus.stats.measurement_map", "MeasurementMap", "record"),
-    ("opentelemetry.sdk.metrics", "Counter", "add"),
-    ("opentelemetry.sdk.metrics", "UpDownCounter", "add"),
-    ("opentelemetry.sdk.metrics", "Histogram", "record"),
-    ("opentelemetry.sdk.metrics", "_Gauge", "set"),
-)
-_LEADING_THERE = (
-    ("prometheus_client.metrics", "MetricWrapperBase", "labels"),
-    ("opencensus.stats.measurement_map", "MeasurementMap", "measure_int_put"),
-    ("opencensus.stats.measurement_map", "MeasurementMap", "measure_float_put"),
-    ("opencensus.tags.tag_map", "TagMap", "insert"),
-)
 LIBRARIES = ("prometheus-client", "opencensus", "opentelemetry-sdk")
 
-
-def _present(entries: tuple[tuple[str, str, str], ...]) -> Iterator[tuple[type[Any], str]]:
-    for module, owner, method in entries:
-        # The SDK's package re-exports its classes, so having it imported is what tells that it is in use.
-        if module in sys.modules:
-            found = getattr(importlib.import_module(module), owner, None)
-            if found is not None and hasattr(found, method):
-                yield found, method
+# What a muted function does instead; `{0}` and `{1}` stand for its first two parameters.
+_NOTHING, _FIRST, _SECOND, _NO_TIME = "pass", "return {0}", "return {1}", "{0}.duration = 0.0"
 
 
-def mute() -> int:
-    """Make the recording calls of the libraries imported so far do nothing, for good; return how many were muted."""
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A method by its module, class and name; `counted` where each record of the library goes through it once."""
 
-    def nothing(*_: object, **__: object) -> None:
-        pass
+    module: str
+    owner: str
+    method: str
+    instead: str = _NOTHING
+    counted: bool = False
 
-    def itself(self: object, *_: object, **__: object) -> object:
-        return self
 
-    muted = 0
-    for owner, method in _present(_RECORDING):
-        setattr(owner, method, nothing)
-        muted += 1
-    for owner, method in _present(_LEADING_THERE):
-        setattr(owner, method, itself)
-    return muted
+def _calls(module: str, owner: str, *methods: str, instead: str = _NOTHING, counted: bool = False) -> list[_Call]:
+    return [_Call(module, owner, method, instead, counted) for method in methods]
+
+
+_METRICS, _CONTEXTS = "prometheus_client.metrics", "prometheus_client.context_managers"
+_SDK, _API = "opentelemetry.sdk.metrics._internal.instrument", "opentelemetry.metrics._internal.instrument"
+_OC_MAP, _OC_GAUGE = "opencensus.stats.measurement_map", "opencensus.metrics.export.gauge"
+_OC_CUMULATIVE, _LEAN = "opencensus.metrics.export.cumulative", "harness.instruments.lean"
+
+_CALLS = (
+    *_calls(_METRICS, "MetricWrapperBase", "labels", instead=_FIRST),
+    *_calls(_METRICS, "MetricWrapperBase", "remove", "remove_by_labels", "clear"),
+    *_calls(_METRICS, "Counter", "inc", "reset", counted=True),
+    *_calls(_METRICS, "Counter", "count_exceptions", instead=_FIRST),
+    *_calls(_METRICS, "Gauge", "inc", "dec", "set", counted=True),
+    *_calls(_METRICS, "Gauge", "set_to_current_time", "set_function"),
+    *_calls(_METRICS, "Gauge", "time", "track_inprogress", instead=_FIRST),
+    *_calls(_METRICS, "Summary", "observe", counted=True),
+    *_calls(_METRICS, "Summary", "time", instead=_FIRST),
+    *_calls(_METRICS, "Histogram", "observe", counted=True),
+    *_calls(_METRICS, "Histogram", "time", instead=_FIRST),
+    *_calls(_METRICS, "Info", "info", counted=True),
+    *_calls(_METRICS, "Enum", "state", counted=True),
+    *_calls(_CONTEXTS, "Timer", "__enter__", instead=_FIRST),
+    *_calls(_CONTEXTS, "Timer", "__exit__", instead=_NO_TIME),
+    *_calls(_CONTEXTS, "ExceptionCounter", "__enter__", "__exit__"),
+    *_calls(_CONTEXTS, "InprogressTracker", "__enter__", "__exit__"),
+    *(each for owner in ("Timer", "ExceptionCounter", "InprogressTracker")
+      for each in _calls(_CONTEXTS, owner, "__call__", instead=_SECOND)),
+    *_calls(_OC_MAP, "MeasurementMap", "measure_int_put", "measure_float_put", "measure_put_attachment", "record"),
+    *_calls("opencensus.stats.measure_to_view_map", "MeasureToViewMap", "record", counted=True),
+    *_calls("opencensus.stats.view_data", "ViewData", "record"),
+    *_calls("opencensus.tags.tag_map", "TagMap", "insert", "update", "delete"),
+    *_calls("opencensus.tags.tag_key", "TagKey", "__new__", instead=_SECOND),
+    *_calls("opencensus.tags.tag_value", "TagValue", "__new__", instead=_SECOND),
+    *_calls(_OC_GAUGE, "GaugePointLong", "add", "set", counted=True),
+    *_calls(_OC_GAUGE, "GaugePointDouble", "add", "set", counted=True),
+    *_calls(_OC_GAUGE, "Gauge", "get_or_create_time_series", "get_or_create_default_time_series", instead=_FIRST),
+    *_calls(_OC_CUMULATIVE, "CumulativePointLong", "add"),
+    *_calls(_OC_CUMULATIVE, "CumulativePointDouble", "add"),
+    *_calls(f"{_LEAN}.install", "_LeanMeasurementMap", "record"),
+    *_calls(f"{_LEAN}.store", "LeanStore", "record", counted=True),
+    *_calls(_SDK, "Counter", "add", counted=True),
+    *_calls(_SDK, "UpDownCounter", "add", counted=True),
+    *_calls(_SDK, "Histogram", "record", counted=True),
+    *_calls(_SDK, "Gauge", "set", counted=True),
+    *_calls(_API, "_ProxyCounter", "add"),
+    *_calls(_API, "_ProxyUpDownCounter", "add"),
+    *_calls(_API, "_ProxyHistogram", "record"),
+    *_calls(_API, "_ProxyGauge", "set"),
+)  # fmt: skip
+# A muted call that led to another object leads to its own instead, which has to do for both.
+_STANDING_IN: dict[tuple[str, str], dict[str, object]] = {
+    (_METRICS, "MetricWrapperBase"): {
+        "__enter__": lambda self: self,
+        "__exit__": lambda _self, *_raised: None,
+        "__call__": lambda _self, function: function,
+        "duration": 0.0,
+    },
+    (_OC_GAUGE, "Gauge"): {"add": lambda _self, _value: None, "set": lambda _self, _value: None},
+}
+# Through this every measurement reaches the SDK's readers, so what arrives here was not muted.
+_ARRIVAL = _Call("opentelemetry.sdk.metrics._internal.measurement_consumer", "SynchronousMeasurementConsumer",
+                 "consume_measurement")  # fmt: skip
+
+
+def _stub(code: CodeType, instead: str) -> CodeType:
+    """Return code that takes what `code` takes and does `instead`; with the same parameters it is called as fast.
+
+    Defaults belong to the function and stay there.
+    """
+    names = list(code.co_varnames)
+    plain, keyword = names[: code.co_argcount], names[code.co_argcount :][: code.co_kwonlyargcount]
+    rest = names[code.co_argcount + code.co_kwonlyargcount :]
+    taken = [*plain[: code.co_posonlyargcount], "/"] if code.co_posonlyargcount else []
+    taken += plain[code.co_posonlyargcount :]
+    star = f"*{rest.pop(0)}" if code.co_flags & _VARARGS else "*"
+    if keyword or star != "*":
+        taken += [star, *keyword]
+    if code.co_flags & _VARKEYWORDS:
+        taken.append(f"**{rest.pop(0)}")
+    source = f"def {_MUTED}({', '.join(taken)}): {instead.format(*plain, *['None'] * 2)}"
+    made = compile(source, "<muted>", "exec")
+    # The cells that a function closes over cannot be exchanged; here they are only not used.
+    return next(each for each in made.co_consts if isinstance(each, CodeType)).replace(co_freevars=code.co_freevars)
+
+
+_MUTED = "muted"
+_VARARGS, _VARKEYWORDS = 0x04, 0x08
+
+
+def _passing(*args: Any, _first: Callable[..., Any], **kwargs: Any) -> Any:
+    return _first(*args, **kwargs)
+
+
+class _Changes:
+    """Functions whose code was exchanged, and how to undo it."""
+
+    def __init__(self) -> None:
+        self._undo: list[Callable[[], object]] = []
+
+    def exchange(self, call: _Call, code: Callable[[CodeType], CodeType], first: Any = None) -> bool:
+        """Give the function of `call` other code; `first` makes, of a copy of the original, what that code calls.
+
+        Returns whether there is such a function.
+        """
+        owner = getattr(sys.modules[call.module], call.owner, None)
+        held = vars(owner).get(call.method) if isinstance(owner, type) else None
+        function = getattr(held, "__func__", held)  # `__new__` is a static method
+        if not isinstance(function, FunctionType):
+            return False
+        before, keywords = function.__code__, function.__kwdefaults__
+        if before.co_name == _MUTED:
+            return True
+        if first is not None:
+            copy = FunctionType(before, function.__globals__, call.method, function.__defaults__, function.__closure__)
+            copy.__kwdefaults__ = keywords
+            function.__kwdefaults__ = {**(keywords or {}), "_first": first(copy)}
+        function.__code__ = code(before)
+        self._undo.append(lambda: _restore(function, before, keywords))
+        return True
+
+    def undo(self) -> None:
+        """Give all functions their own code back."""
+        while self._undo:
+            self._undo.pop()()
+
+
+def _restore(function: FunctionType, code: CodeType, keywords: dict[str, Any] | None) -> None:
+    function.__code__ = code
+    function.__kwdefaults__ = keywords
+
+
+class _Watcher(MetaPathFinder):
+    """Has `change` called with each of the named modules as soon as it has run, those imported before at once."""
+
+    def __init__(self, names: Sequence[str], change: Callable[[str], None]) -> None:
+        self._names, self._change = frozenset(names), change
+
+    def start(self) -> None:
+        """Change what is imported, and stand before all other finders."""
+        for name in sorted(self._names & sys.modules.keys()):
+            self._change(name)
+        sys.meta_path.insert(0, self)
+
+    def stop(self) -> None:
+        """Look at no further imports."""
+        sys.meta_path.remove(self)
+
+    def find_spec(self, name: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        """Return what the other finders find, with a loader that calls `change` at the end."""
+        if name not in self._names:
+            return None
+        finders = (each for each in sys.meta_path if each is not self)
+        spec = next((found for each in finders if (found := each.find_spec(name, path, target)) is not None), None)
+        if spec is None or spec.loader is None:
+            return spec
+        run = spec.loader.exec_module
+
+        def run_and_change(module: ModuleType) -> None:
+            run(module)
+            self._change(name)
+
+        # Each module has a loader of its own.
+        spec.loader.exec_module = run_and_change  # type: ignore[method-assign]
+        return spec
+
+
+class Muted:
+    """Recording muted in this process, for good: for what is imported already and for what will be.
+
+    `arrived` names the OpenTelemetry instruments whose measurements reached the SDK's readers all the same.
+    """
+
+    def __init__(self) -> None:
+        self.arrived: list[str] = []
+        self._watched = False
+        self._changes = _Changes()
+        _Watcher([*(call.module for call in _CALLS), _ARRIVAL.module], self._mute).start()
+
+    def blind(self) -> str:
+        """Return why it cannot be told whether anything was recorded; nothing where it can."""
+        if _SDK in sys.modules and not self._watched:
+            return "in this version of opentelemetry-sdk measurements cannot be seen to arrive"
+        return ""
+
+    def _mute(self, module: str) -> None:
+        for call in _CALLS:
+            if call.module == module:
+                self._changes.exchange(call, lambda code, call=call: _stub(code, call.instead))  # type: ignore[misc]
+        for (home, owner), members in _STANDING_IN.items():
+            if home == module and (found := getattr(sys.modules[home], owner, None)):
+                for name, member in members.items():
+                    setattr(found, name, member)
+        if module == _ARRIVAL.module:
+            self._watched = self._changes.exchange(_ARRIVAL, _passed_on, self._noting)
+
+    def _noting(self, consume: Callable[..., Any]) -> Callable[..., Any]:
+        def note(consumer: Any, measurement: Any, *rest: Any) -> Any:
+            self.arrived.append(str(measurement.instrument.name))
+            return consume(consumer, measurement, *rest)
+
+        return note
+
+
+def mute() -> Muted:
+    """Make the recording calls of the known libraries do nothing, for good; call it before the target is imported.
+
+    A decorator or context manager of a library then leaves nothing around the user's code, `labels` returns the metric
+    itself, and tags stay plain strings. What remains of a recording call is the call.
+    """
+    return Muted()
+
+
+def _passed_on(code: CodeType) -> CodeType:
+    return _passing.__code__.replace(co_freevars=code.co_freevars)
 
 
 @contextmanager
 def counting_calls() -> Iterator[Callable[[], int]]:
-    """Count the recording calls made inside; yields a function that returns the number so far."""
-    calls = 0
+    """Count the records that known libraries are given inside; yields a function that returns the number so far.
 
-    def counted(original: Callable[..., object]) -> Callable[..., object]:
-        def count(*args: object, **kwargs: object) -> object:
-            nonlocal calls
-            calls += 1
+    Afterwards every function of the libraries is what it was before, to the instruction.
+    """
+    seen: list[None] = []
+    changes = _Changes()
+
+    def counting(original: Callable[..., Any]) -> Callable[..., Any]:
+        def count(*args: Any, **kwargs: Any) -> Any:
+            seen.append(None)  # which threads cannot do at the same time, as they could add
             return original(*args, **kwargs)
 
         return count
 
-    patched = [(owner, method, owner.__dict__.get(method)) for owner, method in _present(_RECORDING)]
-    for owner, method, _ in patched:
-        setattr(owner, method, counted(getattr(owner, method)))
+    def change(module: str) -> None:
+        for call in _CALLS:
+            if call.counted and call.module == module:
+                changes.exchange(call, _passed_on, counting)
+
+    watcher = _Watcher([call.module for call in _CALLS if call.counted], change)
+    watcher.start()
     try:
-        yield lambda: calls
+        yield lambda: len(seen)
     finally:
-        _restore(patched)
+        watcher.stop()
+        changes.undo()
 
 
 @contextmanager
@@ -93,18 +292,10 @@ def without_export() -> Iterator[None]:
     if name not in sys.modules:
         yield
         return
-    owner = sys.modules[name].MeasureToViewMap
+    owner = importlib.import_module(name).MeasureToViewMap
     original = owner.__dict__["export"]
     owner.export = lambda _self, _view_datas: None
     try:
         yield
     finally:
         owner.export = original
-
-
-def _restore(patched: list[tuple[type[Any], str, Any]]) -> None:
-    for owner, method, original in patched:
-        if original is None:
-            delattr(owner, method)
-        else:
-            setattr(owner, method, original)

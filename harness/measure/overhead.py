@@ -26,7 +26,9 @@ def comparisons_for(
     Naming `base` among the instruments compares it with itself. Raises `UsageError` for an empty list.
     """
     if not instruments or not series:
-        raise UsageError("--instruments and --series each need at least one value")
+        raise UsageError(
+            "there is nothing to compare: at least one value is needed", field="series" if instruments else "instrument"
+        )
     shared = common or Subject()
     return [
         Comparison(replace(shared, instrument=base, series=count), replace(shared, instrument=name, series=count))

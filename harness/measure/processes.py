@@ -15,9 +15,8 @@ from itertools import zip_longest
 from types import TracebackType
 from typing import IO, Any, Self
 
-from harness import errors
 from harness.children import GRACE_S, ISOLATED, PROJECT, end_group, has_ended, own_folder, python_path, uninterrupted
-from harness.errors import HarnessError, RunError
+from harness.errors import RunError, from_answer
 from harness.measure.deadlines import answer_within_s
 from harness.measure.subjects import Subject
 from harness.run.topology import Cores, current_cores
@@ -146,8 +145,7 @@ class Side:
         line, _, self._received = self._received.partition(b"\n")
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
-            kind = getattr(errors, answer["kind"], RunError)
-            raise (kind if issubclass(kind, HarnessError) else RunError)(answer["error"])
+            raise from_answer(answer)
         return answer
 
     def ask(self, command: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy  # its parts load when first used: whoever only reads a document does not wait for them
 
-__all__ = ["Looks", "obrien_fleming_spent", "pocock_spent", "t_critical"]
+__all__ = ["Looks", "obrien_fleming_spent", "t_critical"]
 
 _NODES = 128
 _WIDEST = 9.0  # beyond nine standard deviations a boundary is never met; there the two-sided level is 2e-19
@@ -34,11 +34,6 @@ def obrien_fleming_spent(fraction: float, alpha: float) -> float:
     if fraction <= 0:
         return 0.0
     return float(4 * scipy.stats.norm.sf(scipy.stats.norm.isf(alpha / 4) / math.sqrt(min(fraction, 1.0))))
-
-
-def pocock_spent(fraction: float, alpha: float) -> float:
-    """Return the level spent at an information fraction t in [0, 1]: ``alpha·ln(1 + (e - 1)t)``, of the Pocock type."""
-    return alpha * math.log1p((math.e - 1) * min(max(fraction, 0.0), 1.0))
 
 
 def t_critical(z: float, count: int) -> float:
@@ -61,7 +56,7 @@ def _gauss(count: int) -> "tuple[npt.NDArray[np.float64], npt.NDArray[np.float64
 class Looks:
     """The critical values of successive looks at one growing sample.
 
-    `alpha` is the two-sided level in all; `spent` one of the spending functions above. The number of looks and their
+    `alpha` is the two-sided level in all; `spent` the function by which it is spent. The number of looks and their
     places need not be known beforehand, but may not depend on the effect seen.
     """
 

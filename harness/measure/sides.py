@@ -26,7 +26,7 @@ from harness.measure.environments import Cache, Environment, Recipe, describe
 from harness.measure.revisions import Revision, find_revision
 from harness.measure.subjects import Subject
 
-__all__ = ["Asked", "Driven", "Kind", "Ready", "implied_instrument", "parse_side", "prepare"]
+__all__ = ["Asked", "Driven", "Kind", "Ready", "implied_instrument", "of_side", "parse_side", "prepare"]
 
 Kind = Literal["instrument", "requirements", "revision", "interpreter"]
 
@@ -91,7 +91,7 @@ def parse_side(role: str, given: str, folder: Path) -> Asked:
     if text.startswith("pip:"):
         return Asked(role, given, "requirements", _requirements(role, text.removeprefix("pip:")))
     if text in BUILT_IN or (":" in text and "/" not in text and not _OPERATOR.search(text)):
-        load_factory(text, role)
+        _check_instrument(role, text)
         return Asked(role, text, "instrument")
     if "/" in text and "@" not in text and _is_program(folder / Path(text).expanduser()):
         return Asked(role, str(folder / Path(text).expanduser()), "interpreter")
@@ -108,7 +108,7 @@ def _other(role: str, given: str, text: str, folder: Path) -> Asked:
     except RunError:
         pass  # it may be something else
     try:
-        load_factory(text, role)  # somebody else's, by entry point
+        _check_instrument(role, text)  # somebody else's, by entry point
         return Asked(role, text, "instrument")
     except UsageError:
         if _NAME.fullmatch(text) and implied_instrument([text]):
@@ -117,6 +117,13 @@ def _other(role: str, given: str, text: str, folder: Path) -> Asked:
         f"{role}: {given!r} is no instrument ({', '.join(BUILT_IN)}), no interpreter, no revision of a repository "
         "here (git:REV), and no requirement (name==version)"
     )
+
+
+def _check_instrument(role: str, name: str) -> None:
+    try:
+        load_factory(name)
+    except UsageError as error:
+        raise UsageError(f"{role}: {error}") from error
 
 
 def _is_program(path: Path) -> bool:
@@ -169,8 +176,14 @@ def prepare(asked: Asked, other: Asked, driven: Driven, cache: Cache, folder: Pa
     try:
         return _prepare(asked, other, driven, cache, folder, open_until)
     except HarnessError as error:
-        text = str(error)
-        raise type(error)(text if text.startswith(f"{asked.role}: ") else f"{asked.role}: {text}") from error
+        raise of_side(asked.role, error, driven) from error
+
+
+def of_side(role: str, error: HarnessError, driven: Driven) -> HarnessError:
+    """Return `error` with the side it was met on; its field stays where that was given, and was not told by a side."""
+    text, given = str(error), {"instrument": driven.instrument, "target": driven.target}
+    field = error.field if given.get(error.field, True) else ""
+    return type(error)(text if text.startswith(f"{role}: ") else f"{role}: {text}", field=field)
 
 
 def _prepare(asked: Asked, other: Asked, driven: Driven, cache: Cache, folder: Path, open_until: ExitStack) -> Ready:

@@ -19,16 +19,13 @@ __all__ = [
     "binomial_interval",
     "bootstrap_interval",
     "minimal_detectable_effect",
-    "pairs_for_half_width",
     "power_of",
     "standard_deviation",
     "t_interval",
     "trimmed_mean",
-    "welch_interval",
 ]
 
 _RESAMPLES = 4000
-_MOST_PAIRS = 10**7
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,26 +129,6 @@ def bootstrap_interval(values: Sequence[float], confidence: float = 0.95, *, see
     return Estimate(float(array.mean()), float(found.low), float(found.high), array.size, confidence)
 
 
-def welch_interval(first: Sequence[float], second: Sequence[float], confidence: float = 0.95) -> Estimate:
-    """Return mean(second) - mean(first) of two independent samples with Welch's interval (Welch 1947).
-
-    The degrees of freedom are Satterthwaite's. `count` is that of the smaller sample.
-    """
-    one, two = _checked(first), _checked(second)
-    _level("confidence", confidence)
-    count = min(one.size, two.size)
-    if count < 2:
-        value = float(two.mean() - one.mean()) if count else math.nan
-        return Estimate(value, -math.inf, math.inf, count, confidence)
-    value = float(two.mean() - one.mean())
-    shares = standard_deviation(first) ** 2 / one.size, standard_deviation(second) ** 2 / two.size
-    if sum(shares) == 0:
-        return Estimate(value, value, value, count, confidence)
-    freedom = sum(shares) ** 2 / (shares[0] ** 2 / (one.size - 1) + shares[1] ** 2 / (two.size - 1))
-    half = float(scipy.stats.t.ppf(0.5 + confidence / 2, freedom)) * math.sqrt(sum(shares))
-    return Estimate(value, value - half, value + half, count, confidence)
-
-
 def power_of(effect: float, spread: float, count: int, alpha: float = 0.05) -> float:
     """Return the chance that a two-sided t test of level `alpha` sees `effect` in `count` pairs of deviation `spread`.
 
@@ -190,31 +167,6 @@ def minimal_detectable_effect(spread: float, count: int, alpha: float = 0.05, po
     high = float(scipy.stats.t.ppf(1 - alpha / 2, count - 1) + scipy.stats.t.ppf(power, count - 1)) * 2 + 4
     found = scipy.optimize.brentq(lambda noncentrality: _power(noncentrality, count - 1, alpha) - power, 0.0, high)
     return float(found) * spread / math.sqrt(count)
-
-
-def pairs_for_half_width(spread: float, half_width: float, confidence: float = 0.95) -> int:
-    """Return the fewest pairs, at least 2, whose Student interval is expected to reach `half_width`.
-
-    The smallest n with t(1 - alpha/2; n - 1)·spread/√n <= half_width, by bisection, since the left side falls with n.
-    """
-    _level("confidence", confidence)
-    if not (half_width > 0 and math.isfinite(half_width)):
-        raise ValueError(f"the half-width must be positive, not {half_width}")
-    if not (spread >= 0 and math.isfinite(spread)):
-        raise ValueError(f"the standard deviation must be finite and not negative, not {spread}")
-
-    def wide(count: int) -> bool:
-        return float(scipy.stats.t.ppf(0.5 + confidence / 2, count - 1)) * spread / math.sqrt(count) > half_width
-
-    low, high = 1, 2
-    while wide(high):
-        low, high = high, high * 2
-        if high > _MOST_PAIRS:
-            raise ValueError(f"more than {_MOST_PAIRS} pairs would be needed for a half-width of {half_width}")
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if wide(middle) else (low, middle)
-    return high
 
 
 def binomial_interval(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:

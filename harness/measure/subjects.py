@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Subject", "latency_bounds"]
 
+# Some 5 GB.
+_MOST_HEAP = 50_000_000
 ALL_VIEWS = tuple(view.name for view in QUICKSTART_VIEWS)
 
 
@@ -43,6 +45,7 @@ class Subject:
     - `views`, `tags`, `buckets`: names of the views, how many of the three tag keys they have, latency bounds.
     - `threads`: how many threads share the lines of a block.
     - `scraped`: whether its endpoint is up and scraped while it is measured, every `interval_ms` milliseconds.
+    - `heap`: how many objects of an application live beside it (see `harness.measure.heap`).
     - `delay_ns`: time added to each line by waiting on the clock; None leaves the waiting out altogether.
     - `python`, `path`: another interpreter, and folders put first on its search path, for comparing versions. Where
       both are given, `path` leads to our own packages too: with ours would come all libraries installed beside them.
@@ -58,6 +61,7 @@ class Subject:
     threads: int = 1
     scraped: bool = False
     interval_ms: int = 200
+    heap: int = 0
     delay_ns: float | None = None
     rung: str = ""
     target: str = ""
@@ -70,6 +74,8 @@ class Subject:
     def __post_init__(self) -> None:
         if self.series < 1 or self.threads < 1:
             raise UsageError("a subject needs at least one series and one thread")
+        if not 0 <= self.heap <= _MOST_HEAP:
+            raise UsageError(f"{self.heap} objects are not between none and {_MOST_HEAP:,}", field="heap")
         if not 0 <= self.tags <= len(TAG_KEYS):
             raise UsageError(f"tags: there are {len(TAG_KEYS)} tag keys, not {self.tags}")
         if self.delay_ns is not None and not 0 <= self.delay_ns <= 1e9:
@@ -122,7 +128,7 @@ class Subject:
             found["scrape_interval_ms"] = self.interval_ms
         if self.views != ALL_VIEWS:
             found["views"] = len(self.views)
-        for name in ("tags", "buckets", "target", "bare", "python", "path"):
+        for name in ("tags", "buckets", "heap", "target", "bare", "python", "path"):
             value = getattr(self, name)
             if value != _DEFAULTS[name]:
                 found[name] = value

@@ -161,7 +161,7 @@ def _available(instruments: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     missing = {}
     for name in instruments:
         try:
-            load_factory(name, "--instruments")
+            load_factory(name)
         except HarnessError as error:
             missing[name] = str(error)
     return [name for name in instruments if name not in missing], missing

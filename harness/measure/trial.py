@@ -5,9 +5,8 @@ import os
 import sys
 from collections.abc import Mapping
 
-from harness import errors
 from harness.children import ISOLATED, own_folder, python_path, run_to_end
-from harness.errors import HarnessError, RunError
+from harness.errors import HarnessError, RunError, from_answer, to_answer
 from harness.load.pump import Progress
 from harness.measure.deadlines import trial_within_s
 from harness.run.result import RunResult
@@ -46,8 +45,7 @@ def run_trial(spec: RunSpec, core: int | None = None, environment: Mapping[str, 
         raise RunError(f"a run of {spec.instrument} ended with {done.code}: {done.last_word}")
     answer = json.loads(done.output)
     if "error" in answer:
-        kind = getattr(errors, answer["kind"], RunError)
-        raise (kind if issubclass(kind, HarnessError) else RunError)(answer["error"])
+        raise from_answer(answer)
     return RunResult.model_validate(answer)
 
 
@@ -64,7 +62,7 @@ def main() -> None:
         try:
             text = execute(RunSpec.model_validate(request["spec"]), _Quiet()).model_dump_json()
         except HarnessError as error:
-            text = json.dumps({"error": str(error), "kind": type(error).__name__})
+            text = json.dumps(to_answer(error))
         output.write(text.encode())
 
 

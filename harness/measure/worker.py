@@ -24,9 +24,10 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import cycle, islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from harness.errors import HarnessError, UsageError
+from harness.errors import HarnessError, UsageError, to_answer
 from harness.measure.bodies import Body, build
 from harness.measure.delay import Evaluate
+from harness.measure.heap import surround
 from harness.measure.muting import without_export
 from harness.measure.subjects import Subject
 from harness.run.loaded import loaded_libraries
@@ -175,6 +176,7 @@ class _Session:
         self._worker: Worker | None = None
         self._stop: Callable[[], object] = lambda: None
         self._served: Callable[[], list[tuple[int, int]]] = list
+        self._heap: list[object] = []
         self._core = self._home = -1
         self._roam = False
 
@@ -201,21 +203,23 @@ class _Session:
         self._core, self._home = command["cores"]
         self._roam = command["roam"]
         _pin(command["start"])
+        tags = [Tags(*each) for each in command["tags"]]
+        lines = list(zip(command["lines"], tags, strict=True))
+        self._heap = surround(subject)
         if subject.own_module:
             gc.enable()  # the user's code is imported as it would be in the user's program
-        body = build(subject)
-        gc.enable()
         tags = [Tags(*each) for each in command["tags"]]
-        self._worker = Worker(body, list(zip(command["lines"], tags, strict=True)))
+        lines = list(zip(command["lines"], tags, strict=True))
+        self._heap = surround(subject)
+        body = build(subject)
+        self._worker = Worker(body, lines)
         if subject.threads == 1:
             # With threads, series that appear while others record are part of what is asked.
             self._worker.populate(list(dict.fromkeys(tags)))
         bound = self._serve(body, command["port"])
         per_line = self._worker.warm_up()
-        # What the harness itself holds (the lines above all) must not be walked again by each collection. The subject's
-        # own garbage is collected as it would be in the user's program: that is part of what recording costs.
+        # What was left behind by then is not paid for in the blocks.
         gc.collect()
-        gc.freeze()
         if self._roam:
             _pin(self._home)
         return {
@@ -259,10 +263,9 @@ class _Session:
 
 def die_with_parent(parent: int) -> None:
     """Have the kernel end this process when its parent ends, or end it now if that has happened already."""
-    if sys.platform.startswith("linux"):
-        import ctypes
+    import ctypes
 
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)  # it died before it could be asked
 
@@ -285,7 +288,7 @@ def main() -> None:
         try:
             answer = session.answer(json.loads(line))
         except HarnessError as error:
-            answer = {"error": str(error), "kind": type(error).__name__}
+            answer = to_answer(error)
         output.write(json.dumps(answer).encode() + b"\n")
         if "error" in answer:
             break

@@ -19,12 +19,12 @@ TIMEOUT_S = 60.0
 _LIBRARIES = ("opencensus", "opencensus-ext-prometheus", "prometheus-client")
 
 
-def select(names: Sequence[str] = (), flag: str = "PROBE") -> tuple[Probe, ...]:
-    """Return the probes of those names, all of them for none; raises `UsageError` for a name that is not known."""
+def select(names: Sequence[str] = ()) -> tuple[Probe, ...]:
+    """Return the probes of those names, all of them for none; raises `UsageError` of `name` for others."""
     known = {probe.name: probe for probe in PROBES}
     for name in names:
         if name not in known:
-            raise UsageError(f"{flag}: there is no probe {name!r}; choose from {', '.join(known)}")
+            raise UsageError(f"there is no probe {name!r}; choose from {', '.join(known)}", field="name")
     return tuple(known[name] for name in dict.fromkeys(names)) or PROBES
 
 
@@ -32,10 +32,11 @@ def run_probe(probe: Probe, instrument: str, timeout_s: float = TIMEOUT_S) -> Ou
     """Make the experiment in a fresh process, because what it looks for lives in the process's own state.
 
     An experiment that hangs, dies or cannot be made has ``present=None`` and says so in its evidence. Raises
-    `UsageError` for an instrument that is not OpenCensus in one form or the other.
+    `UsageError` of `instrument` for one that is not OpenCensus in one form or the other.
     """
     if instrument not in INSTRUMENTS:
-        raise UsageError(f"--instruments: {instrument!r} cannot be probed; choose from {', '.join(INSTRUMENTS)}")
+        text = f"{instrument!r} cannot be probed; choose from {', '.join(INSTRUMENTS)}"
+        raise UsageError(text, field="instrument")
     try:
         done = run_to_end(
             [sys.executable, *ISOLATED, "-m", "harness.probe.child", probe.name, instrument],

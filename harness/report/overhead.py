@@ -47,6 +47,9 @@ VERDICTS: Mapping[str, tuple[str, str]] = {
 # What stands in the place of every figure of a void experiment.
 VOID = "✗ void"
 _NAMES = {name: name for name in ("series", "threads", "views", "tags", "buckets", "scrapers")}
+_NAMES = {name: name for name in ("series", "threads", "views", "tags", "buckets", "scrapers")} | {
+    "heap": "objects beside"
+}
 _USUAL = {"threads": 1, "series": 1, "scrapers": 1}
 # A user's function is named by its path already.
 _IN_THE_NAME = frozenset({"target", "bare"})

@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Iterable
 from xml.etree.ElementTree import Element, tostring
 
-__all__ = ["Attribute", "Child", "Element", "clean", "fragment", "h", "outside", "page_text", "svg_text"]
+__all__ = ["Attribute", "Child", "Element", "clean", "h", "outside", "page_text", "svg_text"]
 
 Attribute = str | int | float | bool | None
 Child = Element | str | int | float | None | Iterable["Child"]
@@ -82,11 +82,6 @@ def _add_text(element: Element, text: str) -> None:
         element[-1].tail = (element[-1].tail or "") + text
     else:
         element.text = (element.text or "") + text
-
-
-def fragment(*children: Child) -> list[Child]:
-    """Return children that belong together without an element of their own."""
-    return list(children)
 
 
 def raw(tag: str, text: str, **attributes: Attribute) -> Element:

@@ -30,7 +30,7 @@ class _Part(BaseModel):
 class WorkloadResult(_Part):
     """The load that was sent; the same digest means the same lines at the same due times."""
 
-    digest: str = Field(description="BLAKE2 of all lines and due times, whatever the block size")
+    digest: str = Field(description="SHA-256 of all lines and due times, whatever the block size")
     lines: int
     methods: int = Field(description="number of values of the tag `method`")
 

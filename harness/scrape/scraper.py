@@ -72,19 +72,6 @@ class ScrapeStats:
         """How long each took, in milliseconds, network and parsing of the answer's head included."""
         return [scrape.duration_ms for scrape in self.scrapes]
 
-    @property
-    def sizes_bytes(self) -> list[int]:
-        """The sizes of the bodies, where the scraper tells them."""
-        return [scrape.size_bytes for scrape in self.scrapes if scrape.size_bytes is not None]
-
-    def between(self, start_ns: int, end_ns: int) -> "ScrapeStats":
-        """Return those that began in the half-open interval [start, end): the ones while driving, say."""
-        return ScrapeStats(tuple(scrape for scrape in self.scrapes if start_ns <= scrape.start_ns < end_ns))
-
-    def outside(self, start_ns: int, end_ns: int) -> "ScrapeStats":
-        """Return those that began at any other time: the ones at rest."""
-        return ScrapeStats(tuple(scrape for scrape in self.scrapes if not start_ns <= scrape.start_ns < end_ns))
-
 
 class Scraper(Protocol):
     """Scrapes one endpoint at an interval, checks each scrape, and keeps what it got.

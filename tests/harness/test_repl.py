@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.repl import MAX_LINE_BYTES, Repl, lines_of
+from harness.repl import MAX_LINE_BYTES, Repl
 from harness.views import Tags
 
 TAGS = Tags()
@@ -97,11 +97,6 @@ def test_the_complaint_names_kind_and_length() -> None:
     heard: list[tuple[str, int]] = []
     Repl(Recording(), Ticking(), io.StringIO(), complain=lambda *a: heard.append(a)).evaluate("a\0", TAGS)
     assert heard == [("nul", 2)]
-
-
-def test_line_endings_are_no_part_of_a_line() -> None:
-    """Both line endings are taken off; a last line without one is whole."""
-    assert list(lines_of(io.StringIO("a\nb\r\n\nc", newline="\n"))) == ["a", "b", "", "c"]
 
 
 def test_limits_agree_with_the_workloads() -> None:

@@ -183,7 +183,10 @@ def test_without_valgrind_it_says_how_to_get_it(tmp_path: Path) -> None:
     done = harness("overhead", "--axis", "instructions", "--no-save", PATH=str(tmp_path))
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
-        "harness: error: --axis instructions: valgrind is not on PATH; install it (Debian: apt install valgrind)"
+        (
+            "harness: error: --axis: counting instructions needs valgrind, which is not on PATH; install it "
+            "(Debian: apt install valgrind)"
+        )
     ]
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import InstrumentError, UsageError
+from harness.errors import HarnessError, InstrumentError, UsageError
 from harness.instruments import BUILT_IN, Instrument, create, load_factory
 from harness.instruments.catalog import ENTRY_POINT_GROUP
 from harness.views import QUICKSTART_VIEWS, Tags
@@ -76,13 +76,13 @@ def test_a_class_of_the_users_own_is_found_in_the_working_directory() -> None:
         ("my_way:fails", InstrumentError, "RuntimeError: two lines"),
     ],
 )
-def test_whatever_is_wrong_is_one_line_that_names_the_flag(name: str, kind: type[Exception], says: str) -> None:
+def test_whatever_is_wrong_is_one_line_of_the_field(name: str, kind: type[HarnessError], says: str) -> None:
     """A name that leads nowhere, a module that fails and an object that does not fit: each says so, and how."""
     with pytest.raises(kind) as caught:
-        create(name, QUICKSTART_VIEWS, "--instruments")
+        create(name, QUICKSTART_VIEWS, "base")
     text = str(caught.value)
     assert says in text
-    assert text.startswith("--instruments: ")
+    assert caught.value.field == "base"
     assert "\n" not in text
 
 

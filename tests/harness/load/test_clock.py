@@ -61,8 +61,8 @@ def test_fine_timers_are_restored():
 
 
 def test_without_timer_slack_nothing_is_changed(monkeypatch):
-    """On a system without this setting, waiting works as it does there."""
-    monkeypatch.setattr(clock_module.sys, "platform", "darwin")
+    """Where the system forbids this setting, waiting works as it does there."""
+    monkeypatch.setattr(clock_module, "_prctl", lambda _option, _value: -1)
     assert clock_module._timer_slack() is None
     with fine_timers():
         pass
@@ -72,7 +72,7 @@ def test_the_machine_is_watched_without_ever_failing(monkeypatch, tmp_path):
     """Lost time is never negative, and zero where the system does not tell."""
     with watch_machine() as machine:
         sum(range(10_000))
-    assert min(machine.waited_ns, machine.steal_ns, machine.preempted) >= 0
+    assert min(machine.waited_ns, machine.steal_ns) >= 0
     assert machine.lost_ns == machine.waited_ns + machine.steal_ns
     monkeypatch.setattr("harness.load.machine._SCHEDSTAT", tmp_path / "none")
     monkeypatch.setattr("harness.load.machine._STAT", tmp_path / "none")

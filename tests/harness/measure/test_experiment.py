@@ -240,20 +240,21 @@ def test_progress_runs_to_the_end_and_names_the_pair():
 
 
 @pytest.mark.parametrize(
-    ("terms", "says"),
+    ("terms", "says", "field"),
     [
-        ({}, "--precision 1%"),
-        ({"precision": 1.5}, "--precision"),
-        ({"precision": 0.0}, "--precision"),
-        ({"budget_s": 0.0}, "--budget"),
-        ({"budget_s": math.nan}, "--budget"),
-        ({"budget_s": 5.0, "fewest": 9, "most": 4}, "no such number"),
+        ({}, "--precision 1%", ""),
+        ({"precision": 1.5}, "not a share", "precision"),
+        ({"precision": 0.0}, "not a share", "precision"),
+        ({"budget_s": 0.0}, "no time", "budget"),
+        ({"budget_s": math.nan}, "no time", "budget"),
+        ({"budget_s": 5.0, "fewest": 9, "most": 4}, "no such number", ""),
     ],
 )
-def test_terms_are_checked(terms, says):
+def test_terms_are_checked(terms, says, field):
     """A precision, time or number of pairs that cannot be meant is refused by name."""
-    with pytest.raises(UsageError, match=says):
+    with pytest.raises(UsageError, match=says) as caught:
         Terms(**terms)
+    assert caught.value.field == field
 
 
 def test_pairs_that_agree_exactly_are_no_accident_to_stumble_over():

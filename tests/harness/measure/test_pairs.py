@@ -136,7 +136,7 @@ class TestProcesses:
         [
             (Subject(instrument="nothing-such"), UsageError, "there is no instrument 'nothing-such'"),
             (Subject(instrument="harness.views:View"), InstrumentError, "could not be built"),
-            (Subject(instrument="own", target="harness.views:nothing"), UsageError, "--target"),
+            (Subject(instrument="own", target="harness.views:nothing"), UsageError, "has no attribute 'nothing'"),
             (Subject(instrument="own", target="os.path:basename"), InstrumentError, "records nothing"),
             (Subject(instrument="own", target="math:sqrt"), InstrumentError, "TypeError"),
         ],

@@ -354,8 +354,9 @@ def test_comparisons_cover_instruments_and_series():
     ]  # fmt: skip
     assert all(pair.base.threads == 2 for pair in found)
     assert target_comparison("m:f").head.name == "m:f (as it is)"
-    with pytest.raises(UsageError, match="--instruments"):
+    with pytest.raises(UsageError, match="nothing to compare") as caught:
         comparisons_for([])
+    assert caught.value.field == "instrument"
 
 
 def test_a_real_small_experiment_end_to_end():

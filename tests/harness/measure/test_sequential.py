@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from harness.measure.sequential import Looks, obrien_fleming_spent, pocock_spent, t_critical
+from harness.measure.sequential import Looks, obrien_fleming_spent, t_critical
+
+
+def pocock_spent(fraction, alpha):
+    """Return what Lan and DeMets' other function, of the Pocock type, has spent: alpha·ln(1 + (e - 1)t)."""
+    return alpha * math.log1p((math.e - 1) * min(max(fraction, 0.0), 1.0))
+
 
 # Boundaries of five equally spaced two-sided looks at 0.05, as tabled for Lan and DeMets' functions (ldbounds).
 OBRIEN_FLEMING = [4.8769, 3.3569, 2.6803, 2.2898, 2.0310]

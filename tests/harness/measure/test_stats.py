@@ -10,12 +10,10 @@ from harness.measure.stats import (
     binomial_interval,
     bootstrap_interval,
     minimal_detectable_effect,
-    pairs_for_half_width,
     power_of,
     standard_deviation,
     t_interval,
     trimmed_mean,
-    welch_interval,
 )
 
 FINITE = st.floats(-1e6, 1e6)
@@ -104,32 +102,6 @@ def test_exp_turns_log_ratios_into_ratios():
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "says"),
-    [
-        ([], [], "nothing to compare"),
-        ([1.0], [2.0, 3.0], "one value bounds nothing"),
-        ([1.0, 1.0], [2.0, 2.0], "no spread, no width"),
-    ],
-)
-def test_welch_degenerate(first, second, says):
-    """Welch's interval answers for samples too small or without spread."""
-    found = welch_interval(first, second)
-    if says == "no spread, no width":
-        assert (found.low, found.value, found.high) == (1.0, 1.0, 1.0)
-    else:
-        assert not found.bounded
-
-
-def test_welch_agrees_with_scipy():
-    """Two independent samples of unlike spread give scipy's interval for their difference."""
-    rng = np.random.default_rng(3)
-    first, second = list(rng.normal(0, 1, 9)), list(rng.normal(1, 3, 14))
-    low, high = reference.ttest_ind(second, first, equal_var=False).confidence_interval(0.95)
-    found = welch_interval(first, second)
-    assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high))
-
-
-@pytest.mark.parametrize(
     ("spread", "count", "expected", "says"),
     [
         (0.02, 0, math.inf, "no pair sees nothing"),
@@ -169,29 +141,6 @@ def test_power_below_the_level_is_refused():
     """A power that chance alone gives has no smallest effect."""
     with pytest.raises(ValueError, match="had for nothing"):
         minimal_detectable_effect(1.0, 5, alpha=0.05, power=0.05)
-
-
-@given(st.floats(1e-4, 0.5), st.floats(1e-3, 0.2), st.floats(0.8, 0.99))
-def test_required_pairs_are_the_fewest(spread, half_width, confidence):
-    """With the number returned the expected half-width is reached, with one pair fewer it is not."""
-    count = pairs_for_half_width(spread, half_width, confidence)
-
-    def expected(n):
-        return reference.t.ppf(0.5 + confidence / 2, n - 1) * spread / math.sqrt(n)
-
-    assert expected(count) <= half_width
-    assert count == 2 or expected(count - 1) > half_width
-
-
-@pytest.mark.parametrize(
-    ("spread", "half_width", "says"),
-    [(0.02, 0.0, "half-width"), (0.02, math.nan, "half-width"), (-1.0, 0.1, "deviation"), (math.inf, 0.1, "deviation"),
-     (1.0, 1e-6, "more than")],
-)  # fmt: skip
-def test_required_pairs_refuses_nonsense(spread, half_width, says):
-    """A precision or spread that leads nowhere is named."""
-    with pytest.raises(ValueError, match=says):
-        pairs_for_half_width(spread, half_width)
 
 
 @pytest.mark.parametrize(

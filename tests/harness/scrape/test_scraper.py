@@ -64,14 +64,6 @@ def test_wrong_values_name_their_flag(kind: str, interval_ns: int, message: str)
         make_scraper(kind, interval_ns)
 
 
-def test_scrapes_are_split_by_when_they_began() -> None:
-    """Every scrape counts either while driving or at rest; the end of the driving belongs to rest."""
-    stats = ScrapeStats(tuple(Scrape(at, at / 10, ok=at != 20, size_bytes=at or None) for at in (0, 10, 20, 30)))
-    assert stats.between(10, 30).durations_ms == [1.0, 2.0]
-    assert stats.outside(10, 30).durations_ms == [0.0, 3.0]
-    assert (stats.count, stats.failed, stats.sizes_bytes) == (4, 1, [10, 20, 30])
-
-
 def test_failed_scrapes_become_a_finding_with_the_reason() -> None:
     """The finding tells how many of how many failed and why the last one did."""
     (finding,) = failures(ScrapeStats((Scrape(0, 1, ok=False), Scrape(1, 1, ok=True))), "HTTP status 500")

@@ -1,0 +1,96 @@
+"""A mistake is told with the flag by which the command takes what was wrong, and no other."""
+
+import pickle
+from pathlib import Path
+
+import click
+import pytest
+
+from harness import cli
+from harness.cli import COMMANDS
+from harness.errors import HarnessError, InstrumentError, RunError, UsageError, from_answer, to_answer
+from harness.measure import compared as measured
+from harness.measure.sides import Driven, of_side
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    code = cli._run(list(arguments))
+    text = capsys.readouterr().err
+    assert text.count("\n") == 1, text
+    return code, text
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ("probe no-such-probe", "NAME: there is no probe 'no-such-probe'"),
+        ("compare none none --precision 0", "--precision: 0.0 is not a share"),
+        ("compare none nothing:x", "HEAD: cannot load 'nothing:x'"),
+        ("overhead --instruments nothing", "--instruments: there is no instrument 'nothing'"),
+        ("overhead --base nothing", "--base: there is no instrument 'nothing'"),
+        ("overhead --diff none,nothing", "--diff: there is no instrument 'nothing'"),
+        ("repl --instrument nothing", "--instrument: there is no instrument 'nothing'"),
+        ("run --instrument nothing --duration 1s --no-save", "--instrument: there is no instrument 'nothing'"),
+        ("overhead --instruments none --heap 999999999", "--heap: 999999999 objects"),
+    ],
+)
+def test_the_flag_that_exists_is_named(capsys: pytest.CaptureFixture[str], command: str, says: str) -> None:
+    """Whichever command it is, the flag in front of the line is one of its own, and stands there once."""
+    code, text = said(capsys, *command.split())
+    assert code == 2
+    assert text.startswith(f"harness: error: {says}")
+
+
+@pytest.mark.parametrize(("command", "flag"), [("probe", "--instrument"), ("compare", "--instrument"),
+                                               ("overhead", "--instruments"), ("check", "--instruments")])  # fmt: skip
+def test_one_field_has_another_flag_elsewhere(command: str, flag: str) -> None:
+    """What the library calls `instrument` is `--instruments` where a command takes several."""
+    found = cli.cli.get_command(click.Context(cli.cli), command)
+    assert cli._flag_of("instrument", found) == flag
+
+
+def test_a_field_that_a_command_does_not_take_is_not_named() -> None:
+    """No command ever names a flag that it has not."""
+    for name in COMMANDS:
+        command = cli.cli.get_command(click.Context(cli.cli), name)
+        assert cli._flag_of("", command) == cli._flag_of("no_such_field", command) == ""
+        flags = {flag for parameter in command.params for flag in parameter.opts}
+        for field in ("instrument", "target", "axis", "cache", "base", "heap"):
+            named = cli._flag_of(field, command)
+            assert named in flags or named in {"", "BASE"}
+
+
+def test_a_worker_that_cannot_load_what_runs_on_a_side_names_the_flag(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The instrument was given by --instrument, the side says where it was met; told by a real worker process."""
+    import sys
+
+    monkeypatch.setattr(measured, "measure_axis", None)
+    code, text = said(
+        capsys, "compare", sys.executable, sys.executable, "--instrument", "nothing:x", "--quiet",
+        "--cache", str(tmp_path),
+    )  # fmt: skip
+    assert code == 2
+    assert text.startswith("harness: error: --instrument: BASE: cannot load 'nothing:x'")
+    assert "--instruments" not in text
+
+
+def test_a_side_that_is_an_instrument_is_named_alone() -> None:
+    """What the user did not give by a flag is not blamed on one."""
+    error = InstrumentError("x could not be built", field="instrument")
+    assert (of_side("HEAD", error, Driven()).field, str(of_side("HEAD", error, Driven()))) == (
+        "",
+        "HEAD: x could not be built",
+    )
+    assert of_side("HEAD", error, Driven(instrument="x")).field == "instrument"
+    assert str(of_side("HEAD", RunError("HEAD: gone"), Driven())) == "HEAD: gone"
+
+
+@pytest.mark.parametrize("error", [UsageError("a", field="axis"), RunError("b"), InstrumentError("c", field="target")])
+def test_an_error_arrives_from_another_process_as_it_was(error: HarnessError) -> None:
+    """Its kind, its text and its field survive both ways of travelling."""
+    for again in (from_answer(to_answer(error)), pickle.loads(pickle.dumps(error))):  # noqa: S301 - our own
+        assert (type(again), str(again), again.field) == (type(error), str(error), error.field)
+    assert type(from_answer({"error": "x", "kind": "SomethingElse"})) is RunError
+    assert type(from_answer({"error": "x", "kind": "Mapping"})) is RunError
