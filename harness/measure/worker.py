@@ -208,9 +208,6 @@ class _Session:
         self._heap = surround(subject)
         if subject.own_module:
             gc.enable()  # the user's code is imported as it would be in the user's program
-        tags = [Tags(*each) for each in command["tags"]]
-        lines = list(zip(command["lines"], tags, strict=True))
-        self._heap = surround(subject)
         body = build(subject)
         self._worker = Worker(body, lines)
         if subject.threads == 1:
