@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench bench-steps bench-full check-overhead history-scale history-kills history-faults detector-rates suites validate what-it-costs report-picture test test-slow test-all lint fix demo prometheus compare-tools clean
+.PHONY: help setup bench bench-steps bench-full check-overhead history-scale history-kills history-faults detector-rates saturation-coverage suites validate what-it-costs report-picture test test-slow test-all lint fix demo prometheus compare-tools clean
 
 help: ## Say what there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than 3.11; try make PYTHON=python3.12"; exit 1; }
@@ -18,7 +18,7 @@ $(READY): pyproject.toml constraints.txt
 
 setup: $(READY) ## Create .venv with everything pinned
 
-bench: $(READY) ## The table of what recording costs, in at most two minutes
+bench: $(READY) ## The table of what recording costs, in two and a half minutes
 	$(BIN)/harness overhead
 
 bench-steps: $(READY) ## Each step of recording through pytest-benchmark, then one scraped and audited run (two minutes)
@@ -32,10 +32,10 @@ bench-steps: $(READY) ## Each step of recording through pytest-benchmark, then o
 	$(BIN)/harness run --duration 10s || failed=$$?; \
 	exit $$failed
 
-bench-full: $(READY) ## The whole matrix: table, ladder, laws, scrapes, rates, self-test (some 26 minutes)
+bench-full: $(READY) ## The whole matrix: table, ladder, laws, scrapes, rates, self-test (some 28 minutes)
 	$(BIN)/harness overhead --full
 
-what-it-costs: $(READY) ## Measure the whole matrix and write docs/what-a-metric-costs.md from it (some 26 minutes)
+what-it-costs: $(READY) ## Measure the whole matrix and write docs/what-a-metric-costs.md from it (some 28 minutes)
 	$(BIN)/python benchmarks/what_a_metric_costs.py
 
 report-picture: $(READY) ## The README's picture of a report, from 24 real runs and Chromium (three minutes)
@@ -59,6 +59,9 @@ history-faults: $(READY) ## Kills, several writers, full disk, read-only store, 
 
 detector-rates: $(READY) ## How often the change detector is right and wrong, simulated
 	$(BIN)/python benchmarks/detector_rates.py
+
+saturation-coverage: $(READY) ## How often the interval of a sustained rate holds the true one, simulated (some five minutes)
+	$(BIN)/python benchmarks/saturation_coverage.py
 
 suites: $(READY) ## The same benchmarks with pytest-benchmark's own tables
 	$(BIN)/python -m pytest benchmarks --quiet --benchmark-columns=median,iqr,rounds --benchmark-sort=name --benchmark-group-by=group

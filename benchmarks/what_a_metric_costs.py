@@ -1,6 +1,6 @@
 """Measures the whole matrix and writes docs/what-a-metric-costs.md, its pictures and the raw pairs behind them.
 
-    python benchmarks/what_a_metric_costs.py                 measure (some 26 minutes), then write the page
+    python benchmarks/what_a_metric_costs.py                 measure (some 28 minutes), then write the page
     python benchmarks/what_a_metric_costs.py --render        write the page anew from the pairs kept in docs/data
     python benchmarks/what_a_metric_costs.py --quick DIR     a rehearsal of some five minutes, written below DIR
 
@@ -33,7 +33,7 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGE = "what-a-metric-costs"
 # Enough of everything to see that it works, and nothing to believe.
 QUICK = FullPlan(
-    table_s=15, rate_duration="300ms", rate_steps=2, ladder_s=12, scrape_processes=1,
+    table_s=15, rates_s=10, rate_run_s=0.3, ladder_s=12, scrape_processes=1,
     self_test_s=10, self_test_trials=1,
     laws_s=tuple((factor, 10.0) for factor in ("series", "views", "tags", "buckets", "threads")),
 )  # fmt: skip

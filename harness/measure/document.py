@@ -71,6 +71,8 @@ class RawPair(_Part):
     head_evaluated: int = 0
     base_lost: int = 0
     base_raised: int = 0
+    base_scrapes: int = Field(0, description="scrapes that began to be served while the base was on turn")
+    head_scrapes: int = Field(0, description="scrapes that began to be served while the head was on turn")
     void: str = Field("", description="why the pair does not count; empty when it does")
 
 
@@ -123,6 +125,9 @@ class Experiment(_Part):
     lost: int = Field(0, description="lines whose record returned and that the head's page does not show, all pairs")
     raised: int = Field(0, description="lines whose evaluation raised on the head's side, all pairs")
     evaluated: int = Field(0, description="lines evaluated on the head's side, all pairs")
+    scrapes: int | None = Field(
+        None, description="scrapes of the head while it was on turn, pairs that count; null where nobody scraped"
+    )
     bootstrap: Check
     raw_pairs: list[RawPair]
     raw_null: list[RawPair]
@@ -150,4 +155,5 @@ class Document(_Part):
     terms: TermsUsed
     interrupted: bool = False
     elapsed_s: float
+    scraper: str = Field("", description="who scraped the sides that were scraped, and why that one")
     experiments: list[Experiment]

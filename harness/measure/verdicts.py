@@ -137,6 +137,7 @@ def experiment_of(
         lost=sum(pair.head_lost for pair in pairs),
         raised=sum(pair.head_raised for pair in pairs),
         evaluated=sum(pair.head_evaluated for pair in pairs),
+        scrapes=sum(pair.head_scrapes for pair in good) if comparison.head.scraped else None,
         bootstrap=Check(
             ratio_interval=interval_of(bootstrap_interval(logs, CONFIDENCE).exp()),
             cost_interval=interval_of(bootstrap_interval(differences, CONFIDENCE)),
