@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 .PHONY: $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
 help: ## Say what there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than 3.11; try make PYTHON=python3.12"; exit 1; }
@@ -18,7 +18,7 @@ $(READY): pyproject.toml constraints.txt
 
 setup: $(READY) ## Create .venv with everything pinned
 
-bench: $(READY) ## The table of what recording costs, in at most two minutes
+bench: $(READY) ## The table of what recording costs, in two and a half minutes
 	$(BIN)/harness overhead
 
 bench-steps: $(READY) ## Each step of recording through pytest-benchmark, then one scraped and audited run (two minutes)
@@ -87,6 +87,9 @@ control-rates: $(READY) ## How often calls are void though honest, or believed t
 
 pair-rate: $(READY) ## Pairs a minute and A/A spread, this tree against an earlier revision, alternating (15 minutes)
 	$(BIN)/python benchmarks/pair_rate.py
+
+saturation-coverage: $(READY) ## How often the interval of a sustained rate holds the true one, simulated (some five minutes)
+	$(BIN)/python benchmarks/saturation_coverage.py
 
 suites: $(READY) ## The same benchmarks with pytest-benchmark's own tables
 	$(BIN)/python -m pytest benchmarks --quiet --benchmark-columns=median,iqr,rounds --benchmark-sort=name --benchmark-group-by=group

@@ -32,7 +32,7 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGE = "what-a-metric-costs"
 # Enough of everything to see that it works, and nothing to believe.
 QUICK = FullPlan(
-    table_s=15, rate_duration="300ms", rate_steps=2, ladder_s=12, scrape_processes=1,
+    table_s=15, rates_s=10, rate_run_s=0.3, ladder_s=12, scrape_processes=1,
     self_test_s=10, self_test_trials=1,
     laws_s=tuple((factor, 10.0) for factor in ("series", "views", "tags", "buckets", "threads")),
 )  # fmt: skip

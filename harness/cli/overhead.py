@@ -52,10 +52,10 @@ _OPTIONS = (
     click.option("--bare", metavar="PATH", help="... this function; else itself with its recording calls muted."),
     click.option("--ladder", is_flag=True, default=None, help="What each step of recording adds, for opencensus."),
     click.option("--laws", metavar="FACTOR", help="Cost by series, views, tags, buckets or threads; series:1,10,100."),
-    click.option("--scrape", is_flag=True, default=None, help="Latency with and without scrapes, drawn at random."),
+    click.option("--scrape", is_flag=True, default=None, help="Response times with and without scrapes, at random."),
     click.option("--scrapers", type=click.IntRange(1, 16), metavar="N", help="... by this many at a time."),
     click.option("--sweep", is_flag=True, default=None, help="... over intervals, scrapers and numbers of series."),
-    click.option("--saturation", is_flag=True, default=None, help="The highest rate with response p99 under --bound."),
+    click.option("--saturation", is_flag=True, default=None, help="The highest rate with p99 under --bound."),
     click.option("--bound", type=DURATION, metavar="TIME", help="... [default: 5ms]"),
     click.option("--self-test", is_flag=True, default=None, help="Put known delays in and see what comes out."),
     click.option("--trials", type=click.IntRange(1, 1000), metavar="N", help="... this many times, for a power curve."),
@@ -128,7 +128,7 @@ def overhead(
 ) -> int:  # fmt: skip
     """Measure what recording costs, in pairs of fresh processes that take turns on one core.
 
-    Without flags: a table of ways of recording the quickstart's metrics, in at most two minutes. With --instruments,
+    Without flags: a table of ways of recording the quickstart's metrics, in two and a half minutes. With --instruments,
     --series and their like: those, against --base, until --precision (1%) or --budget (120s) is reached. --target,
     --ladder, --laws, --scrape, --saturation, --self-test, --diff and --full each ask another question, one at a time.
 

@@ -128,7 +128,7 @@ def _subject(flags: Flags) -> "Subject":
     if not scraped and (unused := sorted(_SCRAPING & flags.keys())):
         raise UsageError(f"{_flag(unused[0])}: nothing is scraped; add --scraped")
     threads, heap = flags.get("threads", 1), flags.get("heap", 0)
-    return Subject(threads=threads, heap=heap, scraped=scraped, interval_ms=_interval_ms(flags, 200))
+    return Subject(threads=threads, heap=heap, scraped=scraped, interval_ms=_interval_ms(flags, 100))
 
 
 def _comparison(flags: Flags, progress: "Progress") -> "Outcome":
@@ -175,7 +175,7 @@ def _ladder(flags: Flags, progress: "Progress") -> "Outcome":
         progress,
         series=_one_series(flags),
         scraper=flags.get("scraper", "auto"),
-        interval_ms=_interval_ms(flags, 200),
+        interval_ms=_interval_ms(flags, 100),
     )
     return outcome_of("ladder", {"ladder": found.document})
 
@@ -213,12 +213,11 @@ def _scrape(flags: Flags, progress: "Progress") -> "Outcome":
     instruments = _instruments(flags, ("opencensus", "opencensus-lean"))
     base = Conditions(
         series=_one_series(flags),
-        interval_ms=_interval_ms(flags, 100),
         scrapers=flags.get("scrapers", 1),
         scraper=flags.get("scraper", "auto"),
         seed=flags.get("seed", 1),
     )
-    base = replace(base, window_ms=max(base.window_ms, 2 * base.interval_ms))
+    base = base.every(_interval_ms(flags, base.interval_ms))
     began, found = time.monotonic(), list[ScrapeEffect]()
     for i, name in enumerate(instruments):
 
@@ -252,8 +251,10 @@ def _saturation(flags: Flags, progress: "Progress") -> "Outcome":
             progress(replace(step, done=done, left_s=left))
 
         try:
-            found += saturate([name], series=series, bound_ns=bound_ns, progress=tell)
+            found.append(saturate(name, series=series, bound_ns=bound_ns, progress=tell))
         except KeyboardInterrupt:
+            stopped = True
+        if stopped or found[-1].interrupted:
             stopped = True
             break
     return outcome_of("saturation", saturation=found, elapsed_s=time.monotonic() - began, interrupted=stopped)

@@ -76,6 +76,8 @@ class RawPair(_Part):
     head_evaluated: int = 0
     base_lost: int = 0
     base_raised: int = 0
+    base_scrapes: int = Field(0, description="scrapes that began to be served while the base was on turn")
+    head_scrapes: int = Field(0, description="scrapes that began to be served while the head was on turn")
     void: str = Field("", description="why the pair does not count; empty when it does")
 
 
@@ -155,6 +157,9 @@ class Experiment(_Part):
         None,
         description="counted axes: by how much the counts of one side's processes differ at most, as a share of them",
     )
+    scrapes: int | None = Field(
+        None, description="scrapes of the head while it was on turn, pairs that count; null where nobody scraped"
+    )
     bootstrap: Check
     raw_pairs: list[RawPair]
     raw_null: list[RawPair]
@@ -192,6 +197,7 @@ class Document(_Part):
     terms: TermsUsed
     interrupted: bool = False
     elapsed_s: float
+    scraper: str = Field("", description="who scraped the sides that were scraped, and why that one")
     experiments: list[Experiment]
     loaded: dict[str, list[Loaded]] = Field(
         default={}, description="what the processes of each side had imported, by the side's name"

@@ -14,6 +14,8 @@ from typing import Self
 __all__ = ["Gate", "Schedule"]
 
 _TIMEOUT_S = 10.0
+_ASKED = ("Accept", "Accept-Encoding")
+_ANSWERED = ("Content-Type", "Content-Encoding")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,24 +42,28 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Pass the request on, or answer it with an empty page."""
-        status, kind, body = 200, "text/plain; version=0.0.4", b""
+        status, headers, body = 200, {"Content-Type": "text/plain; version=0.0.4"}, b""
         schedule = self.server.schedule
         if schedule is not None and schedule.open_at(time.monotonic_ns()):
-            status, kind, body = self._pass_on()
+            status, headers, body = self._pass_on()
         self.send_response(status)
-        self.send_header("Content-Type", kind)
+        for name, value in headers.items():
+            self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
 
-    def _pass_on(self) -> tuple[int, str, bytes]:
+    def _pass_on(self) -> tuple[int, dict[str, str], bytes]:
+        # As the scraper asked: compressing the page is part of what a scrape costs the subject.
+        asked = {name: value for name in _ASKED if (value := self.headers.get(name))}
         connection = http.client.HTTPConnection("127.0.0.1", self.server.target, timeout=_TIMEOUT_S)
         try:
-            connection.request("GET", "/metrics", headers={"Accept": self.headers.get("Accept", "*/*")})
+            connection.request("GET", "/metrics", headers=asked)
             answer = connection.getresponse()
-            return answer.status, answer.headers.get("Content-Type", "text/plain"), answer.read()
+            kept = {name: value for name in _ANSWERED if (value := answer.headers.get(name))}
+            return answer.status, kept, answer.read()
         except (OSError, http.client.HTTPException):
-            return 503, "text/plain", b""
+            return 503, {"Content-Type": "text/plain"}, b""
         finally:
             connection.close()
 

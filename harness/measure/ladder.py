@@ -41,7 +41,7 @@ def _subject(rung: Rung, series: int, interval_ms: int) -> Subject:
     return Subject(rung=rung.name, series=series, scraped=rung.scraped, interval_ms=interval_ms)
 
 
-def rung_comparisons(series: int = 1, interval_ms: int = 200) -> list[Comparison]:
+def rung_comparisons(series: int = 1, interval_ms: int = 100) -> list[Comparison]:
     """Return each rung against the one below it."""
     subjects = [_subject(rung, series, interval_ms) for rung in RUNGS]
     return [Comparison(low, high) for low, high in pairwise(subjects)]
@@ -83,7 +83,7 @@ def measure_ladder(
     *,
     series: int = 1,
     scraper: str = "auto",
-    interval_ms: int = 200,
+    interval_ms: int = 100,
 ) -> Ladder:
     """Measure all rungs side by side; Ctrl-C gives the ladder of the pairs so far."""
     document = measure_overhead(rung_comparisons(series, interval_ms), terms, progress, scraper=scraper)

@@ -74,9 +74,12 @@ class Launcher(AbstractContextManager["Launcher"]):
             # Which one was started first, and so met the fresher machine, is drawn; A/A pairs have no other names.
             if first is not base:
                 sides.reverse()
-            # Scrapes come in lumps, rarer than blocks, and are part of what is measured.
-            lumpy = self._lumpy or any(side.subject.scraped for side in sides)
-            return measure_pair(sides[0], sides[1], self._plan, self._rng, lumpy=lumpy)
+            plan, lumpy = self._plan, self._lumpy
+            intervals = [side.subject.interval_ms for side in sides if side.subject.scraped]
+            if intervals:
+                # Scrapes come in lumps and are part of what is measured: each turn has to hold some.
+                plan, lumpy = plan.while_scraped(max(intervals)), True
+            return measure_pair(sides[0], sides[1], plan, self._rng, lumpy=lumpy)
 
     def _load(self, sides: list[Side], *, at_once: bool) -> None:
         """Load and warm up the sides: at once where each has a core, else one after the other."""

@@ -73,6 +73,7 @@ class Outcome(Document):
             terms=found.terms,
             interrupted=self.interrupted,
             elapsed_s=found.elapsed_s,
+            scraper=self.scraper,
             experiments=self.experiments[found.first : found.end],
             loaded=self.loaded,
         )
@@ -104,6 +105,7 @@ def outcome_of(
         terms=documents[0].terms if documents else _NO_PAIRS,
         interrupted=interrupted or any(document.interrupted for document in documents),
         elapsed_s=elapsed_s + sum(document.elapsed_s for document in documents),
+        scraper=next((document.scraper for document in documents if document.scraper), ""),
         experiments=experiments,
         mode=mode,
         created=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -65,6 +65,8 @@ def measure_overhead(
         # Built before the launcher, which keeps this process, and whatever it starts, off the measured core.
         launch = Launcher(terms.plan, terms.seed, lines=lines, lumpy=terms.lumpy)
         stack.enter_context(launch)
+        asking = None
         if intervals:
-            launch.scraping = stack.enter_context(SlotScraper(scraper, intervals.pop()))
-        return launch.provenance.applied(run_experiments(comparisons, terms, launch, progress))
+            launch.scraping = asking = stack.enter_context(SlotScraper(scraper, intervals.pop()))
+        document = launch.provenance.applied(run_experiments(comparisons, terms, launch, progress))
+        return document if asking is None else document.model_copy(update={"scraper": asking.description})

@@ -20,6 +20,10 @@ from harness.measure.stats import trimmed_mean
 __all__ = ["BlockPlan", "Figures", "figures", "lines_per_block", "measure_pair", "voided"]
 
 TRIM = 0.2
+_SCRAPES_A_TURN = 3.5
+_LONGEST_TURN_NS = 2_000_000_000
+# The round that is not kept need not be longer than this, whatever the others are.
+_SETTLE_NS = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,15 @@ class BlockPlan:
 
     rounds: int = 20
     block_ns: int = 10_000_000
+
+    def while_scraped(self, interval_ms: int) -> "BlockPlan":
+        """Return the plan for sides scraped every `interval_ms`: turns that hold several scrapes, and fewer of them.
+
+        A turn is three and a half intervals long, or two seconds where that is less, and a side is on turn no shorter
+        than by this plan. One round will do: more pairs tell more than longer ones.
+        """
+        turn = max(self.block_ns, min(round(_SCRAPES_A_TURN * interval_ms * 1e6), _LONGEST_TURN_NS))
+        return BlockPlan(math.ceil(self.rounds * self.block_ns / turn), turn)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +111,7 @@ def _lost(finished: dict[str, Any]) -> int:
 
 
 def _blocks(
-    sides: tuple[Side, Side], counts: tuple[int, int], rounds: int, rng: random.Random
+    sides: tuple[Side, Side], counts: tuple[int, int], rounds: int, rng: random.Random, *, kept: bool = True
 ) -> tuple[tuple[list[int], list[int]], str, float]:
     """Return both sides' block times, which side went first in each round, and the share of time off the processor."""
     times: tuple[list[int], list[int]] = ([], [])
@@ -107,7 +120,7 @@ def _blocks(
     for _ in range(rounds):
         first = rng.randrange(2)
         for which in (first, 1 - first):
-            answer = sides[which].ask({"do": "run", "lines": counts[which]})
+            answer = sides[which].ask({"do": "run", "lines": counts[which], "kept": kept})
             times[which].append(answer["ns"])
             on_processor += answer["cpu_ns"]
         order.append("bh"[first])
@@ -116,12 +129,17 @@ def _blocks(
 
 def measure_pair(base: Side, head: Side, plan: BlockPlan, rng: random.Random, *, lumpy: bool = False) -> RawPair:
     """Measure two sides that are loaded and warm; returns the pair with its blocks, void or not."""
-    counts = lines_per_block(base.ns_per_line, head.ns_per_line, plan.block_ns)
     sides = (base, head)
+    per_line = base.ns_per_line, head.ns_per_line
     for side in sides:
         side.ask({"do": "pin"})
     # One round that is not kept: both sides have just moved to this core.
-    _blocks(sides, counts, 1, rng)
+    settling = lines_per_block(*per_line, min(plan.block_ns, _SETTLE_NS))
+    ((base_settled,), (head_settled,)), _, _ = _blocks(sides, settling, 1, rng, kept=False)
+    if plan.block_ns > _SETTLE_NS:
+        # They were warmed up on the other core, beside whatever else runs there; a long turn is timed on this one.
+        per_line = base_settled / settling[0], head_settled / settling[1]
+    counts = lines_per_block(*per_line, plan.block_ns)
     (base_blocks, head_blocks), order, off_cpu = _blocks(sides, counts, plan.rounds, rng)
     ends = [side.ask({"do": "finish"}) for side in sides]
     found = figures(base_blocks, head_blocks, *counts, lumpy=lumpy)
@@ -143,5 +161,7 @@ def measure_pair(base: Side, head: Side, plan: BlockPlan, rng: random.Random, *,
         head_evaluated=ends[1]["evaluated"],
         base_lost=_lost(ends[0]),
         base_raised=ends[0]["raised"],
+        base_scrapes=ends[0].get("scrapes", 0),
+        head_scrapes=ends[1].get("scrapes", 0),
         void="; ".join(reason for reason in reasons if reason),
     )

@@ -1,4 +1,8 @@
-"""Scrape as a factor: windows with scrapes and windows without, drawn at random within one run, and their latencies.
+"""Scrape as a factor: windows with scrapes and windows without, drawn at random within one open-loop run.
+
+Lines are due at moments fixed before, at a share of the rate that the subject reaches without a schedule. Each belongs
+to the window in which it was due, not to the one in which it was served: how long a line took, or a scrape, cannot
+move it. What a scrape holds up shows in the response time, which counts from when a line was due.
 
 The unit is the process. Windows of one process share its memory layout and its moment, so a percentile's difference is
 taken within each process, and the interval is Student's over processes.
@@ -16,49 +20,73 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from harness.errors import RunError
+from harness.errors import RunError, UsageError
 from harness.load.histogram import Histogram
+from harness.load.tail import supported
 from harness.measure.document import Interval, interval_of, number_or_none
+from harness.measure.edge import preferred_rate
 from harness.measure.experiment import Progress, Step
 from harness.measure.gate import Gate, Schedule
 from harness.measure.lines import lines_for
+from harness.measure.open_loop import Ns, OpenLoop, closed_loop_rate, due_until, run_open_loop
 from harness.measure.pairs import voided
-from harness.measure.processes import Lines, apart, cores, start_sides
+from harness.measure.processes import Lines, Side, apart, cores, start_sides
 from harness.measure.scraping import SlotScraper
 from harness.measure.stats import t_interval
 from harness.measure.subjects import Subject
 
 __all__ = [
-    "PERCENTILES", "Conditions", "Histograms", "ScrapeEffect", "Shift", "measure_scrapes", "scrape_effect", "split",
-    "sweep",
+    "PERCENTILES", "Classes", "Conditions", "Histograms", "Process", "ScrapeEffect", "Shift", "Trace", "classes_of",
+    "measure_scrapes", "scrape_effect", "sweep",
 ]  # fmt: skip
 
 PERCENTILES = (50.0, 90.0, 99.0, 99.9)
 _LEAD_NS = 300_000_000
+# The first part of each window is left out: a scrape let through at the end of the one before is over by then, and so
+# is the queue it left.
+_SETTLE_SHARE = 0.2
+_FEWEST_WINDOWS = 8
+# Busier than this in windows without scrapes, a process has a queue of its own making, or the machine's.
+_MOST_BUSY = 0.9
 
-Ns = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """One point of a sweep: what is scraped, how often, by how many at a time, for how long.
+    """One point of a sweep: what is scraped, how often, by how many at a time, under what load, for how long.
 
     `windows` of `window_ms` each, half of them with scrapes; `processes` repeats. A window should hold some scrapes.
+    `load` is the rate of the lines as a share of that without a schedule, between 0 and 1.
     """
 
     instrument: str = "opencensus"
     series: int = 1
     interval_ms: int = 100
     scrapers: int = 1
-    windows: int = 12
+    windows: int = 20
     window_ms: int = 250
     processes: int = 5
+    load: float = 0.5
     scraper: str = "auto"
     seed: int = 1
 
+    def __post_init__(self) -> None:
+        if not 0 < self.load < 1:
+            raise UsageError(f"scrapes: a load of {self.load} is not between 0 and 1 of what the subject reaches")
+
+    def every(self, interval_ms: int) -> "Conditions":
+        """Return the same with another interval; windows that would not hold two scrapes are longer, and fewer."""
+        window_ms = max(self.window_ms, 2 * interval_ms)
+        windows = max(_FEWEST_WINDOWS, self.windows * self.window_ms // window_ms)
+        return replace(self, interval_ms=interval_ms, window_ms=window_ms, windows=min(self.windows, windows))
+
 
 class Shift(BaseModel):
-    """One percentile of a line's latency, ns: means over processes, and the difference with its 95 % interval."""
+    """One percentile of a duration, ns: means over processes, and the difference with its 95 % interval.
+
+    There are no figures where some process has fewer than ten lines beyond the percentile on either side.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -67,90 +95,155 @@ class Shift(BaseModel):
     scraped: float | None
     difference: float | None
     interval: Interval
+    fewest: int | None = Field(None, description="the fewest lines of a process on either side")
 
 
 class Histograms(BaseModel):
-    """Distributions of a line's latency, ns, as HdrHistogram's V2 compressed string in base64; empty without a line."""
+    """Distributions of a line's response time (without a schedule: of its service time), ns.
+
+    HdrHistogram's V2 compressed string in base64; empty without a line.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     unscraped: str = Field("", description="lines in windows without scrapes")
     scraped: str = Field("", description="lines in windows with scrapes")
-    served: str = Field("", description="lines that overlapped a scrape being served")
+    served: str = Field("", description="lines due while a scrape was being served")
+
+
+class Process(BaseModel):
+    """The truth of one process: which windows let scrapes through, when scrapes were served, and lines due when."""
+
+    model_config = ConfigDict(frozen=True)
+
+    scraped: list[bool] = Field(description="for each window whether scrapes were let through")
+    served: list[tuple[int, int]] = Field(description="start and end of each scrape being served, ns from the start")
+    unscraped_lines: int = Field(description="lines due in windows without scrapes")
+    scraped_lines: int = Field(description="lines due in windows with scrapes")
+    during_lines: int = Field(description="lines due while a scrape was being served")
+    busy: float | None = Field(description="share of the time in service in windows without scrapes")
+    void: str = Field("", description="why the process does not count; empty when it does")
 
 
 class ScrapeEffect(BaseModel):
-    """The outcome of one point: by window, as drawn, and by whether a scrape was being served at that moment."""
+    """The outcome of one point: by window, as drawn, and by whether a scrape was being served when a line was due.
+
+    Documents without a `rate` are of earlier versions: a closed loop, whose `by_window` and `by_moment` are of service
+    times, and whose lines belong to a scrape that they overlapped.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     instrument: str
     factors: dict[str, int | str]
     scraper: str
-    processes: int
+    processes: int = Field(description="processes that count")
     scrapes: int
     lines: int
     served_share: float = Field(description="share of the time in scraped windows during which a scrape was served")
-    by_window: list[Shift] = Field(description="lines in windows with scrapes against lines in windows without")
-    by_moment: list[Shift] = Field(description="lines overlapping a scrape being served against all others")
-    histograms: Histograms = Field(Histograms(), description="the latencies of all processes together")
+    by_window: list[Shift] = Field(description="response: lines due in windows with scrapes against those without")
+    by_moment: list[Shift] = Field(description="response: lines due while a scrape was served against windows without")
+    service_by_window: list[Shift] = Field(
+        default=[], description="service: windows with scrapes against those without"
+    )
+    histograms: Histograms = Field(Histograms(), description="all processes together")
+    rate: float | None = Field(None, description="lines per second due; null in a closed loop")
+    closed_loop: float | None = Field(None, description="lines per second without a schedule, in one process")
+    busy: float | None = Field(None, description="share of the time in service in windows without scrapes")
+    settle_ms: float = Field(0.0, description="the first part of each window, left out")
+    traces: list[Process] = Field(default=[])
     interrupted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class _Trace:
-    starts: Ns
-    took: Ns
-    served: Ns  # (n, 2): start and end of each scrape being served
+class Trace:
+    """What one process did, and the windows it did it in."""
+
+    run: OpenLoop
     schedule: Schedule
 
 
-def split(starts: Ns, took: Ns, served: Ns, schedule: Schedule) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return for each line whether its window was a scraped one, and whether it overlapped a scrape being served.
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """For each line sent: whether it was due in a window without scrapes, in one with, or while one was being served.
 
-    `starts` and `took` are ns, one for each line; `served` has a row (start, end) for each scrape, in order of starts.
-    Lines that began outside all windows belong to unscraped ones.
+    The first two leave out the first part of each window, and the first one what was due during a scrape that went on
+    into it.
     """
+
+    unscraped: Flags
+    scraped: Flags
+    during: Flags
+
+
+def classes_of(due: Ns, served: Ns, schedule: Schedule) -> Classes:
+    """Return the classes of lines by when they were due; `served` has a row (start, end) for each scrape, by start."""
+    index, offset = np.divmod(due - schedule.start_ns, schedule.window_ns)
+    within = (index >= 0) & (index < len(schedule.scraped)) & (offset >= _SETTLE_SHARE * schedule.window_ns)
     flags = np.asarray(schedule.scraped, dtype=bool)
-    index = (starts - schedule.start_ns) // schedule.window_ns
-    within = (index >= 0) & (index < len(flags))
-    window = np.zeros(len(starts), dtype=bool)
-    window[within] = flags[index[within]]
-    if not len(served):
-        return window, np.zeros(len(starts), dtype=bool)
-    # Scrapes of several scrapers overlap: the latest end so far tells whether any is still being served.
-    ends = np.maximum.accumulate(served[:, 1])
-    last = np.searchsorted(served[:, 0], starts + took, side="right") - 1
-    return window, (last >= 0) & (ends[np.maximum(last, 0)] >= starts)
+    drawn = np.zeros(len(due), dtype=bool)
+    drawn[within] = flags[index[within]]
+    during = np.zeros(len(due), dtype=bool)
+    if len(served):
+        # Scrapes of several scrapers overlap: the latest end so far tells whether any is still being served.
+        ends = np.maximum.accumulate(served[:, 1])
+        last = np.searchsorted(served[:, 0], due, side="right") - 1
+        during = (last >= 0) & (ends[np.maximum(last, 0)] >= due)
+    return Classes(unscraped=within & ~drawn & ~during, scraped=drawn, during=during)
 
 
-def _shifts(outside: list[Ns], inside: list[Ns]) -> list[Shift]:
-    """Return the percentiles' shifts from the latencies of each process outside and inside."""
-    both = [(o, i) for o, i in zip(outside, inside, strict=True) if len(o) and len(i)]
-    shifts = []
-    for percentile in PERCENTILES:
-        low = [float(np.percentile(o, percentile)) for o, _ in both]
-        high = [float(np.percentile(i, percentile)) for _, i in both]
-        found = t_interval([b - a for a, b in zip(low, high, strict=True)])
-        shifts.append(
-            Shift(
-                percentile=percentile,
-                unscraped=sum(low) / len(low) if low else None,
-                scraped=sum(high) / len(high) if high else None,
-                difference=number_or_none(found.value),
-                interval=interval_of(found),
-            )
+def _shifts(outside: Sequence[Ns], inside: Sequence[Ns]) -> list[Shift]:
+    """Return the percentiles' shifts from the durations of each process outside and inside."""
+    fewest = min((min(len(o), len(i)) for o, i in zip(outside, inside, strict=True)), default=0)
+    return [_shift(percentile, outside, inside, fewest) for percentile in PERCENTILES]
+
+
+def _shift(percentile: float, outside: Sequence[Ns], inside: Sequence[Ns], fewest: int) -> Shift:
+    if not supported(percentile, fewest):
+        return Shift(
+            percentile=percentile, unscraped=None, scraped=None, difference=None, interval=(None, None), fewest=fewest
         )
-    return shifts
+    low, high = (
+        [float(np.percentile(each, percentile, method="inverted_cdf")) for each in side] for side in (outside, inside)
+    )
+    found = t_interval([b - a for a, b in zip(low, high, strict=True)])
+    return Shift(
+        percentile=percentile,
+        unscraped=sum(low) / len(low),
+        scraped=sum(high) / len(high),
+        difference=number_or_none(found.value),
+        interval=interval_of(found),
+        fewest=fewest,
+    )
 
 
-def scrape_effect(conditions: Conditions, traces: Sequence[_Trace], scraper: str, *, interrupted: bool) -> ScrapeEffect:
+def scrape_effect(
+    conditions: Conditions,
+    traces: Sequence[Trace],
+    scraper: str,
+    *,
+    rate: float,
+    closed_loop: float,
+    interrupted: bool = False,
+) -> ScrapeEffect:
     """Return what the traces of all processes amount to."""
-    parts = [split(trace.starts, trace.took, trace.served, trace.schedule) for trace in traces]
-    windows = [window for window, _ in parts]
-    moments = [moment for _, moment in parts]
-    busy = sum(int((trace.served[:, 1] - trace.served[:, 0]).sum()) for trace in traces if len(trace.served))
-    open_ns = sum(trace.schedule.window_ns * sum(trace.schedule.scraped) for trace in traces)
+    every = [classes_of(each.run.due[: each.run.sent], each.run.served, each.schedule) for each in traces]
+    truth = [_process(trace, each, rate) for trace, each in zip(traces, every, strict=True)]
+    # A process that cannot keep the schedule when nobody scrapes shows the machine's queue, whatever a scrape does.
+    counts = [i for i, process in enumerate(truth) if not process.void]
+    runs, classes = [traces[i].run for i in counts], [every[i] for i in counts]
+    unscraped = [each.unscraped for each in classes]
+    scraped = [each.scraped for each in classes]
+    during = [each.during for each in classes]
+    serving = sum(int((run.served[:, 1] - run.served[:, 0]).sum()) for run in runs if len(run.served))
+    open_ns = sum(traces[i].schedule.window_ns * sum(traces[i].schedule.scraped) for i in counts)
+
+    def response(chosen: Sequence[Flags]) -> list[Ns]:
+        return [run.response[flags] for run, flags in zip(runs, chosen, strict=True)]
+
+    def service(chosen: Sequence[Flags]) -> list[Ns]:
+        return [run.service[flags] for run, flags in zip(runs, chosen, strict=True)]
+
     return ScrapeEffect(
         instrument=conditions.instrument,
         factors={
@@ -159,24 +252,44 @@ def scrape_effect(conditions: Conditions, traces: Sequence[_Trace], scraper: str
             "scrapers": conditions.scrapers,
         },
         scraper=scraper,
-        processes=len(traces),
-        scrapes=sum(len(trace.served) for trace in traces),
-        lines=sum(len(trace.took) for trace in traces),
-        served_share=min(1.0, busy / open_ns) if open_ns else 0.0,
-        by_window=_shifts(
-            [t.took[~w] for t, w in zip(traces, windows, strict=True)],
-            [t.took[w] for t, w in zip(traces, windows, strict=True)],
-        ),
-        by_moment=_shifts(
-            [t.took[~m] for t, m in zip(traces, moments, strict=True)],
-            [t.took[m] for t, m in zip(traces, moments, strict=True)],
-        ),
+        processes=len(runs),
+        scrapes=sum(len(run.served) for run in runs),
+        lines=sum(run.sent for run in runs),
+        served_share=min(1.0, serving / open_ns) if open_ns else 0.0,
+        by_window=_shifts(response(unscraped), response(scraped)),
+        by_moment=_shifts(response(unscraped), response(during)),
+        service_by_window=_shifts(service(unscraped), service(scraped)),
         histograms=Histograms(
-            unscraped=_encoded([t.took[~w] for t, w in zip(traces, windows, strict=True)]),
-            scraped=_encoded([t.took[w] for t, w in zip(traces, windows, strict=True)]),
-            served=_encoded([t.took[m] for t, m in zip(traces, moments, strict=True)]),
+            unscraped=_encoded(response(unscraped)),
+            scraped=_encoded(response(scraped)),
+            served=_encoded(response(during)),
         ),
+        rate=rate,
+        closed_loop=closed_loop,
+        busy=_busy(service(unscraped), rate),
+        settle_ms=_SETTLE_SHARE * conditions.window_ms,
+        traces=truth,
         interrupted=interrupted,
+    )
+
+
+def _busy(service: Sequence[Ns], rate: float) -> float | None:
+    lines = sum(len(each) for each in service)
+    return rate * sum(int(each.sum()) for each in service) / lines / 1e9 if lines else None
+
+
+def _process(trace: Trace, classes: Classes, rate: float) -> Process:
+    start = trace.schedule.start_ns
+    busy = _busy([trace.run.service[classes.unscraped]], rate)
+    overloaded = busy is not None and busy > _MOST_BUSY
+    return Process(
+        scraped=list(trace.schedule.scraped),
+        served=[(int(begun) - start, int(ended) - start) for begun, ended in trace.run.served],
+        unscraped_lines=int(classes.unscraped.sum()),
+        scraped_lines=int(classes.scraped.sum()),
+        during_lines=int(classes.during.sum()),
+        busy=busy,
+        void=f"busy {busy:.0%} of the time: the schedule was too much for it" if overloaded else "",
     )
 
 
@@ -202,33 +315,41 @@ class _Bench:
         stack.enter_context(apart(self._cores))
         self._gates = [stack.enter_context(Gate()) for _ in range(conditions.scrapers)]
         ports = [gate.port for gate in self._gates]
-        scraper = SlotScraper(conditions.scraper, conditions.interval_ms, ports=ports)
-        self.description = stack.enter_context(scraper).description
+        scraper = stack.enter_context(SlotScraper(conditions.scraper, conditions.interval_ms, ports=ports))
+        self.description = scraper.description
         self._rng = random.Random(conditions.seed)  # noqa: S311 - a seeded order, nothing secret
-        self._file = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="harness-trace-"))) / "trace"
+        self._file = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="harness-trace-"))) / "due"
+        self.closed_loop = self._closed_loop()
+        self.rate = preferred_rate(conditions.load * self.closed_loop)
 
-    def trace(self) -> _Trace:
-        """Measure one fresh process; raises `RunError` when what it recorded did not arrive."""
+    def _started(self, started: ExitStack) -> Side:
         conditions = self._conditions
         subject = Subject(instrument=conditions.instrument, series=conditions.series, scraped=True)
+        (side,) = start_sides(started, [subject], self._rng)
+        side.load(self._lines, self._cores, port=0)
+        side.loaded()
+        side.ask({"do": "pin"})
+        return side
+
+    def _closed_loop(self) -> float:
         with ExitStack() as started:
-            (side,) = start_sides(started, [subject], self._rng)
-            side.load(self._lines, self._cores, port=0)
-            side.loaded()
-            side.ask({"do": "pin"})
-            flags = _drawn(conditions, self._rng)
-            schedule = Schedule(time.monotonic_ns() + _LEAD_NS, conditions.window_ms * 1_000_000, flags)
+            return closed_loop_rate(self._started(started))
+
+    def trace(self) -> Trace:
+        """Measure one fresh process; raises `RunError` when what it recorded did not arrive."""
+        conditions = self._conditions
+        window_ns = conditions.window_ms * 1_000_000
+        due = due_until(self.rate, conditions.windows * window_ns, self._rng.getrandbits(32))
+        with ExitStack() as started:
+            side = self._started(started)
+            schedule = Schedule(time.monotonic_ns() + _LEAD_NS, window_ns, _drawn(conditions, self._rng))
             self._set(side.port, schedule)
-            moments = {"start_ns": schedule.start_ns, "end_ns": schedule.end_ns}
-            answer = side.ask({"do": "trace", **moments, "file": str(self._file)})
+            run = run_open_loop(side, due, self._file, start_ns=schedule.start_ns)
             self._set(0, None)
-            reason = voided(subject.name, 1, side.ask({"do": "finish"}))
+            reason = voided(side.subject.name, 1, side.ask({"do": "finish"}))
         if reason:
             raise RunError(f"scrapes: {reason}")
-        both = np.fromfile(self._file, dtype=np.int64)
-        served = np.asarray(answer["served"], dtype=np.int64).reshape(-1, 2)
-        lines = answer["lines"]
-        return _Trace(both[:lines], both[lines:], served[np.argsort(served[:, 0])], schedule)
+        return Trace(run, schedule)
 
     def _set(self, port: int, schedule: Schedule | None) -> None:
         for gate in self._gates:
@@ -245,7 +366,7 @@ def measure_scrapes(
 
     Each of the `scrapers` asks a gate of its own every interval. Raises `ScraperError` where Prometheus does not start.
     """
-    traces: list[_Trace] = []
+    traces: list[Trace] = []
     interrupted = False
     with ExitStack() as stack:
         bench = _Bench(conditions, lines(conditions.series), stack)
@@ -258,7 +379,14 @@ def measure_scrapes(
                 traces.append(bench.trace())
         except KeyboardInterrupt:
             interrupted = True
-    return scrape_effect(conditions, traces, bench.description, interrupted=interrupted)
+    return scrape_effect(
+        conditions,
+        traces,
+        bench.description,
+        rate=bench.rate,
+        closed_loop=bench.closed_loop,
+        interrupted=interrupted,
+    )
 
 
 def sweep(
@@ -268,12 +396,9 @@ def sweep(
     series: Sequence[int] = (1, 10, 100),
     progress: Progress = lambda _step: None,
 ) -> list[ScrapeEffect]:
-    """Measure `base` and what one factor at a time makes of it: interval, concurrent scrapers, number of series.
-
-    Windows are lengthened where they would not hold two scrapes.
-    """
+    """Measure `base` and what one factor at a time makes of it: interval, concurrent scrapers, number of series."""
     points = [base]
-    points += [replace(base, interval_ms=value, window_ms=max(base.window_ms, 2 * value)) for value in intervals_ms]
+    points += [base.every(value) for value in intervals_ms]
     points += [replace(base, scrapers=value) for value in scrapers]
     points += [replace(base, series=value) for value in series]
     chosen = list(dict.fromkeys(points))

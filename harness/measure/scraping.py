@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from harness.errors import ScraperError, UsageError
 from harness.scrape.scraper import make_scraper
@@ -18,6 +18,7 @@ __all__ = ["SlotScraper"]
 
 _ACCEPT = "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
 _TIMEOUT_S = 5.0
+_FIRST_S = 30.0
 
 
 def _free_ports(count: int) -> list[int]:
@@ -26,6 +27,24 @@ def _free_ports(count: int) -> list[int]:
         for each in sockets:
             each.bind(("127.0.0.1", 0))
         return [int(each.getsockname()[1]) for each in sockets]
+
+
+def _ask(url: str, path: str) -> dict[str, Any]:
+    """Return the data of an answer of Prometheus' API, nothing where there is none."""
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=_TIMEOUT_S)
+    try:
+        connection.request("GET", path)
+        data = json.loads(connection.getresponse().read())["data"]
+    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
+        return {}
+    finally:
+        connection.close()
+    return data if isinstance(data, dict) else {}
+
+
+def _version(url: str) -> str:
+    """Return the version of the Prometheus at `url`, empty where it does not tell."""
+    return str(_ask(url, "/api/v1/status/buildinfo").get("version", "")).partition("+")[0]
 
 
 class _Poller:
@@ -84,10 +103,25 @@ class SlotScraper:
         server = PrometheusServer(self._config())
         try:
             self._open.callback(server.start().stop)
-        except ScraperError:
+            self.description = self.description.replace("Prometheus", f"Prometheus {_version(server.url)}".strip(), 1)
+            self._await_first(server)
+        except BaseException:
             self._open.close()
             raise
         return self
+
+    def _await_first(self, server: PrometheusServer) -> None:
+        """Return once every port was asked, which Prometheus begins some five seconds after it is ready."""
+        deadline = time.monotonic() + _FIRST_S
+        while time.monotonic() < deadline:
+            server.check()
+            targets = _ask(server.url, "/api/v1/targets?state=active").get("activeTargets", [])
+            # Nobody listens there yet, so that the targets are down; the year 1 stands for never.
+            asked = [each for each in targets if not str(each.get("lastScrape", "0001")).startswith("0001")]
+            if len(asked) == len(self._ports):
+                return
+            time.sleep(0.05)
+        raise ScraperError(f"--scraper prometheus: did not begin to scrape within {_FIRST_S:g} s")
 
     def _config(self) -> str:
         interval = f"{self._interval_ms}ms"

@@ -60,7 +60,7 @@ class Subject:
     buckets: str = "quickstart"
     threads: int = 1
     scraped: bool = False
-    interval_ms: int = 200
+    interval_ms: int = 100
     heap: int = 0
     delay_ns: float | None = None
     rung: str = ""

@@ -1,9 +1,10 @@
-"""The table of `make bench`: ways of recording against what each costs, sustains and loses, in two minutes."""
+"""The table of `make bench`: what each way of recording costs, sustains and loses, in two and a half minutes."""
 
 import os
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,17 +17,22 @@ from harness.measure.instructions import Counted, count_instructions, find_valgr
 from harness.measure.overhead import comparisons_for, measure_overhead
 from harness.measure.pairs import BlockPlan
 from harness.measure.processes import cores
-from harness.measure.saturation import Saturation, saturate
+from harness.measure.saturation import Processes, Saturation, Search, saturate_side_by_side
 from harness.measure.subjects import Subject
 from harness.measure.trial import run_trial
 from harness.run.spec import RunSpec
 
-__all__ = ["ROWS", "Audited", "Row", "Table", "TablePlan", "measure_table", "table_comparisons", "table_terms"]
+__all__ = [
+    "FEWEST_SCRAPES", "ROWS", "Audited", "Row", "Table", "TablePlan", "measure_table", "table_comparisons",
+    "table_terms",
+]  # fmt: skip
 
 ROWS = ("opencensus", "prometheus-client", "prometheus-client-cached", "opentelemetry", "opencensus-lean")
 
-# About how long the rates take, for the time left.
-_RATES_S = 30.0
+# The figure while scraped is to rest on as many scrapes of each way of recording.
+FEWEST_SCRAPES = 30
+# Shares of the progress shown; what is left are the last audits.
+_PAIRS_SHARE, _RATES_SHARE = 0.68, 0.29
 
 
 class _Part(BaseModel):
@@ -65,17 +71,21 @@ class Table(_Part):
 
 
 class TablePlan(_Part):
-    """How the two minutes are spent."""
+    """How the two and a half minutes are spent: pairs at rest and while scraped, then rates."""
 
     instruments: tuple[str, ...] = ROWS
-    pairs_s: float = 80.0
+    pairs_s: float = 92.0
+    fewest: int = 3
     # Short pairs: what differs between two processes outweighs what differs within one, so more of them tell more.
     rounds: int = 10
     block_ns: int = 6_000_000
-    scrape_interval_ms: int = 200
+    # Three and a half scrapes a turn: nine pairs hold thirty of each way of recording.
+    scrape_interval_ms: int = 100
     scraper: str = "auto"
-    rate_duration: str = "400ms"
-    rate_steps: int = 3
+    rates_s: float = 42.0
+    rate_run_s: float = 0.4
+    rate_tries: int = 24
+    rate_precision: float = 0.05
     bound_ns: int = 5_000_000
     seed: int = 1
     instructions: bool = True
@@ -188,14 +198,14 @@ def measure_table(plan: TablePlan | None = None, progress: Progress = lambda _st
             document = document.model_copy(update={"interrupted": True})
         if beside.waits_for_rates:
             beside.start()
-        progress(Step(0.97, None, "the last audits"))
+        progress(Step(_PAIRS_SHARE + _RATES_SHARE, None, "the last audits"))
         beside.waited_for.set()
         beside.join()
     except BaseException:
         beside.cancelled.set()
         raise
     rows = [_row(name, document, rates, beside, absent) for name in chosen.instruments]
-    return Table(rows=rows, document=document, scraper=chosen.scraper, elapsed_s=time.monotonic() - began)
+    return Table(rows=rows, document=document, scraper=document.scraper, elapsed_s=time.monotonic() - began)
 
 
 def table_comparisons(plan: TablePlan, instruments: Sequence[str]) -> list[Comparison]:
@@ -207,33 +217,48 @@ def table_comparisons(plan: TablePlan, instruments: Sequence[str]) -> list[Compa
 def table_terms(plan: TablePlan) -> Terms:
     """Return the terms under which the table's pairs are measured."""
     blocks = BlockPlan(plan.rounds, plan.block_ns)
-    return Terms(budget_s=plan.pairs_s, seed=plan.seed, fewest=3, plan=blocks, controls=plan.controls)
+    return Terms(budget_s=plan.pairs_s, seed=plan.seed, fewest=plan.fewest, plan=blocks, controls=plan.controls)
 
 
 def _pairs(plan: TablePlan, instruments: Sequence[str], progress: Progress) -> Document:
     comparisons, terms = table_comparisons(plan, instruments), table_terms(plan)
 
     def tell(step: Step) -> None:
-        progress(replace(step, done=step.done * 0.7, left_s=None if step.left_s is None else step.left_s + _RATES_S))
+        left = None if step.left_s is None else step.left_s + plan.rates_s
+        progress(replace(step, done=step.done * _PAIRS_SHARE, left_s=left))
 
     return measure_overhead(comparisons, terms, tell, scraper=plan.scraper)
 
 
 def _rates(plan: TablePlan, instruments: Sequence[str], progress: Progress) -> tuple[dict[str, Saturation], bool]:
-    """Return the rates by instrument, and whether Ctrl-C left all of them to be found."""
-    found: dict[str, Saturation] = {}
-    try:
-        for i, name in enumerate(instruments):
+    """Return the rates by instrument, and whether they were found without being interrupted."""
+    searches: list[Search] = []
+    whole = True
 
-            def tell(step: Step, i: int = i) -> None:
-                done = (i + step.done) / len(instruments)
-                progress(replace(step, done=0.7 + done * 0.27, left_s=(1 - done) * _RATES_S))
+    def tell(share: float, name: str) -> None:
+        done = _PAIRS_SHARE + share * _RATES_SHARE
+        progress(Step(done, (1 - share) * plan.rates_s, f"{name}: rates it sustains"))
 
-            duration, steps = plan.rate_duration, plan.rate_steps
-            [found[name]] = saturate([name], bound_ns=plan.bound_ns, duration=duration, steps=steps, progress=tell)
-    except KeyboardInterrupt:
-        return found, False
-    return found, True
+    with ExitStack() as stack:
+        try:
+            for name in instruments:
+                subject = Subject(instrument=name)
+                tries = stack.enter_context(Processes(subject, plan.bound_ns, plan.rate_run_s, plan.seed))
+                searches.append(
+                    Search(
+                        subject,
+                        tries,
+                        bound_ns=plan.bound_ns,
+                        run_s=plan.rate_run_s,
+                        precision=plan.rate_precision,
+                        most=plan.rate_tries,
+                        seed=plan.seed,
+                    )
+                )
+            saturate_side_by_side(searches, plan.rates_s, tell, time.monotonic)
+        except KeyboardInterrupt:
+            whole = False
+    return {search.subject.instrument: search.result() for search in searches if search.begun}, whole
 
 
 def _row(name: str, document: Document, rates: dict[str, Saturation], beside: _Beside, absent: dict[str, str]) -> Row:

@@ -247,6 +247,7 @@ def entry_of(assessed: Assessed, *, repeat_spread: float | None = None) -> Exper
         raised=sum(pair.head_raised for pair in pairs),
         evaluated=sum(pair.head_evaluated for pair in pairs),
         repeat_spread=None if repeat_spread is None else number_or_none(repeat_spread),
+        scrapes=sum(pair.head_scrapes for pair in good) if comparison.head.scraped else None,
         bootstrap=Check(
             ratio_interval=interval_of(bootstrap_interval(logs, CONFIDENCE).exp()),
             cost_interval=interval_of(bootstrap_interval(differences, CONFIDENCE)),

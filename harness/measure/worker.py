@@ -6,9 +6,10 @@ Commands and answers are lines of JSON on standard input and output:
                                                       -> {"ready", "ns_per_line", "calls_per_line", "port", "loaded",
                                                           "search"}
 {"do": "pin"}                                         -> {}
-{"do": "run", "lines": k}                             -> {"ns", "cpu_ns", "raised"}
-{"do": "trace", "start_ns", "end_ns", "file"}         -> {"lines", "served"}
-{"do": "finish"}                                      -> {"evaluated", "raised", "shown"}
+{"do": "run", "lines": k, "kept": whether it counts}  -> {"ns", "cpu_ns", "raised"}
+{"do": "pace", "file", "start_ns", "give_up_ns", "planned_s"}
+                                                      -> {"lines", "raised", "served"}
+{"do": "finish"}                                      -> {"evaluated", "raised", "shown", "scrapes"}
 
 An answer {"error", "kind"} ends the process. So does the end of its input, and the death of its parent.
 
@@ -34,7 +35,7 @@ from harness.run.loaded import loaded_libraries
 from harness.views import Tags
 
 if TYPE_CHECKING:
-    from array import array
+    from harness.measure.paced import Paced
 
 __all__ = ["Worker", "die_with_parent", "main", "private_output", "run_lines"]
 
@@ -71,14 +72,22 @@ class Worker:
         self._lines: Iterator[tuple[str, Tags]] = cycle(lines)
         self.evaluated = 0
         self.raised = 0
+        # When blocks that count were timed, start and end in ns of `time.monotonic_ns`.
+        self.turns: list[tuple[int, int]] = []
 
-    def run(self, count: int) -> dict[str, int]:
-        """Evaluate the next `count` lines; returns the wall time and processor time in ns, and how many raised."""
+    def run(self, count: int, *, kept: bool = False) -> dict[str, int]:
+        """Evaluate the next `count` lines; returns the wall time and processor time in ns, and how many raised.
+
+        The times of blocks that are `kept` stand in `turns`.
+        """
         evaluators = self._body.evaluators
         block = list(islice(self._lines, count))
         shares = [block[i :: len(evaluators)] for i in range(len(evaluators))]
         timed = _in_threads if len(evaluators) > 1 else _alone
+        began = time.monotonic_ns()
         elapsed, cpu, raised = timed(evaluators, shares)
+        if kept:
+            self.turns.append((began, time.monotonic_ns()))
         self.evaluated += count
         self.raised += raised
         return {"ns": elapsed, "cpu_ns": cpu, "raised": raised}
@@ -102,25 +111,14 @@ class Worker:
                 return elapsed / count
             count *= 2
 
-    def trace(self, start_ns: int, end_ns: int) -> "tuple[array[int], array[int]]":
-        """Evaluate line after line between two moments of ``time.monotonic_ns``; return when each began and its ns."""
-        from array import array
+    def pace(self, due_ns: Sequence[int], give_up_ns: int | None) -> "Paced":
+        """Evaluate a line for each moment of ``time.monotonic_ns`` at which one is due; see `run_paced`."""
+        from harness.measure.paced import run_paced
 
-        starts, took = array("q"), array("q")
-        begun, done, now = starts.append, took.append, time.monotonic_ns
-        evaluate = self._body.evaluators[0]
-        while now() < start_ns:
-            continue
-        for line, tags in self._lines:
-            before = now()
-            evaluate(line, tags)
-            after = now()
-            begun(before)
-            done(after - before)
-            if after >= end_ns:
-                break
-        self.evaluated += len(took)
-        return starts, took
+        found = run_paced(self._body.evaluators[0], self._lines, due_ns, give_up_ns)
+        self.evaluated += len(found.starts)
+        self.raised += found.raised
+        return found
 
     def finish(self) -> dict[str, Any]:
         """Return what was evaluated and what the page, or the library's own data, shows of it, by view."""
@@ -192,11 +190,15 @@ class _Session:
                 _pin(self._core)
             return {}
         if do == "run":
-            return self._run(self._worker, command["lines"])
-        if do == "trace":
-            return self._trace(self._worker, command)
+            return self._run(self._worker, command["lines"], kept=command.get("kept", True))
+        if do == "pace":
+            return self._pace(self._worker, command)
         self._stop()
-        return self._worker.finish()
+        return {**self._worker.finish(), "scrapes": self._scrapes(self._worker.turns)}
+
+    def _scrapes(self, turns: Sequence[tuple[int, int]]) -> int:
+        """Return how many scrapes began to be served while blocks that count were timed."""
+        return sum(any(start <= served < end for start, end in turns) for served, _ in self._served())
 
     def _load(self, command: dict[str, Any]) -> dict[str, Any]:
         subject = Subject.from_json(command["subject"])
@@ -240,20 +242,27 @@ class _Session:
         self._served = lambda: [(window.start_ns, window.end_ns) for window in endpoint.windows]
         return endpoint.port
 
-    def _trace(self, worker: Worker, command: dict[str, Any]) -> dict[str, Any]:
-        starts, took = worker.trace(command["start_ns"], command["end_ns"])
-        with open(command["file"], "wb") as file:  # noqa: PTH123 - array writes to a plain file
-            starts.tofile(file)
-            took.tofile(file)
-        return {"lines": len(took), "served": self._served()}
+    def _pace(self, worker: Worker, command: dict[str, Any]) -> dict[str, Any]:
+        """Run the schedule in `file`, offsets in ns as int64, and write ``file.out``: the starts, then the ends."""
+        from array import array
 
-    def _run(self, worker: Worker, count: int) -> dict[str, int]:
+        due = array("q")
+        with open(command["file"], "rb") as file:  # noqa: PTH123 - array reads from a plain file
+            due.frombytes(file.read())
+        start_ns = command["start_ns"]
+        found = worker.pace([start_ns + offset for offset in due], command["give_up_ns"])
+        with open(f"{command['file']}.out", "wb") as file:  # noqa: PTH123 - array writes to a plain file
+            array("q", found.starts).tofile(file)
+            array("q", found.ends).tofile(file)
+        return {"lines": len(found.starts), "raised": found.raised, "served": self._served()}
+
+    def _run(self, worker: Worker, count: int, *, kept: bool) -> dict[str, int]:
         if not self._roam:
-            return worker.run(count)
+            return worker.run(count, kept=kept)
         # A side that is scraped while it waits would steal from the other: it waits on the other core.
         _pin(self._core)
         try:
-            return worker.run(count)
+            return worker.run(count, kept=kept)
         finally:
             _pin(self._home)
 

@@ -15,25 +15,14 @@ from harness.report.model import (
     LawTerm,
     Measured,
     RungCost,
-    Saturation,
-    ScrapeEffect,
-    ScrapeLatency,
     finite,
 )
-from harness.report.overhead import conditions, measured, ratio_of_lost
+from harness.report.overhead import measured, ratio_of_lost
 
 if TYPE_CHECKING:
-    from harness.measure import exposition_diff, ladder, laws, outcome, saturation, scrapes, table
+    from harness.measure import exposition_diff, ladder, laws, outcome, table
 
-__all__ = [
-    "audit_of",
-    "exposition_of",
-    "ladder_of",
-    "law_of",
-    "saturation_of",
-    "scrape_latency_of",
-    "spread_of_outcome",
-]
+__all__ = ["audit_of", "exposition_of", "ladder_of", "law_of", "spread_of_outcome"]
 
 
 def audit_of(found: "table.Audited") -> Audited:
@@ -93,30 +82,6 @@ def law_of(found: "laws.Law") -> Law:
     if fit is not None and fit.flat:
         said.insert(0, "flat within the range measured")
     return Law(found.instrument, found.factor, points, terms, None if fit is None else fit.misfit, "; ".join(said))
-
-
-def scrape_latency_of(found: "scrapes.ScrapeEffect") -> ScrapeLatency:
-    """Return what a scrape does to the latency of a line, by the windows drawn at random."""
-    effects = [
-        ScrapeEffect(
-            f"p{shift.percentile:g}",
-            Measured(finite(shift.unscraped)),
-            Measured(finite(shift.scraped)),
-            measured(shift.difference, shift.interval),
-        )
-        for shift in found.by_window
-    ]
-    drawn = found.histograms
-    return ScrapeLatency(
-        found.instrument, drawn.scraped, drawn.unscraped, effects, conditions(found.factors), drawn.served
-    )
-
-
-def saturation_of(found: "saturation.Saturation") -> Saturation:
-    """Return a bisection's outcome: the rate sustained, bounded above by the lowest rate that was not."""
-    factors = f"{found.series} series" if found.series != 1 else ""
-    rate = Measured(found.rate, found.rate, found.above) if math.isfinite(found.above) else Measured(found.rate)
-    return Saturation(found.instrument, rate, found.bound_ns / 1e6, factors)
 
 
 def spread_of_outcome(found: "outcome.Outcome") -> float | None:

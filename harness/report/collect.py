@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import UsageError
-from harness.report.adapt import audit_of, exposition_of, law_of, saturation_of, scrape_latency_of, spread_of_outcome
+from harness.report.adapt import audit_of, exposition_of, law_of, spread_of_outcome
 from harness.report.model import Audited, ExpositionDiff, Law, Report, Saturation, ScrapeLatency, Source
 from harness.report.overhead import ladders_of
+from harness.report.rates import saturation_of
+from harness.report.scrape_study import scrape_latency_of
 
 if TYPE_CHECKING:
     from harness.measure.document import Document, Experiment

@@ -24,6 +24,7 @@ from harness.report.overhead import (
     verdict_words,
 )
 from harness.report.overhead_table import columns
+from harness.report.rates import condition_words, rate_cell
 from harness.report.scales import Unit, percent, plain, unit_for, with_interval
 from harness.report.tree import Child, Element, h, outside
 from harness.report.waterfall import ladder_unit, waterfall
@@ -159,19 +160,29 @@ def saturation_section(rates: Sequence[Saturation]) -> Element | None:
     """Return the highest rates sustained."""
     if not rates:
         return None
-    heads = [Head("Way of recording"), Head("Highest rate", NUMBER, "lines/s"), Head("Bound on response p99", NUMBER)]
+    heads = [
+        Head("Way of recording"),
+        Head("Sustained", NUMBER, "lines/s"),
+        Head("Condition on a try"),
+        Head("Tries", NUMBER),
+    ]
     body = [
         [
             outside(f"{rate.subject}{f', {rate.factors}' if rate.factors else ''}"),
-            interval_cell(rate.rate),
-            f"{plain(rate.bound_ms)} ms",
+            _figure_cell(rate_cell(rate)),
+            condition_words(rate),
+            str(rate.tries) if rate.tries else "",
         ]
         for rate in rates
     ]
     return section(
         "saturation",
         "Saturation",
-        note("The highest open-loop rate at which the response time's p99 stays under the bound."),
+        note(
+            "The open-loop rate up to which half of the fresh processes keep the response time's p99 under the bound, "
+            "with its 95\u202f% interval; ≥ is a bound, where the tries allow no interval. A single try is one of an "
+            "earlier version, and may be far off."
+        ),
         table("Highest rate sustained", heads, body, stacked=True),
     )
 

@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from harness.report.adapt import audit_of, saturation_of
+from harness.report.adapt import audit_of
 from harness.report.model import (
     Change,
     Epoch,
@@ -15,6 +15,7 @@ from harness.report.model import (
     finite,
 )
 from harness.report.overhead import OverheadRow, conditions, ladders_of
+from harness.report.rates import saturation_of
 from harness.report.scales import percent
 
 if TYPE_CHECKING:

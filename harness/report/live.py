@@ -4,15 +4,19 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.load.pump import Progress
+from harness.load.tail import supported
 from workloads.units import format_duration
 
 __all__ = ["live_table", "plain_line"]
 
 
-def _span(low: int | None, high: int | None) -> str:
-    if low is None or high is None:
-        return "–"
-    return f"p50 {format_duration(low)}, p99 {format_duration(high)}"
+def _span(progress: Progress, low: int | None, high: int | None) -> str:
+    return f"p50 {_percentile(progress, 50, low)}, p99 {_percentile(progress, 99, high)}"
+
+
+def _percentile(progress: Progress, percent: float, value: int | None) -> str:
+    count = progress.offered - progress.dropped
+    return "–" if value is None or not supported(percent, count) else format_duration(value)
 
 
 def _rate(progress: Progress) -> str:
@@ -31,9 +35,9 @@ def live_table(progress: Progress, scrapes: int, failed_scrapes: int, total_ns: 
         "time": f"{progress.elapsed_ns / 1e9:.1f} s{left}",
         "rate": _rate(progress),
         "lines": f"{progress.offered:,} offered, {progress.failed:,} failed, {progress.dropped:,} dropped",
-        "lag": _span(progress.lag_p50_ns, progress.lag_p99_ns),
-        "service": _span(progress.service_p50_ns, progress.service_p99_ns),
-        "response": _span(progress.response_p50_ns, progress.response_p99_ns),
+        "lag": _span(progress, progress.lag_p50_ns, progress.lag_p99_ns),
+        "service": _span(progress, progress.service_p50_ns, progress.service_p99_ns),
+        "response": _span(progress, progress.response_p50_ns, progress.response_p99_ns),
         "scrapes": f"{scrapes:,}, {failed_scrapes:,} failed",
     }
     for name, value in rows.items():
@@ -43,8 +47,7 @@ def live_table(progress: Progress, scrapes: int, failed_scrapes: int, total_ns: 
 
 def plain_line(progress: Progress, scrapes: int, failed_scrapes: int) -> str:
     """Return the same in one line, for a pipe or a log."""
-    lag = "–" if progress.lag_p99_ns is None else format_duration(progress.lag_p99_ns)
-    response = "–" if progress.response_p99_ns is None else format_duration(progress.response_p99_ns)
+    lag, response = (_percentile(progress, 99, value) for value in (progress.lag_p99_ns, progress.response_p99_ns))
     return (
         f"{progress.elapsed_ns / 1e9:6.1f} s  {_rate(progress)}  lag p99 {lag}  response p99 {response}"
         f"  failed {progress.failed:,}  dropped {progress.dropped:,}  scrapes {scrapes:,} ({failed_scrapes:,} failed)"

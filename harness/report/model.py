@@ -143,29 +143,49 @@ class Law:
 
 @dataclass(frozen=True, slots=True)
 class Saturation:
-    """The highest open-loop rate, in lines/s, at which the response p99 stayed under `bound_ms`."""
+    """The highest open-loop rate, in lines/s, at which the response p99 stays under `bound_ms`.
+
+    `rate` is known with its interval, or else only `at_least` and `at_most` bound it, as far as they are known, and
+    `note` says why. `single` marks the rate of an earlier version's bisection, which was tried once and has no
+    interval. A try takes `run_s` seconds, 0 where that was not stored.
+    """
 
     subject: str
     rate: Measured
     bound_ms: float
     factors: str = ""
+    at_least: float | None = None
+    at_most: float | None = None
+    single: bool = False
+    tries: int = 0
+    run_s: float = 0.0
+    scraped: bool = False
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ScrapeEffect:
-    """One percentile outside and inside scrapes, in ns, and their difference with its interval."""
+    """One percentile in windows without scrapes and in windows with them, ns, and the difference with its interval.
+
+    `during` is of lines that were due while a scrape was being served, `during_difference` what they took longer than
+    those in windows without scrapes, and `service_difference` compares service times by window.
+    """
 
     percentile: str
     outside: Measured
     inside: Measured
     difference: Measured
+    during: Measured = Measured()
+    during_difference: Measured = Measured()
+    service_difference: Measured = Measured()
 
 
 @dataclass(frozen=True, slots=True)
 class ScrapeLatency:
     """Latency in windows with scrapes and in windows without: encoded HDR histograms in ns, differences by percentile.
 
-    `served` is the histogram of the lines that overlapped a scrape being served.
+    `served` is the histogram of the lines due while a scrape was being served, `duration` names what is compared, and
+    `note` says what it rests on.
     """
 
     subject: str
@@ -174,6 +194,8 @@ class ScrapeLatency:
     effects: Sequence[ScrapeEffect] = ()
     factors: str = ""
     served: str = ""
+    duration: str = "response time"
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from harness.load.tail import statistic_supported
 from harness.report.blocks import NUMBER, Head, details, facts, figure, note, section, severity, table, verdict
 from harness.report.comparisons import interval_cell
 from harness.report.model import (
@@ -18,7 +19,8 @@ from harness.report.model import (
 )
 from harness.report.overhead import VOID
 from harness.report.percentiles import Curve, decoded, percentiles_picture, quantile_text
-from harness.report.scales import plain, unit_for, with_interval
+from harness.report.scales import Unit, plain, unit_for
+from harness.report.scrape_study import effect_rows, headings, unit_of_study
 from harness.report.tree import Child, Element, h, outside
 from harness.report.trend import trend_picture, trend_unit
 
@@ -58,7 +60,7 @@ def latency_section(report: Report) -> Element | None:
         "Latency",
         note(
             "How many lines took how long. To the right only the slowest are left: at 99.9 one line in a thousand took "
-            "longer than the curve says."
+            "longer than the curve says. Curves end, and – stands, where fewer than ten lines are left."
         ),
         parts,
     )
@@ -71,7 +73,7 @@ def _scrape_latency(latency: ScrapeLatency, ident: str) -> Element | None:
         decoded("while a scrape was served", latency.served),
     ]
     words = f", {latency.factors}" if latency.factors else ""
-    title = f"Latency in and outside scrapes: {latency.subject}{words}"
+    title = f"{latency.duration.capitalize()} in and outside scrapes: {latency.subject}{words}"
     drawn = _distribution([curve for curve in curves if curve], title, ident)
     return (
         h("div", drawn, _effects(latency) if latency.effects else None)
@@ -81,19 +83,12 @@ def _scrape_latency(latency: ScrapeLatency, ident: str) -> Element | None:
 
 
 def _effects(latency: ScrapeLatency) -> Element:
-    unit = unit_for([effect.outside.value for effect in latency.effects])
-    heads = [
-        Head("Percentile"),
-        Head("Without scrapes", NUMBER, unit.name),
-        Head("With scrapes", NUMBER, unit.name),
-        Head("Difference", NUMBER, unit.name),
-    ]
-    body: list[list[Child]] = []
-    for effect in latency.effects:
-        parts = [with_interval(each, unit) for each in (effect.outside, effect.inside, effect.difference)]
-        body.append([effect.percentile, *([value, " ", h("span", span, class_="interval")] for value, span in parts)])
+    unit = unit_of_study(latency)
+    heads = [Head("Percentile"), *(Head(words.capitalize(), NUMBER, unit.name) for words in headings(latency))]
+    body: list[list[Child]] = [list(row) for row in effect_rows(latency, unit)]
     words = f", {latency.factors}" if latency.factors else ""
-    return table(f"What a scrape adds to the latency of {latency.subject}{words}", heads, body)
+    title = f"What a scrape adds to the {latency.duration} of {latency.subject}{words}"
+    return h("div", table(title, heads, body), note(outside(latency.note)) if latency.note else None)
 
 
 def _distribution(curves: Sequence[Curve], title: str, ident: str) -> Element | None:
@@ -101,12 +96,16 @@ def _distribution(curves: Sequence[Curve], title: str, ident: str) -> Element | 
         return None
     unit = unit_for([curve.histogram.percentile(50) for curve in curves])
     heads = [Head("Percentile"), *(Head(curve.label, NUMBER, unit.name) for curve in curves)]
-    found = [curve.histogram.percentiles(_SHOWN) for curve in curves]
+    found = [curve.percentiles(_SHOWN) for curve in curves]
     body: list[list[Child]] = [
-        [quantile_text(percent), *(plain((at[percent] or 0) / unit.scale) for at in found)] for percent in _SHOWN
+        [quantile_text(percent), *(_scaled(at[percent], unit) for at in found)] for percent in _SHOWN
     ]
     body.append(["highest", *(plain((curve.histogram.max or 0) / unit.scale) for curve in curves)])
     return figure(percentiles_picture(curves, title, ident), table(title, heads, body, quiet=True))
+
+
+def _scaled(value: float | None, unit: Unit) -> str:
+    return plain(None if value is None else value / unit.scale)
 
 
 def runs_section(runs: "Sequence[RunResult]") -> Element | None:
@@ -159,8 +158,8 @@ def _latency_table(run: "RunResult") -> Element:
     heads = [Head("Latency"), *(Head("p99.9" if n == "p999" else n, NUMBER, unit.name) for n in names)]
     body: list[list[Child]] = []
     for kind, latency in kinds:
-        values = [getattr(latency, name) for name in names]
-        body.append([kind, *(plain(None if value is None else value / unit.scale) for value in values)])
+        told = [getattr(latency, name) if statistic_supported(name, latency.count) else None for name in names]
+        body.append([kind, *(_scaled(value, unit) for value in told)])
     return table(f"Latency of {run.spec.name}", heads, body, quiet=True)
 
 

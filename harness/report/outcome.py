@@ -1,30 +1,24 @@
 """Renders what one call of `harness overhead` found, with what its columns mean and what to do next."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.report.adapt import (
-    audit_of,
-    exposition_of,
-    law_of,
-    saturation_of,
-    scrape_latency_of,
-    spread_of_outcome,
-)
-from harness.report.model import Audited, ExpositionDiff, Law, LawPoint, Measured, ScrapeLatency
+from harness.report.adapt import audit_of, exposition_of, law_of, spread_of_outcome
+from harness.report.model import Audited, ExpositionDiff, Law, LawPoint, Measured
 from harness.report.overhead import VOID, ladders_of, repeat_words
 from harness.report.overhead_table import ladder_table, overhead_view
-from harness.report.scales import UNKNOWN, Unit, percent, plain, plus_minus, unit_for, with_interval
+from harness.report.rates import rates_table, saturation_of
+from harness.report.scales import UNKNOWN, Unit, percent, plain, plus_minus, unit_for
+from harness.report.scrape_study import effect_rows, headings, scrape_latency_of, unit_of_study
 from harness.report.tree import clean
 
 if TYPE_CHECKING:
     from harness.measure.laws import Law as FoundLaw
     from harness.measure.outcome import Outcome
-    from harness.measure.saturation import Saturation
     from harness.measure.selftest import SelfTest
 
 __all__ = ["audits_of_outcome", "counted_of_outcome", "law_words", "outcome_view", "point_words"]
@@ -37,17 +31,30 @@ _SURE = (
     ("instructions", "counted, so there is no A/A: in its place, by how much the counts of one side differ at most"),
     ("?", "undecided: the interval holds both no change and one that matters; more pairs may settle it"),
 )
+_SUSTAINED = (
+    "the rate up to which half of fresh processes, which nobody scrapes, answer 99 % of the lines in {bound} ms from "
+    "when they are due, in runs of {run} s; ± a 95 % interval, ≥ or < a bound where the tries allow no more"
+)
+_SUSTAINED_ONCE = (
+    "the highest rate of one bisection at which 99 % of the lines were answered in {bound} ms from when they were due; "
+    "each rate was tried once, as earlier versions did, so it may be far off"
+)
+_SCRAPED = (
+    ("while scraped", "the same while {scraper} asks for both pages every {interval}"),
+    ("scrapes", "those served while that way of recording was on turn; fewer than {fewest} tell little"),
+)
 _READING = {
     "table": (
         ("cost", "what recording adds to each line above the bare REPL: mean over pairs of processes ± 95 % interval"),
-        ("while scraped", "the same while the page is asked for every {interval}"),
-        ("sustained", "the highest rate tried at which 99 % of the lines were answered within {bound} ms of being due"),
+        *_SCRAPED,
+        ("sustained", _SUSTAINED),
         ("callgrind", "instructions a line adds, no matter how busy the machine is; a count, not a time{repeat}"),
         ("audit", "whether what the page shows equals what was sent, to the last line"),
         *_SURE,
     ),
     "comparison": (
         ("cost", "what recording adds to each line above the base: mean over pairs of processes ± 95 % interval"),
+        *_SCRAPED,
         *_SURE,
     ),
 }
@@ -99,6 +106,7 @@ def _costs(outcome: "Outcome") -> Iterator[RenderableType]:
         yield Text()
         yield overhead_view(document, rates, audits_of_outcome(outcome), counted_of_outcome(outcome))
         yield from _table_notes(outcome)
+        yield from _few_scrapes(outcome)
         yield Text()
         yield _reading(outcome, what)
 
@@ -115,13 +123,39 @@ def _table_notes(outcome: "Outcome") -> Iterator[Text]:
             reasons.setdefault(f"{column}: {why}", []).append(row.instrument)
     for why, lacking in reasons.items():
         yield Text(clean(f"– {', '.join(lacking)}: no {why}"), style="dim")
+    for rate in outcome.saturation if outcome.table else ():
+        if rate.reason:
+            yield Text(clean(f"– {rate.instrument}: no interval of the rate sustained: {rate.reason}"), style="dim")
+
+
+def _few_scrapes(outcome: "Outcome") -> Iterator[Text]:
+    from harness.measure.table import FEWEST_SCRAPES
+
+    few = [
+        f"{each.head} {each.scrapes}"
+        for each in outcome.experiments
+        if each.scrapes is not None and each.scrapes < FEWEST_SCRAPES
+    ]
+    if few:
+        words = f"! fewer than {FEWEST_SCRAPES} scrapes behind the figures while scraped: {', '.join(few)}"
+        yield Text(clean(f"{words}; for more: harness overhead --scraped --budget 5m"), style="yellow")
 
 
 def _reading(outcome: "Outcome", what: str) -> RenderableType:
     interval = next(
         (f"{value} ms" for each in outcome.experiments if (value := each.factors.get("scrape_interval_ms"))), "–"
     )
-    bound = next((f"{each.bound_ns / 1e6:g}" for each in outcome.saturation), "5")
+    from harness.measure.table import FEWEST_SCRAPES
+
+    words = {
+        "interval": interval,
+        "scraper": outcome.scraper or "a scraper",
+        "fewest": FEWEST_SCRAPES,
+        "bound": next((f"{each.bound_ns / 1e6:g}" for each in outcome.saturation), "5"),
+        "run": next((f"{each.run_s:g}" for each in outcome.saturation if each.run_s), "–"),
+        "control": _control(outcome),
+        "repeat": _repeat(outcome),
+    }
     table = Table(
         title=Text("How to read it"), title_justify="left", box=None, show_header=False, pad_edge=False,
         padding=(0, 2, 0, 0),
@@ -129,10 +163,11 @@ def _reading(outcome: "Outcome", what: str) -> RenderableType:
     table.add_column(no_wrap=True, style="bold")
     table.add_column(overflow="fold")
     shown = _shown(outcome)
-    words = {"interval": interval, "bound": bound, "control": _control(outcome), "repeat": _repeat(outcome)}
     for word, meaning in _READING[what]:
         if not shown.get(word, True):
             continue
+        if meaning is _SUSTAINED and all(each.method == "bisection" for each in outcome.saturation):
+            meaning = _SUSTAINED_ONCE
         table.add_row({"callgrind": "instructions"}.get(word, word), meaning.format(**words))
     return table
 
@@ -156,6 +191,7 @@ def _shown(outcome: "Outcome") -> dict[str, bool]:
     """Return, for each column that may be missing, whether it is there."""
     return {
         "while scraped": any(each.factors.get("scraped") for each in outcome.experiments),
+        "scrapes": any(each.scrapes is not None for each in outcome.experiments),
         "sustained": bool(outcome.saturation),
         "callgrind": any(row.instructions_per_line is not None for row in outcome.table),
         "instructions": any(each.axis == "instructions" for each in outcome.experiments),
@@ -214,50 +250,26 @@ def law_words(found: "FoundLaw", law: Law) -> str:
 
 def _scrapes(outcome: "Outcome") -> Iterator[RenderableType]:
     for effect in outcome.scrapes:
-        yield _shifts(scrape_latency_of(effect))
-        yield Text(
-            clean(
-                f"{effect.lines:,} lines and {effect.scrapes} scrapes by {effect.scraper} in {effect.processes} "
-                f"processes; a scrape was being served {percent(effect.served_share)} of the scraped time"
-            ),
-            style="dim",
-        )
-
-
-def _shifts(latency: ScrapeLatency) -> Table:
-    words = f", {latency.factors}" if latency.factors else ""
-    unit = unit_for([effect.outside.value for effect in latency.effects])
-    table = _table(
-        f"Latency with and without scrapes: {clean(latency.subject)}{clean(words)}, {unit.name}", "percentile"
-    )
-    for heading in ("without", "with", "difference"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for effect in latency.effects:
-        cells = [with_interval(part, unit)[0] for part in (effect.outside, effect.inside)]
-        table.add_row(effect.percentile, *cells, plus_minus(effect.difference, unit))
-    return table
+        latency = scrape_latency_of(effect)
+        words = f", {latency.factors}" if latency.factors else ""
+        unit = unit_of_study(latency)
+        title = f"{latency.duration.capitalize()} with and without scrapes: {latency.subject}{words}, {unit.name}"
+        table = _table(clean(title), "percentile")
+        for heading in headings(latency):
+            table.add_column(heading.replace("service ", "service\n").replace("due in ", "due in\n"), justify="right")
+        for row in effect_rows(latency, unit):
+            table.add_row(*row)
+        yield table
+        yield Text(clean(latency.note), style="dim")
 
 
 def _others(outcome: "Outcome") -> Iterator[RenderableType]:
     if outcome.saturation and not outcome.table:
-        yield _rates(outcome.saturation)
+        yield rates_table(outcome.saturation)
     if outcome.self_test is not None:
         yield _power(outcome.self_test)
     for diff in outcome.exposition:
         yield _pages(exposition_of(diff))
-
-
-def _rates(found: "Sequence[Saturation]") -> Table:
-    bound = found[0].bound_ns / 1e6
-    table = _table(f"The highest rate at which response p99 stayed under {bound:g} ms, lines/s", "")
-    for heading in ("series", "sustained", "not sustained", "without a schedule", "rates tried"):
-        table.add_column(heading, justify="right")
-    for each in found:
-        shown = (each.rate, each.above, each.closed_loop)
-        table.add_row(
-            Text(clean(each.instrument)), str(each.series), *(plain(rate, 5) for rate in shown), str(len(each.trials))
-        )
-    return table
 
 
 def _power(found: "SelfTest") -> Table:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from harness.report.adapt import exposition_of, law_of, saturation_of, scrape_latency_of, spread_of_outcome
+from harness.report.adapt import exposition_of, law_of, spread_of_outcome
 from harness.report.model import Measured
 from harness.report.outcome import audits_of_outcome, counted_of_outcome, law_words, point_words
 from harness.report.overhead import (
@@ -19,7 +19,9 @@ from harness.report.overhead import (
     verdict_words,
 )
 from harness.report.overhead_table import overhead_markdown
+from harness.report.rates import HEADINGS, condition_words, rate_rows, saturation_of
 from harness.report.scales import percent, plain, plus_minus, unit_for, with_interval
+from harness.report.scrape_study import effect_rows, headings, scrape_latency_of, unit_of_study
 from harness.report.tree import clean
 from harness.report.waterfall import ladder_unit
 
@@ -171,31 +173,30 @@ def _laws(found: "Sequence[FoundLaw]", factor: str) -> str:
 
 
 def scrapes_markdown(outcome: "Outcome") -> str:
-    """Return the percentiles of a line's latency with and without scrapes."""
-    rows = []
-    for effect in outcome.scrapes:
-        latency = scrape_latency_of(effect)
-        for each in latency.effects:
-            unit = unit_for([each.outside.value])
-            cells = [with_interval(part, unit)[0] for part in (each.outside, each.inside)]
-            name = f"{latency.subject}, {latency.factors}"
-            rows.append([name, each.percentile, unit.name, *cells, plus_minus(each.difference, unit)])
-    if not rows:
-        return ""
-    return table_markdown(["what", "percentile", "unit", "without scrapes", "with scrapes", "difference"], rows, left=3)
+    """Return the percentiles with and without scrapes: a table for each duration, and what each study rests on."""
+    studies = [scrape_latency_of(effect) for effect in outcome.scrapes]
+    parts = []
+    for duration in dict.fromkeys(study.duration for study in studies):
+        chosen = [study for study in studies if study.duration == duration]
+        rows = [
+            [f"{study.subject}, {study.factors}", percentile, unit_of_study(study).name, *cells]
+            for study in chosen
+            for percentile, *cells in effect_rows(study)
+        ]
+        heads = [f"{duration} of a line", "percentile", "unit", *headings(chosen[0])]
+        notes = [f"- {_cell(f'{study.subject}, {study.factors}')}: {_cell(study.note)}" for study in chosen]
+        parts.append("\n".join([table_markdown(heads, rows, left=3), *notes]) + "\n")
+    return "\n".join(parts)
 
 
 def rates_markdown(outcome: "Outcome") -> str:
-    """Return the highest rates sustained."""
+    """Return the highest rates sustained, with the reason below where there is no interval."""
     if not outcome.saturation:
         return ""
-    bound = outcome.saturation[0].bound_ns / 1e6
-    rows = [
-        [each.instrument, str(each.series), *(plain(rate, 5) for rate in (each.rate, each.above, each.closed_loop))]
-        for each in outcome.saturation
-    ]
-    heads = ["way of recording", "series", f"p99 under {bound:g} ms, lines/s", "no longer at", "without a schedule"]
-    return table_markdown(heads, rows)
+    table = table_markdown(["way of recording", *HEADINGS], rate_rows(outcome.saturation))
+    notes = [f"- {_cell(each.instrument)}: {_cell(each.reason)}" for each in outcome.saturation if each.reason]
+    told = f"Sustained: {condition_words(saturation_of(outcome.saturation[0]))}."
+    return "\n".join([table, told, *(["", *notes] if notes else [])]) + "\n"
 
 
 def power_markdown(outcome: "Outcome") -> str:

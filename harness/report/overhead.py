@@ -26,11 +26,11 @@ __all__ = [
     "ladders_of",
     "lost_words",
     "measured",
-    "rate_cell",
     "ratio_of",
     "ratio_of_lost",
     "repeat_words",
     "rows_of",
+    "scrapes_cell",
     "seen_words",
     "unit_of",
     "verdict_words",
@@ -63,6 +63,7 @@ class Cell:
     value: str
     interval: str = ""
     note: str = ""
+    short: str = ""  # for a narrow table, in place of value and interval
 
     @property
     def text(self) -> str:
@@ -251,9 +252,9 @@ def cost_cell(experiment: "Experiment | None", unit: Unit) -> Cell:
     return Cell(value, interval, "?" if experiment.verdict == "undecided" else "")
 
 
-def rate_cell(rate: Saturation | None) -> Cell:
-    """Return the highest sustained rate in lines/s."""
-    return Cell("") if rate is None else Cell(*with_interval(rate.rate))
+def scrapes_cell(experiment: "Experiment | None") -> Cell:
+    """Return how many scrapes of the head a figure rests on; empty where nobody counted."""
+    return Cell("" if experiment is None or experiment.scrapes is None else str(experiment.scrapes))
 
 
 def audit_words(audit: Audited | None) -> str:

@@ -21,12 +21,13 @@ from harness.report.overhead import (
     cost_cell,
     cost_of,
     lost_words,
-    rate_cell,
     rows_of,
+    scrapes_cell,
     seen_words,
     unit_of,
     verdict_words,
 )
+from harness.report.rates import rate_cell
 from harness.report.scales import Unit, plain, plus_minus, unit_for, with_interval
 from harness.report.tree import clean
 from harness.report.waterfall import ladder_unit, within_noise
@@ -73,7 +74,8 @@ def columns(rows: Sequence[OverheadRow]) -> list[Column]:
     found = [
         Column("cost per line", wall.name, [cost_cell(row.resting, wall) for row in rows]),
         Column("while scraped", wall.name, [cost_cell(row.scraped, wall) for row in rows]),
-        Column("sustained", "lines/s", [rate_cell(row.rate) for row in rows]),
+        Column("scrapes", "", [scrapes_cell(row.scraped) for row in rows]),
+        Column("sustained unscraped", "lines/s", [rate_cell(row.rate) for row in rows]),
         Column("instructions", counted.name, [_counted(row, counted) for row in rows]),
         Column("audit", "", [Cell(audit_words(row.audit)) for row in rows]),
     ]
@@ -102,7 +104,7 @@ def overhead_view(
     rows = rows_of(document.experiments, saturation, audits, counted)
     parts: list[RenderableType] = []
     if rows:
-        parts += [_overhead_rich(rows), Text(), evidence_table(rows), *remarks(rows)]
+        parts += [_overhead_rich(rows), *_scrapes(rows), Text(), evidence_table(rows), *remarks(rows)]
     for ladder in ladders:
         parts += [Text(), ladder_table(ladder)]
     for line in law_lines(laws):
@@ -114,12 +116,20 @@ def overhead_view(
     return Group(*parts)
 
 
+def _scrapes(rows: Sequence[OverheadRow]) -> list[Text]:
+    """Return a line that says how many scrapes the figures while scraped rest on; none where nobody counted."""
+    counted = [(row, cell.value) for row in rows if (cell := scrapes_cell(row.scraped)).value]
+    words = ", ".join(f"{row.name} {count}" for row, count in counted)
+    return [Text(clean(f"Scrapes behind the figures while scraped: {words}."), style="dim")] if counted else []
+
+
 def _overhead_rich(rows: Sequence[OverheadRow]) -> Table:
     bases = ", ".join(dict.fromkeys(clean(row.base) for row in rows))
     table = _table(f"What a line costs above {bases}, ± 95 % intervals")
     table.add_column("", overflow="fold", min_width=16)
     wall = _wall_unit(rows)
-    shown = columns(rows)
+    # The number of scrapes stands below, in a line of its own: there is no room for one more column.
+    shown = [column for column in columns(rows) if column.heading != "scrapes"]
     for column in shown:
         # One word a line, or the headings would take the room of the names.
         heading = "\n".join(part for part in (*column.heading.replace("per line", "").split(), column.unit) if part)
@@ -130,7 +140,9 @@ def _overhead_rich(rows: Sequence[OverheadRow]) -> Table:
         for column in shown:
             cell = column.cells[index]
             part = {"cost per line": row.resting, "while scraped": row.scraped}.get(column.heading)
-            text = cell.value if part is None or part.verdict == "void" else f"{_short(part, wall)}{cell.note}"
+            text = f"{cell.short}{f' {cell.note}' if cell.note else ''}" if cell.short else cell.value
+            if part is not None and part.verdict != "void":
+                text = f"{_short(part, wall)}{cell.note}"
             cells.append(Text(text, style="bold red" if text.startswith("✗") else ""))
         table.add_row(*cells)
     return table

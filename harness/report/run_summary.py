@@ -8,6 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from harness.load.tail import FEWEST_BEYOND, statistic_supported
 from harness.run.result import FindingResult, Latency, RunResult
 from workloads.units import format_duration
 
@@ -26,6 +27,7 @@ def summary(result: RunResult) -> RenderableType:
         Text(),
         Text.assemble(("How long it took", "bold")),
         _latencies(result),
+        *_untold(result),
         Text(),
         Text.assemble(("What was exposed", "bold")),
         _facts(_exposed(result)),
@@ -80,8 +82,16 @@ def _latencies(result: RunResult) -> Table:
 
 
 def _cells(latency: Latency) -> list[str]:
-    values = [getattr(latency, statistic) for statistic in _STATISTICS]
+    told = [name if statistic_supported(name, latency.count) else None for name in _STATISTICS]
+    values = [None if name is None else getattr(latency, name) for name in told]
     return ["–" if value is None else format_duration(value) for value in values]
+
+
+def _untold(result: RunResult) -> Iterator[Text]:
+    count = result.service_ns.count
+    if count and not all(statistic_supported(name, count) for name in _STATISTICS):
+        words = f"  –: fewer than {FEWEST_BEYOND} of {count:,} lines lie beyond that percentile"
+        yield Text(words, style="dim")
 
 
 def _exposed(result: RunResult) -> Iterator[tuple[str, str]]:

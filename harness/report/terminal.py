@@ -6,11 +6,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from harness.load.tail import supported
 from harness.report.model import ExpositionDiff, Report, Saturation, ScrapeLatency, Trend, finite
 from harness.report.observations import audits_of
 from harness.report.overhead import VOID
 from harness.report.overhead_table import ladder_table, law_lines, overhead_view
 from harness.report.percentiles import decoded
+from harness.report.rates import condition_words, rate_cell
 from harness.report.scales import plain, unit_for
 from harness.report.tree import clean
 from harness.report.trend import binned, trend_unit
@@ -87,17 +89,19 @@ def _latencies(latencies: Iterable[ScrapeLatency]) -> Iterable[RenderableType]:
             curve = decoded(name, text)
             if curve is None:
                 continue
-            at = curve.histogram.percentiles((50, 90, 99, 99.9))
-            unit = unit_for([at[50]])
-            table.add_row(f"  {name}", *(f"{plain((value or 0) / unit.scale)} {unit.name}" for value in at.values()))
+            told = curve.percentiles((50, 90, 99, 99.9))
+            unit = unit_for([told[50] if told[50] is not None else curve.histogram.max])
+            texts = ("–" if at is None else f"{plain(at / unit.scale)} {unit.name}" for at in told.values())
+            table.add_row(f"  {name}", *texts)
         yield table
 
 
 def _rates(rates: Iterable[Saturation]) -> Iterable[Text]:
     for rate in rates:
         words = f", {clean(rate.factors)}" if rate.factors else ""
-        bound = f"response p99 under {plain(rate.bound_ms)} ms"
-        yield Text(f"  {clean(rate.subject)}{words}: {plain(rate.rate.value)} lines/s, {bound}")
+        cell = rate_cell(rate)
+        beside = f" ({cell.interval or cell.note})" if cell.interval or cell.note else ""
+        yield Text(f"  {clean(rate.subject)}{words}: {cell.value} lines/s{beside}, {condition_words(rate)}")
 
 
 def _pages(expositions: Iterable[ExpositionDiff]) -> Iterable[Text]:
@@ -131,9 +135,10 @@ def _changes(trends: Sequence[Trend]) -> Iterable[Text]:
 def _runs(report: Report) -> Iterable[Text]:
     for run in report.runs:
         mark, style = ("✓ valid", "green") if run.verdict == "valid" else ("✗ INVALID", "bold red")
-        p99 = run.response_ns.p99
+        count = run.response_ns.count
+        p99 = run.response_ns.p99 if supported(99, count) else None
         unit = unit_for([p99])
-        tail = f"response p99 {plain(p99 / unit.scale)} {unit.name}" if p99 is not None else "no line"
+        tail = f"response p99 {plain(p99 / unit.scale)} {unit.name}" if p99 is not None else f"{plain(count, 15)} lines"
         words = (
             f"  {clean(run.spec.name)}: {plain(run.rate.achieved)} lines/s through {clean(run.spec.instrument)}, {tail}"
         )

@@ -13,15 +13,12 @@ from harness.measure.compared import judge
 from harness.measure.document import Document, RawPair
 from harness.measure.experiment import Comparison, Step, Terms, run_experiments
 from harness.measure.exposition_diff import exposition_diff
-from harness.measure.gate import Schedule
 from harness.measure.instructions import Counted, lines_to_count, parse_parts, run_instructions
 from harness.measure.ladder import ladder_of, rung_comparisons
 from harness.measure.laws import Point, fit_line, law_comparisons, laws_of
 from harness.measure.overhead import comparisons_for, measure_overhead, target_comparison
 from harness.measure.pairs import BlockPlan
 from harness.measure.processes import Lines
-from harness.measure.saturation import Trial, find_saturation
-from harness.measure.scrapes import Conditions, measure_scrapes, split
 from harness.measure.selftest import measure_self_test
 from harness.measure.steps import RUNGS
 from harness.measure.subjects import Subject
@@ -206,33 +203,6 @@ class TestValidation:
             read_records(tmp_path)
 
 
-class TestSaturation:
-    """Bisection over a program whose response time is known."""
-
-    @pytest.mark.parametrize("edge", [2_000.0, 5_000.0, 42_000.0, 99_000.0])
-    def test_the_edge_is_bracketed(self, edge):
-        """The rate returned passed, the one above did not, and the edge lies between them."""
-        low, high, trials = find_saturation(100_000.0, lambda rate: _trial(rate, rate <= edge), 12)
-        assert low <= edge <= high
-        assert high / max(low, 1.0) < 1.5
-        assert len(trials) == 12
-
-    def test_a_program_that_never_keeps_up_sustains_nothing(self):
-        """No rate is invented when none passed."""
-        low, _, _ = find_saturation(1000.0, lambda rate: _trial(rate, sustained=False), 5)
-        assert low == 0.0
-
-    @pytest.mark.parametrize("ceiling", [0.0, math.nan, math.inf])
-    def test_it_needs_a_rate_to_start_from(self, ceiling):
-        """A closed loop that processed nothing is no start."""
-        with pytest.raises(UsageError, match="rate"):
-            find_saturation(ceiling, lambda rate: _trial(rate, sustained=True), 3)
-
-
-def _trial(rate: float, sustained: bool) -> Trial:
-    return Trial(rate=rate, achieved=rate, p99_ns=1, lag_p99_ns=1, sustained=sustained)
-
-
 class TestInstructions:
     """Counting with callgrind."""
 
@@ -295,42 +265,6 @@ class TestInstructions:
         assert lines_to_count(Subject(instrument="opencensus", series=1000)) == 2
 
 
-class TestScrapes:
-    """Scrape as a factor."""
-
-    def test_lines_fall_into_windows_and_moments(self):
-        """A line belongs to the window it began in, and to a scrape that it overlapped at either end."""
-        schedule = Schedule(100, 100, (True, False))
-        starts = np.array([50, 100, 150, 199, 200, 290, 300, 390])
-        took = np.full(8, 10)
-        served = np.array([[155, 170], [158, 160], [205, 206]])
-        window, moment = split(starts, took, served, schedule)
-        assert window.tolist() == [False, True, True, True, False, False, False, False]
-        assert moment.tolist() == [False, False, True, True, True, False, False, False]
-
-    def test_overlapping_scrapes_count_until_the_last_ends(self):
-        """A long scrape under a short later one still holds the lines after the short one's end."""
-        served = np.array([[0, 100], [10, 20]])
-        _, moment = split(np.array([50]), np.array([5]), served, Schedule(0, 10, (True,)))
-        assert moment.tolist() == [True]
-
-    def test_without_scrapes_nothing_is_inside(self):
-        """No scrape served: no line overlaps one."""
-        _, moment = split(np.array([1, 2]), np.array([1, 1]), np.empty((0, 2), dtype=int), Schedule(0, 10, (True,)))
-        assert not moment.any()
-
-    @pytest.mark.slow
-    def test_a_real_run_has_scrapes_in_its_windows_only(self):
-        """With the built-in poller scrapes are served, some of the time, and both kinds of lines have percentiles."""
-        found = measure_scrapes(
-            Conditions(interval_ms=20, windows=4, window_ms=100, processes=2, scraper="builtin"),
-            lines=lambda _s: LINES,
-        )
-        assert 4 <= found.scrapes <= 60
-        assert 0 < found.served_share < 1
-        assert all(shift.scraped and shift.unscraped for shift in found.by_window)
-
-
 def test_pages_differ_in_what_a_dashboard_would_notice():
     """The quickstart's page and the lean one differ in the bounds' side and the repeated descriptions alone."""
     found = exposition_diff("opencensus", "opencensus-lean", LINES)
@@ -373,6 +307,9 @@ def test_a_real_small_experiment_end_to_end():
     assert found.void_pairs == 0
     assert found.ratio > 2
     assert found.factors["scrape_interval_ms"] == 20
+    assert found.scrapes == sum(pair.head_scrapes for pair in found.raw_pairs)
+    assert found.scrapes >= 1
+    assert document.scraper == "the built-in scraper"
     assert len(steps) == 3 + found.null.pairs
 
 
@@ -387,7 +324,7 @@ def test_an_instrument_that_fails_is_told_by_the_experiment():
 def test_the_table_has_every_column():
     """A short table over two ways of recording: costs, rates, instructions and the audit, each from a real run."""
     plan = table.TablePlan(
-        instruments=("opencensus", "nothing-such"), pairs_s=0.1, scraper="builtin", rate_duration="200ms", rate_steps=2
+        instruments=("opencensus", "nothing-such"), pairs_s=0.1, fewest=3, scraper="builtin", rates_s=2, rate_run_s=0.2
     )
     found = table.measure_table(plan)
     row, absent = found.rows

@@ -10,12 +10,14 @@ from harness.measure import exposition_diff, laws, saturation, scrapes
 from harness.measure.ladder import Increment
 from harness.measure.ladder import Ladder as MeasuredLadder
 from harness.measure.steps import RUNGS
-from harness.report.adapt import exposition_of, ladder_of, law_of, saturation_of, scrape_latency_of
+from harness.report.adapt import exposition_of, ladder_of, law_of
 from harness.report.gather import report_of, title_of, trend_of, trends_of
 from harness.report.html import render
 from harness.report.laws import formula
 from harness.report.model import Measured, Report
 from harness.report.overhead import rows_of
+from harness.report.rates import saturation_of
+from harness.report.scrape_study import scrape_latency_of
 from tests.harness.report.checks import problems
 from tests.harness.report.samples import document, experiment, scraped
 
@@ -125,11 +127,11 @@ def test_what_measuring_returns_is_shown_with_its_intervals() -> None:
             instrument="oc", series=1, bound_ns=5_000_000, closed_loop=1e4, rate=8e3, above=9e3, trials=[]
         )
     )
-    assert rate.rate == Measured(8e3, 8e3, 9e3)
+    assert (rate.rate, rate.single) == (Measured(8e3), True)
     shift = scrapes.Shift(percentile=99.9, unscraped=1e5, scraped=3e5, difference=2e5, interval=(1e5, 3e5))
     effect = scrape_latency_of(
         scrapes.ScrapeEffect(
-            instrument="oc", factors={"series": 10}, scraper="builtin", processes=3, scrapes=30, lines=99,
+            instrument="oc", factors={"series": 10}, scraper="builtin", processes=3, scrapes=30, lines=60_000,
             served_share=0.1, by_window=[shift], by_moment=[],
         )
     )  # fmt: skip

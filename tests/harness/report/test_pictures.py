@@ -20,7 +20,7 @@ VALUES = st.lists(st.one_of(st.none(), st.floats(1, 1e9)), min_size=1, max_size=
 
 
 def curves() -> Picture:
-    found = [decoded("a", encoded(1e5, count=5_000)), decoded("b", encoded(2e5, count=50))]
+    found = [decoded("a", encoded(1e5, count=20_000)), decoded("b", encoded(2e5, count=500))]
     return percentiles_picture([curve for curve in found if curve], "Latency", "latency")
 
 
