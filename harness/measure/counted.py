@@ -12,7 +12,7 @@ import sys
 from harness.errors import HarnessError
 from harness.measure.bodies import build
 from harness.measure.subjects import Subject
-from harness.measure.worker import Worker
+from harness.measure.worker import Worker, die_with_parent
 from harness.run.loaded import loaded_libraries
 from harness.views import Tags
 
@@ -22,7 +22,8 @@ _WARM_UP_LINES = 64
 
 
 def main() -> None:
-    """Run the parts and print what was evaluated and shown."""
+    """Run the parts and print what was evaluated and shown; ends with its parent, whose id is the only argument."""
+    die_with_parent(int(sys.argv[1]))
     command = json.loads(sys.stdin.readline())
     try:
         subject = Subject.from_json(command["subject"])

@@ -76,7 +76,10 @@ class Launcher(AbstractContextManager["Launcher"]):
                 sides.reverse()
             # Scrapes come in lumps, rarer than blocks, and are part of what is measured.
             lumpy = self._lumpy or any(side.subject.scraped for side in sides)
-            return measure_pair(sides[0], sides[1], self._plan, self._rng, lumpy=lumpy)
+            pair = measure_pair(sides[0], sides[1], self._plan, self._rng, lumpy=lumpy)
+            for side in sides:
+                side.kill()  # both at once: giving their memory back takes some milliseconds
+            return pair
 
     def _load(self, sides: list[Side], *, at_once: bool) -> None:
         """Load and warm up the sides: at once where each has a core, else one after the other."""
