@@ -21,6 +21,7 @@ __all__ = [
     "Ended",
     "end_group",
     "has_ended",
+    "kill_group",
     "own_folder",
     "python_path",
     "run_to_end",
@@ -89,16 +90,20 @@ def has_ended(process: "subprocess.Popen[bytes]", within_s: float) -> bool:
     return True
 
 
-def end_group(process: "subprocess.Popen[bytes]") -> int:
-    """Kill a process started with ``process_group=0`` and every process it left in its group; return its exit code.
+def kill_group(process: "subprocess.Popen[bytes]") -> None:
+    """Kill a process started with ``process_group=0`` and every process it left in its group, without waiting.
 
     SIGKILL, because a child may ignore SIGTERM. What left the group by itself, as a daemon does, is not ours to end.
-    May be called twice.
     """
     if process.returncode is None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+
+
+def end_group(process: "subprocess.Popen[bytes]") -> int:
+    """Kill a process and its group, wait for its end and return its exit code; may be called twice."""
+    kill_group(process)
+    process.wait()
     return process.returncode
 
 

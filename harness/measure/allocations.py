@@ -59,7 +59,7 @@ def count_allocated(
 
 def _run(subject: Subject, lines: Lines, count: int) -> tuple[int, str, dict[str, Any]]:
     command = {"subject": subject.to_json(), "lines": lines.texts, "tags": lines.tags, "count": count, "repeats": 1}
-    python = [subject.python or sys.executable, *ISOLATED, "-m", "harness.measure.counted"]
+    python = [subject.python or sys.executable, *ISOLATED, "-m", "harness.measure.counted", str(os.getpid())]
     done = run_to_end(
         [find_valgrind("allocations"), *_OPTIONS, *python],
         what=f"counting the allocations of {subject.name}",

@@ -13,7 +13,7 @@ from typing import Any
 from harness.errors import HarnessError, to_answer
 from harness.measure.bodies import build
 from harness.measure.subjects import Subject
-from harness.measure.worker import Worker
+from harness.measure.worker import Worker, die_with_parent
 from harness.run.loaded import loaded_libraries
 from harness.views import Tags
 
@@ -23,7 +23,8 @@ _WARM_UP_LINES = 64
 
 
 def main() -> None:
-    """Run the parts and print what was evaluated and shown, or the error."""
+    """Run the parts and print what was evaluated and shown, or the error; ends with its parent, its only argument."""
+    die_with_parent(int(sys.argv[1]))
     command = json.loads(sys.stdin.readline())
     try:
         answer = _counted(command)

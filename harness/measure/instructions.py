@@ -6,6 +6,7 @@ start-up and warming up. The hash seed is 0 and the environment always the same,
 
 import json
 import math
+import os
 import re
 import shutil
 import sys
@@ -128,7 +129,7 @@ def _watch(valgrind: str, folder: Path, command: dict[str, object], subject: Sub
         "--dump-before=sched_yield",
         "--zero-before=sched_yield",
     ]
-    python = [subject.python or sys.executable, *ISOLATED, "-m", "harness.measure.counted"]
+    python = [subject.python or sys.executable, *ISOLATED, "-m", "harness.measure.counted", str(os.getpid())]
     done = run_to_end(
         [valgrind, "--quiet", *options, *python],
         what=f"counting the instructions of {subject.name}",

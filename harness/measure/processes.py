@@ -15,7 +15,17 @@ from itertools import zip_longest
 from types import TracebackType
 from typing import IO, Any, Self
 
-from harness.children import GRACE_S, ISOLATED, PROJECT, end_group, has_ended, own_folder, python_path, uninterrupted
+from harness.children import (
+    GRACE_S,
+    ISOLATED,
+    PROJECT,
+    end_group,
+    has_ended,
+    kill_group,
+    own_folder,
+    python_path,
+    uninterrupted,
+)
 from harness.errors import RunError, from_answer
 from harness.measure.deadlines import answer_within_s
 from harness.measure.subjects import Subject
@@ -200,6 +210,10 @@ class Side:
         return RunError(
             f"the process measuring {self.subject.name} ended with {code}: {said[-1] if said else 'no word'}"
         )
+
+    def kill(self) -> None:
+        """Have the process and all of its group end, without waiting for it; `stop` has to follow."""
+        kill_group(self._process)
 
     def stop(self) -> None:
         """End the process and all of its group, at once; may be called twice."""

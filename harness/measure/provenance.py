@@ -42,25 +42,25 @@ class Provenance:
     """Collects what the processes of each subject have loaded, and holds each to what the first one said."""
 
     def __init__(self) -> None:
-        self._loaded: dict[str, tuple[Loaded, ...]] = {}
+        self._loaded: dict[str, dict[str, Loaded]] = {}
         self._pythons: dict[str, str] = {}
 
     def add(self, subject: Subject, answer: Mapping[str, Any]) -> None:
         """Add what a worker answered to loading `subject`; raises `RunError` when it differs from an earlier one."""
-        found = loaded_of(answer)
         self._pythons[subject.name] = subject.python
-        before = self._loaded.setdefault(subject.name, found)
-        if before != found:
-            changed = next(iter(set(found) ^ set(before)))
-            raise RunError(
-                f"{subject.name}: {changed.library} was changed while it was measured ({changed.file}); measure again"
-            )
+        known = self._loaded.setdefault(subject.name, {})
+        for each in loaded_of(answer):
+            # Under other conditions a side may load more: what serves its page, say.
+            if known.setdefault(each.library, each) != each:
+                raise RunError(
+                    f"{subject.name}: {each.library} was changed while it was measured ({each.file}); measure again"
+                )
 
     def applied(self, document: Document) -> Document:
         """Return the document with what was loaded in it, in the place of what is merely installed."""
         told: dict[str, set[str]] = {}
         for loaded in self._loaded.values():
-            for library, version in versions_of(loaded).items():
+            for library, version in versions_of(loaded.values()).items():
                 told.setdefault(library, set()).add(version)
         libraries = dict(document.environment.libraries)
         # Sides that differ in a library have no version in common; `loaded` has each.
@@ -70,7 +70,9 @@ class Provenance:
             else:
                 libraries.pop(library, None)
         shown = {
-            name: [each.model_copy(update={"file": portable(each.file, self._pythons[name])}) for each in loaded]
+            name: [
+                each.model_copy(update={"file": portable(each.file, self._pythons[name])}) for each in loaded.values()
+            ]
             for name, loaded in self._loaded.items()
         }
         environment = document.environment.model_copy(update={"libraries": libraries})

@@ -187,6 +187,7 @@ class TestProvenance:
         for _ in range(2):
             kept.add(Subject(), {"loaded": [["prometheus-client", "/a/p.py"]], "search": []})
         kept.add(Subject(instrument="opencensus"), {"loaded": [["prometheus-client", "/b/p.py"]], "search": []})
+        kept.add(Subject(), {"loaded": [["opencensus", "/a/o.py"]], "search": []})
         with pytest.raises(RunError, match="none: prometheus-client was changed while it was measured"):
             kept.add(Subject(), {"loaded": [["prometheus-client", "/b/p.py"]], "search": []})
 
