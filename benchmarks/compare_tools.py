@@ -93,6 +93,8 @@ def calibrate(seconds: float = 60.0) -> float:
         found = measure_overhead([Comparison(BASE, HEAD)], Terms(budget_s=seconds, seed=0))
     if found.interrupted:
         raise KeyboardInterrupt
+    if found.experiments[0].verdict == "void":
+        raise SystemExit(f"the calibration is void, measure when less runs here: {found.experiments[0].conclusion}")
     return (found.experiments[0].ratio - 1) / MANY_TURNS
 
 

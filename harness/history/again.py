@@ -9,6 +9,7 @@ from harness.errors import UsageError
 from harness.history.envelope import Envelope
 from harness.history.metrics import Metric, experiments_of, key_of, metrics_of
 from harness.instruments.catalog import BUILT_IN
+from harness.measure.controls import count_controls
 from harness.measure.document import Document
 from harness.measure.experiment import Progress, Terms
 from harness.measure.instructions import run_instructions
@@ -106,13 +107,15 @@ def measure(asked: Iterable[Asked], terms: Terms, progress: Progress, paired: Me
         beside = next((key for key in groups if key[0] == "wall_ns"), ("wall_ns", 0))
         groups[beside] = loose + groups.get(beside, [])
     total = sum(len(group) for group in groups.values())
+    controls = count_controls(*(group for (axis, _), group in groups.items() if axis == "wall_ns")) or None
     found = []
     for (axis, _), group in groups.items():
         if axis == "instructions":
             document = run_instructions(group, progress)
         else:
             share = terms.budget_s and terms.budget_s * len(group) / total
-            document = (paired or measure_overhead)(group, replace(terms, budget_s=share), progress)
+            part = replace(terms, budget_s=share, controls=controls)
+            document = (paired or measure_overhead)(group, part, progress)
         found.append(document)
         if document.interrupted:
             break

@@ -288,3 +288,23 @@ def test_heads_are_compared_with_bases_only():
     bench = Pairs(identical)
     bench.run(budget_s=50)
     assert (HEAD, HEAD) not in bench.calls
+
+
+def test_what_is_measured_one_after_another_shares_one_family():
+    """`harness check` measures what is scraped at different intervals apart; their controls share the one percent."""
+    from harness.history.again import Asked, measure
+
+    seen = []
+
+    def paired(comparisons, terms, _progress):
+        seen.append((len(comparisons), terms.controls))
+        return Pairs(identical).run(comparisons, budget_s=40)
+
+    subjects = [Subject(scraped=True, interval_ms=interval) for interval in (100, 200)]
+    asked = [
+        Asked("wall_ns", comparison)
+        for each in (Subject(), *subjects)
+        for comparison in comparisons_for(["a"], common=each)
+    ]
+    measure(asked, Terms(budget_s=60), lambda _step: None, paired)
+    assert seen == [(2, 3), (1, 3)]
