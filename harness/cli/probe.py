@@ -27,7 +27,8 @@ def probe(names: tuple[str, ...], instrument: str, json_file: Path | None, quiet
     """Show by small experiments which of OpenCensus' known defects are present in the versions installed.
 
     Each runs in a fresh process, on opencensus and on opencensus-lean. NAMEs choose some of them; without any, all.
-    Run it before and after an upgrade: what changed is what the table says.
+    Run it before and after an upgrade: what changed is what the table says. A race that did not show is "not seen",
+    with the number of tries and the chance that all of them miss it, and never absent.
 
     \b
     Try it: harness probe

@@ -90,6 +90,12 @@ class Subject:
         """Return one sample of the registry, read directly."""
         return self.registry.get_sample_value(f"{NAMESPACE}_{name}", {"key": "k"} | labels)
 
+    def shown(self, name: str) -> float:
+        """Return the sum of a sample over all series of the registry, read directly and without the other views."""
+        wanted = f"{NAMESPACE}_{name}"
+        samples = (sample for family in self.registry.collect() for sample in family.samples)
+        return float(sum(sample.value for sample in samples if sample.name == wanted))
+
     def total(self, name: str) -> float:
         """Return the sum of a sample over all series."""
         return sum(self.by_key(name).values())

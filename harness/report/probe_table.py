@@ -1,4 +1,4 @@
-"""The table of defects: present or absent in each way of recording, with the evidence."""
+"""The table of defects: present, absent or not seen in each way of recording, with the evidence."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,7 +11,12 @@ from harness.report.tree import clean
 
 __all__ = ["probe_view"]
 
-_SIGNS = {"present": ("✗ present", "red"), "absent": ("✓ absent", "green"), "unknown": ("? unknown", "yellow")}
+_SIGNS = {
+    "present": ("✗ present", "red"),
+    "absent": ("✓ absent", "green"),
+    "not seen": ("○ not seen", "green"),
+    "unknown": ("? unknown", "yellow"),
+}
 
 
 def probe_view(
@@ -44,4 +49,6 @@ def _count(name: str, outcomes: Sequence[Outcome]) -> str:
     states = [each.state for each in outcomes if each.instrument == name]
     unknown = states.count("unknown")
     said = f", {unknown} could not be looked for" if unknown else ""
-    return f"{name}: {states.count('present')} of {len(states)} present{said}"
+    races = states.count("not seen")
+    missed = f", {races} race{'s' if races > 1 else ''} not seen" if races else ""
+    return f"{name}: {states.count('present')} of {len(states)} present{missed}{said}"

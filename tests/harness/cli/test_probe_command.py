@@ -63,3 +63,19 @@ def test_what_could_not_be_looked_for_is_counted_apart() -> None:
     assert "? unknown" in printed
     assert "0 of 2 present, 1 could not be looked for" in printed
     assert "opencensus absent" in printed
+
+
+def test_races_that_did_not_show_are_counted_apart() -> None:
+    """The summary never counts them as absent."""
+    from rich.console import Console
+
+    probes = [Probe("threads-lose", "first", race=True), Probe("sum-falls", "second")]
+    outcomes = [
+        Outcome("threads-lose", "opencensus", False, "not seen in 20 tries"),
+        Outcome("sum-falls", "opencensus", False, "fine"),
+    ]
+    console = Console(width=100, file=io.StringIO(), record=True)
+    console.print(probe_view(probes, outcomes, ["opencensus"], {"python": "3"}))
+    printed = console.export_text()
+    assert "○ not seen" in printed
+    assert "opencensus: 0 of 2 present, 1 race not seen" in printed
