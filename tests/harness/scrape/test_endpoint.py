@@ -10,6 +10,7 @@ from prometheus_client.core import Metric
 
 from harness.errors import EndpointError
 from harness.scrape import endpoint as module
+from harness.scrape import windows
 from harness.scrape.asking import SCRAPE_HEADERS
 from harness.scrape.endpoint import Endpoint, serve
 
@@ -181,7 +182,7 @@ def test_stop_frees_the_port_and_may_be_called_again(registry: CollectorRegistry
 
 def test_windows_stay_bounded(monkeypatch: pytest.MonkeyPatch, registry: CollectorRegistry) -> None:
     """A long run keeps the latest windows and still counts them all."""
-    monkeypatch.setattr(module, "MAX_WINDOWS", 3)
+    monkeypatch.setattr(windows, "MAX_WINDOWS", 3)
     with serve(registry) as endpoint:
         for _ in range(5):
             get(endpoint)
