@@ -106,6 +106,13 @@ class AuditResult(_Part):
     )
     findings: list[FindingResult]
 
+    @property
+    def judged(self) -> Literal["conserved", "not_conserved", "not_verified"] | None:
+        """The outcome, for a result of an earlier version as well; None where there was nothing to compare."""
+        if self.outcome is not None or self.conserved is None:
+            return self.outcome
+        return "conserved" if self.conserved else "not_conserved"
+
 
 class RequirementResult(_Part):
     """One `--require`, what it was compared with, and whether it held."""

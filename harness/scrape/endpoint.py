@@ -17,7 +17,7 @@ from harness.errors import EndpointError
 from harness.scrape.deadline import Deadline
 from harness.scrape.exposition import TEXT, Page, parse_page
 from harness.scrape.fetch import fetch
-from harness.scrape.gone import ClientGoneError, WatchedRegistry
+from harness.scrape.gone import ClientGoneError, Turns, WatchedRegistry
 from harness.scrape.windows import CLIENT_GONE, Window, WindowLog
 
 if TYPE_CHECKING:
@@ -204,6 +204,7 @@ _Application = Callable[["WSGIEnvironment", "StartResponse"], Iterable[bytes]]
 
 def _application(registry: "CollectorRegistry", log: WindowLog) -> _Application:
     """Return prometheus-client's own application, limited to /metrics, with each scrape's window noted."""
+    turns = Turns()
 
     def respond(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         path = environ.get("PATH_INFO")
@@ -212,7 +213,7 @@ def _application(registry: "CollectorRegistry", log: WindowLog) -> _Application:
         if path == "/":
             start_response("200 OK", [("Content-Type", "text/html; charset=utf-8")])
             return [_LINK_PAGE]
-        start_response("404 Not Found", [("Content-Type", "text/plain; charset=utf-8")])
+        start_response("404 Not Found", _plain())
         return [b"Only /metrics is served here.\n"]
 
     def scrape(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
@@ -223,9 +224,14 @@ def _application(registry: "CollectorRegistry", log: WindowLog) -> _Application:
             statuses.append(int(status.split()[0]))
             return start_response(status, headers, *rest)
 
-        chunks = _made(registry, environ, noting, log)
-        size = sum(map(len, chunks))
         own = _OWN_KEY in environ
+        try:
+            with turns.take(environ.get(_CONNECTION), own=own):
+                chunks = _made(registry, environ, noting, log)
+        except ClientGoneError:
+            noting(f"{CLIENT_GONE} Client Closed Request", _plain())
+            chunks = []
+        size = sum(map(len, chunks))
 
         def done() -> None:
             log.add(Window(started_ns, log.now_ns(), size, statuses[-1]), own=own)
@@ -235,18 +241,21 @@ def _application(registry: "CollectorRegistry", log: WindowLog) -> _Application:
     return respond
 
 
+def _plain() -> list[tuple[str, str]]:
+    # A new list each time: whoever answers adds headers of its own to it.
+    return [("Content-Type", "text/plain; charset=utf-8")]
+
+
 def _made(registry: "CollectorRegistry", environ: "WSGIEnvironment", respond: Any, log: WindowLog) -> list[bytes]:
-    """Make one page and return it in pieces; whatever goes wrong becomes a status and its reason."""
+    """Make one page and return it in pieces; a collector that raises becomes a status and its reason."""
     metrics: _Application = make_wsgi_app(WatchedRegistry(registry, environ.get(_CONNECTION)))
-    plain = [("Content-Type", "text/plain; charset=utf-8")]
     log.note_begun()
     try:
         return list(metrics(environ, respond))
     except ClientGoneError:
-        respond(f"{CLIENT_GONE} Client Closed Request", plain)
-        return []
+        raise
     except Exception as error:
-        respond("500 Internal Server Error", plain)
+        respond("500 Internal Server Error", _plain())
         return [f"collecting the metrics raised {type(error).__name__}: {error}\n".encode(errors="replace")]
     finally:
         log.note_made()

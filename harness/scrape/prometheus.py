@@ -2,9 +2,12 @@
 
 import contextlib
 import json
+import re
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +28,7 @@ PATIENCE_S = 20.0
 HURRY_S = 1.0  # for an answer to which nothing but a figure depends
 NEWS_S = 1.0  # within which the keeper tells that the server is gone
 # Samples of one answer; more would make the JSON, and our memory, large.
-CHUNK_SAMPLES = 100_000
+CHUNK_SAMPLES = 50_000
 # Timestamps within this distance of the grid are moved onto it (scrape.go, scrapeTimestampTolerance).
 TOLERANCE_MS = 2
 # How far a timestamp may be from the moment the scrape began: the grid, rounding to milliseconds, reading two clocks.
@@ -64,10 +67,13 @@ class PrometheusScraper:
         # What was read already: up to which scrape, and which successful ones have not been checked.
         self._told_ms = 0
         self._told: list[Scrape] = []
-        self._unchecked: list[tuple[int, Scrape]] = []
+        self._unchecked: deque[tuple[int, Scrape]] = deque()
+        self._selected: tuple[int, list[tuple[str, int]]] = (0, [])
         # Scrapes that began earlier are no good as the last one.
         self._fresh_ms = 0
         self._checker = Checker(views)
+        # The last page that `stored` read, which `pages` comes to as well.
+        self._last: tuple[int, Shown] | None = None
         self._last_reason = ""
 
     @property
@@ -127,7 +133,8 @@ class PrometheusScraper:
         last = next((at_ms for at_ms, value in reversed(self._ups()) if value == 1), None)
         if last is None:
             return fold((), self._views)
-        return self._shown_at(last, self._selectors(last))
+        self._last = last, self._shown_at(last, self._selectors(last))
+        return self._last[1]
 
     def pages(self, deadline: Deadline | None = None) -> Iterator[ScrapedPage]:
         """Yield what each successful scrape showed as stored, oldest first, checking it against the ones before.
@@ -138,19 +145,26 @@ class PrometheusScraper:
         self._read_stats()
         while self._unchecked:
             self._deadline.check("not all scrapes were read")
-            selectors = self._selectors(self._unchecked[-1][0])
-            series = sum(size for _, size in selectors)
-            several = self._unchecked[: max(1, CHUNK_SAMPLES // max(1, series))]
-            if len(several) == 1:
-                at_ms = several[0][0]
-                shown = {at_ms: self._shown_at(at_ms, selectors)}
-            else:
-                shown = self._shown_between(several[0][0], several[-1][0])
-            for at_ms, scrape in several:
-                page = shown.get(at_ms) or fold((), self._views)
+            for _, page in self._some_shown():
                 self._checker.observe(page)
-                self._unchecked.pop(0)
+                _, scrape = self._unchecked.popleft()
                 yield ScrapedPage(*self._window(scrape), page)
+
+    def _some_shown(self) -> list[tuple[int, Shown]]:
+        """Return what the oldest scrapes that were not checked showed, as many as one answer may hold."""
+        at_ms = self._unchecked[0][0]
+        if self._last is not None and self._last[0] == at_ms:
+            return [self._last]
+        # Series only ever come, and so those of the newest scrape are the most.
+        newest_ms = self._unchecked[-1][0]
+        if self._selected[0] != newest_ms:
+            self._selected = newest_ms, self._selectors(newest_ms)
+        series = sum(size for _, size in self._selected[1])
+        several = [at_ms for at_ms, _ in islice(self._unchecked, max(1, CHUNK_SAMPLES // max(1, series)))]
+        if len(several) == 1:
+            return [(at_ms, self._shown_at(at_ms, self._selected[1]))]
+        shown = self._shown_between(several[0], several[-1])
+        return [(at_ms, shown.get(at_ms) or fold((), self._views)) for at_ms in several]
 
     def problems(self) -> list[Finding]:
         """Return what was wrong with the scrapes read by `pages`, and which failed; known when the server is gone."""
@@ -232,13 +246,27 @@ class PrometheusScraper:
         )["result"]
         sizes = [(row["metric"], int(float(row["value"][1]))) for row in counted]
         total = sum(size for _, size in sizes)
-        if total <= CHUNK_SAMPLES:
-            return [(self._ours(), total)]
-        return [(self._part(metric), size) for metric, size in sizes]
+        return [(self._ours(), total)] if total <= CHUNK_SAMPLES else list(self._parts(sizes))
 
-    def _part(self, metric: dict[str, str]) -> str:
-        labels = {"job": self._job, "__name__": metric["__name__"], "le": metric.get("le", "")}
-        return "{" + ",".join(f"{name}={json.dumps(value)}" for name, value in labels.items()) + "}"
+    def _parts(self, sizes: list[tuple[dict[str, str], int]]) -> Iterator[tuple[str, int]]:
+        """Yield selectors of the samples of one name and some bounds, with the number of series of each."""
+        names: dict[str, list[tuple[str, int]]] = {}
+        for metric, size in sizes:
+            names.setdefault(metric["__name__"], []).append((metric.get("le", ""), size))
+        for name, bounds in names.items():
+            some: list[str] = []
+            held = 0
+            for bound, size in bounds:
+                if some and held + size > CHUNK_SAMPLES:
+                    yield self._part(name, some), held
+                    some, held = [], 0
+                some.append(re.escape(bound))
+                held += size
+            yield self._part(name, some), held
+
+    def _part(self, name: str, bounds: list[str]) -> str:
+        job, values = json.dumps(self._job), json.dumps("|".join(bounds))
+        return f"{{job={job},__name__={json.dumps(name)},le=~{values}}}"
 
     def _await_after(self, moment_ms: int) -> None:
         deadline = self._deadline
