@@ -96,18 +96,19 @@ def _exposed(result: RunResult) -> Iterator[tuple[str, str]]:
 
 
 def _audited(audit: AuditResult) -> str:
-    compared = ", ".join(audit.compared)
-    if audit.judged is None:
+    if audit.judged is None and not audit.not_seen:
         return "nothing to compare"
     if audit.judged == "not_conserved":
         return "VALUES DIFFER from the ledger's"
-    scrapes = f"; {audit.scrapes_compared:,} scrapes lie between the truth before and after them"
-    held = f"every count equals the ledger's, per series and bucket, every sum to rounding ({compared})"
-    held += scrapes if audit.scrapes_compared else ""
-    if audit.judged == "not_verified":
-        held = held if compared else "nothing could be compared with the ledger"
-        return f"{held}; not looked at: {', '.join(audit.not_seen)}"
-    return held
+    words = "nothing could be compared with the ledger"
+    if audit.compared:
+        compared = ", ".join(audit.compared)
+        words = f"every count equals the ledger's, per series and bucket, every sum to rounding ({compared})"
+    if audit.scrapes_compared:
+        words += f"; {audit.scrapes_compared:,} scrapes lie between the truth before and after them"
+    if audit.not_seen:
+        words += f"; not looked at: {', '.join(audit.not_seen)}"
+    return words
 
 
 def _findings(result: RunResult) -> list[FindingResult]:
