@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench bench-steps bench-full check-overhead history-scale history-kills history-faults detector-rates suites validate what-it-costs report-picture test test-slow test-all lint fix demo prometheus compare-tools clean
+.PHONY: help setup bench series-scale bench-steps bench-full check-overhead history-scale history-kills history-faults detector-rates suites validate what-it-costs report-picture test test-slow test-all lint fix demo prometheus compare-tools clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ validate: $(READY) ## Hundreds of experiments that prove the measuring (hours; g
 
 check-overhead: $(READY) ## Measure afresh (three minutes) and compare with the runs kept before
 	$(BIN)/harness check --fresh --budget 3m --instruments opencensus,opencensus-lean,prometheus-client,opentelemetry
+
+series-scale: $(READY) ## Page time, audit time and memory from 1 to 30 000 series (a quarter of an hour)
+	$(BIN)/python benchmarks/series_scale.py
 
 history-scale: $(READY) ## List and check a history of 10 000 runs, timed
 	$(BIN)/python benchmarks/history_scale.py

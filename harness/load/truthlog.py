@@ -48,7 +48,7 @@ class _Entry(NamedTuple):
 
     @property
     def size_bytes(self) -> int:
-        return self.series.nbytes + self.rows.nbytes + 200
+        return self.series.nbytes + self.rows.nbytes + 300
 
     def followed_by(self, later: "_Entry") -> "_Entry":
         """Return both in one: the state at the later position."""

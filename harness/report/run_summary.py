@@ -133,7 +133,7 @@ def _outcome(audit: AuditResult) -> Iterator[RenderableType]:
     if audit.judged == "not_conserved":
         yield Text.assemble(("NOT CONSERVED", "bold red"), ": what was exposed is not what was sent; see ✗ above.")
     elif audit.judged == "not_verified":
-        unseen = " and ".join(audit.not_seen)
+        unseen = ", ".join(audit.not_seen)
         yield Text.assemble(("NOT VERIFIED", "bold red"), f": {unseen} could not be looked at; see ✗ above.")
     elif any(finding.severity == "error" for finding in audit.findings):
         yield Text.assemble(("FAILED", "bold red"), ": see ✗ above.")

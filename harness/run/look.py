@@ -38,7 +38,7 @@ _ROOM_NS = 500_000_000
 _REST_REPEATS = 5
 _REST_S = 2.0
 # Waiting for the scraper ends so much earlier after an interruption, to leave time for the page.
-_PAGE_FIRST_S = 1.5
+_PAGE_FIRST_S = 1.0
 
 
 class Phases(Protocol):

@@ -10,7 +10,7 @@ from harness.errors import RunError
 __all__ = ["INTERRUPTED_S", "Deadline", "DeadlineError", "call_within"]
 
 # What may still be taken after an interruption.
-INTERRUPTED_S = 4.0
+INTERRUPTED_S = 2.4
 # How long a wait goes on before an interruption is looked for again.
 _GLANCE_S = 0.1
 

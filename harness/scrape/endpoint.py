@@ -29,7 +29,7 @@ __all__ = ["Endpoint", "Window", "serve"]
 
 MAX_CONNECTIONS = 128
 SILENCE_S = 10.0  # how long a client may say nothing, or read nothing
-STOP_S = 1.0  # how long a scrape under way may go on after stop()
+STOP_S = 0.5  # how long a scrape under way may go on after stop()
 PAGE_S = 30.0  # how long the harness itself waits for a page unless told otherwise
 
 # What the harness itself asks for is no scrape; this header tells the two apart.
