@@ -69,6 +69,9 @@ check-overhead: $(READY) ## Measure afresh (three minutes) and compare with the 
 	130) echo "check-overhead: exit code 130: interrupted";; \
 	esac >&2; exit $$code; }
 
+series-scale: $(READY) ## Page time, audit time and memory from 1 to 30 000 series (a quarter of an hour)
+	$(BIN)/python benchmarks/series_scale.py
+
 history-scale: $(READY) ## List and check a history of 10 000 runs, timed
 	$(BIN)/python benchmarks/history_scale.py
 

@@ -1,11 +1,12 @@
 """What a page must show when nothing was lost: the true count, sum and buckets of each series of each view."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 from harness.views import Tags
 
-__all__ = ["Expected", "SeriesTruth"]
+__all__ = ["Expected", "Range", "SeriesTruth", "TruthOverTime"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +27,25 @@ class SeriesTruth:
 
 # View name -> tags of the series -> its truth.
 Expected = Mapping[str, Mapping[Tags, SeriesTruth]]
+
+
+class Range(NamedTuple):
+    """The least and the most that a page may show of one series at some time.
+
+    Both hold the count; for a distribution also the sum, and for each bound of the view and for infinity the number of
+    values up to it. The least of a bucket is by the exclusive rule ``value < bound``, the most by the inclusive one.
+    """
+
+    least: Sequence[float]
+    most: Sequence[float]
+
+
+class TruthOverTime(Protocol):
+    """The truth at the moments when pages were made; all times in ``time.monotonic_ns``."""
+
+    def between(self, begin_ns: int, end_ns: int) -> Mapping[str, Mapping[Tags, Range]] | None:
+        """Return what a page asked for at `begin_ns` and received by `end_ns` may show, by view and tags.
+
+        Series of which nothing may be shown yet are left out. None where it is no longer known. Quick when it is asked
+        for one page after the other.
+        """

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -158,12 +158,17 @@ class Ledger:
         lost = int(np.count_nonzero(outcomes == DROPPED))
         if done + died + lost != outcomes.size or outcomes.size > truth.lengths.size:
             raise ValueError("each line has one outcome: DROPPED, EVALUATED or RAISED")
-        series = truth.method[: outcomes.size].astype(np.int64) * _KINDS + truth.error[: outcomes.size]
-        series, lengths = series[evaluated], truth.lengths[: outcomes.size][evaluated]
+        series, lengths = self.series_of(truth, outcomes), truth.lengths[: outcomes.size][evaluated]
         self._latency.add(series, latencies)  # first, because it may refuse a value
         self.dropped += lost
         self.raised.update(raised)
         self._tally(series, lengths, latencies)
+
+    def series_of(self, truth: "Truth", outcomes: NDArray[np.int8]) -> NDArray[np.int64]:
+        """Return the series of each of the first ``len(outcomes)`` lines that was evaluated, from 0."""
+        series = truth.method[: outcomes.size].astype(np.int64) * _KINDS + truth.error[: outcomes.size]
+        evaluated: NDArray[np.int64] = series[outcomes == EVALUATED]
+        return evaluated
 
     def _tally(self, series: NDArray[np.int64], lengths: NDArray[np.int64], latencies: NDArray[np.float64]) -> None:
         np.add.at(self._count, series, 1)
@@ -192,17 +197,61 @@ class Ledger:
         """
         return {view.name: self._series(view, column) for view, column in zip(self.views, self._columns, strict=True)}
 
+    @property
+    def series_count(self) -> int:
+        """How many series there may be: one for each method and kind of error, good lines first."""
+        return int(self._count.size)
+
+    def active_series(self) -> NDArray[np.int64]:
+        """Return the series of which there were lines, in order."""
+        return np.flatnonzero(self._count)
+
+    def tags_of(self, view: View, series: int) -> Tags | None:
+        """Return the tags under which a view shows a series; None where it does not count the series' lines."""
+        method, error = divmod(series, _KINDS)
+        if view.measure == REFUSED and not error:
+            return None
+        tags = Tags(self.methods[method])
+        tags = tags.refused(ERROR_KINDS[error]) if error else tags
+        if len(view.tag_keys) == len(Tags._fields):
+            return tags
+        return Tags(*(value if key in view.tag_keys else "" for key, value in zip(Tags._fields, tags, strict=True)))
+
+    def rows(self, series: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return a row for each series: lines, bytes and latency (ms, rounded), then each distribution's figures.
+
+        Those are, from `buckets_at` on, the number of values in each bucket and of those that equal each bound.
+        """
+        columns: list[NDArray[Any]] = [
+            self._count[series],
+            self._bytes[series],
+            self._latency.approximate(series),
+        ]
+        for column in self._columns:
+            if column is not None:
+                size = column.bounds.size
+                columns.extend(column.buckets.reshape(-1, size + 1)[series].T)
+                columns.extend(column.at_bound.reshape(-1, size)[series].T)
+        return np.column_stack(columns).astype(np.float64)
+
+    def buckets_at(self, view: View) -> int:
+        """Return the place in a row where the figures of a distribution begin."""
+        place = 3
+        for other, column in zip(self.views, self._columns, strict=True):
+            if other is view:
+                break
+            place += 0 if column is None else 2 * column.bounds.size + 1
+        return place
+
     def _series(self, view: View, column: _Column | None) -> Mapping[Tags, SeriesTruth]:
         sums: dict[Tags, _Sum] = {}
-        for series in np.flatnonzero(self._count).tolist():
-            method, error = divmod(series, _KINDS)
-            if view.measure == REFUSED and not error:
-                continue
-            tags = Tags(self.methods[method])
-            tags = tags.refused(ERROR_KINDS[error]) if error else tags
-            kept = Tags(*(value if key in view.tag_keys else "" for key, value in zip(Tags._fields, tags, strict=True)))
-            buckets, at_bound = column.row(series) if column is not None else ((), ())
-            sums.setdefault(kept, _Sum()).add(int(self._count[series]), self._total(view, series), buckets, at_bound)
+        for series in self.active_series().tolist():
+            tags = self.tags_of(view, series)
+            if tags is not None:
+                buckets, at_bound = column.row(series) if column is not None else ((), ())
+                sums.setdefault(tags, _Sum()).add(
+                    int(self._count[series]), self._total(view, series), buckets, at_bound
+                )
         return {tags: total.truth() for tags, total in sums.items()}
 
     def _total(self, view: View, series: int) -> Fraction:

@@ -17,6 +17,7 @@ from harness.load.ledger import Ledger
 from harness.load.machine import Machine, watch_machine
 from harness.load.recorder import Recorder, Timings
 from harness.load.stop import Stop
+from harness.load.truthlog import TruthLog
 from harness.load.validity import Evidence
 
 if TYPE_CHECKING:
@@ -164,7 +165,9 @@ class _Pump:
         latencies_ms: list[float],
         stop: Stop,
         progress: Callable[[Progress], object] | None,
+        log: TruthLog | None,
     ) -> None:
+        self.log = log
         self.store, self.evaluate, self.ledger, self.clock = store, evaluate, ledger, clock
         self.policy, self.latencies_ms, self.stop, self.progress = policy, latencies_ms, stop, progress
         self.closed = policy.name == "closed"
@@ -241,8 +244,12 @@ class _Pump:
 
     def _account(self, part: "Block", done: int) -> None:
         outcomes, raised = self.recorder.outcomes(), self.recorder.raised()
+        if self.log is None:
+            self.ledger.add(part.truth, outcomes, self.latencies_ms, raised)
+        else:
+            starts, ends = self.recorder.starts, self.recorder.ends
+            self.log.add(part.truth, outcomes, self.latencies_ms, raised, starts, ends)
         self.recorder.fold(None if self.closed else part.due_ns[:done] + self.start_ns, outcomes)
-        self.ledger.add(part.truth, outcomes, self.latencies_ms, raised)
         self.latencies_ms.clear()
         if self.first_due_ns is None:
             self.first_due_ns = int(part.due_ns[0])
@@ -330,18 +337,22 @@ def drive_workload(
     latencies_ms: list[float],
     stop: Stop | None = None,
     progress: Callable[[Progress], object] | None = None,
+    log: TruthLog | None = None,
 ) -> Driven:
     """Send every block on schedule and return what came of it; memory does not grow with the number of lines.
 
     `latencies_ms` is the list to which the subject appends what it recorded for each line (`Repl`'s ``keep``); it is
     emptied block by block into `ledger`. `progress` is called from this thread, outside the timed windows, at most five
-    times a second. Ask for blocks of `BLOCK_LINES` lines. The run ends with the blocks, or at the line at which `stop`
-    is requested; a subject that takes longer than 100 ms for a line delays that by as much.
+    times a second. `log` keeps the state of `ledger` at the moments when pages were made. Ask for blocks of
+    `BLOCK_LINES` lines. The run ends with the blocks, or at the line at which `stop` is requested; a subject that takes
+    longer than 100 ms for a line delays that by as much.
     """
     stop = stop or Stop()
     store = _Store(blocks, clock, _LEAD if policy.name != "closed" else 2)
-    pump = _Pump(store, evaluate, ledger, clock, policy, latencies_ms, stop, progress)
+    pump = _Pump(store, evaluate, ledger, clock, policy, latencies_ms, stop, progress, log)
     store.fill()
     with fine_timers(), watch_machine() as machine:
         pump.run()
+    if log is not None:
+        log.close(clock.now_ns())
     return pump.result(machine)

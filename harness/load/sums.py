@@ -48,6 +48,14 @@ class ExactSums:
         for key, value in other._others.items():  # noqa: SLF001
             self._others[key] = self._others.get(key, Fraction(0)) + value
 
+    def approximate(self, series: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the sums of these series as floats, each off by a few roundings."""
+        scales = _SCALE ** -np.arange(_LIMBS + 1, dtype=np.float64)
+        sums: NDArray[np.float64] = (self._limbs[:, series] * scales[:, np.newaxis]).sum(axis=0)
+        if self._others:
+            sums += [float(self._others.get(key, 0)) for key in series.tolist()]
+        return sums
+
     def total(self, series: int) -> Fraction:
         """Return the exact sum of one series."""
         whole = sum(Fraction(int(limb), 1 << _LIMB_BITS * row) for row, limb in enumerate(self._limbs[:, series]))

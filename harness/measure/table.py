@@ -43,6 +43,9 @@ class Audited(_Part):
     """Whether what was recorded arrived, exactly."""
 
     conserved: bool | None
+    outcome: str | None = Field(
+        default=None, description="conserved, not_conserved or not_verified; null in earlier results"
+    )
     findings: list[str] = Field(description="names of the errors and warnings found")
 
 
@@ -163,7 +166,7 @@ class _Beside(threading.Thread):
         )  # fmt: skip
         result = run_trial(spec, self._cores.home).audit
         found = sorted({finding.name for finding in result.findings if finding.severity != "info"})
-        self.audits[name] = Audited(conserved=result.conserved, findings=found)
+        self.audits[name] = Audited(conserved=result.conserved, outcome=result.outcome, findings=found)
 
 
 def _available(instruments: Sequence[str]) -> tuple[list[str], dict[str, str]]:

@@ -30,7 +30,7 @@ def audit_of(found: "table.Audited") -> Audited:
 
     A finding of a later version, whose name is not known here, is a warning.
     """
-    return Audited(found.conserved, [_finding(name) for name in found.findings])
+    return Audited(found.conserved, [_finding(name) for name in found.findings], found.outcome)
 
 
 def _finding(name: str) -> Finding:

@@ -66,10 +66,19 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Audited:
-    """What the audit of a way of recording said; `conserved` is None where nothing could be compared."""
+    """What the audit of a way of recording said.
+
+    `conserved` is None where there was nothing to compare, or where, as `outcome` then says, it could not be verified.
+    """
 
     conserved: bool | None
     findings: Sequence[Finding] = ()
+    outcome: str | None = None
+
+    @property
+    def not_verified(self) -> bool:
+        """Whether something could not be looked at, and nothing was seen to be wrong."""
+        return self.outcome == "not_verified"
 
 
 @dataclass(frozen=True, slots=True)

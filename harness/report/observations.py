@@ -186,7 +186,7 @@ def audits_of(report: Report) -> Iterator[tuple[str, Audited]]:
             Finding(each.name, each.severity, each.size, each.detail, each.cause, each.remedy)
             for each in run.audit.findings
         ]
-        yield f"{run.spec.name} ({run.spec.instrument})", Audited(run.audit.conserved, found)
+        yield f"{run.spec.name} ({run.spec.instrument})", Audited(run.audit.conserved, found, run.audit.outcome)
 
 
 def findings_section(report: Report) -> Element | None:
@@ -230,11 +230,13 @@ def _explained(finding: Finding) -> list[Child]:
 
 
 def _conserved(audit: Audited) -> Element:
+    if audit.not_verified:
+        return verdict("invalid", "✗ not verified: not everything could be looked at")
     if audit.conserved is None:
         return verdict("undecided", "nothing to compare")
     if audit.conserved:
         return verdict("valid", "✓ every count equals the ledger's")
-    return verdict("invalid", "✗ counts differ from the ledger's")
+    return verdict("invalid", "✗ not conserved: values differ from the ledger's")
 
 
 def exposition_section(expositions: Sequence[ExpositionDiff]) -> Element | None:

@@ -261,6 +261,8 @@ def audit_words(audit: Audited | None) -> str:
     """Return what the audit says in a few words."""
     if audit is None or (audit.conserved is None and not audit.findings):
         return ""
+    if audit.not_verified:
+        return "✗ not verified"
     if audit.conserved is False:
         return "✗ differs"
     serious = sum(finding.severity != "info" for finding in audit.findings)

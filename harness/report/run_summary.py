@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.load.tail import FEWEST_BEYOND, statistic_supported
-from harness.run.result import FindingResult, Latency, RunResult
+from harness.run.result import AuditResult, FindingResult, Latency, RunResult
 from workloads.units import format_duration
 
 __all__ = ["summary"]
@@ -102,13 +102,23 @@ def _exposed(result: RunResult) -> Iterator[tuple[str, str]]:
         beside = "" if rest is None else f" (at rest {format_duration(rest * 1e6)})"
         took = "" if driving is None else f", each {format_duration(driving * 1e6)} at the median while driving{beside}"
         yield "scrapes", f"{scrapes.count:,}, {scrapes.failed:,} failed{took}"
-    audit = result.audit
-    if audit.conserved is None:
-        yield "audit", "nothing to compare"
-    elif audit.conserved:
-        yield "audit", f"every count equals the ledger's, per series and bucket ({', '.join(audit.compared)})"
-    else:
-        yield "audit", "COUNTS DIFFER from the ledger"
+    yield "audit", _audited(result.audit)
+
+
+def _audited(audit: AuditResult) -> str:
+    if audit.judged is None and not audit.not_seen:
+        return "nothing to compare"
+    if audit.judged == "not_conserved":
+        return "VALUES DIFFER from the ledger's"
+    words = "nothing could be compared with the ledger"
+    if audit.compared:
+        compared = ", ".join(audit.compared)
+        words = f"every count equals the ledger's, per series and bucket, every sum to rounding ({compared})"
+    if audit.scrapes_compared:
+        words += f"; {audit.scrapes_compared:,} scrapes lie between the truth before and after them"
+    if audit.not_seen:
+        words += f"; not looked at: {', '.join(audit.not_seen)}"
+    return words
 
 
 def _findings(result: RunResult) -> list[FindingResult]:
@@ -129,6 +139,16 @@ def _finding(severity: str, words: str) -> RenderableType:
     return table
 
 
+def _outcome(audit: AuditResult) -> Iterator[RenderableType]:
+    if audit.judged == "not_conserved":
+        yield Text.assemble(("NOT CONSERVED", "bold red"), ": what was exposed is not what was sent; see ✗ above.")
+    elif audit.judged == "not_verified":
+        unseen = ", ".join(audit.not_seen)
+        yield Text.assemble(("NOT VERIFIED", "bold red"), f": {unseen} could not be looked at; see ✗ above.")
+    elif any(finding.severity == "error" for finding in audit.findings):
+        yield Text.assemble(("FAILED", "bold red"), ": see ✗ above.")
+
+
 def _conclusions(result: RunResult) -> Iterator[RenderableType]:
     for requirement in result.requirements:
         mark, style = ("✓", "green") if requirement.held else ("✗", "bold red")
@@ -139,8 +159,7 @@ def _conclusions(result: RunResult) -> Iterator[RenderableType]:
         yield Text.assemble((f"{mark} ", style), f"require {requirement.text}: {words}")
     if result.interrupted:
         yield Text("Interrupted: what is above covers the lines sent until then.", style="yellow")
-    if any(finding.severity == "error" for finding in result.audit.findings):
-        yield Text.assemble(("NOT CONSERVED", "bold red"), ": what was exposed is not what was sent; see ✗ above.")
+    yield from _outcome(result.audit)
     if result.verdict == "valid":
         yield Text.assemble(("VALID", "bold green"), ": the load arrived as scheduled.")
     else:

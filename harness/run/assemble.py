@@ -1,7 +1,7 @@
 """Turns what a run measured and saw into its result; pure, so that every outcome can be tested without a run."""
 
 import statistics
-from collections.abc import Sequence
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,34 +21,14 @@ from harness.run.result import (
     Scrapes,
     WorkloadResult,
 )
+from harness.run.seen import Seen
 from harness.run.spec import RunSpec
 from harness.scrape.audit import audit
-from harness.scrape.endpoint import Window
-from harness.scrape.exposition import Page, Sample
-from harness.scrape.findings import Finding, cause, remedy, sentence
-from harness.scrape.scraper import ScrapeStats
+from harness.scrape.findings import cause, remedy, sentence, unseen
 from harness.views import View
 from workloads.workload import Workload
 
-__all__ = ["Measured", "Seen", "assemble"]
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What was exposed: the page after the last line, what the scraper stored of it, and each scrape being served.
-
-    `page` and `stored` are None where they could not be had; `problems` says why, among what was wrong with single
-    scrapes.
-    """
-
-    page: Page | None
-    stored: Sequence[Sample] | None
-    problems: list[Finding]
-    windows: list[Window]
-    rest_durations_ns: list[int]
-    scraper: str
-    stats: ScrapeStats
-    interrupted: bool
+__all__ = ["Measured", "assemble"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +120,7 @@ def _scrapes(driven: Driven, seen: Seen) -> Scrapes:
 
 
 def _audited(measured: Measured) -> AuditResult:
+    began = time.monotonic()
     seen, ledger = measured.seen, measured.driven.ledger
     found = audit(
         ledger.expected() if measured.exposes else None,
@@ -152,7 +133,11 @@ def _audited(measured: Measured) -> AuditResult:
     compared = {"page": seen.page, seen.scraper: seen.stored} if measured.exposes else {}
     return AuditResult(
         conserved=found.conserved if measured.exposes else None,
+        outcome=found.outcome.value if measured.exposes else None,
+        not_seen=list(dict.fromkeys(words for f in found.findings if (words := unseen(f.name)))),
         compared=[name for name, value in compared.items() if value is not None],
+        scrapes_compared=seen.scrapes_compared if measured.exposes else 0,
+        elapsed_s=seen.elapsed_s + time.monotonic() - began,
         findings=[
             FindingResult(
                 name=f.name,

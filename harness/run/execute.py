@@ -1,16 +1,14 @@
 """Runs one spec from end to end: builds the parts, drives the load, waits for a last scrape, audits, and sums up."""
 
 import os
-import signal
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from harness.errors import RunError, ScraperError
 from harness.instruments import Instrument, create
 from harness.instruments.none import NoInstrument
 from harness.load.clock import MonotonicClock
@@ -20,13 +18,13 @@ from harness.load.pump import BLOCK_LINES, Driven, Progress, drive_workload
 from harness.load.requirements import Requirement, parse_requirement
 from harness.load.selfcost import measure_self_cost
 from harness.load.stop import Stop
+from harness.load.truthlog import TruthLog
 from harness.repl import Repl
-from harness.run.assemble import Measured, Seen, assemble
+from harness.run.assemble import Measured, assemble
+from harness.run.look import look
 from harness.run.result import RunResult
 from harness.run.spec import DEFAULT_DURATION, RunSpec
-from harness.scrape.audit import check_with_promtool
 from harness.scrape.endpoint import Endpoint, serve
-from harness.scrape.findings import Finding, Name
 from harness.scrape.scraper import Scraper, Target, make_scraper
 from harness.views import LENGTH_BOUNDS_BYTES, View, views_for
 from workloads.units import parse_duration_ns
@@ -79,7 +77,6 @@ class _Parts:
     scraper: Scraper
     observer: Observer
     stop: Stop
-    troubles: list[Finding] = field(default_factory=list)
 
 
 def execute(spec: RunSpec, observer: Observer) -> RunResult:
@@ -109,8 +106,19 @@ def _measure(parts: _Parts) -> RunResult:
     started = datetime.now(UTC).isoformat(timespec="seconds")
     self_cost = measure_self_cost(MonotonicClock())
     cost_ns = self_cost.closed_ns if parts.workload.closed_loop else self_cost.paced_ns
-    driven = _drive(parts)
-    seen = _look(parts)
+    ledger = Ledger(parts.views, parts.workload.methods)
+    log = TruthLog(ledger, parts.endpoint)
+    driven = _drive(parts, ledger, log)
+    seen = look(
+        parts.endpoint,
+        parts.scraper,
+        log,
+        parts.views,
+        parts.observer,
+        parts.stop,
+        interval_ns=parts.spec.scrape_interval_ns,
+        series=len(parts.workload.methods),
+    )
     return assemble(
         Measured(
             spec=parts.spec,
@@ -126,7 +134,7 @@ def _measure(parts: _Parts) -> RunResult:
     )
 
 
-def _drive(parts: _Parts) -> Driven:
+def _drive(parts: _Parts, ledger: Ledger, log: TruthLog) -> Driven:
     spec, workload, observer, endpoint = parts.spec, parts.workload, parts.observer, parts.endpoint
     latencies_ms: list[float] = []
     served_before, failed_before = endpoint.served, endpoint.failed
@@ -142,12 +150,13 @@ def _drive(parts: _Parts) -> Driven:
         return drive_workload(
             workload.blocks(BLOCK_LINES),
             repl.evaluate,
-            Ledger(parts.views, workload.methods),
+            ledger,
             clock,
             policy,
             latencies_ms=latencies_ms,
             stop=parts.stop,
             progress=progress,
+            log=log,
         )
 
 
@@ -165,39 +174,3 @@ def _deadline(parts: _Parts) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
-
-
-def _look(parts: _Parts) -> Seen:
-    """Wait for a scrape of the final state, then read what the endpoint shows and what the scraper stored.
-
-    A scraper that died, or a second Ctrl-C while waiting, costs what it would have told and nothing else.
-    """
-    parts.observer.phase("waiting for one more scrape")
-    stored = None
-    try:
-        parts.scraper.wait_for_next()
-        stored = parts.scraper.stored()
-    except ScraperError as error:
-        parts.troubles.append(Finding(Name.SCRAPER_DIED, 1, {"reason": str(error)}))
-    except KeyboardInterrupt:
-        parts.troubles.append(Finding(Name.SCRAPER_DIED, 1, {"reason": "interrupted before the last scrape"}))
-        parts.stop.signal = parts.stop.signal or signal.SIGINT
-    windows = parts.endpoint.windows
-    page = rest = None
-    try:
-        page = parts.endpoint.page()
-        if isinstance(rejected := check_with_promtool(page), Finding):
-            parts.troubles.append(rejected)
-        rest = parts.endpoint.rest_durations_ns()
-    except RunError as error:
-        parts.troubles.append(Finding(Name.PAGE_UNREADABLE, 1, {"reason": str(error)}))
-    return Seen(
-        page=page,
-        stored=stored,
-        problems=[*parts.troubles, *parts.scraper.problems()],
-        windows=windows,
-        rest_durations_ns=rest or [],
-        scraper=parts.scraper.description,
-        stats=parts.scraper.stats(),
-        interrupted=parts.stop.signal is not None,
-    )

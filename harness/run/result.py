@@ -72,7 +72,7 @@ class Scrapes(_Part):
     scraper: str = Field(description="which scraper was used, and why if it was chosen for the user")
     count: int
     failed: int
-    duration_ms: dict[str, float | None] = Field(description="p50, max and mean while driving; `rest` before it")
+    duration_ms: dict[str, float | None] = Field(description="p50, max and mean while driving; `rest` after it")
     windows: list[tuple[int, int]] = Field(description="start and end of each scrape being served, ns from the start")
 
 
@@ -90,9 +90,28 @@ class FindingResult(_Part):
 class AuditResult(_Part):
     """Whether the counts that were exposed and stored equal the ledger's."""
 
-    conserved: bool | None = Field(description="null where there was nothing to compare, as with instrument `none`")
+    conserved: bool | None = Field(
+        description="null where it could not be verified, or there was nothing to compare, as with instrument `none`"
+    )
+    outcome: Literal["conserved", "not_conserved", "not_verified"] | None = Field(
+        None, description="null where there was nothing to compare, and in results of earlier versions"
+    )
+    not_seen: list[str] = Field([], description="what could not be looked at")
     compared: list[str] = Field(description="what was compared with the ledger: page, prometheus")
+    scrapes_compared: int | None = Field(
+        None, description="scrapes of the run held against the ledger; null in results of earlier versions"
+    )
+    elapsed_s: float | None = Field(
+        None, description="what looking and comparing took; null in results of earlier versions"
+    )
     findings: list[FindingResult]
+
+    @property
+    def judged(self) -> Literal["conserved", "not_conserved", "not_verified"] | None:
+        """The outcome, for a result of an earlier version as well; None where there was nothing to compare."""
+        if self.outcome is not None or self.conserved is None:
+            return self.outcome
+        return "conserved" if self.conserved else "not_conserved"
 
 
 class RequirementResult(_Part):

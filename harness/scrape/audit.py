@@ -1,42 +1,66 @@
 """Compares three accounts of one run: the ledger's truth, the endpoint's page, and what the scraper stored."""
 
 import math
-import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from itertools import pairwise
 
 from harness.expected import Expected, SeriesTruth
-from harness.scrape.exposition import Page, Sample, SeriesShown, Shown, fold
-from harness.scrape.findings import Finding, Name, Severity
+from harness.scrape.bounds import sum_tolerance
+from harness.scrape.checks import parts_of
+from harness.scrape.described import check_descriptions
+from harness.scrape.exposition import Page, SeriesShown, Shown, fold
+from harness.scrape.findings import Finding, Name, Severity, unseen
 from harness.views import Aggregation, Tags, View
 
-__all__ = ["Audit", "audit", "check_with_promtool"]
+__all__ = ["Audit", "Outcome", "audit"]
 
 MAX_EXAMPLES = 5
-PROMTOOL_S = 30.0
 # Unit roundoff of a double, the relative error of one rounding.
 _ROUNDOFF = 2.0**-53
+
+# Either says by itself why nothing was compared with the store.
+_NO_STORE = {Name.SCRAPER_DIED, Name.STORE_UNREADABLE}
+
+
+class Outcome(StrEnum):
+    """What an audit comes to."""
+
+    CONSERVED = "conserved"
+    NOT_CONSERVED = "not_conserved"
+    NOT_VERIFIED = "not_verified"
 
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What the comparison found; `conserved` says that no count was lost, invented or misplaced."""
+    """What the comparison found."""
 
     findings: tuple[Finding, ...]
 
     @property
-    def conserved(self) -> bool:
-        """True when no finding is an error."""
-        return all(finding.severity is not Severity.ERROR for finding in self.findings)
+    def outcome(self) -> Outcome:
+        """Not conserved where anything was seen to be wrong, else not verified where something could not be seen.
+
+        Conserved means that all was looked at, and that no value was lost, invented or misplaced.
+        """
+        errors = [finding for finding in self.findings if finding.severity is Severity.ERROR]
+        if not errors:
+            return Outcome.CONSERVED
+        return Outcome.NOT_VERIFIED if all(unseen(error.name) for error in errors) else Outcome.NOT_CONSERVED
+
+    @property
+    def conserved(self) -> bool | None:
+        """The outcome in short: None where it could not be verified."""
+        outcome = self.outcome
+        return None if outcome is Outcome.NOT_VERIFIED else outcome is Outcome.CONSERVED
 
 
 def audit(
     expected: Expected | None,
     views: Sequence[View],
     page: Page | None,
-    stored: Sequence[Sample] | None = None,
+    stored: Shown | None = None,
     *,
     raised: int = 0,
     others: Sequence[Finding] = (),
@@ -57,13 +81,14 @@ def audit(
             findings.append(Finding(Name.PAGE_UNREADABLE, 1, {"reason": "it was not fetched"}))
         return Audit(tuple(findings))
     shown = fold(page.samples, views)
+    findings += check_descriptions(page, [view for view in views if shown[view.name]])
     for view in views:
         findings += _compare_view(view, expected.get(view.name, {}), shown[view.name])
     if stored is None:
-        if not any(finding.name is Name.SCRAPER_DIED for finding in findings):
+        if not any(finding.name in _NO_STORE for finding in findings):
             findings.append(Finding(Name.NOT_STORED))
     else:
-        findings += _compare_stored(shown, fold(stored, views))
+        findings += _compare_stored(shown, stored)
     if page.repeated:
         detail = {"families": len(page.repeated), "examples": sorted(page.repeated)[:MAX_EXAMPLES]}
         findings.append(Finding(Name.HELP_TYPE_REPEATED, sum(page.repeated.values()), detail))
@@ -84,7 +109,7 @@ def _compare_view(view: View, truth: Mapping[Tags, SeriesTruth], shown: Mapping[
     ]
     if view.aggregation is Aggregation.DISTRIBUTION:
         pairs = {tags: (expected[tags], shown[tags]) for tags in both}
-        findings += [*_buckets(view, pairs), _torn(view, shown), _sums(view, pairs)]
+        findings += [*_buckets(view, pairs), _torn(view, shown), *_sums(view, pairs)]
     return [finding for finding in findings if finding is not None]
 
 
@@ -184,32 +209,37 @@ def _torn(view: View, shown: Mapping[Tags, SeriesShown]) -> Finding | None:
     return Finding(Name.COUNT_NOT_INF_BUCKET, len(both), {"view": view.name, "examples": _examples(both)})
 
 
-def _sums(view: View, pairs: _Pairs) -> Finding | None:
-    """Return the largest relative error of a sum beyond what rounding while adding explains.
+def _sums(view: View, pairs: _Pairs) -> list[Finding]:
+    """Return the largest relative errors of sums: of those that rounding may explain, and of the others.
 
     Adding n non-negative doubles one by one is off by at most (n - 1) roundoffs, relatively (Higham, Accuracy and
     Stability of Numerical Algorithms, 2nd ed., section 4.2); whole numbers add up exactly below 2^53. Four
-    roundoffs are allowed in any case, for the ledger's own total and the page's decimal digits.
+    roundoffs are allowed in any case, for the ledger's own total and the page's decimal digits. Up to `sum_tolerance`
+    more than that is a sum that was rounded on the way.
     """
-    worst = 0.0
-    wrong: dict[Tags, str] = {}
+    worst = dict.fromkeys((Name.SUM_MISMATCH, Name.SUM_INEXACT), 0.0)
+    wrong: dict[Name, dict[Tags, str]] = {name: {} for name in worst}
     for tags, (truth, series) in pairs.items():
         allowed = _ROUNDOFF * (4 if view.measure.integer else truth.count + 4)
         error = _relative_error(series.total, truth.total)
         if error > allowed:
-            worst = max(worst, error)
-            wrong[tags] = f"exact {truth.total!r}, page {series.total!r}"
-    if not wrong:
-        return None
-    return Finding(Name.SUM_INEXACT, worst, {"view": view.name, "series": len(wrong), "examples": _examples(wrong)})
+            name = Name.SUM_MISMATCH if error > sum_tolerance(truth.count) else Name.SUM_INEXACT
+            worst[name] = max(worst[name], error)
+            wrong[name][tags] = f"exact {truth.total!r}, page {_number(series.total)}"
+    return [
+        Finding(name, worst[name], {"view": view.name, "series": len(series), "examples": _examples(series)})
+        for name, series in wrong.items()
+        if series
+    ]
 
 
 def _relative_error(shown: float | None, exact: float) -> float:
-    if shown is None or math.isnan(shown):
-        return 1.0
+    """Return the error as a share of the exact sum; 1 for a sum that is missing, NaN, infinite, or should be 0."""
     if shown == exact:
         return 0.0
-    return abs(shown - exact) / abs(exact) if exact else 1.0
+    if shown is None or not math.isfinite(shown) or not exact:
+        return 1.0
+    return abs(shown - exact) / abs(exact)
 
 
 def _compare_stored(page: Shown, stored: Shown) -> list[Finding]:
@@ -218,7 +248,7 @@ def _compare_stored(page: Shown, stored: Shown) -> list[Finding]:
     examples: list[str] = []
     for view_name, series in page.items():
         for tags in {**series, **stored[view_name]}:
-            on_page, in_store = (_parts(shown.get(tags)) for shown in (series, stored[view_name]))
+            on_page, in_store = (dict(parts_of(shown.get(tags))) for shown in (series, stored[view_name]))
             for part in {**on_page, **in_store}:
                 left, right = on_page.get(part), in_store.get(part)
                 if left == right or (left != left and right != right):  # NaN equals NaN here
@@ -229,17 +259,6 @@ def _compare_stored(page: Shown, stored: Shown) -> list[Finding]:
                         f"{view_name} {_written(tags)} {part}: page {_number(left)}, stored {_number(right)}"
                     )
     return [Finding(Name.STORED_DIFFERS, differing, {"examples": examples})] if differing else []
-
-
-def _parts(series: SeriesShown | None) -> dict[str, float]:
-    if series is None:
-        return {}
-    parts = {f"le={bound:g}": value for bound, value in series.cumulative.items()}
-    if series.count is not None:
-        parts["count"] = series.count
-    if series.total is not None:
-        parts["sum"] = series.total
-    return parts
 
 
 def _distance(shown: float | None, right: float) -> float:
@@ -257,28 +276,3 @@ def _written(tags: Tags) -> str:
 
 def _number(value: float | None) -> str:
     return "nothing" if value is None else repr(value)
-
-
-def check_with_promtool(page: Page) -> Finding | None:
-    """Return what ``promtool check metrics`` says against the page (in the text format); None when it accepts it.
-
-    Where promtool is not to be found, that is a finding too, of no weight.
-    """
-    program = shutil.which("promtool")
-    if program is None:
-        return Finding(Name.PROMTOOL_MISSING, 1, {"reason": "promtool is not on PATH"})
-    try:
-        done = subprocess.run(  # noqa: S603 - the program found on PATH, with fixed arguments
-            [program, "check", "metrics"],
-            input=page.text.encode(),
-            capture_output=True,
-            timeout=PROMTOOL_S,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return Finding(Name.PROMTOOL_MISSING, 1, {"reason": f"promtool failed: {type(error).__name__}"})
-    if done.returncode == 0:
-        return None
-    said = [line for line in (done.stderr + done.stdout).decode(errors="replace").splitlines() if line.strip()]
-    reason = said[0] if said else f"exit code {done.returncode}"
-    return Finding(Name.PROMTOOL_REJECTS, max(1, len(said)), {"reason": reason, "examples": said[:MAX_EXAMPLES]})

@@ -4,6 +4,7 @@ It runs elsewhere because its parsing would share the interpreter's lock with th
 the near side; `harness.scrape.asker` is the process.
 """
 
+import base64
 import contextlib
 import json
 import os
@@ -11,20 +12,22 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any
 
 from harness.children import ISOLATED, own_folder, python_path
 from harness.errors import ScraperError
-from harness.scrape.exposition import Sample
+from harness.scrape.deadline import Deadline, DeadlineError
+from harness.scrape.exposition import Shown
 from harness.scrape.findings import Finding, Name
-from harness.scrape.scraper import Scrape, ScrapeStats, Target, failures
+from harness.scrape.packing import StoredPage, unpack
+from harness.scrape.scraper import Scrape, ScrapedPage, ScrapeStats, Target, failures
 from harness.views import QUICKSTART_VIEWS, View
 
 __all__ = ["BuiltinScraper", "child_environment"]
 
 START_S = 20.0
-STOP_S = 2.0
+STOP_S = 0.5  # then it is killed; all that it knows was asked for before
 MAX_TIMEOUT_NS = 10_000_000_000  # Prometheus' own default
 
 
@@ -61,7 +64,10 @@ class BuiltinScraper:
         self._changed = threading.Condition()
         self._scrapes: list[Scrape] = []
         self._problems: list[Finding] = []
-        self._stored: list[Sample] | None = None
+        self._stored: list[bytes] = []
+        self._pages: list[StoredPage] = []
+        self._pages_known = False
+        self._yielded_ns = -1
         self._error = ""
         self._ended = False
 
@@ -98,27 +104,47 @@ class BuiltinScraper:
         self._reader = threading.Thread(target=self._read, name="harness-builtin", daemon=True)
         self._reader.start()
         try:
-            self._await(lambda: any(s.ok for s in self._scrapes), START_S + self._patience_s(), "no scrape succeeded")
+            self._await(lambda: any(s.ok for s in self._scrapes), self._patience(None), "no scrape succeeded")
         except BaseException:
             self.stop()
             raise
 
-    def wait_for_next(self) -> None:
+    def allow(self, timeout_ns: int, deadline: Deadline | None = None) -> None:
+        """Let each scrape from now on take `timeout_ns`, and make the interval as long."""
+        del deadline
+        self._tell(f"allow {timeout_ns}")
+        self._timeout_ns = timeout_ns
+        self._interval_ns = max(self._interval_ns, timeout_ns)
+
+    def wait_for_next(self, deadline: Deadline | None = None) -> None:
         """Return once a scrape that began after this call brought a page; raises `ScraperError` when none does."""
         now_ns = time.monotonic_ns()
         self._await(
             lambda: any(s.ok and s.start_ns >= now_ns for s in self._scrapes[-4:]),
-            START_S + self._patience_s(),
+            self._patience(deadline),
             "no further scrape succeeded",
         )
 
-    def stored(self) -> list[Sample] | None:
-        """Return the samples of the last page that was read."""
+    def stored(self, deadline: Deadline | None = None) -> Shown | None:
+        """Return what the last page that was read shows."""
         with self._changed:
-            self._stored = None
+            self._stored.clear()
         self._tell("stored")
-        self._await(lambda: self._stored is not None, START_S, "it does not hand over what it stored")
-        return self._stored
+        self._await(lambda: bool(self._stored), self._patience(deadline), "it does not hand over what it stored")
+        return unpack(self._stored[-1])
+
+    def pages(self, deadline: Deadline | None = None) -> Iterator[ScrapedPage]:
+        """Yield what each successful scrape showed, oldest first, the last 64 MiB of them."""
+        with self._changed:
+            self._pages, self._pages_known = [], False
+        self._tell("pages")
+        self._await(lambda: self._pages_known, self._patience(deadline), "it does not hand over its pages")
+        shown: Shown = {}
+        for page in self._pages:
+            shown = unpack(page.packed, shown)
+            if page.begin_ns > self._yielded_ns:
+                self._yielded_ns = page.begin_ns
+                yield ScrapedPage(page.begin_ns, page.end_ns, shown)
 
     def problems(self) -> list[Finding]:
         """Return what single scrapes had wrong."""
@@ -148,8 +174,9 @@ class BuiltinScraper:
         _pipe(process.stdout).close()
         _pipe(process.stderr).close()
 
-    def _patience_s(self) -> float:
-        return (3 * self._interval_ns + self._timeout_ns) / 1e9
+    def _patience(self, deadline: Deadline | None) -> Deadline:
+        """Return the deadline given, or one that a working scraper keeps: a scrape may be under way."""
+        return deadline or Deadline(START_S + (3 * self._interval_ns + 2 * self._timeout_ns) / 1e9)
 
     def _tell(self, command: str) -> None:
         process = self._process
@@ -161,15 +188,20 @@ class BuiltinScraper:
         except (OSError, ValueError) as error:
             raise ScraperError(f"--scraper builtin: {self._last_words()}") from error
 
-    def _await(self, condition: Any, timeout_s: float, complaint: str) -> None:
+    def _await(self, condition: Callable[[], bool], deadline: Deadline, complaint: str) -> None:
+        """Return when the condition holds; raises `ScraperError` when the process has ended, or the time is over."""
         with self._changed:
-            held = self._changed.wait_for(lambda: condition() or self._ended, timeout_s)
+            try:
+                deadline.wait(self._changed, lambda: condition() or self._ended, complaint)
+            except DeadlineError as error:
+                if deadline.interrupted:
+                    raise
+                reason = f" ({self._error})" if self._error else ""
+                raise ScraperError(f"--scraper builtin: {complaint}{reason}") from error
             if condition():
                 return
-            reason = self._error
-        if self._ended or not held:
-            last = self._last_words() if self._ended else complaint
-            raise ScraperError(f"--scraper builtin: {last}" + (f" ({reason})" if reason else ""))
+            reason = f" ({self._error})" if self._error else ""
+        raise ScraperError(f"--scraper builtin: {self._last_words()}{reason}")
 
     def _last_words(self) -> str:
         process = self._process
@@ -193,7 +225,12 @@ class BuiltinScraper:
     def _take(self, message: dict[str, Any]) -> None:
         with self._changed:
             if "stored" in message:
-                self._stored = [Sample(name, labels, value) for name, labels, value in message["stored"]]
+                self._stored.append(base64.b64decode(message["stored"]))
+            if "page" in message:
+                begin_ns, end_ns, packed = message["page"]
+                self._pages.append(StoredPage(begin_ns, end_ns, base64.b64decode(packed)))
+            if "pages_end" in message:
+                self._pages_known = True
             if "scrape" in message:
                 self._scrapes.append(Scrape(*message["scrape"]))
             if "problems" in message:

@@ -1,17 +1,16 @@
-"""Checks each scrape against the one before: counters and sums never fall, and a count equals its +Inf bucket."""
+"""Checks each scrape against the ones before: nothing falls, vanishes or turns NaN, and a count is its +Inf bucket."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from harness.scrape.exposition import Sample
+from harness.scrape.exposition import SeriesShown, Shown
 from harness.scrape.findings import Finding, Name
-from harness.views import QUICKSTART_VIEWS, Aggregation, View
+from harness.views import QUICKSTART_VIEWS, Aggregation, Tags, View
 
-__all__ = ["Checker", "sample_names"]
+__all__ = ["Checker", "Tally", "parts_of", "sample_names", "written"]
 
 MAX_EXAMPLES = 5
-
-_Key = tuple[str, frozenset[tuple[str, str]]]
 
 
 def sample_names(views: Sequence[View] = QUICKSTART_VIEWS) -> dict[str, str]:
@@ -25,8 +24,25 @@ def sample_names(views: Sequence[View] = QUICKSTART_VIEWS) -> dict[str, str]:
     return names
 
 
+def parts_of(series: SeriesShown | None) -> Iterator[tuple[str, float]]:
+    """Yield what is shown of a series: ``count``, ``sum`` and each bucket as ``le=5``, with its value."""
+    if series is None:
+        return
+    if series.count is not None:
+        yield "count", series.count
+    if series.total is not None:
+        yield "sum", series.total
+    for bound, value in series.cumulative.items():
+        yield f"le={bound:g}", value
+
+
+def written(family: str, tags: Tags) -> str:
+    """Return a series as a page writes it, with labels that are empty left out."""
+    return family + "{" + ",".join(f'{name}="{value}"' for name, value in tags._asdict().items() if value) + "}"
+
+
 @dataclass(slots=True)
-class _Tally:
+class Tally:
     """How often something happened, how large it was altogether, and the first few times."""
 
     times: int = 0
@@ -34,6 +50,7 @@ class _Tally:
     examples: list[str] = field(default_factory=list)
 
     def add(self, amount: float, example: str) -> None:
+        """Count one time, of size `amount`."""
         self.times += 1
         self.amount += amount
         if len(self.examples) < MAX_EXAMPLES:
@@ -41,47 +58,61 @@ class _Tally:
 
 
 class Checker:
-    """Takes the samples of one scrape after the other and remembers what was wrong; only our views are looked at."""
+    """Takes what one scrape after the other showed of the views, and remembers what was wrong."""
 
     def __init__(self, views: Sequence[View] = QUICKSTART_VIEWS) -> None:
-        self._parts = sample_names(views)
-        self._last: dict[_Key, float] = {}
-        self._counters = _Tally()
-        self._sums = _Tally()
-        self._torn = _Tally()
+        self._views = views
+        # What was last shown of each series, whether or not the last scrape had it.
+        self._last: dict[str, dict[Tags, SeriesShown]] = {view.name: {} for view in views}
+        self._missing: dict[str, set[Tags]] = {view.name: set() for view in views}
+        self._counters = Tally()
+        self._sums = Tally()
+        self._torn = Tally()
+        self._vanished = Tally()
+        self._not_numbers = Tally()
 
-    def observe(self, samples: Iterable[Sample]) -> None:
-        """Compare one scrape with what the scrapes before it showed."""
-        counts: dict[_Key, float] = {}
-        infinite: dict[_Key, float] = {}
-        for sample in samples:
-            part = self._parts.get(sample.name)
-            if part is None:
-                continue
-            self._compare(sample, part)
-            if part == "count":
-                counts[_key(sample.name.removesuffix("_count"), sample.labels)] = sample.value
-            elif part == "bucket" and sample.labels.get("le") == "+Inf":
-                infinite[_key(sample.name.removesuffix("_bucket"), sample.labels)] = sample.value
-        for key, count in counts.items():
-            shown = infinite.get(key)
-            if shown != count:
-                self._torn.add(
-                    1, f"{_written(key)} count {count:g}, +Inf {'missing' if shown is None else f'{shown:g}'}"
-                )
+    def observe(self, shown: Shown) -> None:
+        """Compare one scrape that brought a page with what the scrapes before it showed."""
+        for view in self._views:
+            series_of, last, missing = shown[view.name], self._last[view.name], self._missing[view.name]
+            for tags in last:
+                if tags not in series_of and tags not in missing:
+                    missing.add(tags)
+                    self._vanished.add(1, f"{written(view.family, tags)} was {last[tags].count!r}")
+            for tags, series in series_of.items():
+                before = last.get(tags)
+                missing.discard(tags)
+                last[tags] = series
+                if before is None or not _only_grew(before, series):
+                    self._compare(view, tags, before, series)
+                if view.aggregation is Aggregation.DISTRIBUTION:
+                    self._check_count(view, tags, series)
 
-    def _compare(self, sample: Sample, part: str) -> None:
-        key = (sample.name, frozenset(sample.labels.items()))
-        before = self._last.get(key)
-        self._last[key] = sample.value
-        if before is not None and sample.value < before:
-            tally = self._sums if part == "sum" else self._counters
-            tally.add(before - sample.value, f"{_written(key)} {before!r} -> {sample.value!r}")
+    def _compare(self, view: View, tags: Tags, before: SeriesShown | None, series: SeriesShown) -> None:
+        now, then = dict(parts_of(series)), dict(parts_of(before))
+        for part, value in now.items():
+            previous = then.pop(part, None)
+            if math.isnan(value):
+                if previous is None or not math.isnan(previous):
+                    self._not_numbers.add(1, f"{written(view.family, tags)} {part}")
+            elif previous is not None and value < previous:
+                tally = self._sums if part == "sum" else self._counters
+                tally.add(previous - value, f"{written(view.family, tags)} {part}: {previous!r} -> {value!r}")
+        for part, value in then.items():
+            self._vanished.add(1, f"{written(view.family, tags)} {part} was {value!r}")
+
+    def _check_count(self, view: View, tags: Tags, series: SeriesShown) -> None:
+        infinite, count = series.cumulative.get(math.inf), series.count
+        if infinite == count or (count is not None and math.isnan(count)):
+            return
+        self._torn.add(1, f"{written(view.family, tags)} count {_shown(count)}, +Inf {_shown(infinite)}")
 
     def findings(self) -> list[Finding]:
         """Return what has been found until now."""
         named = (
             (Name.COUNTER_DECREASED, self._counters),
+            (Name.SERIES_VANISHED, self._vanished),
+            (Name.VALUE_NOT_A_NUMBER, self._not_numbers),
             (Name.SUM_DECREASED, self._sums),
             (Name.COUNT_NOT_INF_BUCKET, self._torn),
         )
@@ -92,11 +123,17 @@ class Checker:
         ]
 
 
-def _key(family: str, labels: Mapping[str, str]) -> _Key:
-    return family, frozenset((name, value) for name, value in labels.items() if name != "le")
+def _only_grew(before: SeriesShown, series: SeriesShown) -> bool:
+    """Tell quickly, if so, that a series shows all that it did and nothing less; false for one that is no number."""
+    if before.count is None or series.count is None or series.count < before.count or series.count != series.count:
+        return False
+    if before.total is None:
+        return series.total is None
+    if series.total is None or not series.total >= before.total:
+        return False
+    then, now = before.cumulative, series.cumulative
+    return then.keys() == now.keys() and all(value >= then[bound] for bound, value in now.items())
 
 
-def _written(key: _Key) -> str:
-    name, labels = key
-    inside = ",".join(f'{label}="{value}"' for label, value in sorted(labels))
-    return f"{name}{{{inside}}}"
+def _shown(value: float | None) -> str:
+    return "missing" if value is None else f"{value:g}"

@@ -2,22 +2,23 @@
 
 import contextlib
 import errno
-import gzip
-import http.client
 import io
 import socket
 import socketserver
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from prometheus_client import make_wsgi_app
 
 from harness.errors import EndpointError
+from harness.scrape.deadline import Deadline
 from harness.scrape.exposition import TEXT, Page, parse_page
+from harness.scrape.fetch import fetch
+from harness.scrape.gone import ClientGoneError, Turns, WatchedRegistry
+from harness.scrape.windows import CLIENT_GONE, Window, WindowLog
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
@@ -26,42 +27,26 @@ if TYPE_CHECKING:
 
 __all__ = ["Endpoint", "Window", "serve"]
 
-MAX_WINDOWS = 65_536  # 18 hours of one scrape a second; some 10 MB
 MAX_CONNECTIONS = 128
 SILENCE_S = 10.0  # how long a client may say nothing, or read nothing
-STOP_S = 1.0  # how long a scrape under way may go on after stop()
+STOP_S = 0.5  # how long a scrape under way may go on after stop()
+PAGE_S = 30.0  # how long the harness itself waits for a page unless told otherwise
 
 # What the harness itself asks for is no scrape; this header tells the two apart.
 _OWN = "X-Harness-Own"
 _OWN_KEY = "HTTP_X_HARNESS_OWN"
 _STARTED = "harness.started_ns"
+_CONNECTION = "harness.connection"
 
 _LINK_PAGE = b"<!doctype html><title>harness</title><p>Metrics are at <a href='/metrics'>/metrics</a>.\n"
-
-
-class Window(NamedTuple):
-    """When a scrape was being served: from its request line read to its last byte written, ``time.monotonic_ns``.
-
-    `size_bytes` is the body as sent (compressed, if it was); `status` the HTTP status, 200 for a page.
-    """
-
-    start_ns: int
-    end_ns: int
-    size_bytes: int
-    status: int
-
-    @property
-    def duration_ns(self) -> int:
-        """How long it took to serve."""
-        return self.end_ns - self.start_ns
 
 
 class Endpoint:
     """A running server; made by `serve`, ended by `stop` or by leaving its ``with`` block."""
 
-    def __init__(self, server: "_Server", recorder: "_Recorder") -> None:
+    def __init__(self, server: "_Server", log: WindowLog) -> None:
         self._server = server
-        self._recorder = recorder
+        self._log = log
         self.address = str(server.server_address[0])
         self.port = server.server_port
         # A short poll, since stop() waits for the next one.
@@ -79,42 +64,48 @@ class Endpoint:
 
     @property
     def windows(self) -> list[Window]:
-        """The scrapes served until now, the last `MAX_WINDOWS` of them, in order of their end."""
-        return self._recorder.snapshot()
+        """The scrapes served until now, the last 65 536 of them, in order of their end."""
+        return self._log.snapshot()
 
     @property
     def served(self) -> int:
         """How many scrapes were answered, failed ones included; exact however long the run was."""
-        return self._recorder.served
+        return self._log.served
 
     @property
     def failed(self) -> int:
         """How many of them were answered with anything but a page."""
-        return self._recorder.failed
+        return self._log.failed
 
-    def page(self) -> Page:
+    def take(self) -> tuple[list[int], list[int]]:
+        """Return when pages began and ended to be made since the last call, in ns and in order."""
+        return self._log.take()
+
+    def page(self, deadline: Deadline | None = None) -> Page:
         """Fetch and read the page over HTTP, in the text format; does not count as a scrape.
 
-        Raises `EndpointError` when it is not served, `ExpositionError` when it is no page of metrics.
+        Raises `EndpointError` when it is not served, `ExpositionError` when it is no page of metrics, `DeadlineError`
+        when there is none in time (30 s by default).
         """
-        return parse_page(self._ask({"Accept": TEXT}), TEXT)
+        return parse_page(self._ask({"Accept": TEXT}, deadline or Deadline(PAGE_S)), TEXT)
 
-    def rest_durations_ns(self, repeats: int = 5) -> list[int]:
+    def rest_durations_ns(self, repeats: int = 5, deadline: Deadline | None = None) -> list[int]:
         """Serve the page `repeats` times, as to a scraper, and return how long each took in nanoseconds.
 
         To be called while nothing is driven, after the run rather than before, when the page is as large as it was
-        for the scrapes it is to be compared with. Does not count as scrapes.
+        for the scrapes it is to be compared with. Does not count as scrapes. Raises as `page` does.
         """
         from harness.scrape.asking import SCRAPE_HEADERS
 
-        self._recorder.own.clear()
+        deadline = deadline or Deadline(PAGE_S * repeats)
+        self._log.own.clear()
         for _ in range(repeats):
-            self._ask(SCRAPE_HEADERS)
+            self._ask(SCRAPE_HEADERS, deadline)
         # The client may see the last byte just before the server notes that it is written.
-        deadline = time.monotonic() + SILENCE_S
-        while len(self._recorder.own) < repeats and time.monotonic() < deadline:
+        while len(self._log.own) < repeats:
+            deadline.check(f"{self.url} was not read")
             time.sleep(0.001)
-        return [window.duration_ns for window in list(self._recorder.own)]
+        return [window.duration_ns for window in list(self._log.own)]
 
     def stop(self) -> None:
         """Stop serving and free the port; scrapes under way may finish; calling it again does nothing."""
@@ -133,42 +124,35 @@ class Endpoint:
     def __exit__(self, *exc_info: object) -> None:
         self.stop()
 
-    def _ask(self, headers: dict[str, str]) -> str:
+    def _ask(self, headers: dict[str, str], deadline: Deadline) -> str:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.address, self.address)  # noqa: S104 - compared, not bound
-        connection = http.client.HTTPConnection(host, self.port, timeout=30)
-        try:
-            connection.request("GET", "/metrics", headers={**headers, _OWN: "1"})
-            response = connection.getresponse()
-            body = response.read()
-        except (OSError, http.client.HTTPException) as error:
-            raise EndpointError(f"{self.url} does not answer: {_reason(error)}") from error
-        finally:
-            connection.close()
-        if response.status != http.HTTPStatus.OK:
-            detail = body.decode(errors="replace").strip()
-            raise EndpointError(f"{self.url} answered {response.status} {response.reason}: {detail[:200]}")
-        if response.headers.get("Content-Encoding") == "gzip":
-            body = gzip.decompress(body)
-        return body.decode()
+        return fetch(host, self.port, {**headers, _OWN: "1"}, deadline, self.url)
 
 
-def serve(registry: "CollectorRegistry", address: str = "127.0.0.1", port: int = 0) -> Endpoint:
+def serve(
+    registry: "CollectorRegistry",
+    address: str = "127.0.0.1",
+    port: int = 0,
+    now_ns: Callable[[], int] = time.monotonic_ns,
+) -> Endpoint:
     """Serve `registry`, and nothing else, on ``http://address:port/metrics``; port 0 takes any free one.
 
-    Each scrape runs on a thread of its own, so a client that stalls holds up nobody. Raises `EndpointError`, one line
-    that names --address or --port, when nothing can be served there.
+    Each scrape runs on a thread of its own, so a client that stalls holds up nobody; a page is no longer made when its
+    client has gone away, or pages slower than a scraper's patience would pile up. `now_ns` is the clock of the
+    windows. Raises `EndpointError`, one line that names --address or --port, when nothing can be served there.
     """
     if not 0 <= port <= 65_535:
         raise EndpointError(f"--port: {port} is not a port; choose one between 0 (any free one) and 65535")
-    recorder = _Recorder()
+    log = WindowLog(now_ns)
     family, host = _resolve(address, port)
     server_class = type("_Bound", (_Server,), {"address_family": family})
     try:
         server = server_class((host, port), _Handler)
     except (OSError, OverflowError) as error:
         raise EndpointError(_refusal(error, address, port)) from error
-    server.set_app(_application(registry, recorder))
-    return Endpoint(server, recorder)
+    server.now_ns = now_ns
+    server.set_app(_application(registry, log))
+    return Endpoint(server, log)
 
 
 def _resolve(address: str, port: int) -> tuple[int, str]:
@@ -201,30 +185,6 @@ def _bracketed(address: str) -> str:
     return f"[{address}]" if ":" in address else address
 
 
-class _Recorder:
-    """Keeps the windows; written by the threads that serve."""
-
-    def __init__(self) -> None:
-        self._windows: deque[Window] = deque(maxlen=MAX_WINDOWS)
-        self._lock = threading.Lock()
-        self.own: deque[Window] = deque(maxlen=MAX_WINDOWS)
-        self.served = 0
-        self.failed = 0
-
-    def add(self, window: Window, *, own: bool) -> None:
-        with self._lock:
-            if own:
-                self.own.append(window)
-                return
-            self._windows.append(window)
-            self.served += 1
-            self.failed += window.status != http.HTTPStatus.OK
-
-    def snapshot(self) -> list[Window]:
-        with self._lock:
-            return list(self._windows)
-
-
 class _Body:
     """A response's body; wsgiref calls `close` when its last byte is written, or its client is gone."""
 
@@ -242,9 +202,9 @@ class _Body:
 _Application = Callable[["WSGIEnvironment", "StartResponse"], Iterable[bytes]]
 
 
-def _application(registry: "CollectorRegistry", recorder: _Recorder) -> _Application:
+def _application(registry: "CollectorRegistry", log: WindowLog) -> _Application:
     """Return prometheus-client's own application, limited to /metrics, with each scrape's window noted."""
-    metrics: _Application = make_wsgi_app(registry)
+    turns = Turns()
 
     def respond(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         path = environ.get("PATH_INFO")
@@ -253,45 +213,67 @@ def _application(registry: "CollectorRegistry", recorder: _Recorder) -> _Applica
         if path == "/":
             start_response("200 OK", [("Content-Type", "text/html; charset=utf-8")])
             return [_LINK_PAGE]
-        start_response("404 Not Found", [("Content-Type", "text/plain; charset=utf-8")])
+        start_response("404 Not Found", _plain())
         return [b"Only /metrics is served here.\n"]
 
     def scrape(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        started_ns = environ.get(_STARTED, time.monotonic_ns())
+        started_ns = environ.get(_STARTED, log.now_ns())
         statuses: list[int] = []
 
         def noting(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
             statuses.append(int(status.split()[0]))
             return start_response(status, headers, *rest)
 
-        try:
-            chunks = list(metrics(environ, noting))
-        except Exception as error:
-            noting("500 Internal Server Error", [("Content-Type", "text/plain; charset=utf-8")])
-            chunks = [f"collecting the metrics raised {type(error).__name__}: {error}\n".encode(errors="replace")]
-        size = sum(map(len, chunks))
         own = _OWN_KEY in environ
+        try:
+            with turns.take(environ.get(_CONNECTION), own=own):
+                chunks = _made(registry, environ, noting, log)
+        except ClientGoneError:
+            noting(f"{CLIENT_GONE} Client Closed Request", _plain())
+            chunks = []
+        size = sum(map(len, chunks))
 
         def done() -> None:
-            recorder.add(Window(started_ns, time.monotonic_ns(), size, statuses[-1]), own=own)
+            log.add(Window(started_ns, log.now_ns(), size, statuses[-1]), own=own)
 
         return _Body(chunks, done)
 
     return respond
 
 
+def _plain() -> list[tuple[str, str]]:
+    # A new list each time: whoever answers adds headers of its own to it.
+    return [("Content-Type", "text/plain; charset=utf-8")]
+
+
+def _made(registry: "CollectorRegistry", environ: "WSGIEnvironment", respond: Any, log: WindowLog) -> list[bytes]:
+    """Make one page and return it in pieces; a collector that raises becomes a status and its reason."""
+    metrics: _Application = make_wsgi_app(WatchedRegistry(registry, environ.get(_CONNECTION)))
+    log.note_begun()
+    try:
+        return list(metrics(environ, respond))
+    except ClientGoneError:
+        raise
+    except Exception as error:
+        respond("500 Internal Server Error", _plain())
+        return [f"collecting the metrics raised {type(error).__name__}: {error}\n".encode(errors="replace")]
+    finally:
+        log.note_made()
+
+
 class _Handler(WSGIRequestHandler):
     """Serves one request quietly, and gives up on a client that says or reads nothing."""
 
+    server: "_Server"
     timeout = SILENCE_S
     _started_ns = 0
 
     def parse_request(self) -> bool:
-        self._started_ns = time.monotonic_ns()
+        self._started_ns = self.server.now_ns()
         return super().parse_request()
 
     def get_environ(self) -> dict[str, Any]:
-        return {**super().get_environ(), _STARTED: self._started_ns}
+        return {**super().get_environ(), _STARTED: self._started_ns, _CONNECTION: self.connection}
 
     def address_string(self) -> str:
         return str(self.client_address[0])
@@ -315,6 +297,7 @@ class _Server(socketserver.ThreadingMixIn, WSGIServer):
     daemon_threads = True
     block_on_close = False
     request_queue_size = 128
+    now_ns: Callable[[], int] = staticmethod(time.monotonic_ns)
 
     def __init__(self, where: tuple[str, int], handler: type[WSGIRequestHandler]) -> None:
         self._open: dict[socket.socket, threading.Thread | None] = {}

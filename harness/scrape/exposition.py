@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from harness.errors import ScraperError
+from harness.scrape.reader import NotPlain, Sample, plain_samples
 from harness.views import Aggregation, Tags, View
 
 __all__ = [
@@ -21,25 +22,19 @@ __all__ = [
     "Shown",
     "fold",
     "parse_page",
+    "read_shown",
     "tags_of",
 ]
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text"
 
+_KEYS = Tags._fields
 _TYPE_LINE = re.compile(r"^# (HELP|TYPE|UNIT) (\S+)[ \t]?(.*)$", re.MULTILINE)
 
 
 class ExpositionError(ScraperError):
     """What an endpoint answered is not a page of metrics."""
-
-
-class Sample(NamedTuple):
-    """One line of a page: a sample's name, its labels and its value."""
-
-    name: str
-    labels: Mapping[str, str]
-    value: float
 
 
 class Family(NamedTuple):
@@ -84,18 +79,45 @@ Shown = Mapping[str, Mapping[Tags, SeriesShown]]
 
 
 def parse_page(text: str, content_type: str = TEXT) -> Page:
-    """Read a page with prometheus-client's parsers.
+    """Read a page of either format.
 
-    An OpenMetrics page that its strict parser refuses, because a family is described twice, say, is read once more
-    with the lenient parser of the text format, since Prometheus itself takes such pages in. Raises `ExpositionError`
-    when neither can read it.
+    An OpenMetrics page that a strict parser would refuse, because a family is described twice, say, is taken all the
+    same, since Prometheus itself takes such pages in; one that is cut short is not. Raises `ExpositionError` for what
+    is no page.
     """
+    _refuse_cut(text, content_type)
+    try:
+        samples = tuple(plain_samples(text))
+    except NotPlain:
+        samples = tuple(_unusual_samples(text, content_type))
     families, repeated = _describe(text)
-    return Page(text, content_type, tuple(_samples(text, content_type)), families, repeated)
+    return Page(text, content_type, samples, families, repeated)
 
 
-def _samples(text: str, content_type: str) -> list[Sample]:
-    # Imported late: this module is also read by those who only want its types.
+def read_shown(text: str, content_type: str, views: Sequence[View]) -> "Shown":
+    """Return what a page shows of `views`, as `fold` of its samples would, without keeping them in memory.
+
+    Raises `ExpositionError` for what is no page.
+    """
+    _refuse_cut(text, content_type)
+    try:
+        return fold(plain_samples(text), views)
+    except NotPlain:
+        return fold(_unusual_samples(text, content_type), views)
+
+
+def _refuse_cut(text: str, content_type: str) -> None:
+    if content_type.startswith(OPENMETRICS) and not text.rstrip("\n").endswith("# EOF"):
+        raise ExpositionError(f"not a page of metrics (its # EOF is missing); it begins with {_beginning(text)!r}")
+
+
+def _beginning(text: str) -> str:
+    return next((line for line in text.splitlines() if line.strip()), "")[:60]
+
+
+def _unusual_samples(text: str, content_type: str) -> list[Sample]:
+    """Read a page with prometheus-client's parsers: OpenMetrics' strict one first, then that of the text format."""
+    # Imported late: nearly no page needs them.
     from prometheus_client.openmetrics import parser as openmetrics
     from prometheus_client.parser import text_string_to_metric_families as read_text
 
@@ -112,8 +134,7 @@ def _samples(text: str, content_type: str) -> list[Sample]:
             ]
         except (ValueError, IndexError, KeyError) as error:
             reason = error
-    line = next((line for line in text.splitlines() if line.strip()), "")
-    raise ExpositionError(f"not a page of metrics ({reason or 'unreadable'}); it begins with {line[:60]!r}")
+    raise ExpositionError(f"not a page of metrics ({reason or 'unreadable'}); it begins with {_beginning(text)!r}")
 
 
 def _describe(text: str) -> tuple[dict[str, Family], dict[str, int]]:
@@ -134,7 +155,8 @@ def _describe(text: str) -> tuple[dict[str, Family], dict[str, int]]:
 
 def tags_of(labels: Mapping[str, str]) -> Tags:
     """Return the tags that labels carry; a label that is missing counts as empty, other labels are left out."""
-    return Tags(*(labels.get(key, "") for key in Tags._fields))
+    method, status, error = _KEYS
+    return Tags(labels.get(method, ""), labels.get(status, ""), labels.get(error, ""))
 
 
 def fold(samples: Iterable[Sample], views: Sequence[View]) -> Shown:
@@ -144,21 +166,35 @@ def fold(samples: Iterable[Sample], views: Sequence[View]) -> Shown:
     from ``_count``, ``_sum`` and ``_bucket``. Other families are left out, and so are ``_created`` samples.
     """
     shown: dict[str, dict[Tags, SeriesShown]] = {view.name: {} for view in views}
-    roles = _roles(views)
-    seen: set[tuple[str, Tags, str]] = set()
+    roles = {name: (shown[view_name], part) for name, (view_name, part) in _roles(views).items()}
+    bounds: dict[str, float] = {}
+    counted: set[tuple[str, Tags]] = set()
     for sample in samples:
         role = roles.get(sample.name)
         if role is None:
             continue
-        view_name, part = role
+        series_of, part = role
         tags = tags_of(sample.labels)
-        series = shown[view_name].setdefault(tags, SeriesShown())
-        key = (sample.name, tags, sample.labels.get("le", ""))
-        if key in seen:
+        series = series_of.get(tags)
+        if series is None:
+            series = series_of[tags] = SeriesShown()
+        if part == "bucket":
+            written = sample.labels.get("le", "")
+            bound = bounds.get(written)
+            if bound is None:
+                bound = bounds[written] = _bound(written)
+            if bound in series.cumulative:
+                series.surplus += 1
+            else:
+                series.cumulative[bound] = sample.value
+        elif (sample.name, tags) in counted:
             series.surplus += 1
-            continue
-        seen.add(key)
-        _put(series, part, sample)
+        else:
+            counted.add((sample.name, tags))
+            if part == "count":
+                series.count = sample.value
+            else:
+                series.total = sample.value
     return shown
 
 
@@ -171,15 +207,6 @@ def _roles(views: Sequence[View]) -> dict[str, tuple[str, str]]:
         else:
             roles |= {f"{view.family}_{part}": (view.name, part) for part in ("count", "sum", "bucket")}
     return roles
-
-
-def _put(series: SeriesShown, part: str, sample: Sample) -> None:
-    if part == "count":
-        series.count = sample.value
-    elif part == "sum":
-        series.total = sample.value
-    else:
-        series.cumulative[_bound(sample.labels.get("le", ""))] = sample.value
 
 
 def _bound(text: str) -> float:

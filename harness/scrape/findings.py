@@ -5,11 +5,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-__all__ = ["Finding", "Name", "Severity", "cause", "remedy", "sentence"]
+__all__ = ["Finding", "Name", "Severity", "cause", "remedy", "sentence", "unseen"]
 
 
 class Severity(StrEnum):
-    """An `ERROR` means that lines were lost, invented or misplaced; a `WARNING` that the page tells them wrongly."""
+    """An `ERROR` fails the run: values were lost, invented or misplaced, or something could not be looked at.
+
+    A `WARNING` says that the page tells them wrongly without losing one, an `INFO` what was left out on purpose.
+    """
 
     ERROR = "error"
     WARNING = "warning"
@@ -24,18 +27,29 @@ class Name(StrEnum):
     SERIES_REPEATED = "series_repeated"
     COUNT_MISMATCH = "count_mismatch"
     BUCKET_MISMATCH = "bucket_mismatch"
+    SUM_MISMATCH = "sum_mismatch"
     STORED_DIFFERS = "stored_differs"
     RECORD_RAISED = "record_raised"
     PAGE_UNREADABLE = "page_unreadable"
     SCRAPER_DIED = "scraper_died"
+    STORE_UNREADABLE = "store_unreadable"
+    SCRAPES_UNREAD = "scrapes_unread"
+    TOO_MANY_SCRAPES_FAILED = "too_many_scrapes_failed"
     COUNTER_DECREASED = "counter_decreased"
+    SERIES_VANISHED = "series_vanished"
+    VALUE_NOT_A_NUMBER = "value_not_a_number"
+    SCRAPE_BEHIND = "scrape_behind"
+    SCRAPE_AHEAD = "scrape_ahead"
     BUCKET_BOUND_EXCLUSIVE = "bucket_bound_exclusive"
     SUM_DECREASED = "sum_decreased"
     SUM_INEXACT = "sum_inexact"
     COUNT_NOT_INF_BUCKET = "count_not_inf_bucket"
+    TYPE_MISMATCH = "type_mismatch"
+    HELP_MISMATCH = "help_mismatch"
     HELP_TYPE_REPEATED = "help_type_repeated"
     PROMTOOL_REJECTS = "promtool_rejects"
     SCRAPE_FAILED = "scrape_failed"
+    SCRAPE_SLOW = "scrape_slow"
     PROMTOOL_MISSING = "promtool_missing"
     NOT_STORED = "not_stored"
     NOTHING_EXPOSED = "nothing_exposed"
@@ -46,6 +60,7 @@ class _Entry(NamedTuple):
     what: str  # formatted with the finding's size and detail
     cause: str
     remedy: str
+    unseen: str = ""  # what could not be looked at, for a finding that says no more than that
 
 
 _LOST = "the instrument lost or invented records, or two threads recorded at once without a lock"
@@ -76,6 +91,12 @@ _ENTRIES: dict[Name, _Entry] = {
         "bounds other than the view's, or torn updates",
         "compare the page's le values with the view's bounds",
     ),
+    Name.SUM_MISMATCH: _Entry(
+        Severity.ERROR,
+        "sums are missing, no number, or off by up to {size:.2g} of their value in {series} series ({view})",
+        "another quantity or unit was recorded, values were rounded, or the sum is not kept",
+        "compare the examples with the ledger: a factor of 1000 is a unit; averages from sum / count are wrong",
+    ),
     Name.STORED_DIFFERS: _Entry(
         Severity.ERROR,
         "{size:g} samples stored by the scraper differ from the page",
@@ -91,20 +112,67 @@ _ENTRIES: dict[Name, _Entry] = {
     Name.PAGE_UNREADABLE: _Entry(
         Severity.ERROR,
         "the page could not be fetched or read: {reason}",
-        "a collector raised, or the endpoint was stopped too early",
+        "a collector raised, the endpoint was stopped too early, or the audit was interrupted",
         "open the endpoint's /metrics while `harness repl` runs",
+        "the page",
     ),
     Name.SCRAPER_DIED: _Entry(
         Severity.ERROR,
         "the scraper is gone: {reason}",
         "the server crashed or was killed during the run",
         "what was measured until then is kept; run again, or with --scraper builtin",
+        "what the scraper stored",
+    ),
+    Name.STORE_UNREADABLE: _Entry(
+        Severity.ERROR,
+        "what the scraper stored of the last state could not be read: {reason}",
+        "no scrape succeeded after the last line, or the audit was interrupted",
+        "run again; lengthen --scrape-interval where a page takes longer than that",
+        "what the scraper stored of the last state",
+    ),
+    Name.SCRAPES_UNREAD: _Entry(
+        Severity.ERROR,
+        "the scrapes of the run could not all be compared with the ledger: {reason}",
+        "reading them took longer than the audit may take, or the audit was interrupted",
+        "lengthen --scrape-interval, or lower --series or --duration",
+        "some scrapes of the run",
+    ),
+    Name.TOO_MANY_SCRAPES_FAILED: _Entry(
+        Severity.ERROR,
+        "{size:g} of {scrapes} scrapes failed, which is more than 1 %: {reason}",
+        "a collector raised, or the connection was refused",
+        "open the endpoint's /metrics while `harness repl` runs; Prometheus has a gap for each",
+        "the pages of the scrapes that failed",
     ),
     Name.COUNTER_DECREASED: _Entry(
         Severity.ERROR,
         "counters fell {size:g} times between two scrapes, by {fallen:g} in total",
         "values were reset or overwritten while the run went on",
         "rate() takes each fall for a restart; find what resets the series in the examples",
+    ),
+    Name.SERIES_VANISHED: _Entry(
+        Severity.ERROR,
+        "{size:g} times a series that had been shown was missing from a later scrape, whole or in part",
+        "the library drops or rebuilds series while it is read",
+        "Prometheus marks such a series as stale, and rate() has a gap; see the examples",
+    ),
+    Name.VALUE_NOT_A_NUMBER: _Entry(
+        Severity.ERROR,
+        "{size:g} times a value turned into NaN between two scrapes",
+        "the library divides by zero, or marks what it does not know",
+        "rate() over such a value is NaN; see the examples",
+    ),
+    Name.SCRAPE_BEHIND: _Entry(
+        Severity.ERROR,
+        "{size:g} of {compared} scrapes showed less than the lines that had ended before them ({samples} samples)",
+        "records are counted late, series were reset, or an old page was served again",
+        "compare the examples with the ledger; see whether the library buffers or caches",
+    ),
+    Name.SCRAPE_AHEAD: _Entry(
+        Severity.ERROR,
+        "{size:g} of {compared} scrapes showed more than the lines that had begun by their end ({samples} samples)",
+        "records are counted twice or early, or another quantity was recorded",
+        "compare the examples with the ledger; run once with one thread",
     ),
     Name.BUCKET_BOUND_EXCLUSIVE: _Entry(
         Severity.WARNING,
@@ -130,6 +198,18 @@ _ENTRIES: dict[Name, _Entry] = {
         "the page was made while a record was half way through",
         "quantiles of that scrape are slightly off; use an instrument that locks a series while it is read",
     ),
+    Name.TYPE_MISMATCH: _Entry(
+        Severity.WARNING,
+        "the page calls it {shown} where it should be {right} ({view})",
+        "another kind of metric was chosen, or the TYPE line is missing",
+        "Prometheus' functions do not look at the type, dashboards and stricter parsers do",
+    ),
+    Name.HELP_MISMATCH: _Entry(
+        Severity.WARNING,
+        "the page's help text is not the view's description ({view})",
+        "the library drops, shortens or replaces the description",
+        "give the metric the view's description",
+    ),
     Name.HELP_TYPE_REPEATED: _Entry(
         Severity.WARNING,
         "{size:g} surplus HELP, TYPE or UNIT lines in {families} families",
@@ -145,8 +225,14 @@ _ENTRIES: dict[Name, _Entry] = {
     Name.SCRAPE_FAILED: _Entry(
         Severity.WARNING,
         "{size:g} of {scrapes} scrapes failed: {reason}",
-        "a scrape took longer than the interval, or a collector raised",
-        "lengthen --scrape-interval, or lower --series",
+        "a collector raised, or the connection was refused",
+        "open the endpoint's /metrics while `harness repl` runs; Prometheus has a gap for each",
+    ),
+    Name.SCRAPE_SLOW: _Entry(
+        Severity.WARNING,
+        "a page takes {page_s:.1f} s: the interval of {interval_s:g} s cannot hold; {size:g} of {scrapes} timed out",
+        "the page has too many series for the library and the interval, or the load leaves it no time",
+        "lengthen --scrape-interval to several times what a page takes, or lower --series",
     ),
     Name.PROMTOOL_MISSING: _Entry(
         Severity.INFO,
@@ -189,6 +275,11 @@ class Finding:
 def sentence(finding: Finding) -> str:
     """Return what was found in one line, with its size."""
     return _ENTRIES[finding.name].what.format_map(_Blank({**finding.detail, "size": finding.size}))
+
+
+def unseen(name: Name) -> str:
+    """Return what could not be looked at; empty for a finding that says what was seen."""
+    return _ENTRIES[name].unseen
 
 
 def cause(name: Name) -> str:

@@ -6,6 +6,7 @@ import os
 import re
 import select
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from harness.scrape.scraper import Target
 __all__ = ["PrometheusServer", "default_config", "derived_config", "find_prometheus"]
 
 START_S = 30.0
-STOP_S = 8.0
+STOP_S = 3.0
 PORT_ATTEMPTS = 5
 DEFAULT_PORT = 9090
 _FOLDER_PREFIX = "harness-prometheus-"
@@ -129,6 +130,18 @@ class PrometheusServer:
                 raise
             return self
         raise ScraperError("--scraper prometheus: found no free port")  # pragma: no cover - the loop returns or raises
+
+    def reload(self, config: str) -> None:
+        """Let it read another configuration, which takes it a moment; raises `ScraperError` when it is gone."""
+        self.check()
+        folder, pid = self._folder, self.pid
+        if folder is None or pid is None:
+            raise ScraperError("--scraper prometheus: is not running")
+        try:
+            (folder / "config.yaml").write_text(config)
+            os.kill(pid, signal.SIGHUP)
+        except OSError as error:
+            raise ScraperError(f"--scraper prometheus: cannot be given a configuration: {error.strerror}") from error
 
     def check(self, patience_s: float = 0.0) -> None:
         """Raise `ScraperError` when the server has ended; `patience_s` is how long the news of it may take."""

@@ -90,6 +90,7 @@ def test_a_requirement_without_data_fails(tmp_path: Path) -> None:
 
 
 OWN = """
+from harness.instruments.prometheus_client_ import PrometheusClientInstrument
 from prometheus_client import CollectorRegistry, Counter
 class Losing:
     '''Forgets every tenth line.'''
@@ -107,11 +108,28 @@ class Raising(Losing):
 class Slow(Losing):
     def record(self, latency_ms, length_bytes, tags):
         import time; time.sleep(0.005)
+class Seconds(PrometheusClientInstrument):
+    '''Records seconds where the view says milliseconds.'''
+    def __init__(self, views):
+        super().__init__(views)
+        record = self.record
+        self.record = lambda latency_ms, length_bytes, tags: record(latency_ms / 1000, length_bytes, tags)
+class Hanging(Losing):
+    '''Answers no scrape any more once it has recorded a line.'''
+    def __init__(self, views):
+        super().__init__(views)
+        self.registry.register(self)
+    def describe(self): return []
+    def collect(self):
+        import threading
+        if self.seen: threading.Event().wait()
+        return []
 """
 
 
 @pytest.mark.parametrize(
-    ("name", "finding", "failed"), [("Losing", "count_mismatch", 0), ("Raising", "record_raised", 300)]
+    ("name", "finding", "failed"),
+    [("Losing", "count_mismatch", 0), ("Raising", "record_raised", 300), ("Seconds", "sum_mismatch", 0)],
 )
 def test_records_that_do_not_arrive_fail_the_run(tmp_path: Path, name: str, finding: str, failed: int) -> None:
     """An instrument of the user's own that loses or refuses records is found out, by name and size."""
@@ -120,8 +138,9 @@ def test_records_that_do_not_arrive_fail_the_run(tmp_path: Path, name: str, find
     done = harness("run", *QUICK, "--scraper", "none", "--instrument", f"own:{name}", "--json", str(path), cwd=tmp_path)
     result = json.loads(path.read_text())
     assert done.returncode == 1
-    assert result["audit"]["conserved"] is False
+    assert (result["audit"]["conserved"], result["audit"]["outcome"]) == (False, "not_conserved")
     assert finding in {found["name"] for found in result["audit"]["findings"]}
+    assert "NOT CONSERVED" in done.stdout
     assert result["ledger"]["failed"] == failed
 
 
@@ -192,7 +211,32 @@ def test_an_interrupted_run_keeps_what_it_measured(tmp_path: Path, number: signa
     result = json.loads(path.read_text())
     assert result["interrupted"] is True
     assert 0 < result["ledger"]["offered"] < 30_000
-    assert result["audit"]["conserved"] is True
+    # On a busy machine the last scrape may not come before the run has to end.
+    assert result["audit"]["outcome"] in ("conserved", "not_verified")
+    assert "NOT CONSERVED" not in printed
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_audit_that_hangs_can_be_interrupted(tmp_path: Path, number: signal.Signals) -> None:
+    """Ctrl-C or a termination while the page cannot be read: the result is saved, and says what was not looked at."""
+    (tmp_path / "own.py").write_text(OWN)
+    path = tmp_path / "result.json"
+    command = [*COMMAND, "run", *QUICK[:-1], "--scraper", "builtin", "--instrument", "own:Hanging", "--json", str(path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "waiting for one more scrape" in line:
+            process.send_signal(number)
+            break
+    printed, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in told
+    assert "NOT VERIFIED: " in printed
+    assert "could not be looked at" in printed
+    result = json.loads(path.read_text())
+    assert (result["audit"]["conserved"], result["audit"]["outcome"]) == (None, "not_verified")
+    assert "the page" in result["audit"]["not_seen"]
+    assert result["ledger"]["offered"] == 300
 
 
 @pytest.mark.prometheus
@@ -223,11 +267,14 @@ def test_a_prometheus_that_dies_half_way_costs_only_what_it_knew(tmp_path: Path)
                 if child.name().startswith("prometheus"):
                     child.kill()
             break
-    process.communicate(timeout=60)
+    printed, _ = process.communicate(timeout=60)
     result = json.loads(path.read_text())
     assert process.returncode == 1
     assert result["ledger"]["offered"] == 1000
     assert "scraper_died" in {found["name"] for found in result["audit"]["findings"]}
+    assert (result["audit"]["conserved"], result["audit"]["outcome"]) == (None, "not_verified")
+    assert "NOT VERIFIED: what the scraper stored could not be looked at" in printed
+    assert "NOT CONSERVED" not in printed
 
 
 def test_a_prometheus_that_does_not_start_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

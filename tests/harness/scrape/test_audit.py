@@ -1,21 +1,29 @@
 import dataclasses
 import json
+import math
 import shutil
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from harness.expected import Expected, SeriesTruth
-from harness.scrape.audit import audit, check_with_promtool
-from harness.scrape.exposition import Page, Sample, parse_page
-from harness.scrape.findings import Finding, Name, Severity, cause, remedy, sentence
+from harness.scrape.audit import Audit, Outcome, audit
+from harness.scrape.exposition import Family, Page, Sample, Shown, fold, parse_page
+from harness.scrape.findings import Finding, Name, Severity, cause, remedy, sentence, unseen
+from harness.scrape.promtool import check_with_promtool
 from harness.views import LATENCY, LINE_LENGTHS, LINES_IN, Tags, View
 from tests.harness.scrape.conforming import VIEWS, expected_of, page_of, truth_of, truths
 
 REPL = Tags()
 SIMPLE = expected_of({REPL: [3, 5, 5, 12, 10_000]})
+
+
+def stored(page: Page) -> Shown:
+    """Return what a scraper stores of a page that it takes as it is."""
+    return fold(page.samples, (*VIEWS, LATENCY))
 
 
 def names(found: tuple[Finding, ...]) -> set[Name]:
@@ -41,21 +49,22 @@ def changed(page: Page, index: int, by: float) -> Page:
 def test_a_page_that_tells_the_truth_passes_without_any_finding(expected: Expected) -> None:
     """Whatever was recorded, a conforming page stored as it is leaves nothing to report."""
     page = page_of(expected)
-    result = audit(expected, VIEWS, page, page.samples)
+    result = audit(expected, VIEWS, page, stored(page))
     assert result.findings == ()
     assert result.conserved
 
 
 @given(truths(), st.data())
 def test_any_single_wrong_number_is_noticed(expected: Expected, data: st.DataObject) -> None:
-    """No count, bucket or sum of the page can be off by one without a finding; counts fail the audit."""
+    """No count, bucket or sum of the page can be off by one without a finding; counts and sums fail the audit."""
     page = page_of(expected)
     index = data.draw(st.integers(0, len(page.samples) - 1))
     wrong = changed(page, index, data.draw(st.sampled_from([-1.0, 1.0])))
-    result = audit(expected, VIEWS, wrong, wrong.samples)
+    result = audit(expected, VIEWS, wrong, stored(wrong))
     name = wrong.samples[index].name
     if name.endswith("_sum"):
-        assert names(result.findings) == {Name.SUM_INEXACT}
+        assert names(result.findings) == {Name.SUM_MISMATCH}
+        assert result.outcome is Outcome.NOT_CONSERVED
     elif name.endswith("_bucket") and wrong.samples[index].labels["le"] != "+Inf":
         # One value at the bound, counted one bucket higher, looks the same as a library with exclusive bounds.
         assert names(result.findings) & {Name.BUCKET_MISMATCH, Name.BUCKET_BOUND_EXCLUSIVE}
@@ -84,7 +93,7 @@ def test_the_exclusive_rule_is_recognised_with_its_exact_size(expected: Expected
         return value - lengths[tags].at_bound[index] if inside else value
 
     page = page_of(expected, exclusive)
-    result = audit(expected, VIEWS, page, page.samples)
+    result = audit(expected, VIEWS, page, stored(page))
     assert result.conserved
     (finding,) = result.findings
     assert (finding.name, finding.size) == (Name.BUCKET_BOUND_EXCLUSIVE, moved)
@@ -109,16 +118,16 @@ def test_a_store_that_differs_from_the_page_fails(expected: Expected, data: st.D
     """What Prometheus stored must equal the page, sample by sample."""
     page = page_of(expected)
     index = data.draw(st.integers(0, len(page.samples) - 1))
-    result = audit(expected, VIEWS, page, changed(page, index, 1).samples)
+    result = audit(expected, VIEWS, page, stored(changed(page, index, 1)))
     assert only(result.findings, Name.STORED_DIFFERS).size == 1
     assert not result.conserved
-    assert not audit(expected, VIEWS, page, page.samples[1:]).conserved
+    assert not audit(expected, VIEWS, page, stored(dataclasses.replace(page, samples=page.samples[1:]))).conserved
 
 
 def test_buckets_that_follow_neither_rule_fail() -> None:
     """Half a move is no rule: one of two values at a bound in the wrong bucket is an error."""
     page = page_of(SIMPLE, lambda *shown: shown[3] - (shown[2] == 0))
-    result = audit(SIMPLE, VIEWS, page, page.samples)
+    result = audit(SIMPLE, VIEWS, page, stored(page))
     finding = only(result.findings, Name.BUCKET_MISMATCH)
     assert not result.conserved
     assert "le=5: ledger 3, page 2.0" in finding.detail["examples"][0]
@@ -143,36 +152,71 @@ def test_a_series_that_was_made_and_never_used_is_no_finding() -> None:
     """A child with only zeros, as prometheus-client makes them beforehand, is not an unexpected series."""
     empty = {view: {**series} for view, series in SIMPLE.items()}
     empty[LINES_IN.name][Tags("idle")] = SeriesTruth(0, 0.0)
-    assert audit(SIMPLE, VIEWS, page_of(empty), page_of(empty).samples).findings == ()
+    assert audit(SIMPLE, VIEWS, page_of(empty), stored(page_of(empty))).findings == ()
 
 
 @pytest.mark.parametrize(
     ("what", "total", "count", "found"),
     [
-        ("adding 1000 floats may be off by 1000 roundoffs", 100.0 * (1 + 900 * 2.0**-53), 1000, False),
-        ("more than adding explains", 100.0 * (1 + 5000 * 2.0**-53), 1000, True),
-        ("a sum for nothing recorded but zeros", 1e-300, 1000, True),
-        ("no number", float("nan"), 1000, True),
+        ("adding 1000 floats may be off by 1000 roundoffs", 100.0 * (1 + 900 * 2.0**-53), 1000, None),
+        ("more than adding explains was rounded", 100.0 * (1 + 5000 * 2.0**-53), 1000, Name.SUM_INEXACT),
+        ("a mean times the count, as OpenCensus has it", 100.0 * (1 - 2e-12), 1000, Name.SUM_INEXACT),
+        ("just within a billionth is still rounding", 100.0 * (1 + 0.99e-9), 1000, Name.SUM_INEXACT),
+        ("more than a billionth is another number", 100.0 * (1 + 1.01e-9), 1000, Name.SUM_MISMATCH),
+        ("adding ten million floats may be off by more", 100.0 * (1 + 1.1e-9), 10_000_000, None),
+        ("but not by any amount", 100.0 * (1 + 1.2e-9), 10_000_000, Name.SUM_MISMATCH),
+        ("seconds where milliseconds should be", 0.1, 1000, Name.SUM_MISMATCH),
+        ("a thousand times too much", 100_000.0, 1000, Name.SUM_MISMATCH),
+        ("nothing at all", 0.0, 1000, Name.SUM_MISMATCH),
+        ("no number", float("nan"), 1000, Name.SUM_MISMATCH),
+        ("infinity", float("inf"), 1000, Name.SUM_MISMATCH),
+        ("no sample", None, 1000, Name.SUM_MISMATCH),
     ],
 )
-def test_sums_may_be_off_by_what_adding_explains(what: str, total: float, count: int, found: bool) -> None:
-    """A sum's allowed error is that of adding floats one by one, and grows with their number."""
-    exact = 0.0 if total < 1 else 100.0
-    truth = SeriesTruth(count, exact, (count, *[0] * len(LATENCY.bounds)), (0,) * len(LATENCY.bounds))
+def test_a_sum_is_right_rounded_or_wrong(what: str, total: float | None, count: int, found: Name | None) -> None:
+    """Rounding is a warning; a sum that is missing, no number, or off by more than rounding explains is an error."""
+    truth = SeriesTruth(count, 100.0, (count, *[0] * len(LATENCY.bounds)), (0,) * len(LATENCY.bounds))
     page = page_of_latency(truth, total)
-    result = audit({LATENCY.name: {REPL: truth}}, [LATENCY], page, page.samples)
-    assert (Name.SUM_INEXACT in names(result.findings)) is found, what
-    assert result.conserved
+    result = audit({LATENCY.name: {REPL: truth}}, [LATENCY], page, stored(page))
+    assert names(result.findings) & {Name.SUM_INEXACT, Name.SUM_MISMATCH} == ({found} if found else set()), what
+    assert result.outcome is (Outcome.NOT_CONSERVED if found is Name.SUM_MISMATCH else Outcome.CONSERVED)
 
 
-def page_of_latency(truth: SeriesTruth, total: float) -> Page:
+@pytest.mark.parametrize(("total", "found"), [(0.0, False), (1e-300, True), (None, True)])
+def test_a_sum_of_nothing_but_zeros_is_zero(total: float | None, found: bool) -> None:
+    """Where every value was zero, any other sum is wrong, however small."""
+    truth = SeriesTruth(3, 0.0, (3, *[0] * len(LATENCY.bounds)), (0,) * len(LATENCY.bounds))
+    page = page_of_latency(truth, total)
+    result = audit({LATENCY.name: {REPL: truth}}, [LATENCY], page, stored(page))
+    assert (Name.SUM_MISMATCH in names(result.findings)) is found
+
+
+@given(st.integers(1, 40_000), st.integers(0, 2**32 - 1))
+@settings(max_examples=30)
+def test_sums_from_a_running_mean_are_rounded_and_no_error(count: int, seed: int) -> None:
+    """OpenCensus multiplies a running mean by the count; whatever it recorded, that stays within rounding."""
+    random = Random(seed)  # noqa: S311 - values for a test
+    values = [random.lognormvariate(-4, 3) for _ in range(count)]
+    mean = 0.0
+    for number, value in enumerate(values, 1):
+        mean += (value - mean) / number
+    exact = math.fsum(values)
+    truth = SeriesTruth(count, exact, (count, *[0] * len(LATENCY.bounds)), (0,) * len(LATENCY.bounds))
+    page = page_of_latency(truth, mean * count)
+    assert audit({LATENCY.name: {REPL: truth}}, [LATENCY], page, stored(page)).outcome is Outcome.CONSERVED
+
+
+def page_of_latency(truth: SeriesTruth, total: float | None) -> Page:
     labels = REPL._asdict()
     buckets = [
         Sample(f"{LATENCY.family}_bucket", {**labels, "le": str(bound)}, truth.count)
         for bound in (*LATENCY.bounds, "+Inf")
     ]
-    rest = [Sample(f"{LATENCY.family}_count", labels, truth.count), Sample(f"{LATENCY.family}_sum", labels, total)]
-    return Page("", "", (*buckets, *rest), {}, {})
+    rest = [Sample(f"{LATENCY.family}_count", labels, truth.count)]
+    if total is not None:
+        rest.append(Sample(f"{LATENCY.family}_sum", labels, total))
+    family = Family(LATENCY.family, "histogram", LATENCY.description)
+    return Page("", "", (*buckets, *rest), {LATENCY.family: family}, {})
 
 
 def test_latency_buckets_are_audited_with_the_exact_latencies() -> None:
@@ -191,13 +235,13 @@ def test_what_has_nothing_to_show_is_not_audited() -> None:
 
 def test_an_empty_page_fails_when_something_was_recorded() -> None:
     """An instrument that should have exposed lines and shows nothing loses them all."""
-    assert not audit(SIMPLE, VIEWS, parse_page(""), ()).conserved
+    assert not audit(SIMPLE, VIEWS, parse_page(""), stored(parse_page(""))).conserved
 
 
 def test_lines_on_which_recording_raised_fail_the_audit() -> None:
     """A record that raised is not on the page; that is an error even where all else agrees."""
     page = page_of(SIMPLE)
-    result = audit(SIMPLE, VIEWS, page, page.samples, raised=3)
+    result = audit(SIMPLE, VIEWS, page, stored(page), raised=3)
     assert only(result.findings, Name.RECORD_RAISED).size == 3
     assert not result.conserved
 
@@ -209,12 +253,63 @@ def test_a_page_that_was_not_fetched_fails_once() -> None:
     assert audit(SIMPLE, VIEWS, None, others=[reason]).findings == (reason,)
 
 
+@pytest.mark.parametrize(
+    ("what", "page", "others", "outcome", "conserved"),
+    [
+        ("all was seen and right", page_of(SIMPLE), [], Outcome.CONSERVED, True),
+        ("a warning changes nothing", page_of(SIMPLE), [Name.SCRAPE_SLOW], Outcome.CONSERVED, True),
+        ("the server was killed", page_of(SIMPLE), [Name.SCRAPER_DIED], Outcome.NOT_VERIFIED, None),
+        ("interrupted before the last scrape", page_of(SIMPLE), [Name.STORE_UNREADABLE], Outcome.NOT_VERIFIED, None),
+        ("the page cannot be read", None, [Name.PAGE_UNREADABLE], Outcome.NOT_VERIFIED, None),
+        ("many scrapes failed", page_of(SIMPLE), [Name.TOO_MANY_SCRAPES_FAILED], Outcome.NOT_VERIFIED, None),
+        ("not all scrapes were read", page_of(SIMPLE), [Name.SCRAPES_UNREAD], Outcome.NOT_VERIFIED, None),
+        ("a line is missing", page_of({}), [], Outcome.NOT_CONSERVED, False),
+        ("a wrong page outweighs one unseen", page_of({}), [Name.SCRAPER_DIED], Outcome.NOT_CONSERVED, False),
+        ("a scrape was wrong", page_of(SIMPLE), [Name.SCRAPE_BEHIND], Outcome.NOT_CONSERVED, False),
+    ],
+)
+def test_the_outcome_tells_wrong_from_not_seen(
+    what: str, page: Page | None, others: list[Name], outcome: Outcome, conserved: bool | None
+) -> None:
+    """What was seen to be wrong is not conserved; what could not be seen is not verified, and never called wrong."""
+    result = audit(SIMPLE, VIEWS, page, None, others=[Finding(name) for name in others])
+    assert (result.outcome, result.conserved) == (outcome, conserved), what
+
+
+@pytest.mark.parametrize("name", list(Name))
+def test_only_errors_are_about_what_was_not_seen(name: Name) -> None:
+    """A finding that says what could not be looked at fails the run, and alone makes it not verified."""
+    if unseen(name):
+        assert Finding(name).severity is Severity.ERROR
+        assert Audit((Finding(name),)).outcome is Outcome.NOT_VERIFIED
+
+
+@pytest.mark.parametrize(
+    ("what", "old", "new", "found"),
+    [
+        ("a gauge", "_in_total counter", "_in_total gauge", {Name.TYPE_MISMATCH}),
+        ("no type", "# TYPE oc_python_demo_lines_in_total counter\n", "", {Name.TYPE_MISMATCH}),
+        ("another text", "from standard input", "read", {Name.HELP_MISMATCH}),
+        ("no text", " The number of lines from standard input", "", {Name.HELP_MISMATCH}),
+        ("nothing wrong", "", "", set()),
+    ],
+)
+def test_type_and_help_text_are_compared_with_the_view(what: str, old: str, new: str, found: set[Name]) -> None:
+    """What a page says about a family is a warning of its own where it is not what the view says."""
+    text = page_of(SIMPLE).text
+    assert old in text
+    page = parse_page(text.replace(old, new))
+    result = audit(SIMPLE, VIEWS, page, stored(page))
+    assert names(result.findings) == found, what
+    assert result.outcome is Outcome.CONSERVED
+
+
 def test_repeated_descriptions_are_counted() -> None:
     """HELP and TYPE lines beyond the first of a family are a finding of that size; the counts still agree."""
     page = page_of(SIMPLE)
     head = f"# HELP {LINE_LENGTHS.family} again\n# TYPE {LINE_LENGTHS.family} histogram\n"
     again = parse_page(page.text + head)
-    result = audit(SIMPLE, VIEWS, again, again.samples)
+    result = audit(SIMPLE, VIEWS, again, stored(again))
     assert result.conserved
     assert only(result.findings, Name.HELP_TYPE_REPEATED).size == 2
 
@@ -224,7 +319,21 @@ def test_each_finding_has_wording_and_is_documented(name: Name) -> None:
     """A finding reads as one line whatever details it carries, tells cause and remedy, and stands in docs/audit.md."""
     for detail in (
         {},
-        {"view": "v", "series": 1, "values": 2.0, "reason": "r", "scrapes": 3, "fallen": 4, "families": 1},
+        {
+            "view": "v",
+            "series": 1,
+            "values": 2.0,
+            "reason": "r",
+            "scrapes": 3,
+            "fallen": 4,
+            "families": 1,
+            "page_s": 3.9,
+            "interval_s": 1.0,
+            "samples": 4,
+            "compared": 9,
+            "shown": "'gauge'",
+            "right": "'counter'",
+        },
     ):
         text = sentence(Finding(name, 1, detail))
         assert text
@@ -234,14 +343,14 @@ def test_each_finding_has_wording_and_is_documented(name: Name) -> None:
     assert remedy(name)
     document = (Path(__file__).parents[3] / "docs" / "audit.md").read_text()
     row = next(line for line in document.splitlines() if line.startswith(f"| `{name}` |"))
-    assert f"| {Finding(name).severity} |" in row
+    assert f"| {Finding(name).severity}{', not seen' if unseen(name) else ''} |" in row
 
 
 @settings(max_examples=20)
 @given(truths())
 def test_findings_are_plain_json(expected: Expected) -> None:
     """Everything a finding carries can be saved as it is."""
-    for finding in audit(expected, VIEWS, parse_page(""), ()).findings:
+    for finding in audit(expected, VIEWS, parse_page(""), stored(parse_page(""))).findings:
         assert json.loads(json.dumps(finding.detail)) == finding.detail
         assert finding.severity in Severity
 

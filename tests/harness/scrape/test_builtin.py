@@ -3,6 +3,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -26,16 +27,19 @@ EXPECTED = expected_of({Tags(): [3, 5, 80], Tags("b", "ERROR", "nul"): [10_000]}
 
 
 class Settable:
-    """A collector whose counter is what it is told to be, or which raises."""
+    """A collector whose counter is what it is told to be, or which raises, or does not answer."""
 
     def __init__(self) -> None:
         self.value = 1.0
+        self.answers = threading.Event()
+        self.answers.set()
         self.error: Exception | None = None
 
     def describe(self) -> list[Metric]:
         return []
 
     def collect(self) -> list[Metric]:
+        assert self.answers.wait(60)
         if self.error:
             raise self.error
         family = CounterMetricFamily(LINES_IN.family, LINES_IN.description, labels=TAG_KEYS)
@@ -65,8 +69,11 @@ def scraper(endpoint: Endpoint) -> Iterator[BuiltinScraper]:
 
 
 def value(scraper: BuiltinScraper) -> float:
-    (sample,) = scraper.stored() or []
-    return sample.value
+    stored = scraper.stored()
+    assert stored is not None
+    (series,) = stored[LINES_IN.name].values()
+    assert series.count is not None
+    return series.count
 
 
 def test_what_it_stores_equals_the_page_and_the_ledger() -> None:
@@ -120,9 +127,48 @@ def test_failed_scrapes_are_counted_and_survived(
     settable.error = None
     scraper.wait_for_next()
     (finding,) = scraper.problems()
-    assert finding.name is Name.SCRAPE_FAILED
+    assert finding.name in {Name.SCRAPE_FAILED, Name.TOO_MANY_SCRAPES_FAILED}
     assert "500" in finding.detail["reason"]
     assert finding.size == scraper.stats().failed == endpoint.failed
+
+
+def test_a_page_slower_than_the_interval_is_read_when_it_may_take_longer(
+    endpoint: Endpoint, settable: Settable
+) -> None:
+    """Scrapes that time out are told apart from broken ones; with more time allowed the page is stored whole."""
+    scraper = BuiltinScraper(INTERVAL_NS, timeout_ns=PATIENT_NS)
+    scraper.start(Target(endpoint.address, endpoint.port))
+    try:
+        scraper.allow(INTERVAL_NS)
+        settable.answers.clear()
+        eventually(lambda: scraper.stats().timed_out >= 2, "scrapes time out")
+        assert scraper.problems() == []
+        scraper.allow(PATIENT_NS)
+        settable.value = 7.0
+        settable.answers.set()
+        scraper.wait_for_next()
+        assert value(scraper) == 7.0
+    finally:
+        settable.answers.set()
+        scraper.stop()
+
+
+def test_every_page_is_handed_over_once_with_its_time(
+    scraper: BuiltinScraper, settable: Settable, endpoint: Endpoint
+) -> None:
+    """Pages come oldest first, each as it was, and lie around the moments at which the endpoint made them."""
+    for wanted in (2.0, 3.0, 4.0):
+        settable.value = wanted
+        scraper.wait_for_next()
+    pages = list(scraper.pages())
+    counts = [series.count for page in pages for series in page.shown[LINES_IN.name].values()]
+    assert counts == sorted(counts, key=float)
+    assert set(counts) == {1.0, 2.0, 3.0, 4.0}
+    begun, made = endpoint.take()
+    for page, begin_ns, end_ns in zip(pages, begun, made, strict=False):
+        assert page.begin_ns <= begin_ns <= end_ns <= page.end_ns
+    scraper.wait_for_next()
+    assert {page.begin_ns for page in scraper.pages()}.isdisjoint(page.begin_ns for page in pages)
 
 
 def test_several_scrape_side_by_side(endpoint: Endpoint) -> None:

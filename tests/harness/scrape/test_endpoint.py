@@ -6,12 +6,18 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter
-from prometheus_client.core import Metric
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from prometheus_client.samples import Sample
 
 from harness.errors import EndpointError
 from harness.scrape import endpoint as module
+from harness.scrape import windows
 from harness.scrape.asking import SCRAPE_HEADERS
+from harness.scrape.deadline import Deadline, DeadlineError
 from harness.scrape.endpoint import Endpoint, serve
+from harness.scrape.gone import ClientGoneError, WatchedRegistry
 
 
 def lines(endpoint: Endpoint) -> dict[str, float]:
@@ -142,6 +148,105 @@ def test_scrapes_are_served_side_by_side(registry: CollectorRegistry) -> None:
         eventually(lambda: endpoint.served == 5)
 
 
+class Many(Gate):
+    """A collector of many samples, in one family or in a family each."""
+
+    def __init__(self, families: int) -> None:
+        super().__init__()
+        self.families, self.written = families, 0
+
+    def collect(self) -> list[Metric]:
+        super().collect()
+        made = []
+        for number in range(self.families):
+            family = GaugeMetricFamily(f"many_{number}", "Many", labels=["n"])
+            family.samples = [Sample(f"many_{number}", {"n": str(n)}, 1.0) for n in range(6000 // self.families)]
+            made.append(family)
+        return made
+
+
+@pytest.mark.parametrize("families", [1, 6000])
+def test_a_page_that_nobody_waits_for_is_not_finished(families: int) -> None:
+    """When the client is gone the page is given up, and told as such: pages too slow for a scraper do not pile up."""
+    registry, many = CollectorRegistry(), Many(families)
+    registry.register(many)
+    with serve(registry) as endpoint:
+        with socket.create_connection((endpoint.address, endpoint.port)) as client:
+            client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+            assert many.entered.acquire(timeout=20)
+        many.open.set()
+        eventually(lambda: bool(endpoint.windows))
+        (window,) = endpoint.windows
+        assert (window.status, window.size_bytes) == (windows.CLIENT_GONE, 0)
+        assert (endpoint.served, endpoint.failed) == (1, 1)
+        # Whoever waits gets all of it.
+        assert len(endpoint.page().samples) == 6000
+
+
+def test_watching_the_client_changes_nothing_on_the_page(registry: CollectorRegistry) -> None:
+    """A large page is the same watched and unwatched, in both formats, and when only some names are asked for."""
+    many = Many(2)
+    many.open.set()
+    registry.register(many)
+    client, other = socket.socketpair()
+    with client, other:
+        watched = WatchedRegistry(registry, client)
+        for generate in (generate_latest, generate_openmetrics):
+            assert generate(watched) == generate(registry)  # type: ignore[arg-type]
+        some = watched.restricted_registry(["lines_in_total"])
+        assert generate_latest(some) == generate_latest(registry.restricted_registry(["lines_in_total"]))  # type: ignore[arg-type]
+        other.close()
+        with pytest.raises(ClientGoneError):
+            generate_latest(watched)  # type: ignore[arg-type]
+
+
+def test_a_scrape_waits_for_the_harness_s_own_page() -> None:
+    """What the page takes at rest is measured without a scrape that slows it down; the scrape comes afterwards."""
+    registry, gate = CollectorRegistry(), Gate()
+    registry.register(gate)
+    with serve(registry) as endpoint:
+        own = threading.Thread(target=endpoint.page)
+        own.start()
+        assert gate.entered.acquire(timeout=20)
+        scrape = threading.Thread(target=get, args=(endpoint,))
+        scrape.start()
+        eventually(lambda: len(endpoint._server._open) == 2)
+        with socket.create_connection((endpoint.address, endpoint.port)) as impatient:
+            impatient.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+            eventually(lambda: len(endpoint._server._open) == 3)
+        eventually(lambda: [window.status for window in endpoint.windows] == [windows.CLIENT_GONE])
+        gate.open.set()
+        own.join()
+        scrape.join()
+        begun, made = endpoint.take()
+        assert len(begun) == len(made) == 2
+        assert begun[1] >= made[0]
+
+
+def test_a_page_that_hangs_can_be_given_up(registry: CollectorRegistry) -> None:
+    """Reading the page ends with the deadline, or with an interruption, whatever the collector does."""
+    gate = Gate()
+    registry.register(gate)
+    with serve(registry) as endpoint:
+        try:
+            with pytest.raises(DeadlineError, match=r"/metrics was not read \(interrupted\)"):
+                endpoint.page(Deadline(600, lambda: 0.0, now_s=lambda: 100.0))
+            with pytest.raises(DeadlineError, match=r"/metrics was not read \(it took longer than 0 s\)"):
+                endpoint.rest_durations_ns(1, Deadline(0))
+        finally:
+            gate.open.set()
+
+
+def test_moments_are_told_once_and_in_order(endpoint: Endpoint) -> None:
+    """Each page leaves the moment at which it was begun and the one at which it was made, own pages included."""
+    before = time.monotonic_ns()
+    get(endpoint)
+    endpoint.page()
+    (begun, again), (made, last) = endpoint.take()
+    assert before < begun <= made <= again <= last < time.monotonic_ns()
+    assert endpoint.take() == ([], [])
+
+
 def test_clients_that_stall_hold_up_nobody(endpoint: Endpoint, capfd: pytest.CaptureFixture[str]) -> None:
     """Connections that say nothing, half a request, or nonsense stop neither a scrape nor the end, silently."""
     where = (endpoint.address, endpoint.port)
@@ -181,7 +286,7 @@ def test_stop_frees_the_port_and_may_be_called_again(registry: CollectorRegistry
 
 def test_windows_stay_bounded(monkeypatch: pytest.MonkeyPatch, registry: CollectorRegistry) -> None:
     """A long run keeps the latest windows and still counts them all."""
-    monkeypatch.setattr(module, "MAX_WINDOWS", 3)
+    monkeypatch.setattr(windows, "MAX_WINDOWS", 3)
     with serve(registry) as endpoint:
         for _ in range(5):
             get(endpoint)

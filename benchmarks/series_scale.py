@@ -1,0 +1,158 @@
+"""Measures how the time of a page, the time of the audit and the memory grow with the number of series.
+
+    python benchmarks/series_scale.py [--quick] [--scraper both] [--instrument prometheus-client]
+
+Each row is one ``harness run`` in a process of its own, whose lines reach nearly every series. The last rows are one
+plan as a user would write it: ten thousand methods at the default rate, scraped each second, where a page takes longer
+than that. Exits with 1 when a run was not conserved, or that plan took more than a minute or a gigabyte.
+"""
+
+import argparse
+import contextlib
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+SERIES = (1, 10, 100, 1_000, 3_000, 10_000, 30_000)
+QUICK = (1, 10, 100, 1_000)
+# So many lines for each series leave out one series in 400.
+LINES_PER_SERIES = 6
+FEWEST_LINES = 2_000
+TIMEOUT_S = 1_800.0
+# What the plan at the end may take.
+PLAN = ("--series", "10000", "--duration", "3s")
+PLAN_S, PLAN_MB = 60.0, 1_000.0
+
+
+@dataclass(frozen=True)
+class Row:
+    """One run: its plan, its result, and what it took as seen from outside."""
+
+    plan: str
+    scraper: str
+    result: dict[str, Any]
+    elapsed_s: float
+    cpu_s: float
+    harness_mb: float
+    scraper_mb: float
+
+    def cells(self) -> list[str]:
+        scrapes, audit = self.result["scrapes"], self.result["audit"]
+        names = sorted({found["name"] for found in audit["findings"] if found["severity"] != "info"})
+        return [
+            self.plan,
+            self.scraper,
+            f"{scrapes['duration_ms']['rest'] / 1e3:.3f}",
+            f"{audit['elapsed_s']:.1f}",
+            f"{self.elapsed_s:.1f}",
+            f"{self.cpu_s:.1f}",
+            f"{self.harness_mb:.0f}",
+            f"{self.scraper_mb:.0f}",
+            f"{audit['outcome']}" + (f" ({', '.join(names)})" if names else ""),
+        ]
+
+
+HEADS = ["plan", "scraper", "page, s", "audit, s", "run, s", "CPU, s", "harness, MB", "scraper, MB", "outcome"]
+
+
+def run(plan: str, scraper: str, arguments: list[str]) -> Row:
+    """Run the command and watch its memory, its children's apart."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "result.json"
+        command = [sys.executable, "-m", "harness.cli", "run", "--quiet", "--no-save", "--json", str(path), *arguments]
+        began = time.monotonic()
+        process = psutil.Popen(
+            [*command, "--scraper", scraper], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+        harness = children = 0
+        cpu_s = 0.0
+        while process.poll() is None:
+            mine, theirs, cpu_s = used(process) or (harness, children, cpu_s)
+            harness, children = max(harness, mine), max(children, theirs)
+            if time.monotonic() - began > TIMEOUT_S:
+                process.kill()
+            time.sleep(0.05)
+        elapsed_s = time.monotonic() - began
+        if not path.is_file():
+            raise SystemExit(f"{' '.join(command)} ended with {process.returncode}: {process.stderr.read().strip()}")
+        return Row(plan, scraper, json.loads(path.read_text()), elapsed_s, cpu_s, harness / 1e6, children / 1e6)
+
+
+def used(process: psutil.Process) -> tuple[int, int, float] | None:
+    """Return the process's resident bytes, those of its children together, and its own seconds of processor time.
+
+    None when it has ended.
+    """
+    try:
+        mine, times = process.memory_info().rss, process.cpu_times()
+        children = process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return None
+    theirs = 0
+    for child in children:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            theirs += child.memory_info().rss
+    return mine, theirs, times.user + times.system
+
+
+def print_row(cells: list[str]) -> None:
+    """Print a row of a Markdown table, aligned for a terminal."""
+    widths = (26, 10, 9, 9, 8, 8, 12, 12, 0)
+    parts = [
+        cell.ljust(width) if width > 9 or not width else cell.rjust(width)
+        for cell, width in zip(cells, widths, strict=True)
+    ]
+    print("| " + " | ".join(parts) + " |", flush=True)
+
+
+def main() -> int:
+    """Print the table; return 1 where a run was not conserved, or the plan took more than it may."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="Go up to 1 000 series and leave the plan out.")
+    parser.add_argument("--instrument", default="prometheus-client", help="Use this way of recording.")
+    parser.add_argument(
+        "--scraper", choices=["builtin", "prometheus", "both"], default="both", help="Use this scraper."
+    )
+    options = parser.parse_args()
+    scrapers = ["builtin", "prometheus"] if options.scraper == "both" else [options.scraper]
+    print_row(HEADS)
+    print_row(["---"] * len(HEADS))
+    failed = False
+    for series in QUICK if options.quick else SERIES:
+        count = max(FEWEST_LINES, LINES_PER_SERIES * series)
+        for scraper in scrapers:
+            row = run(
+                f"{series} series, {count} lines",
+                scraper,
+                [
+                    "--series",
+                    str(series),
+                    "--count",
+                    str(count),
+                    "--arrivals",
+                    "max",
+                    "--instrument",
+                    options.instrument,
+                ],
+            )
+            print_row(row.cells())
+            failed |= row.result["audit"]["outcome"] != "conserved"
+    for scraper in [] if options.quick else scrapers:
+        row = run(" ".join(PLAN), scraper, [*PLAN, "--instrument", options.instrument])
+        print_row(row.cells())
+        memory_mb = row.harness_mb + row.scraper_mb
+        within = row.elapsed_s < PLAN_S and memory_mb < PLAN_MB
+        failed |= row.result["audit"]["outcome"] != "conserved" or not within
+        print(f"  {row.elapsed_s:.1f} s of {PLAN_S:.0f} s, {memory_mb:.0f} MB of {PLAN_MB:.0f} MB")
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

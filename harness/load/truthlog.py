@@ -1,0 +1,273 @@
+"""The ledger's state at the moments when pages were made, to hold each scrape of a run against.
+
+A page made from one moment to another shows at least the lines that had ended before the first, and at most those that
+had begun by the second. The log cuts the blocks of lines at these moments and keeps what the ledger said there: only
+the series that changed since the moment before, and no more bytes than it is allowed; the oldest moments go first.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.expected import Range
+from harness.load.ledger import Ledger
+from harness.load.recorder import EVALUATED, RAISED
+from harness.views import LATENCY_MS, LINE_LENGTH, Aggregation, Tags, View
+
+if TYPE_CHECKING:
+    from workloads.workload import Truth
+
+__all__ = ["Pages", "TruthLog"]
+
+BUDGET_BYTES = 64 << 20
+# As many moments as the endpoint keeps windows.
+MAX_MOMENTS = 65_536
+
+
+class Pages(Protocol):
+    """Whoever makes pages, on the clock of the driver."""
+
+    def take(self) -> tuple[list[int], list[int]]:
+        """Return when pages began and ended to be made since the last call, in nanoseconds and in order.
+
+        A moment that has passed must not be told later than this call.
+        """
+
+
+class _Entry(NamedTuple):
+    """What changed in the ledger up to a position, which is the number of lines accounted for."""
+
+    position: int
+    series: NDArray[np.int64]
+    rows: NDArray[np.float64]
+
+    @property
+    def size_bytes(self) -> int:
+        return self.series.nbytes + self.rows.nbytes + 300
+
+    def followed_by(self, later: "_Entry") -> "_Entry":
+        """Return both in one: the state at the later position."""
+        kept = ~np.isin(self.series, later.series)
+        return _Entry(
+            later.position,
+            np.concatenate([self.series[kept], later.series]),
+            np.concatenate([self.rows[kept], later.rows]),
+        )
+
+
+class TruthLog:
+    """Adds lines to a ledger and remembers its state where `pages` were made; see `harness.expected.TruthOverTime`."""
+
+    def __init__(self, ledger: Ledger, pages: Pages, budget_bytes: int = BUDGET_BYTES) -> None:
+        self._ledger = ledger
+        self._pages = pages
+        self._budget_bytes = budget_bytes
+        self._size_bytes = 0
+        self._position = 0
+        self._raised = 0
+        self._touched = np.zeros(ledger.series_count, dtype=np.bool_)
+        self._entries: deque[_Entry] = deque()
+        # The moment and the position for each page begun and made.
+        self._begun: deque[tuple[int, int]] = deque()
+        self._made: deque[tuple[int, int]] = deque()
+        self._forgotten_ns = -1
+        self._closed_ns: int | None = None
+        self._reader: _Reader | None = None
+
+    def add(
+        self,
+        truth: "Truth",
+        outcomes: NDArray[np.int8],
+        latencies_ms: Sequence[float],
+        raised: Sequence[str],
+        starts_ns: Sequence[int],
+        ends_ns: Sequence[int],
+    ) -> None:
+        """Account for lines as `Ledger.add` does; `starts_ns` and `ends_ns` say when each began and ended."""
+        begun, made = self._pages.take()
+        count = len(outcomes)
+        cuts: list[int] = []
+        if begun or made:
+            # A line that ended by the time a page was begun is on it; one that had begun by its end may be.
+            certain = np.searchsorted(np.asarray(ends_ns), begun, side="right").tolist()
+            possible = np.searchsorted(np.asarray(starts_ns), made, side="right").tolist()
+            self._note(begun, certain, made, possible)
+            cuts = sorted({*certain, *possible})
+        first, evaluated, died = 0, outcomes == EVALUATED, outcomes == RAISED
+        taken = lost = 0
+        for cut in [*cuts, count]:
+            piece = slice(first, cut)
+            values = taken + int(np.count_nonzero(evaluated[piece])) if cut < count else len(latencies_ms)
+            names = lost + int(np.count_nonzero(died[piece])) if cut < count else len(raised)
+            if cut > first:
+                self._add(_part(truth, piece), outcomes[piece], latencies_ms[taken:values], raised[lost:names])
+            if cut in cuts:
+                self._keep()
+            first, taken, lost = cut, values, names
+        self._raised += len(raised)
+
+    def _add(
+        self, truth: "Truth", outcomes: NDArray[np.int8], latencies_ms: Sequence[float], raised: Sequence[str]
+    ) -> None:
+        self._ledger.add(truth, outcomes, latencies_ms, raised)
+        self._touched[self._ledger.series_of(truth, outcomes)] = True
+        self._position += len(outcomes)
+
+    def _note(self, begun: list[int], certain: list[int], made: list[int], possible: list[int]) -> None:
+        self._begun.extend(zip(begun, (self._position + line for line in certain), strict=True))
+        self._made.extend(zip(made, (self._position + line for line in possible), strict=True))
+        for moments in (self._begun, self._made):
+            while len(moments) > MAX_MOMENTS:
+                self._forgotten_ns = max(self._forgotten_ns, moments.popleft()[0])
+
+    def _keep(self) -> None:
+        """Keep the ledger's state at this position, as the series that changed since the last one."""
+        series = np.flatnonzero(self._touched)
+        if not series.size and self._entries:
+            return
+        self._touched[series] = False
+        entry = _Entry(self._position, series, self._ledger.rows(series))
+        self._entries.append(entry)
+        self._size_bytes += entry.size_bytes
+        while self._size_bytes > self._budget_bytes and len(self._entries) > 2:
+            first, second = self._entries.popleft(), self._entries.popleft()
+            merged = first.followed_by(second)
+            self._size_bytes += merged.size_bytes - first.size_bytes - second.size_bytes
+            self._entries.appendleft(merged)
+            self._forget_before(merged.position)
+
+    def _forget_before(self, position: int) -> None:
+        while self._begun and self._begun[0][1] < position:
+            self._forgotten_ns = max(self._forgotten_ns, self._begun.popleft()[0])
+
+    def close(self, now_ns: int) -> None:
+        """Take the state at the end, `now_ns`: pages made later show all of it."""
+        begun, made = self._pages.take()
+        self._note(begun, [0] * len(begun), made, [0] * len(made))
+        self._keep()
+        self._closed_ns = now_ns
+
+    def between(self, begin_ns: int, end_ns: int) -> Mapping[str, Mapping[Tags, Range]] | None:
+        """Return what a page asked for at `begin_ns` and received by `end_ns` may show; see `TruthOverTime`.
+
+        None for a time that is no longer known, before `close`, and when recording raised on any line: nobody knows
+        whether such a line is on a page.
+        """
+        if self._closed_ns is None or self._raised or begin_ns <= self._forgotten_ns:
+            return None
+        later = bisect_left(self._begun, (begin_ns, -1))
+        least = self._begun[later][1] if later < len(self._begun) else self._position
+        before = bisect_right(self._made, (end_ns, self._position))
+        if end_ns >= self._closed_ns:
+            most = self._position
+        elif before:
+            most = self._made[before - 1][1]
+        else:
+            return None
+        if most < least:
+            return None
+        if self._reader is None or not self._reader.reaches(least, most):
+            self._reader = _Reader(self._ledger, self._entries)
+        return self._reader.ranges(least, most)
+
+
+def _part(truth: "Truth", piece: slice) -> "Truth":
+    return replace(truth, lengths=truth.lengths[piece], method=truth.method[piece], error=truth.error[piece])
+
+
+class _Cursor:
+    """The state of each series that ever occurred, at one position after the other."""
+
+    def __init__(self, active: NDArray[np.int64], columns: int, entries: Sequence[_Entry]) -> None:
+        self._active = active
+        self._entries = entries
+        self._next = 0
+        self.position = -1
+        self.state = np.zeros((active.size, columns))
+
+    def advance(self, position: int) -> None:
+        while self._next < len(self._entries) and self._entries[self._next].position <= position:
+            entry = self._entries[self._next]
+            self.state[np.searchsorted(self._active, entry.series)] = entry.rows
+            self._next += 1
+        self.position = position
+
+
+class _Layout(NamedTuple):
+    """Where one view finds its figures in a row, and which of its series each row belongs to."""
+
+    view: View
+    tags: list[Tags]
+    rows: NDArray[np.int64]  # of those that belong to the view
+    groups: NDArray[np.int64]  # the place in `tags` of each of them
+    sum_at: int
+    buckets_at: int
+
+
+class _Reader:
+    """Goes through the entries with two cursors: what must be shown, and what may be."""
+
+    def __init__(self, ledger: Ledger, entries: Sequence[_Entry]) -> None:
+        active = ledger.active_series()
+        columns = ledger.rows(active[:0]).shape[1]
+        self._entries = list(entries)
+        self._least = _Cursor(active, columns, self._entries)
+        self._most = _Cursor(active, columns, self._entries)
+        self._layouts = [_layout(ledger, view, active) for view in ledger.views]
+
+    def reaches(self, least: int, most: int) -> bool:
+        """Tell whether both positions are still ahead."""
+        return least >= self._least.position and most >= self._most.position
+
+    def ranges(self, least: int, most: int) -> dict[str, dict[Tags, Range]]:
+        self._least.advance(least)
+        self._most.advance(most)
+        return {layout.view.name: self._of_view(layout) for layout in self._layouts}
+
+    def _of_view(self, layout: _Layout) -> dict[Tags, Range]:
+        low = _figures(layout, self._least.state, exclusive=True)
+        high = _figures(layout, self._most.state, exclusive=False)
+        shown = np.flatnonzero(high[:, 0]).tolist()
+        return {
+            layout.tags[row]: Range(least, most)
+            for row, least, most in zip(shown, low[shown].tolist(), high[shown].tolist(), strict=True)
+        }
+
+
+def _layout(ledger: Ledger, view: View, active: NDArray[np.int64]) -> _Layout:
+    rows, places, known = [], [], dict[Tags, int]()
+    for row, series in enumerate(active.tolist()):
+        tags = ledger.tags_of(view, series)
+        if tags is not None:
+            rows.append(row)
+            places.append(known.setdefault(tags, len(known)))
+    return _Layout(
+        view,
+        list(known),
+        np.array(rows, dtype=np.int64),
+        np.array(places, dtype=np.int64),
+        {LINE_LENGTH: 1, LATENCY_MS: 2}.get(view.measure, 0),
+        ledger.buckets_at(view),
+    )
+
+
+def _figures(layout: _Layout, state: NDArray[np.float64], *, exclusive: bool) -> NDArray[np.float64]:
+    """Return count, sum and cumulated buckets of each series of a view (only the count of one that counts)."""
+    size, view = len(layout.view.bounds), layout.view
+    distribution = view.aggregation is Aggregation.DISTRIBUTION
+    figures = np.zeros((len(layout.tags), size + 3 if distribution else 1))
+    mine = state[layout.rows]
+    columns = mine[:, :1]
+    if distribution:
+        first, behind = layout.buckets_at, layout.buckets_at + size + 1
+        cumulated = mine[:, first:behind].cumsum(axis=1)
+        if exclusive:
+            cumulated[:, :size] -= mine[:, behind : behind + size]
+        columns = np.column_stack([mine[:, 0], mine[:, layout.sum_at], cumulated])
+    np.add.at(figures, layout.groups, columns)
+    return figures

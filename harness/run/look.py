@@ -1,0 +1,200 @@
+"""Looks at what a run exposed: the final page, what the scraper stored of it, and each scrape meanwhile.
+
+Every wait ends: with the plan's own deadline, or a few seconds after an interruption. What could not be looked at by
+then is a finding, and what was seen until then is kept.
+"""
+
+import signal
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from harness.errors import RunError
+from harness.expected import TruthOverTime
+from harness.load.stop import Stop
+from harness.run.seen import Seen
+from harness.scrape.bounds import BoundsChecker
+from harness.scrape.deadline import INTERRUPTED_S, Deadline, DeadlineError
+from harness.scrape.endpoint import Endpoint
+from harness.scrape.findings import Finding, Name
+from harness.scrape.promtool import check_with_promtool
+from harness.scrape.scraper import Scraper, slowness
+from harness.views import View
+
+if TYPE_CHECKING:
+    from harness.scrape.exposition import Page, Shown
+
+__all__ = ["audit_limit_s", "look"]
+
+# The audit's own time: a minute, an interval or two for the last scrape, and for each series what a page with it may
+# take many times over on a slow machine.
+_LIMIT_S = 60.0
+_LIMIT_INTERVALS = 3
+_LIMIT_S_PER_SERIES = 0.02
+# A scraper is left so much more than a page took at rest, and then half a second.
+_ROOM = 2.0
+_ROOM_NS = 500_000_000
+# The page is fetched again and again for its duration at rest as long as that is quick.
+_REST_REPEATS = 5
+_REST_S = 2.0
+# Waiting for the scraper ends so much earlier after an interruption, to leave time for the page.
+_PAGE_FIRST_S = 1.0
+
+
+class Phases(Protocol):
+    """Whoever wants to hear what is being done."""
+
+    def phase(self, text: str) -> None:
+        """Hear it."""
+
+
+def audit_limit_s(interval_ns: int, series: int) -> float:
+    """Return how many seconds the audit of a plan may take: a scrape each `interval_ns`, so many values of `method`."""
+    return _LIMIT_S + _LIMIT_INTERVALS * interval_ns / 1e9 + _LIMIT_S_PER_SERIES * series
+
+
+class _Interruption:
+    """When the run was first seen to be interrupted."""
+
+    def __init__(self, stop: Stop) -> None:
+        self._stop = stop
+        self._moment_s: float | None = None
+
+    def __call__(self) -> float | None:
+        if self._moment_s is None and self._stop.signal is not None:
+            self._moment_s = time.monotonic()
+        return self._moment_s
+
+
+class _Look:
+    """The steps of a look, each of which keeps what it got and notes why it did not get the rest."""
+
+    def __init__(
+        self, endpoint: Endpoint, scraper: Scraper, observer: Phases, stop: Stop, interval_ns: int, limit_s: float
+    ) -> None:
+        self.endpoint, self.scraper, self.observer = endpoint, scraper, observer
+        self.interval_ns = interval_ns
+        moment = _Interruption(stop)
+        self.deadline = Deadline(limit_s, moment)
+        self.scraper_deadline = Deadline(limit_s, moment, INTERRUPTED_S - _PAGE_FIRST_S)
+        self.problems: list[Finding] = []
+        self.rest_ns: list[int] = []
+        self.page: Page | None = None
+        self.stored: Shown | None = None
+        self.slow: list[Finding] = []
+
+    def time_page(self) -> None:
+        """Time the page once, and let the scraper take longer where it would give up on it."""
+        try:
+            self.rest_ns = self.endpoint.rest_durations_ns(1, self.scraper_deadline)
+        except RunError:
+            return  # whoever reads the page finds out
+        page_ns = self.rest_ns[0]
+        if _ROOM * page_ns > self.interval_ns and self.scraper.kind != "none":
+            self.observer.phase(f"a page takes {page_ns / 1e9:.1f} s; waiting for a scrape that may take as long")
+            self._try_store(lambda: self.scraper.allow(int(_ROOM * page_ns) + _ROOM_NS, self.scraper_deadline))
+
+    def read_store(self) -> None:
+        """Wait for a scrape of the final state, and read what was stored of it."""
+
+        def read() -> None:
+            self.scraper.wait_for_next(self.scraper_deadline)
+            self.stored = self.scraper.stored(self.scraper_deadline)
+
+        self._try_store(read)
+
+    def _try_store(self, action: Callable[[], None]) -> None:
+        if any(finding.name in {Name.STORE_UNREADABLE, Name.SCRAPER_DIED} for finding in self.problems):
+            return
+        try:
+            action()
+        except DeadlineError as error:
+            self.problems.append(Finding(Name.STORE_UNREADABLE, 1, {"reason": str(error)}))
+        except RunError as error:
+            self.problems.append(Finding(Name.SCRAPER_DIED, 1, {"reason": str(error)}))
+
+    def read_page(self) -> None:
+        """Read the page, let promtool have a look, and time it at rest where it is quick."""
+        try:
+            self.page = self.endpoint.page(self.deadline)
+            if isinstance(rejected := check_with_promtool(self.page, self.deadline), Finding):
+                self.problems.append(rejected)
+        except RunError as error:
+            self.problems.append(Finding(Name.PAGE_UNREADABLE, 1, {"reason": str(error)}))
+            return
+        self._time_again()
+
+    def _time_again(self) -> None:
+        while len(self.rest_ns) < _REST_REPEATS and sum(self.rest_ns) < _REST_S * 1e9 and not self.deadline.interrupted:
+            try:
+                self.rest_ns += self.endpoint.rest_durations_ns(1, self.deadline)
+            except RunError:
+                return  # a figure less, and nothing else
+
+    def compare_scrapes(self, bounds: BoundsChecker) -> None:
+        """Hold each scrape against the ledger."""
+        try:
+            for scraped in self.scraper.pages(self.deadline):
+                bounds.observe(scraped.begin_ns, scraped.end_ns, scraped.shown)
+                self.deadline.check("not all scrapes were compared")
+        except DeadlineError as error:
+            self.problems.append(Finding(Name.SCRAPES_UNREAD, 1, {"reason": str(error)}))
+        except RunError as error:
+            if not any(finding.name is Name.SCRAPER_DIED for finding in self.problems):
+                self.problems.append(Finding(Name.SCRAPER_DIED, 1, {"reason": str(error)}))
+
+
+def look(
+    endpoint: Endpoint,
+    scraper: Scraper,
+    truth: TruthOverTime,
+    views: Sequence[View],
+    observer: Phases,
+    stop: Stop,
+    *,
+    interval_ns: int,
+    series: int,
+) -> Seen:
+    """Wait for a scrape of the final state, read page and store, and compare every scrape with `truth`.
+
+    A scraper that died, an interruption, or a deadline that is over costs what it would have told and nothing else.
+    `interval_ns` is the time between two scrapes and `series` the number of methods: how long all of it may take
+    follows from them. A second Ctrl-C ends it at once.
+    """
+    began = time.monotonic()
+    found = _Look(endpoint, scraper, observer, stop, interval_ns, audit_limit_s(interval_ns, series))
+    bounds = BoundsChecker(views, truth)
+    windows = endpoint.windows
+    try:
+        observer.phase("waiting for one more scrape")
+        found.time_page()
+        found.read_store()
+        windows = endpoint.windows
+        observer.phase("reading the page")
+        found.read_page()
+        observer.phase("comparing the scrapes with the ledger")
+        found.compare_scrapes(bounds)
+    except KeyboardInterrupt:
+        name = Name.STORE_UNREADABLE if found.stored is None else Name.SCRAPES_UNREAD
+        found.problems.append(Finding(name, 1, {"reason": "interrupted"}))
+        stop.signal = stop.signal or signal.SIGINT
+    stats = scraper.stats()
+    # Pages that were given up took at least so long; at rest a page may be quick enough.
+    taken_ns = [*found.rest_ns, *(window.duration_ns for window in windows if stats.timed_out)]
+    return Seen(
+        page=found.page,
+        stored=found.stored,
+        problems=[
+            *found.problems,
+            *scraper.problems(),
+            *bounds.findings(),
+            *slowness(stats, max(taken_ns, default=0) / 1e9, interval_ns / 1e9),
+        ],
+        windows=windows,
+        rest_durations_ns=found.rest_ns,
+        scraper=scraper.description,
+        stats=stats,
+        interrupted=stop.signal is not None,
+        scrapes_compared=bounds.compared,
+        elapsed_s=time.monotonic() - began,
+    )

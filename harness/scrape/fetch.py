@@ -1,0 +1,51 @@
+"""Fetches a page for the harness itself, within a deadline and without being deaf to Ctrl-C meanwhile."""
+
+import contextlib
+import gzip
+import http.client
+import socket
+from collections.abc import Mapping
+
+from harness.errors import EndpointError
+from harness.scrape.deadline import Deadline, call_within
+
+__all__ = ["fetch"]
+
+
+def fetch(address: str, port: int, headers: Mapping[str, str], deadline: Deadline, url: str) -> str:
+    """Return the text of ``/metrics``; `url` is what messages call it.
+
+    Raises `EndpointError` when there is no answer or another one than a page, and `DeadlineError`.
+    """
+    connection = http.client.HTTPConnection(address, port)
+
+    def ask() -> tuple[http.client.HTTPResponse, bytes]:
+        connection.request("GET", "/metrics", headers=dict(headers))
+        response = connection.getresponse()
+        return response, response.read()
+
+    try:
+        response, body = call_within(deadline, f"{url} was not read", ask)
+    except (OSError, http.client.HTTPException) as error:
+        raise EndpointError(f"{url} does not answer: {_reason(error)}") from error
+    finally:
+        _close(connection)
+    if response.status != http.HTTPStatus.OK:
+        detail = body.decode(errors="replace").strip()
+        raise EndpointError(f"{url} answered {response.status} {response.reason}: {detail[:200]}")
+    try:
+        return (gzip.decompress(body) if response.headers.get("Content-Encoding") == "gzip" else body).decode()
+    except (UnicodeDecodeError, OSError, EOFError) as error:
+        raise EndpointError(f"{url} answered what is no text: {_reason(error)}") from error
+
+
+def _close(connection: http.client.HTTPConnection) -> None:
+    """Close it, and end a read that is still under way in another thread."""
+    if connection.sock is not None:
+        with contextlib.suppress(OSError):
+            connection.sock.shutdown(socket.SHUT_RDWR)
+    connection.close()
+
+
+def _reason(error: Exception) -> str:
+    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()
