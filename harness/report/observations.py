@@ -17,6 +17,7 @@ from harness.report.model import (
     Trend,
 )
 from harness.report.percentiles import Curve, decoded, percentiles_picture, quantile_text
+from harness.report.run_words import STATISTICS, TOO_FEW, on_schedule, percentile, unsupported
 from harness.report.scales import plain, unit_for, with_interval
 from harness.report.tree import Child, Element, h, outside
 from harness.report.trend import trend_picture, trend_unit
@@ -118,7 +119,7 @@ def runs_section(runs: "Sequence[RunResult]") -> Element | None:
 def _run(run: "RunResult") -> Element:
     ledger = run.ledger
     valid = run.verdict == "valid"
-    words = "✓ valid: the load arrived as scheduled" if valid else "✗ invalid: do not believe the latencies"
+    words = f"✓ valid: {on_schedule(run)}" if valid else "✗ invalid: do not believe the latencies"
     failed = {**ledger.refused, **ledger.raised}
     kinds = f" ({', '.join(f'{plain(n, 15)} {kind}' for kind, n in failed.items())})" if failed else ""
     rate = f"{plain(run.rate.achieved, 6)} lines/s"
@@ -147,18 +148,20 @@ def _run(run: "RunResult") -> Element:
             ]
         ),
         _latency_table(run),
+        note(f"–: {TOO_FEW}.") if unsupported(run) else None,
         _requirements(run),
     )  # fmt: skip
 
 
 def _latency_table(run: "RunResult") -> Element:
-    kinds = (("service", run.service_ns), ("response", run.response_ns), ("lag", run.lag_ns))
+    kinds = [("service", run.service_ns), ("response", run.response_ns), ("lag", run.lag_ns)]
+    if run.lateness_ns is not None:
+        kinds.append(("lateness", run.lateness_ns))
     unit = unit_for([latency.p50 for _, latency in kinds[:2]])
-    names = ("p50", "p90", "p99", "p999", "max", "mean")
-    heads = [Head("Latency"), *(Head("p99.9" if n == "p999" else n, NUMBER, unit.name) for n in names)]
+    heads = [Head("Latency"), *(Head("p99.9" if n == "p999" else n, NUMBER, unit.name) for n in STATISTICS)]
     body: list[list[Child]] = []
     for kind, latency in kinds:
-        values = [getattr(latency, name) for name in names]
+        values = [percentile(latency, name) for name in STATISTICS]
         body.append([kind, *(plain(None if value is None else value / unit.scale) for value in values)])
     return table(f"Latency of {run.spec.name}", heads, body, quiet=True)
 

@@ -8,6 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from harness.report.run_words import STATISTICS, TOO_FEW, on_schedule, percentile, unsupported
 from harness.run.result import FindingResult, Latency, RunResult
 from workloads.units import format_duration
 
@@ -15,7 +16,6 @@ __all__ = ["summary"]
 
 _UNIT = re.compile(r"(?<=[\d.])(?:[nuµμm]?s|m|min|h|%)$")
 _MARKS = {"error": ("✗", "bold red"), "warning": ("!", "yellow"), "info": ("·", "dim")}
-_STATISTICS = ("p50", "p90", "p99", "p999", "max", "mean")
 
 
 def summary(result: RunResult) -> RenderableType:
@@ -26,6 +26,7 @@ def summary(result: RunResult) -> RenderableType:
         Text(),
         Text.assemble(("How long it took", "bold")),
         _latencies(result),
+        *([Text(f"  – {TOO_FEW}", style="dim")] if unsupported(result) else []),
         Text(),
         Text.assemble(("What was exposed", "bold")),
         _facts(_exposed(result)),
@@ -66,21 +67,24 @@ def _sent(result: RunResult) -> Iterator[tuple[str, str]]:
 def _latencies(result: RunResult) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("  ", style="dim", no_wrap=True)
-    for statistic in _STATISTICS:
+    for statistic in STATISTICS:
         table.add_column("p99.9" if statistic == "p999" else statistic, justify="right", no_wrap=True)
     table.add_column("", style="dim")
     for name, latency, meaning in (
         ("service", result.service_ns, "end − start"),
         ("response", result.response_ns, "end − due"),
         ("lag", result.lag_ns, "start − due"),
+        ("lateness", result.lateness_ns, "lag − the subject's queue"),
     ):
+        if latency is None:
+            continue
         table.add_row(f"  {name}", *_cells(latency), meaning)
     table.add_row("  loop", *[""] * 5, format_duration(result.self_cost_ns_per_line), "the harness's own cost a line")
     return table
 
 
 def _cells(latency: Latency) -> list[str]:
-    values = [getattr(latency, statistic) for statistic in _STATISTICS]
+    values = [percentile(latency, statistic) for statistic in STATISTICS]
     return ["–" if value is None else format_duration(value) for value in values]
 
 
@@ -132,7 +136,7 @@ def _conclusions(result: RunResult) -> Iterator[RenderableType]:
     if any(finding.severity == "error" for finding in result.audit.findings):
         yield Text.assemble(("NOT CONSERVED", "bold red"), ": what was exposed is not what was sent; see ✗ above.")
     if result.verdict == "valid":
-        yield Text.assemble(("VALID", "bold green"), ": the load arrived as scheduled.")
+        yield Text.assemble(("VALID", "bold green"), f": {on_schedule(result)}.")
     else:
         yield Text.assemble(("INVALID", "bold red"), ": do not believe the latencies above.")
         yield from (_finding("error", reason) for reason in result.reasons)

@@ -148,6 +148,7 @@ def _drive(parts: _Parts) -> Driven:
             latencies_ms=latencies_ms,
             stop=parts.stop,
             progress=progress,
+            pages=endpoint.rendering_since,
         )
 
 

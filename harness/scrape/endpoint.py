@@ -82,6 +82,13 @@ class Endpoint:
         """The scrapes served until now, the last `MAX_WINDOWS` of them, in order of their end."""
         return self._recorder.snapshot()
 
+    def rendering_since(self, moment_ns: int) -> list[tuple[int, int]]:
+        """Return start and end of each time a scrape's page was being made, at `moment_ns` or later, newest first.
+
+        One that is being made now ends now. Cheap, since it is asked for between lines.
+        """
+        return self._recorder.since(moment_ns)
+
     @property
     def served(self) -> int:
         """How many scrapes were answered, failed ones included; exact however long the run was."""
@@ -208,8 +215,32 @@ class _Recorder:
         self._windows: deque[Window] = deque(maxlen=MAX_WINDOWS)
         self._lock = threading.Lock()
         self.own: deque[Window] = deque(maxlen=MAX_WINDOWS)
+        # When pages were being made: that holds the interpreter, while writing them out does not.
+        self._making: dict[int, int] = {}
+        self._made: deque[tuple[int, int]] = deque(maxlen=MAX_CONNECTIONS)
         self.served = 0
         self.failed = 0
+
+    @contextlib.contextmanager
+    def making(self) -> Iterator[None]:
+        """Note that the calling thread makes a page."""
+        thread, began_ns = threading.get_ident(), time.monotonic_ns()
+        with self._lock:
+            self._making[thread] = began_ns
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._making[thread]
+                self._made.append((began_ns, time.monotonic_ns()))
+
+    def since(self, moment_ns: int) -> list[tuple[int, int]]:
+        with self._lock:
+            if not self._making and (not self._made or self._made[-1][1] <= moment_ns):
+                return []
+            now_ns = time.monotonic_ns()
+            found = [(began_ns, now_ns) for began_ns in self._making.values()]
+            return found + [each for each in reversed(self._made) if each[1] > moment_ns]
 
     def add(self, window: Window, *, own: bool) -> None:
         with self._lock:
@@ -265,7 +296,8 @@ def _application(registry: "CollectorRegistry", recorder: _Recorder) -> _Applica
             return start_response(status, headers, *rest)
 
         try:
-            chunks = list(metrics(environ, noting))
+            with recorder.making():
+                chunks = list(metrics(environ, noting))
         except Exception as error:
             noting("500 Internal Server Error", [("Content-Type", "text/plain; charset=utf-8")])
             chunks = [f"collecting the metrics raised {type(error).__name__}: {error}\n".encode(errors="replace")]
