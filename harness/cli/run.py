@@ -170,7 +170,10 @@ def _print(result: "RunResult") -> None:
     help="Send late lines at once, or drop and count them. [default: burst]",
 )
 @click.option(
-    "--max-lag", type=DURATION, metavar="TIME", help="A p99 lag above this makes the run INVALID. [default: 100ms]"
+    "--max-lag",
+    type=DURATION,
+    metavar="TIME",
+    help="A lag above this, or a lateness above a part of it, makes the run INVALID. [default: 100ms]",
 )
 @click.option(
     "--require",
@@ -203,8 +206,9 @@ def run(
             harness run --instrument none --arrivals constant:rate=100k --require 'lag.p99<1ms'
             harness run --errors 1% --series 10 --latency-buckets fine
 
-    --require takes lag, service or response with .p50 ... .p999, .max, .mean or .count; rate.achieved, rate.error;
-    offered, processed, failed, dropped, refused, raised; scrapes.count, .failed, .p50, .max; self_cost; findings.
+    --require takes lag, lateness, service or response with .p50 ... .p999, .max, .mean or .count; rate.achieved,
+    rate.error; offered, processed, failed, dropped, refused, raised; scrapes.count, .failed, .p50, .max; self_cost;
+    findings.
 
     Exit codes: 0 all held; 1 a requirement, the audit or validity failed; 2 wrong usage; 130 interrupted (the summary
     is printed and the result saved).
