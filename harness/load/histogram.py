@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.quantiles import rank
+from harness.load.tail import beyond
 
-__all__ = ["HIGHEST_NS", "Histogram", "Summary"]
+__all__ = ["HIGHEST_NS", "Histogram", "Summary", "rank"]
 
 HIGHEST_NS = 3_600_000_000_000
 _DIGITS = 3
@@ -34,6 +34,14 @@ class Summary:
     p999: int | None
     max: int | None
     mean: float | None
+
+
+def rank(count: int, percent: float) -> int:
+    """Return the rank, from 1, of the value that at least `percent` (0 to 100) of `count` values do not exceed.
+
+    The nearest-rank method: percent/100 of the count, rounded up, and at least 1.
+    """
+    return max(count - beyond(percent, count), 1)
 
 
 def _index(values: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -131,7 +139,7 @@ class Histogram:
     def percentiles(self, percents: tuple[float, ...]) -> Mapping[float, int | None]:
         """Return the values at several percentiles.
 
-        The value is the highest one equivalent to that of the nearest rank (`harness.quantiles.rank`). Never more than
+        The value is the highest one equivalent to that of the nearest rank (`rank`). Never more than
         the largest value recorded, which HdrHistogram's may be.
         """
         if self.max is None or self.min is None:

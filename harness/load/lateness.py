@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.load.histogram import Histogram
-from harness.quantiles import supported
+from harness.load.tail import supported
 
 __all__ = ["Behind", "Lateness", "Slice", "Stretches", "Window", "typical"]
 
@@ -34,7 +34,7 @@ STRETCH_LINES = 100
 
 def typical(count: int) -> float:
     """Return the percentile that bounds nearly all of `count` lines: 90, or 50 where too few lie beyond that."""
-    return 90 if supported(count, 90) else 50
+    return 90 if supported(90, count) else 50
 
 
 @dataclass(slots=True)

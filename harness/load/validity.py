@@ -10,7 +10,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from harness.load.lateness import typical
-from harness.quantiles import supported
+from harness.load.tail import supported
 from workloads.units import format_duration
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def _over_lag(lag: Tail, allowed: int) -> _Over:
 
 def _over_lateness(late: Tail, allowed: float) -> _Over:
     typically = (f"p{late.percent:g} lateness", allowed, late.typical_ns)
-    rarely = ("p99 lateness", allowed * _RARELY, late.p99_ns if supported(late.count, 99) else 0)
+    rarely = ("p99 lateness", allowed * _RARELY, late.p99_ns if supported(99, late.count) else 0)
     return _first(typically, rarely, ("the worst stretch's lateness", allowed * _RARELY, late.worst_stretch_ns))
 
 

@@ -17,7 +17,7 @@ from harness.report.model import (
     Trend,
 )
 from harness.report.percentiles import Curve, decoded, percentiles_picture, quantile_text
-from harness.report.run_words import STATISTICS, TOO_FEW, on_schedule, percentile, unsupported
+from harness.report.run_words import on_schedule
 from harness.report.scales import plain, unit_for, with_interval
 from harness.report.tree import Child, Element, h, outside
 from harness.report.trend import trend_picture, trend_unit
@@ -148,7 +148,6 @@ def _run(run: "RunResult") -> Element:
             ]
         ),
         _latency_table(run),
-        note(f"–: {TOO_FEW}.") if unsupported(run) else None,
         _requirements(run),
     )  # fmt: skip
 
@@ -158,10 +157,11 @@ def _latency_table(run: "RunResult") -> Element:
     if run.lateness_ns is not None:
         kinds.append(("lateness", run.lateness_ns))
     unit = unit_for([latency.p50 for _, latency in kinds[:2]])
-    heads = [Head("Latency"), *(Head("p99.9" if n == "p999" else n, NUMBER, unit.name) for n in STATISTICS)]
+    names = ("p50", "p90", "p99", "p999", "max", "mean")
+    heads = [Head("Latency"), *(Head("p99.9" if n == "p999" else n, NUMBER, unit.name) for n in names)]
     body: list[list[Child]] = []
     for kind, latency in kinds:
-        values = [percentile(latency, name) for name in STATISTICS]
+        values = [getattr(latency, name) for name in names]
         body.append([kind, *(plain(None if value is None else value / unit.scale) for value in values)])
     return table(f"Latency of {run.spec.name}", heads, body, quiet=True)
 

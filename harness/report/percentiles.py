@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.load.histogram import Histogram
-from harness.quantiles import supported
 from harness.report.scales import log_scale, log_ticks, plain, unit_for
 from harness.report.svg import NARROW, Picture, legend, legend_rows
 from harness.report.tree import Element
@@ -94,19 +93,17 @@ def _corners(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
 
 
 def _told(count: int) -> tuple[float, ...]:
-    """Return the percentiles worth naming: those with at least ten lines beyond them, or else the median."""
-    return tuple(percent for percent in _TOLD if supported(count, percent)) or (50.0,)
+    """Return the percentiles worth naming: those with at least one line beyond them."""
+    return tuple(percent for percent in _TOLD if 1 / (1 - percent / 100) <= count * (1 + 1e-9)) or (50.0,)
 
 
 def percentiles_picture(curves: Sequence[Curve], title: str, ident: str) -> PercentilesPicture:
     """Return the plot of some distributions, described by their medians and tails."""
     words = []
     for curve in curves:
-        high = 99.0 if supported(curve.histogram.count, 99) else 100.0
-        at = curve.histogram.percentiles((50, high))
+        at = curve.histogram.percentiles((50, 99))
         unit = unit_for([at[50]])
-        middle, tail = (plain((at[percent] or 0) / unit.scale) for percent in (50, high))
-        name = "p99" if high < 100 else "longest"
-        words.append(f"{curve.label}: median {middle} {unit.name}, {name} {tail} {unit.name}")
+        p50, p99 = (plain((at[percent] or 0) / unit.scale) for percent in (50, 99))
+        words.append(f"{curve.label}: median {p50} {unit.name}, p99 {p99} {unit.name}")
     description = f"Latency by percentile, both axes logarithmic. {'; '.join(words)}."
     return PercentilesPicture(ident, title, description, curves)

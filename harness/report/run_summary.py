@@ -8,7 +8,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from harness.report.run_words import STATISTICS, TOO_FEW, on_schedule, percentile, unsupported
+from harness.load.tail import FEWEST_BEYOND, statistic_supported
+from harness.report.run_words import on_schedule
 from harness.run.result import FindingResult, Latency, RunResult
 from workloads.units import format_duration
 
@@ -16,6 +17,7 @@ __all__ = ["summary"]
 
 _UNIT = re.compile(r"(?<=[\d.])(?:[nuµμm]?s|m|min|h|%)$")
 _MARKS = {"error": ("✗", "bold red"), "warning": ("!", "yellow"), "info": ("·", "dim")}
+_STATISTICS = ("p50", "p90", "p99", "p999", "max", "mean")
 
 
 def summary(result: RunResult) -> RenderableType:
@@ -26,7 +28,7 @@ def summary(result: RunResult) -> RenderableType:
         Text(),
         Text.assemble(("How long it took", "bold")),
         _latencies(result),
-        *([Text(f"  – {TOO_FEW}", style="dim")] if unsupported(result) else []),
+        *_untold(result),
         Text(),
         Text.assemble(("What was exposed", "bold")),
         _facts(_exposed(result)),
@@ -67,7 +69,7 @@ def _sent(result: RunResult) -> Iterator[tuple[str, str]]:
 def _latencies(result: RunResult) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("  ", style="dim", no_wrap=True)
-    for statistic in STATISTICS:
+    for statistic in _STATISTICS:
         table.add_column("p99.9" if statistic == "p999" else statistic, justify="right", no_wrap=True)
     table.add_column("", style="dim")
     for name, latency, meaning in (
@@ -84,8 +86,16 @@ def _latencies(result: RunResult) -> Table:
 
 
 def _cells(latency: Latency) -> list[str]:
-    values = [percentile(latency, statistic) for statistic in STATISTICS]
+    told = [name if statistic_supported(name, latency.count) else None for name in _STATISTICS]
+    values = [None if name is None else getattr(latency, name) for name in told]
     return ["–" if value is None else format_duration(value) for value in values]
+
+
+def _untold(result: RunResult) -> Iterator[Text]:
+    count = result.service_ns.count
+    if count and not all(statistic_supported(name, count) for name in _STATISTICS):
+        words = f"  –: fewer than {FEWEST_BEYOND} of {count:,} lines lie beyond that percentile"
+        yield Text(words, style="dim")
 
 
 def _exposed(result: RunResult) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,6 @@ from harness.report.model import ExpositionDiff, Report, Saturation, ScrapeLaten
 from harness.report.observations import audits_of
 from harness.report.overhead_table import ladder_table, law_lines, overhead_view
 from harness.report.percentiles import decoded
-from harness.report.run_words import percentile
 from harness.report.scales import plain, unit_for
 from harness.report.tree import clean
 from harness.report.trend import binned, trend_unit
@@ -127,10 +126,9 @@ def _changes(trends: Sequence[Trend]) -> Iterable[Text]:
 def _runs(report: Report) -> Iterable[Text]:
     for run in report.runs:
         mark, style = ("✓ valid", "green") if run.verdict == "valid" else ("✗ INVALID", "bold red")
-        p99 = percentile(run.response_ns, "p99")
-        name, tail_ns = ("longest response", run.response_ns.max) if p99 is None else ("response p99", p99)
-        unit = unit_for([tail_ns])
-        tail = f"{name} {plain(tail_ns / unit.scale)} {unit.name}" if tail_ns is not None else "no line"
+        p99 = run.response_ns.p99
+        unit = unit_for([p99])
+        tail = f"response p99 {plain(p99 / unit.scale)} {unit.name}" if p99 is not None else "no line"
         words = (
             f"  {clean(run.spec.name)}: {plain(run.rate.achieved)} lines/s through {clean(run.spec.instrument)}, {tail}"
         )

@@ -4,8 +4,7 @@ from hdrh.histogram import HdrHistogram
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.load.histogram import HIGHEST_NS, Histogram
-from harness.quantiles import rank
+from harness.load.histogram import HIGHEST_NS, Histogram, rank
 
 # Powers of two and their neighbours are where a bucket begins or ends.
 EDGES = sorted(

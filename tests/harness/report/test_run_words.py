@@ -10,7 +10,7 @@ from harness.load.histogram import Histogram
 from harness.report.html import render
 from harness.report.model import Report
 from harness.report.run_summary import summary
-from harness.report.run_words import TOO_FEW, on_schedule, percentile
+from harness.report.run_words import on_schedule
 from harness.run.result import Latency, Rate, RunResult, Schedule
 from tests.harness.report.samples import run_result
 
@@ -70,11 +70,10 @@ def test_a_percentile_with_fewer_than_ten_lines_beyond_it_is_not_shown(lines: in
     """Such a figure is a dash with its reason below, while the longest and the mean are always shown."""
     few = latency(list(range(1000, 1000 + lines)))
     result = run_result(service_ns=few, response_ns=few, lag_ns=few)
-    assert sum(percentile(few, name) is not None for name in ("p50", "p90", "p99", "p999")) == shown
-    assert percentile(few, "max") == 1000 + lines - 1
-    assert [cell.strip() for cell in row(result, "service")].count("–") == 4 - shown
-    for text in (printed(result), render(Report(runs=[result]))):
-        assert (TOO_FEW in text) is (shown < 4)
+    cells = [cell.strip() for cell in row(result, "service") if cell.strip()]
+    assert cells[1:5].count("–") == 4 - shown
+    assert "–" not in cells[5:7]
+    assert ("fewer than 10 of" in printed(result)) is (shown < 4)
 
 
 def test_the_longest_lag_stands_in_for_a_p99_of_few_lines() -> None:
