@@ -8,6 +8,7 @@ import click
 
 from harness.cli.options import COUNT, DURATION, SHARE, given, keeping_options
 from harness.errors import SaveError
+from harness.interrupts import deferred, held
 
 if TYPE_CHECKING:
     from harness.measure.outcome import Outcome
@@ -140,7 +141,7 @@ def overhead(
     Ctrl-C keeps the pairs measured so far and says what they allow one to conclude.
 
     Exit codes: 0 measured; 1 an experiment is void (its A/A control missed 1), or something failed; 2 wrong usage;
-    130 interrupted (what there is was printed and saved).
+    130 interrupted, 143 terminated (what there is was printed and saved).
     """
     from harness.cli.keeping import keep_result
     from harness.cli.overhead_modes import MEASURE, checked_mode
@@ -150,19 +151,20 @@ def overhead(
     chosen = given(flags)
     mode = checked_mode(chosen)
     _check_places(json_file, markdown)
-    with Bar(quiet=quiet) as bar:
-        outcome = MEASURE[mode](chosen, bar)
-    try:
-        if json_file is not None:
-            save_json(outcome.document(), json_file)
-    finally:
-        # Delays put in on purpose say nothing about recording; nor does what found nothing.
-        found = outcome.experiments or outcome.scrapes or outcome.saturation or outcome.exposition
-        keepable = bool(found) and mode != "self-test"
-        try:
-            keep_result(
-                "overhead", outcome.document(), store=store, label=label, save=keepable and not no_save, quiet=quiet
-            )
-        finally:
-            _print(outcome, markdown)
+    with deferred():
+        with Bar(quiet=quiet) as bar:
+            outcome = MEASURE[mode](chosen, bar)
+        with held():
+            try:
+                if json_file is not None:
+                    save_json(outcome.document(), json_file)
+            finally:
+                # Delays put in on purpose say nothing about recording; nor does what found nothing.
+                found = outcome.experiments or outcome.scrapes or outcome.saturation or outcome.exposition
+                save = bool(found) and mode != "self-test" and not no_save
+                try:
+                    keep_result("overhead", outcome.document(), store=store, label=label, save=save, quiet=quiet)
+                finally:
+                    _print(outcome, markdown)
+                    sys.stdout.flush()
     return exit_code(outcome)

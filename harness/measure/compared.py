@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.errors import HarnessError
+from harness.interrupts import interruptible
 from harness.measure.allocations import count_allocated
 from harness.measure.document import Document, Experiment
 from harness.measure.environments import Cache
@@ -150,10 +151,11 @@ def compare(
     for axis in set(axes) - {"wall"}:
         find_valgrind(f"--axis {axis}")
     with ExitStack() as stack:
-        ready = [prepare(one, other, driven, cache, here, stack) for one, other in (asked, asked[::-1])]
-        for side in ready:
-            progress(Step(0.0, None, f"trying {side.asked.given}"))
-            probe(side)
+        with interruptible():
+            ready = [prepare(one, other, driven, cache, here, stack) for one, other in (asked, asked[::-1])]
+            for side in ready:
+                progress(Step(0.0, None, f"trying {side.asked.given}"))
+                probe(side)
         comparison = Comparison(ready[0].subject, ready[1].subject)
         documents: list[Document] = []
         for axis in axes:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from harness.errors import UsageError
+from harness.interrupts import interruptible
 from harness.measure.document import Document, Experiment, RawPair, TermsUsed
 from harness.measure.pairs import BlockPlan
 from harness.measure.sequential import Looks, t_critical
@@ -220,7 +221,8 @@ def run_experiments(
     campaign = _Campaign(comparisons, terms, measure, now)
     interrupted = False
     try:
-        campaign.run(progress)
+        with interruptible():
+            campaign.run(progress)
     except KeyboardInterrupt:
         interrupted = True
     return Document(

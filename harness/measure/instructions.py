@@ -19,6 +19,7 @@ from pathlib import Path
 
 from harness import errors
 from harness.errors import HarnessError, RunError
+from harness.interrupts import interruptible
 from harness.measure.document import Axis, Document, RawPair, TermsUsed
 from harness.measure.experiment import Comparison, Progress, Step
 from harness.measure.lines import lines_for
@@ -168,10 +169,11 @@ def run_instructions(
     found: dict[Subject, list[Counted]] = {subject: [] for subject in subjects}
     total, interrupted = runs * len(subjects), False
     try:
-        for i, subject in enumerate(subject for _ in range(runs) for subject in subjects):
-            spent = time.monotonic() - began
-            progress(Step(i / total, spent * (total - i) / i if i else None, f"counting {subject.name}"))
-            found[subject].append(count(subject, lines=lines))
+        with interruptible():
+            for i, subject in enumerate(subject for _ in range(runs) for subject in subjects):
+                spent = time.monotonic() - began
+                progress(Step(i / total, spent * (total - i) / i if i else None, f"counting {subject.name}"))
+                found[subject].append(count(subject, lines=lines))
     except KeyboardInterrupt:
         interrupted = True
     experiments = []

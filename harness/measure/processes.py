@@ -3,11 +3,9 @@
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from typing import Any, Self
 
 from harness import errors
 from harness.errors import HarnessError, RunError
+from harness.interrupts import uninterrupted
 from harness.measure.subjects import Subject
 from harness.views import Tags
 
@@ -187,25 +186,9 @@ class Side:
         self.stop()
 
 
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Put off Ctrl-C to the end of the block: between a process' start and its registration it would be lost."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    seen: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _frame: seen.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if seen:
-        signal.raise_signal(signal.SIGINT)
-
-
 def start_sides(stack: ExitStack, subjects: Sequence[Subject], rng: random.Random) -> list[Side]:
     """Start a worker for each subject; leaving `stack` ends them, whenever Ctrl-C strikes."""
-    with _uninterrupted():
+    with uninterrupted():
         return [stack.enter_context(Side(subject, rng)) for subject in subjects]
 
 

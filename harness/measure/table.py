@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from harness.errors import HarnessError, RunError
 from harness.instruments.catalog import load_factory
+from harness.interrupts import end_children, interruptible
 from harness.measure.document import Document, Experiment
 from harness.measure.experiment import Progress, Step, Terms
 from harness.measure.instructions import count_instructions, find_valgrind
@@ -90,6 +91,12 @@ class _Beside(threading.Thread):
         self.audits: dict[str, Audited] = {}
         self.missing: dict[tuple[str, str], str] = {}
 
+    def cancel(self) -> None:
+        """End it, and what it has under way."""
+        self.cancelled.set()
+        if self.is_alive():
+            end_children()
+
     def run(self) -> None:
         # Affinity is a thread's own: what is started from here stays off the measured core.
         allowed = os.sched_getaffinity(0)
@@ -157,16 +164,24 @@ def measure_table(plan: TablePlan | None = None, progress: Progress = lambda _st
     try:
         document = _pairs(chosen, present, progress)
         rates, whole = ({}, False) if document.interrupted else _rates(chosen, present, progress)
+        whole = whole and _wait_for(beside, progress)
         if not whole:
-            beside.cancelled.set()
             document = document.model_copy(update={"interrupted": True})
-        progress(Step(0.97, None, "the last audits"))
-        beside.join()
-    except BaseException:
-        beside.cancelled.set()
-        raise
+    finally:
+        beside.cancel()
     rows = [_row(name, document, rates, beside, absent) for name in chosen.instruments]
     return Table(rows=rows, document=document, scraper=chosen.scraper, elapsed_s=time.monotonic() - began)
+
+
+def _wait_for(beside: _Beside, progress: Progress) -> bool:
+    """Return whether all was counted and audited that was to be; Ctrl-C leaves the rest."""
+    try:
+        progress(Step(0.97, None, "the last audits"))
+        with interruptible():
+            beside.join()
+    except KeyboardInterrupt:
+        return False
+    return True
 
 
 def _pairs(plan: TablePlan, instruments: Sequence[str], progress: Progress) -> Document:
@@ -192,7 +207,8 @@ def _rates(plan: TablePlan, instruments: Sequence[str], progress: Progress) -> t
                 progress(replace(step, done=0.7 + done * 0.27, left_s=(1 - done) * _RATES_S))
 
             duration, steps = plan.rate_duration, plan.rate_steps
-            [found[name]] = saturate([name], bound_ns=plan.bound_ns, duration=duration, steps=steps, progress=tell)
+            with interruptible():
+                [found[name]] = saturate([name], bound_ns=plan.bound_ns, duration=duration, steps=steps, progress=tell)
     except KeyboardInterrupt:
         return found, False
     return found, True

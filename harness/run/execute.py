@@ -5,7 +5,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -13,6 +13,7 @@ from typing import Protocol
 from harness.errors import RunError, ScraperError
 from harness.instruments import Instrument, create
 from harness.instruments.none import NoInstrument
+from harness.interrupts import interruptible
 from harness.load.clock import MonotonicClock
 from harness.load.driver import BURST, CLOSED, drop
 from harness.load.ledger import Ledger
@@ -85,21 +86,23 @@ class _Parts:
 def execute(spec: RunSpec, observer: Observer) -> RunResult:
     """Run `spec` and return its result; whatever was started is stopped, however it ends.
 
-    Ctrl-C or a termination while lines are being sent ends the run at the next line: the result says `interrupted` and
-    covers what was sent. Raises `UsageError` for a spec that cannot be run, `RunError` where the endpoint or the
-    scraper does not come up. Must be called from the main thread, since it takes over those signals for the while.
+    Ctrl-C, a termination or the loss of the terminal while lines are being sent ends the run at the next line: the
+    result says `interrupted` and covers what was sent. Raises `UsageError` for a spec that cannot be run, `RunError`
+    where the endpoint or the scraper does not come up. Must be called from the main thread, since it takes over those
+    signals for the while.
     """
     views = views_for(spec.latency_buckets)
     requirements = [parse_requirement(text) for text in spec.require]
     workload = workload_of(spec)
     scraper = make_scraper(spec.scraper, spec.scrape_interval_ns, views)
     with ExitStack() as stack:
-        instrument = create(spec.instrument, views)
-        stack.callback(instrument.close)
-        endpoint = stack.enter_context(serve(instrument.registry, spec.address, spec.port))
-        stack.callback(scraper.stop)
-        observer.phase(f"waiting for the first scrape of {endpoint.url}")
-        scraper.start(Target(endpoint.address, endpoint.port))
+        with interruptible():
+            instrument = create(spec.instrument, views)
+            stack.callback(instrument.close)
+            endpoint = stack.enter_context(serve(instrument.registry, spec.address, spec.port))
+            stack.callback(scraper.stop)
+            observer.phase(f"waiting for the first scrape of {endpoint.url}")
+            scraper.start(Target(endpoint.address, endpoint.port))
         stop = stack.enter_context(Stop().on_signals())
         parts = _Parts(spec, views, workload, requirements, instrument, endpoint, scraper, observer, stop)
         return _measure(parts)
@@ -111,19 +114,27 @@ def _measure(parts: _Parts) -> RunResult:
     cost_ns = self_cost.closed_ns if parts.workload.closed_loop else self_cost.paced_ns
     driven = _drive(parts)
     seen = _look(parts)
-    return assemble(
-        Measured(
-            spec=parts.spec,
-            views=parts.views,
-            workload=parts.workload,
-            requirements=parts.requirements,
-            started=started,
-            driven=driven,
-            self_cost_ns=cost_ns,
-            seen=seen,
-            exposes=not isinstance(parts.instrument, NoInstrument),
-        )
+    measured = Measured(
+        spec=parts.spec,
+        views=parts.views,
+        workload=parts.workload,
+        requirements=parts.requirements,
+        started=started,
+        driven=driven,
+        self_cost_ns=cost_ns,
+        seen=seen,
+        exposes=not isinstance(parts.instrument, NoInstrument),
     )
+    try:
+        return assemble(measured)
+    except KeyboardInterrupt:
+        return assemble(replace(measured, seen=_unseen(seen)))
+
+
+def _unseen(seen: Seen) -> Seen:
+    """Return what is left of a look whose comparison was interrupted: nothing was compared."""
+    interrupted = Finding(Name.PAGE_UNREADABLE, 1, {"reason": "interrupted before it was compared"})
+    return replace(seen, page=None, stored=None, problems=[*seen.problems, interrupted], interrupted=True)
 
 
 def _drive(parts: _Parts) -> Driven:
@@ -171,11 +182,11 @@ def _deadline(parts: _Parts) -> Iterator[None]:
 def _look(parts: _Parts) -> Seen:
     """Wait for a scrape of the final state, then read what the endpoint shows and what the scraper stored.
 
-    A scraper that died, or a second Ctrl-C while waiting, costs what it would have told and nothing else.
+    A scraper that died, or an interruption, costs what it would have told and nothing else.
     """
-    parts.observer.phase("waiting for one more scrape")
     stored = None
     try:
+        parts.observer.phase("waiting for one more scrape")
         parts.scraper.wait_for_next()
         stored = parts.scraper.stored()
     except ScraperError as error:
@@ -192,6 +203,9 @@ def _look(parts: _Parts) -> Seen:
         rest = parts.endpoint.rest_durations_ns()
     except RunError as error:
         parts.troubles.append(Finding(Name.PAGE_UNREADABLE, 1, {"reason": str(error)}))
+    except KeyboardInterrupt:
+        parts.troubles.append(Finding(Name.PAGE_UNREADABLE, 1, {"reason": "interrupted before it was read"}))
+        parts.stop.signal = parts.stop.signal or signal.SIGINT
     return Seen(
         page=page,
         stored=stored,
