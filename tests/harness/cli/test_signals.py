@@ -133,7 +133,7 @@ def settle(command: Command, number: int, name: str) -> None:
     command.leaves_nothing()
 
 
-@pytest.mark.parametrize(("name", "seed"), cases(6))
+@pytest.mark.parametrize(("name", "seed"), cases(3))
 def test_a_signal_at_any_moment_ends_a_command_and_leaves_nothing(
     name: str, seed: int, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
