@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench bench-steps bench-full check-overhead history-scale history-kills history-faults detector-rates suites validate what-it-costs report-picture test test-slow test-all lint fix demo prometheus compare-tools clean
+.PHONY: help setup bench bench-steps bench-full check-overhead history-scale history-kills history-faults detector-rates signal-times suites validate what-it-costs report-picture test test-slow test-all lint fix demo prometheus compare-tools clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ history-faults: $(READY) ## Kills, several writers, full disk, read-only store, 
 
 detector-rates: $(READY) ## How often the change detector is right and wrong, simulated
 	$(BIN)/python benchmarks/detector_rates.py
+
+signal-times: $(READY) ## How long every command takes to end after a signal, at ten moments each (half an hour)
+	PYTHONPATH=. $(BIN)/python benchmarks/signal_times.py
 
 suites: $(READY) ## The same benchmarks with pytest-benchmark's own tables
 	$(BIN)/python -m pytest benchmarks --quiet --benchmark-columns=median,iqr,rounds --benchmark-sort=name --benchmark-group-by=group
