@@ -94,6 +94,9 @@ pair-rate: $(READY) ## Pairs a minute and A/A spread, this tree against an earli
 saturation-coverage: $(READY) ## How often the interval of a sustained rate holds the true one, simulated (some five minutes)
 	$(BIN)/python benchmarks/saturation_coverage.py
 
+signal-times: $(READY) ## How long every command takes to end after a signal, at ten moments each (half an hour)
+	PYTHONPATH=. $(BIN)/python benchmarks/signal_times.py
+
 suites: $(READY) ## The same benchmarks with pytest-benchmark's own tables
 	$(BIN)/python -m pytest benchmarks --quiet --benchmark-columns=median,iqr,rounds --benchmark-sort=name --benchmark-group-by=group
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry, Counter, start_http_server
 
@@ -64,23 +65,26 @@ def test_loop(benchmark, policy):
     assert set(dealt_with) == {BLOCK_LINES}
 
 
-def test_counting(benchmark):
+@pytest.mark.parametrize("paced", [True, False], ids=["paced", "closed"])
+def test_counting(benchmark, paced):
     """Fold a block's columns into the histograms and the ledger: what happens between blocks."""
     benchmark.group = "driver"
     [block] = Workload(WorkloadSpec(count=BLOCK_LINES)).blocks(BLOCK_LINES)
     recorder, ledger = Recorder(), Ledger(QUICKSTART_VIEWS, ("repl",))
-    columns, latencies_ms, folded = list(range(1000, 1000 + BLOCK_LINES)), [0.001] * BLOCK_LINES, []
+    columns, latencies_ms, folded = np.arange(1000, 1000 + BLOCK_LINES), [0.001] * BLOCK_LINES, []
 
     def once() -> None:
-        recorder.starts.extend(columns)
-        recorder.ends.extend(columns)
+        columns[:] += BLOCK_LINES
+        recorder.starts.extend(columns.tolist())
+        recorder.ends.extend(columns.tolist())
         outcomes = recorder.outcomes()
-        recorder.fold(None, outcomes)
+        recorder.fold(columns if paced else None, outcomes)
         ledger.add(block.truth, outcomes, latencies_ms)
         folded.append(BLOCK_LINES)
 
     benchmark(once)
     assert ledger.processed == recorder.timings.service.count == sum(folded)
+    assert recorder.timings.lateness.count == (sum(folded) if paced else 0)
 
 
 def test_self_cost_bar(benchmark, hold: Hold):

@@ -5,14 +5,14 @@ import signal
 import site
 import subprocess
 import tempfile
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import RunError
+from harness.interrupts import uninterrupted
 
 __all__ = [
     "GRACE_S",
@@ -25,7 +25,6 @@ __all__ = [
     "own_folder",
     "python_path",
     "run_to_end",
-    "uninterrupted",
 ]
 
 PROJECT = str(Path(__file__).resolve().parents[1])
@@ -55,22 +54,6 @@ def own_folder() -> str:
     Empty where the copy is installed, since it is found anyway: what is installed would go before Python's own modules.
     """
     return "" if PROJECT in site.getsitepackages() else PROJECT
-
-
-@contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Put off Ctrl-C to the end of the block: between a process' start and its registration it would be lost."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    seen: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _frame: seen.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if seen:
-        signal.raise_signal(signal.SIGINT)
 
 
 def has_ended(process: "subprocess.Popen[bytes]", within_s: float) -> bool:

@@ -1,4 +1,6 @@
-"""Stand-ins for the clock, shared by the tests of everything that is timed."""
+"""Stand-ins for the clock and the run queue, shared by the tests of everything that is timed."""
+
+from harness.load.machine import Turns
 
 
 class FakeClock:
@@ -17,3 +19,13 @@ class FakeClock:
 
     def advance(self, ns: int) -> None:
         self.now += ns
+
+
+class FakeRunQueue:
+    """A run queue in which the thread has waited as long as it is told."""
+
+    def __init__(self) -> None:
+        self.running_ns = self.waited_ns = 0
+
+    def read(self) -> Turns:
+        return Turns(self.running_ns, self.waited_ns)

@@ -5,12 +5,11 @@ import os
 import signal
 import sys
 from importlib import import_module
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 import click
 
-from harness import __version__
+from harness import __version__, interrupts
 from harness.errors import HarnessError, SaveError, UsageError
 
 __all__ = ["cli", "main"]
@@ -31,11 +30,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("harness.cli.compare:compare", "Tell whether a change made recording slower."),
     "schema": ("harness.cli.schema:schema", "Print the JSON Schema of specs and results."),
 }
-
-
-def _discard_stdout() -> None:
-    """Keep the interpreter from complaining, at its end, about a pipe that nobody reads any more."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _flag_of(field: str, command: click.Command) -> str:
@@ -77,10 +71,11 @@ class LazyGroup(click.Group):
             flag = _flag_of(error.field, command) if command is not None else ""
             raise (type(error)(f"{flag}: {error}") if flag else error) from error
         except BrokenPipeError as error:
-            _discard_stdout()
+            # The interpreter would complain, at its end, about a pipe that nobody reads any more.
+            _discard(sys.stdout)
             raise SaveError("standard output was closed before everything was written") from error
         except OSError as error:
-            _discard_stdout()
+            _discard(sys.stdout)
             raise SaveError(f"{error.filename or 'standard output'}: {error.strerror or error}") from error
         return result
 
@@ -95,7 +90,8 @@ class LazyGroup(click.Group):
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 all held; 1 a requirement, the audit or validity failed, or recording regressed; "
-    "2 wrong usage; 3 undecided; 130 interrupted.",
+    "2 wrong usage; 3 undecided; 130 Ctrl-C; 143 terminated; 129 terminal lost. These three end a command within 5 s, "
+    "with what was measured kept.",
 )
 @click.version_option(__version__, prog_name="recording-harness")
 def cli() -> None:
@@ -106,11 +102,6 @@ def cli() -> None:
 
     Start here: harness run --duration 5s
     """
-
-
-def _terminated(_signum: int, _frame: FrameType | None) -> NoReturn:
-    # Unwinds, so that whatever was started is stopped.
-    sys.exit(128 + signal.SIGTERM)
 
 
 def _say(message: str) -> None:
@@ -134,12 +125,37 @@ def _run(arguments: list[str] | None) -> int:
         _say(f"error: {error}")
         return 2
     except HarnessError as error:
+        if interrupts.received() is not None:
+            return _interrupted()
         _say(f"error: {error}")
         return 1
     except (KeyboardInterrupt, click.Abort):
-        _say("interrupted")
-        return INTERRUPTED
+        return _interrupted()
+    except Exception:
+        # What a library makes of an interrupt, or of a terminal that is gone.
+        if interrupts.received() is None:
+            raise
+        return _interrupted()
     return code if isinstance(code, int) else 0
+
+
+def _interrupted() -> int:
+    _say("interrupted")
+    # Whoever reads it may have stopped reading, and what is still buffered would keep us waiting at the end.
+    _discard(sys.stdout)
+    return INTERRUPTED
+
+
+def _discard(stream: TextIO) -> None:
+    """Let a stream write into nothing, with what is still buffered."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _code(code: int) -> int:
+    """Return the exit code: 128 and the signal after a termination, and after Ctrl-C what the command makes of it."""
+    number = interrupts.received()
+    return code if number in {None, signal.SIGINT} else 128 + number
 
 
 def _open_streams() -> None:
@@ -164,10 +180,18 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
     Closed standard input is read as empty, and closed standard error goes nowhere.
     """
-    signal.signal(signal.SIGTERM, _terminated)
+    interrupts.install()
     try:
         _open_streams()
     except SaveError as error:
         _say(f"error: {error}")
         sys.exit(1)
-    sys.exit(_run(arguments))
+    code = _code(_run(arguments))
+    if interrupts.received() is not None:
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except (OSError, ValueError):
+                _discard(stream)
+        interrupts.leave(code)
+    sys.exit(code)

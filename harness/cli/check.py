@@ -13,6 +13,7 @@ from harness.cli.options import DURATION, SHARE, store_option
 from harness.cli.progress import Bar
 from harness.cli.system import require_linux
 from harness.errors import HarnessError, RunError, UsageError
+from harness.interrupts import deferred, held
 from workloads.units import parse_duration_ns
 
 if TYPE_CHECKING:
@@ -192,8 +193,8 @@ def check(
     Try it: harness check
             harness check --fresh --budget 2m --tolerance 5%
 
-    Exit codes: 0 pass or improved; 1 regressed; 3 undecided; 2 wrong usage; 130 interrupted. In GitHub Actions figures
-    are annotated, and a summary is written where GITHUB_STEP_SUMMARY says.
+    Exit codes: 0 pass or improved; 1 regressed; 3 undecided; 2 wrong usage; 130 interrupted, 143 terminated. In GitHub
+    Actions figures are annotated, and a summary is written where GITHUB_STEP_SUMMARY says.
     """
     require_linux("check")
     from harness.history.index import Index
@@ -206,8 +207,10 @@ def check(
         raise UsageError("--instruments: it says what --fresh measures; give both")
     opened = open_store(store)
     if fresh:
-        whole = _joined(_fresh(opened, instruments, budget, quiet=quiet))
-        run = keep_result("overhead", whole, store=store, label=label, quiet=quiet)
+        with deferred():
+            whole = _joined(_fresh(opened, instruments, budget, quiet=quiet))
+            with held():
+                run = keep_result("overhead", whole, store=store, label=label, quiet=quiet)
         if whole["interrupted"]:
             return INTERRUPTED
         if run is None:

@@ -1,6 +1,7 @@
 """``harness compare``: tells whether a change made recording slower."""
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import click
 from harness.cli.options import DURATION
 from harness.cli.system import require_linux
 from harness.errors import UsageError
+from harness.interrupts import deferred, held
 
 if TYPE_CHECKING:
     from harness.measure.compared import Compared
@@ -59,7 +61,8 @@ def _teller(quiet: bool) -> "Progress":
         if not quiet and step.note not in said:
             said.add(step.note)
             left = f", about {step.left_s:.0f} s left" if step.left_s else ""
-            click.echo(f"harness: {step.note}{left}", err=True)
+            with suppress(OSError):  # a terminal that is gone costs no result
+                click.echo(f"harness: {step.note}{left}", err=True)
 
     return tell
 
@@ -114,7 +117,7 @@ def compare(
             harness compare git:main git:HEAD --target shop.metrics:observe
 
     Exit codes: 0 pass or improved; 1 regressed, or it could not be measured; 2 wrong usage; 3 undecided; 130
-    interrupted.
+    interrupted, 143 terminated (what there is was printed and saved).
     """
     if clear_cache:
         return _clear(folder)
@@ -144,10 +147,13 @@ def compare(
     tell = _teller(quiet)
     cache = Cache(folder, say=lambda text: None if quiet else click.echo(f"harness: {text}", err=True))
     driven = Driven(instrument, target, extra)
-    compared = measure(base, head, driven, terms, cache, axes=_axes(axis), progress=tell)
-    try:
-        if json_file is not None:
-            save_json(compared.model_dump(mode="json"), json_file)
-    finally:
-        _print(compared)
+    with deferred():
+        compared = measure(base, head, driven, terms, cache, axes=_axes(axis), progress=tell)
+        with held():
+            try:
+                if json_file is not None:
+                    save_json(compared.model_dump(mode="json"), json_file)
+            finally:
+                _print(compared)
+                sys.stdout.flush()
     return INTERRUPTED if compared.interrupted else Outcome(compared.outcome).exit_code

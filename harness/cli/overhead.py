@@ -9,6 +9,7 @@ import click
 from harness.cli.options import COUNT, DURATION, SHARE, given, keeping_options
 from harness.cli.system import require_linux
 from harness.errors import SaveError
+from harness.interrupts import deferred, held
 
 if TYPE_CHECKING:
     from harness.measure.outcome import Outcome
@@ -143,8 +144,8 @@ def overhead(
 
     An experiment that comes out void (its A/A control missed 1) is measured again, up to twice.
 
-    Exit codes: 0 measured; 1 an experiment stayed void, or something failed; 2 wrong usage; 130 interrupted (what
-    there is was printed and saved).
+    Exit codes: 0 measured; 1 an experiment stayed void, or something failed; 2 wrong usage; 130 interrupted, 143
+    terminated (what there is was printed and saved).
     """
     require_linux("overhead")
     from harness.cli.keeping import keep_result
@@ -155,19 +156,20 @@ def overhead(
     chosen = given(flags)
     mode = checked_mode(chosen)
     _check_places(json_file, markdown)
-    with Bar(quiet=quiet) as bar:
-        outcome = MEASURE[mode](chosen, bar)
-    try:
-        if json_file is not None:
-            save_json(outcome.document(), json_file)
-    finally:
-        # Delays put in on purpose say nothing about recording; nor does what found nothing.
-        found = outcome.experiments or outcome.scrapes or outcome.saturation or outcome.exposition
-        keepable = bool(found) and mode != "self-test"
-        try:
-            keep_result(
-                "overhead", outcome.document(), store=store, label=label, save=keepable and not no_save, quiet=quiet
-            )
-        finally:
-            _print(outcome, markdown)
+    with deferred():
+        with Bar(quiet=quiet) as bar:
+            outcome = MEASURE[mode](chosen, bar)
+        with held():
+            try:
+                if json_file is not None:
+                    save_json(outcome.document(), json_file)
+            finally:
+                # Delays put in on purpose say nothing about recording; nor does what found nothing.
+                found = outcome.experiments or outcome.scrapes or outcome.saturation or outcome.exposition
+                save = bool(found) and mode != "self-test" and not no_save
+                try:
+                    keep_result("overhead", outcome.document(), store=store, label=label, save=save, quiet=quiet)
+                finally:
+                    _print(outcome, markdown)
+                    sys.stdout.flush()
     return exit_code(outcome)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import UsageError
+from harness.interrupts import interruptible
 from workloads.units import parse_duration_ns
 
 if TYPE_CHECKING:
@@ -218,7 +219,7 @@ def _scrape(flags: Flags, progress: "Progress") -> "Outcome":
         seed=flags.get("seed", 1),
     )
     base = base.every(_interval_ms(flags, base.interval_ms))
-    began, found = time.monotonic(), list[ScrapeEffect]()
+    began, found, stopped = time.monotonic(), list[ScrapeEffect](), False
     for i, name in enumerate(instruments):
 
         def tell(step: Any, i: int = i) -> None:
@@ -227,10 +228,17 @@ def _scrape(flags: Flags, progress: "Progress") -> "Outcome":
             progress(replace(step, done=done, left_s=left))
 
         conditions = replace(base, instrument=name)
-        found += sweep(conditions, progress=tell) if flags.get("sweep") else [measure_scrapes(conditions, tell)]
+        try:
+            with interruptible():
+                found += sweep(conditions, progress=tell) if flags.get("sweep") else [measure_scrapes(conditions, tell)]
+        except KeyboardInterrupt:
+            if not found:
+                raise
+            stopped = True
+            break
         if found[-1].interrupted:
             break
-    stopped = found[-1].interrupted
+    stopped = stopped or found[-1].interrupted
     return outcome_of("scrape", scrapes=found, elapsed_s=time.monotonic() - began, interrupted=stopped)
 
 
@@ -251,7 +259,8 @@ def _saturation(flags: Flags, progress: "Progress") -> "Outcome":
             progress(replace(step, done=done, left_s=left))
 
         try:
-            found.append(saturate(name, series=series, bound_ns=bound_ns, progress=tell))
+            with interruptible():
+                found.append(saturate(name, series=series, bound_ns=bound_ns, progress=tell))
         except KeyboardInterrupt:
             stopped = True
         if stopped or found[-1].interrupted:
@@ -283,7 +292,8 @@ def _diff(flags: Flags, _progress: "Progress") -> "Outcome":
     for name in names:
         load_factory(name, "diff")
     began = time.monotonic()
-    found = exposition_diff(names[0], names[1], edge_lines(flags.get("seed", 1)))
+    with interruptible():
+        found = exposition_diff(names[0], names[1], edge_lines(flags.get("seed", 1)))
     return outcome_of("diff", exposition=[found], elapsed_s=time.monotonic() - began)
 
 

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import click
 
+from harness.interrupts import deferred, held, interruptible
+
 __all__ = ["probe"]
 
+INTERRUPTED = 130
 _PLAIN_WIDTH = 120
 
 
@@ -35,7 +38,8 @@ def probe(names: tuple[str, ...], instrument: str, json_file: Path | None, quiet
             harness probe copy-per-record sum-falls
             harness probe --instrument opencensus --json defects.json
 
-    Exit code 0 whatever is found; 2 wrong usage; 130 interrupted.
+    Exit code 0 whatever is found; 2 wrong usage; 130 interrupted, 143 terminated (what was found is printed and
+    written).
     """
     from rich.console import Console
 
@@ -50,20 +54,32 @@ def probe(names: tuple[str, ...], instrument: str, json_file: Path | None, quiet
     if json_file is not None:
         check_writable(json_file, "--json")
     instruments = INSTRUMENTS if instrument == "all" else (instrument,)
-    total, done = len(probes) * len(instruments), 0
-    with Bar(quiet=quiet) as bar:
+    wanted = [(probe.name, name) for probe in probes for name in instruments]
+    made: dict[tuple[str, str], Outcome] = {}
+    interrupted = False
+    with deferred():
+        with Bar(quiet=quiet) as bar:
 
-        def tell(outcome: Outcome) -> None:
-            nonlocal done
-            done += 1
-            bar(Step(done / total, bar.left(done / total), outcome.probe))
+            def tell(outcome: Outcome) -> None:
+                made[outcome.probe, outcome.instrument] = outcome
+                done = len(made) / len(wanted)
+                bar(Step(done, bar.left(done), outcome.probe))
 
-        outcomes = run_probes(probes, instruments, on_outcome=tell)
-    found = document(outcomes)
-    try:
-        if json_file is not None:
-            save_json(found, json_file)
-    finally:
-        view = probe_view(probes, outcomes, instruments, found["environment"])
-        Console(highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH).print(view)
-    return 0
+            try:
+                with interruptible():
+                    run_probes(probes, instruments, on_outcome=tell)
+            except KeyboardInterrupt:
+                if not made:
+                    raise
+                interrupted = True
+        with held():
+            outcomes = [made.get(each) or Outcome(*each, None, "not looked for: interrupted") for each in wanted]
+            found = document(outcomes) | ({"interrupted": True} if interrupted else {})
+            try:
+                if json_file is not None:
+                    save_json(found, json_file)
+            finally:
+                view = probe_view(probes, outcomes, instruments, found["environment"])
+                Console(highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH).print(view)
+                sys.stdout.flush()
+    return INTERRUPTED if interrupted else 0

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 import click
@@ -56,7 +57,8 @@ class Bar:
 
     def __exit__(self, *exc_info: object) -> None:
         if self._bar is not None:
-            self._bar.stop()
+            with suppress(OSError):
+                self._bar.stop()
 
     def left(self, done: float) -> float | None:
         """Return the seconds left if it goes on as it went, for measurements that do not say so themselves."""
@@ -67,7 +69,16 @@ class Bar:
         self.show(step.done, step.left_s, step.note)
 
     def show(self, done: float, left_s: float | None, note: str) -> None:
-        """Show the share done, the seconds left (None while unknown) and what is being done."""
+        """Show the share done, the seconds left (None while unknown) and what is being done.
+
+        Silent from the first one that cannot be written: a terminal that is gone costs no result.
+        """
+        try:
+            self._show(done, left_s, note)
+        except OSError:
+            self._bar, self._quiet = None, True
+
+    def _show(self, done: float, left_s: float | None, note: str) -> None:
         now = time.monotonic()
         if self._bar is not None and now - self._drawn_s >= 0.1:
             self._drawn_s = now

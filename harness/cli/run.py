@@ -5,7 +5,8 @@ import os
 import shutil
 import sys
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,6 +15,7 @@ import click
 from harness.cli.options import DURATION, given, keeping_options, workload_options
 from harness.cli.system import require_linux
 from harness.errors import SaveError, UsageError
+from harness.interrupts import deferred, held
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -51,36 +53,48 @@ class Display:
 
     def __exit__(self, *exc_info: object) -> None:
         if self._live is not None:
-            self._live.stop()
+            with suppress(OSError):
+                self._live.stop()
+
+    @contextmanager
+    def _shown(self) -> Iterator[None]:
+        """Stay silent from the first line that cannot be written: a terminal that is gone costs no result."""
+        try:
+            yield
+        except OSError:
+            self._live, self._quiet = None, True
 
     def phase(self, text: str) -> None:
         """Say what is going on when no lines are being sent."""
-        if self._live is not None:
-            from rich.text import Text
+        with self._shown():
+            if self._live is not None:
+                from rich.text import Text
 
-            self._live.update(Text(f"{text} …", style="dim"), refresh=True)
-        elif not self._quiet:
-            click.echo(f"harness: {text}", err=True)
+                self._live.update(Text(f"{text} …", style="dim"), refresh=True)
+            elif not self._quiet:
+                click.echo(f"harness: {text}", err=True)
 
     def say(self, text: str) -> None:
         """Say one line that stays, above the table."""
-        if self._live is not None:
-            from rich.text import Text
+        with self._shown():
+            if self._live is not None:
+                from rich.text import Text
 
-            # A link that a terminal is to open must stay on one line.
-            self._live.console.print(Text(text), soft_wrap=True)
-        else:
-            click.echo(f"harness: {text}", err=True)
+                # A link that a terminal is to open must stay on one line.
+                self._live.console.print(Text(text), soft_wrap=True)
+            else:
+                click.echo(f"harness: {text}", err=True)
 
     def progress(self, progress: "Progress", scrapes: int, failed_scrapes: int) -> None:
         """Show one snapshot."""
         from harness.report.live import live_table, plain_line
 
-        if self._live is not None:
-            self._live.update(live_table(progress, scrapes, failed_scrapes, self._total_ns), refresh=True)
-        elif not self._quiet and progress.elapsed_ns - self._said_ns >= _PLAIN_EVERY_NS:
-            self._said_ns = progress.elapsed_ns
-            click.echo(plain_line(progress, scrapes, failed_scrapes), err=True)
+        with self._shown():
+            if self._live is not None:
+                self._live.update(live_table(progress, scrapes, failed_scrapes, self._total_ns), refresh=True)
+            elif not self._quiet and progress.elapsed_ns - self._said_ns >= _PLAIN_EVERY_NS:
+                self._said_ns = progress.elapsed_ns
+                click.echo(plain_line(progress, scrapes, failed_scrapes), err=True)
 
 
 def exit_code(result: "RunResult") -> int:
@@ -152,6 +166,7 @@ def _print(result: "RunResult") -> None:
     # Below 80 columns figures would be cut; a narrower terminal wraps the lines itself.
     width = max(80, shutil.get_terminal_size().columns) if sys.stdout.isatty() else 120
     Console(highlight=False, width=width).print(summary(result))
+    sys.stdout.flush()
 
 
 @click.command()
@@ -171,7 +186,10 @@ def _print(result: "RunResult") -> None:
     help="Send late lines at once, or drop and count them. [default: burst]",
 )
 @click.option(
-    "--max-lag", type=DURATION, metavar="TIME", help="A p99 lag above this makes the run INVALID. [default: 100ms]"
+    "--max-lag",
+    type=DURATION,
+    metavar="TIME",
+    help="A lag above this, or a lateness above a part of it, makes the run INVALID. [default: 100ms]",
 )
 @click.option(
     "--require",
@@ -204,11 +222,12 @@ def run(
             harness run --instrument none --arrivals constant:rate=100k --require 'lag.p99<1ms'
             harness run --errors 1% --series 10 --latency-buckets fine
 
-    --require takes lag, service or response with .p50 ... .p999, .max, .mean or .count; rate.achieved, rate.error;
-    offered, processed, failed, dropped, refused, raised; scrapes.count, .failed, .p50, .max; self_cost; findings.
+    --require takes lag, lateness, service or response with .p50 ... .p999, .max, .mean or .count; rate.achieved,
+    rate.error; offered, processed, failed, dropped, refused, raised; scrapes.count, .failed, .p50, .max; self_cost;
+    findings.
 
-    Exit codes: 0 all held; 1 a requirement, the audit or validity failed; 2 wrong usage; 130 interrupted (the summary
-    is printed and the result saved).
+    Exit codes: 0 all held; 1 a requirement, the audit or validity failed; 2 wrong usage; 130 interrupted, 143
+    terminated (the summary is printed and the result saved).
     """
     require_linux("run")
     from harness.cli.keeping import keep_result
@@ -218,15 +237,17 @@ def run(
     if json_file is not None:
         check_writable(json_file)
     spec = load_spec(scenario, given(flags)) if scenario else spec_from(given(flags))
-    with Display(spec.duration_ns, quiet=quiet) as display:
-        result = execute(spec, display)
-    try:
-        if json_file is not None:
-            save_json(result.document(), json_file)
-    finally:
-        # Kept even when the file could not be written, and shown whatever becomes of both.
-        try:
-            keep_result("run", result.document(), store=store, label=label, save=not no_save, quiet=quiet)
-        finally:
-            _print(result)
+    with deferred():
+        with Display(spec.duration_ns, quiet=quiet) as display:
+            result = execute(spec, display)
+        with held():
+            try:
+                if json_file is not None:
+                    save_json(result.document(), json_file)
+            finally:
+                # Kept even when the file could not be written, and shown whatever becomes of both.
+                try:
+                    keep_result("run", result.document(), store=store, label=label, save=not no_save, quiet=quiet)
+                finally:
+                    _print(result)
     return exit_code(result)

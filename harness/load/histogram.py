@@ -4,13 +4,15 @@ The layout is that of HdrHistogram (https://hdrhistogram.github.io/HdrHistogram/
 3 600 000 000 000 and 3 significant digits, so counts can be exchanged with any of its implementations.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["HIGHEST_NS", "Histogram", "Summary"]
+from harness.load.tail import beyond
+
+__all__ = ["HIGHEST_NS", "Histogram", "Summary", "rank"]
 
 HIGHEST_NS = 3_600_000_000_000
 _DIGITS = 3
@@ -32,6 +34,14 @@ class Summary:
     p999: int | None
     max: int | None
     mean: float | None
+
+
+def rank(count: int, percent: float) -> int:
+    """Return the rank, from 1, of the value that at least `percent` (0 to 100) of `count` values do not exceed.
+
+    The nearest-rank method: percent/100 of the count, rounded up, and at least 1.
+    """
+    return max(count - beyond(percent, count), 1)
 
 
 def _index(values: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -83,9 +93,27 @@ class Histogram:
         if low < 0 or high > HIGHEST_NS:
             values_ns = np.clip(values_ns, 0, HIGHEST_NS)
             low, high = int(values_ns.min()), int(values_ns.max())
-        np.add.at(self.counts, _index(values_ns), 1)
-        self.count += int(values_ns.size)
-        self.sum += int(values_ns.sum())
+        self.count_places(_index(values_ns), int(values_ns.sum()), low, high)
+
+    @staticmethod
+    def record_rows(histograms: Sequence["Histogram"], rows: NDArray[np.int64]) -> None:
+        """Count each row of an array of nanoseconds in the histogram of the same place, at once: half the time."""
+        if not rows.size:
+            return
+        lows, highs = rows.min(axis=1).tolist(), rows.max(axis=1).tolist()
+        if min(lows) < 0 or max(highs) > HIGHEST_NS:
+            for histogram, row in zip(histograms, rows, strict=True):
+                histogram.record(row)
+            return
+        places, sums = _index(rows), rows.sum(axis=1).tolist()
+        for histogram, at, total, low, high in zip(histograms, places, sums, lows, highs, strict=True):
+            histogram.count_places(at, total, low, high)
+
+    def count_places(self, places: NDArray[np.int64], total: int, low: int, high: int) -> None:
+        """Count values that are in range by their places, given their sum, the smallest and the largest."""
+        np.add.at(self.counts, places, 1)
+        self.count += int(places.size)
+        self.sum += total
         self._widen(low, high)
 
     def _widen(self, low: int | None, high: int | None) -> None:
@@ -102,23 +130,40 @@ class Histogram:
         self._widen(other.min, other.max)
 
     def percentile(self, percent: float) -> int | None:
-        """Return the value in nanoseconds that `percent` (0 to 100) of the values do not exceed, None when empty."""
+        """Return the value in ns that at least `percent` (0 to 100) of the values do not exceed, None when empty."""
         return self.percentiles((percent,))[percent]
 
     def percentiles(self, percents: tuple[float, ...]) -> Mapping[float, int | None]:
         """Return the values at several percentiles.
 
-        HdrHistogram's rule: the highest value equivalent to the one whose rank is percent/100 of the count, rounded to
-        the nearest and at least 1. Never more than the largest value recorded, which HdrHistogram's may be.
+        The value is the highest one equivalent to that of the nearest rank (`rank`). Never more than
+        the largest value recorded, which HdrHistogram's may be.
         """
         if self.max is None or self.min is None:
             return dict.fromkeys(percents)
-        ranks = [max(int(percent * self.count / 100 + 0.5), 1) for percent in percents]
+        ranks = [rank(self.count, percent) for percent in percents]
         places = np.searchsorted(np.cumsum(self.counts), ranks)
         return {
             percent: max(min(_highest_at(int(place)), self.max), self.min)
             for percent, place in zip(percents, places, strict=True)
         }
+
+    def copy_counts(self) -> NDArray[np.int64]:
+        """Return the counts until now, for `percentile_since`: as many places as are in use."""
+        return self.counts[: self._places()].copy()
+
+    def percentile_since(self, before: NDArray[np.int64], percent: float) -> int | None:
+        """Return the percentile of the values recorded after `copy_counts` returned `before`, None without any."""
+        counts = self.counts[: self._places()].copy()
+        counts[: before.size] -= before
+        reached = np.cumsum(counts)
+        count = int(reached[-1]) if reached.size else 0
+        if not count or self.max is None:
+            return None
+        return min(_highest_at(int(np.searchsorted(reached, rank(count, percent)))), self.max)
+
+    def _places(self) -> int:
+        return 0 if self.max is None else int(_index(np.array([self.max]))[0]) + 1
 
     def summary(self) -> Summary:
         """Return the figures every result carries."""

@@ -5,7 +5,7 @@ brings the ledger up to date and, when the schedule leaves time or the store is 
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -13,17 +13,21 @@ import numpy as np
 
 from harness.load.clock import Clock, fine_timers
 from harness.load.driver import BURST, Evaluate, Policy, drive
+from harness.load.lateness import Behind, Slice, Window
 from harness.load.ledger import Ledger
-from harness.load.machine import Machine, watch_machine
+from harness.load.machine import Machine, RunQueue, ThreadRunQueue, Turns, watch_machine
 from harness.load.recorder import Recorder, Timings
 from harness.load.stop import Stop
 from harness.load.truthlog import TruthLog
-from harness.load.validity import Evidence
+from harness.load.validity import Evidence, evidence_of
 
 if TYPE_CHECKING:
     from workloads.workload import Block
 
-__all__ = ["BLOCK_LINES", "Driven", "Progress", "drive_workload"]
+__all__ = ["BLOCK_LINES", "Driven", "Pages", "Progress", "drive_workload"]
+
+# Given a moment of the clock, the times since then at which the subject's page was being made for a scrape.
+Pages = Callable[[int], Sequence[Window]]
 
 # Making and counting a block of this size takes some 0.2 ms: the most by which it can delay the lines after it.
 BLOCK_LINES = 512
@@ -69,9 +73,11 @@ class Driven:
     `target_rate` is that of the very schedule that was sent, from its first due time to its last, not the nominal one:
     ten seconds of Poisson at 1000/s differ from their nominal rate by 1 % one time in three, by chance. `achieved_rate`
     counts the lines handed to the subject, from the moment the first was due to the one at which the last began. Both
-    are None where there is nothing to divide: no schedule, or fewer than two lines. `outside_ns` is the time spent
-    making blocks and counting since the start, `longest_outside_ns` the longest single stretch of it, and `starved`
-    says how often the store was empty when a block was needed. `machine` is what was kept from the driving thread.
+    are None where there is nothing to divide: no schedule, or fewer than two lines. `span_ns` is the time from the
+    first due time to the last. `behind` says what lines waited for, and the worst stretches are p90s of lag and
+    lateness (`harness.load.lateness`). `outside_ns` is the time spent making blocks and counting since the start,
+    `longest_outside_ns` the longest single stretch of it, and `starved` says how often the store was empty when a
+    block was needed. `machine` is what was kept from the driving thread.
     """
 
     timings: Timings
@@ -80,6 +86,10 @@ class Driven:
     elapsed_ns: int
     target_rate: float | None
     achieved_rate: float | None
+    span_ns: int
+    behind: Behind
+    worst_stretch_lag_ns: int
+    worst_stretch_lateness_ns: int
     outside_ns: int
     longest_outside_ns: int
     starved: int
@@ -88,19 +98,7 @@ class Driven:
 
     def evidence(self, self_cost_ns: float) -> Evidence:
         """Return what `judge` needs, given what the loop costs per line (`measure_self_cost`)."""
-        sent = self.timings.service.count
-        return Evidence(
-            sent=sent,
-            elapsed_ns=self.elapsed_ns,
-            target_rate=self.target_rate,
-            achieved_rate=self.achieved_rate,
-            lag_p99_ns=self.timings.lag.percentile(99),
-            service_ns=self.timings.service.sum,
-            generator_ns=self.outside_ns + round(self_cost_ns * sent),
-            lost_ns=self.machine.lost_ns,
-            longest_service_ns=self.timings.service.max or 0,
-            longest_pause_ns=self.longest_outside_ns,
-        )
+        return evidence_of(self, self_cost_ns)
 
 
 class _Store:
@@ -165,11 +163,14 @@ class _Pump:
         latencies_ms: list[float],
         stop: Stop,
         progress: Callable[[Progress], object] | None,
+        pages: Pages,
+        queue: RunQueue,
         log: TruthLog | None,
     ) -> None:
         self.log = log
         self.store, self.evaluate, self.ledger, self.clock = store, evaluate, ledger, clock
         self.policy, self.latencies_ms, self.stop, self.progress = policy, latencies_ms, stop, progress
+        self.pages, self.queue = pages, queue
         self.closed = policy.name == "closed"
         self.recorder = Recorder()
         self.start_ns = 0
@@ -180,9 +181,13 @@ class _Pump:
         self.shown_ns = 0
         # Moment, lines offered and last due time at the last few progresses: rates are those since the oldest.
         self.shown: deque[tuple[int, int, int]] = deque(maxlen=_RATE_OVER)
+        # The end of the slice before, and the thread's turns at that moment.
+        self.sliced_ns = 0
+        self.turns = Turns()
 
     def run(self) -> None:
         self.start_ns = self.shown_ns = self.clock.now_ns() + (0 if self.closed else _HEAD_START_NS)
+        self.sliced_ns, self.turns = self.start_ns, self.queue.read()
         while not self.stop.requested and (block := self.store.take()) is not None:
             first = 0
             while first < len(block.lines) and not self.stop.requested:
@@ -194,12 +199,15 @@ class _Pump:
         part = self._slice(block, first)
         if not self.closed and not self._idle_until(self.start_ns + int(part.due_ns[0])):
             return 0
+        before = self.queue.read()
         began = self.clock.now_ns()
         done = drive(part, self.evaluate, self.recorder, self.clock, self.policy, self.start_ns, self.stop)
         ended = self.clock.now_ns()
         if done:
+            after = self.queue.read()
             self._pace_slices(done, ended - began)
-            self._account(part, done)
+            self._account(part, done, self._beside(began, before, after))
+            self.sliced_ns, self.turns = ended, after
             took = self.clock.now_ns() - ended
             self.counting_ns += took
             self.longest_counting_ns = max(self.longest_counting_ns, took)
@@ -242,14 +250,24 @@ class _Pump:
             self.clock.wait_until(min(self.clock.now_ns() + _SLICE_NS // 2, due_ns))
         return True
 
-    def _account(self, part: "Block", done: int) -> None:
+    def _beside(self, began_ns: int, before: Turns, after: Turns) -> Slice:
+        """Return what happened beside the lines of a slice since the one before it."""
+        return Slice(
+            began_ns=began_ns,
+            lost_before_ns=before.waited_ns - self.turns.waited_ns,
+            lost_ns=after.waited_ns - before.waited_ns,
+            running_ns=after.running_ns - before.running_ns,
+            pages=() if self.closed else self.pages(self.sliced_ns),
+        )
+
+    def _account(self, part: "Block", done: int, beside: Slice) -> None:
         outcomes, raised = self.recorder.outcomes(), self.recorder.raised()
         if self.log is None:
             self.ledger.add(part.truth, outcomes, self.latencies_ms, raised)
         else:
             starts, ends = self.recorder.starts, self.recorder.ends
             self.log.add(part.truth, outcomes, self.latencies_ms, raised, starts, ends)
-        self.recorder.fold(None if self.closed else part.due_ns[:done] + self.start_ns, outcomes)
+        self.recorder.fold(None if self.closed else part.due_ns[:done] + self.start_ns, outcomes, beside)
         self.latencies_ms.clear()
         if self.first_due_ns is None:
             self.first_due_ns = int(part.due_ns[0])
@@ -301,13 +319,14 @@ class _Pump:
 
     def result(self, machine: Machine) -> Driven:
         offered, recorder = self.ledger.offered, self.recorder
+        recorder.stretches.close()
         sent = offered - self.ledger.dropped
         first, last, end = recorder.first_ns or 0, recorder.last_ns or 0, recorder.last_end_ns or 0
         target = achieved = None
+        span = 0 if self.closed else self.last_due_ns - (self.first_due_ns or 0)
         if self.closed:
             achieved = sent * 1e9 / (end - first) if end > first else None
         elif offered > 1:
-            span = self.last_due_ns - (self.first_due_ns or 0)
             target = (offered - 1) * 1e9 / span if span > 0 else None
             # From when the first line was due, not from when it began: a late first line must not look like speed.
             took = last - self.start_ns - (self.first_due_ns or 0)
@@ -319,12 +338,21 @@ class _Pump:
             elapsed_ns=end - first,
             target_rate=target,
             achieved_rate=achieved,
+            span_ns=span,
+            behind=recorder.lateness.behind,
+            worst_stretch_lag_ns=recorder.stretches.worst_lag_ns,
+            worst_stretch_lateness_ns=recorder.stretches.worst_lateness_ns,
             outside_ns=self.counting_ns + self.store.spent_ns,
             longest_outside_ns=max(self.longest_counting_ns, self.store.longest_ns),
             starved=self.store.starved,
             machine=machine,
             interrupted=self.stop.requested,
         )
+
+
+def no_pages(_since_ns: int) -> Sequence[Window]:
+    """Return no page: what a workload is driven with when nothing is served."""
+    return ()
 
 
 def drive_workload(
@@ -337,22 +365,27 @@ def drive_workload(
     latencies_ms: list[float],
     stop: Stop | None = None,
     progress: Callable[[Progress], object] | None = None,
+    pages: Pages = no_pages,
+    queue: RunQueue | None = None,
     log: TruthLog | None = None,
 ) -> Driven:
     """Send every block on schedule and return what came of it; memory does not grow with the number of lines.
 
     `latencies_ms` is the list to which the subject appends what it recorded for each line (`Repl`'s ``keep``); it is
     emptied block by block into `ledger`. `progress` is called from this thread, outside the timed windows, at most five
-    times a second. `log` keeps the state of `ledger` at the moments when pages were made. Ask for blocks of
+    times a second. `pages` returns the times, on the clock, at which the subject's page was being made for a scrape
+    since the moment it is given, one under way included. `queue` tells the turns of this thread, which the system does
+    unless it is given. `log` keeps the state of `ledger` at the moments when pages were made. Ask for blocks of
     `BLOCK_LINES` lines. The run ends with the blocks, or at the line at which `stop` is requested; a subject that takes
     longer than 100 ms for a line delays that by as much.
     """
     stop = stop or Stop()
     store = _Store(blocks, clock, _LEAD if policy.name != "closed" else 2)
-    pump = _Pump(store, evaluate, ledger, clock, policy, latencies_ms, stop, progress, log)
-    store.fill()
-    with fine_timers(), watch_machine() as machine:
-        pump.run()
+    with fine_timers(), ThreadRunQueue() as own:
+        pump = _Pump(store, evaluate, ledger, clock, policy, latencies_ms, stop, progress, pages, queue or own, log)
+        store.fill()
+        with watch_machine() as machine:
+            pump.run()
     if log is not None:
         log.close(clock.now_ns())
     return pump.result(machine)

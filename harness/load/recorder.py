@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.load.histogram import Histogram
+from harness.load.lateness import Lateness, Slice, Stretches
 
 __all__ = ["DROPPED", "EVALUATED", "RAISED", "Recorder", "Timings"]
 
@@ -18,19 +19,22 @@ RAISED = 2
 class Timings:
     """The histograms of a run, each with one entry per line handed to the subject, in nanoseconds.
 
-    `lag` is start - due, `service` end - start, `response` end - due. A closed loop has no due times: there lag is 0
-    and response equals service. Dropped lines are in none of them.
+    `lag` is start - due, `service` end - start, `response` end - due, and `lateness` the part of the lag that the
+    subject did not cause (`harness.load.lateness`). A closed loop has no due times: there lag is 0, response equals
+    service, and lateness is empty. Dropped lines are in none of them.
     """
 
     lag: Histogram = field(default_factory=Histogram)
     service: Histogram = field(default_factory=Histogram)
     response: Histogram = field(default_factory=Histogram)
+    lateness: Histogram = field(default_factory=Histogram)
 
     def merge(self, other: "Timings") -> None:
         """Add everything the other run counted."""
         self.lag.merge(other.lag)
         self.service.merge(other.service)
         self.response.merge(other.response)
+        self.lateness.merge(other.lateness)
 
 
 class Recorder:
@@ -41,13 +45,25 @@ class Recorder:
     position in the block to the exception's type name, or to None for a dropped line.
     """
 
-    __slots__ = ("ends", "exceptions", "first_ns", "last_end_ns", "last_ns", "starts", "timings")
+    __slots__ = (
+        "ends",
+        "exceptions",
+        "first_ns",
+        "last_end_ns",
+        "last_ns",
+        "lateness",
+        "starts",
+        "stretches",
+        "timings",
+    )
 
     def __init__(self) -> None:
         self.starts: list[int] = []
         self.ends: list[int] = []
         self.exceptions: dict[int, str | None] = {}
         self.timings = Timings()
+        self.lateness = Lateness()
+        self.stretches = Stretches(self.timings.lag, self.timings.lateness)
         self.first_ns: int | None = None
         self.last_ns: int | None = None
         self.last_end_ns: int | None = None
@@ -63,10 +79,11 @@ class Recorder:
         """Return the type names of the exceptions since the last fold, in the lines' order."""
         return [name for _, name in sorted(self.exceptions.items()) if name is not None]
 
-    def fold(self, due_ns: NDArray[np.int64] | None, outcomes: NDArray[np.int8]) -> None:
+    def fold(self, due_ns: NDArray[np.int64] | None, outcomes: NDArray[np.int8], part: Slice | None = None) -> None:
         """Count the block's lines in the histograms and clear the columns.
 
-        `due_ns` are the due times on the clock of the lines dealt with, or None for a closed loop.
+        `due_ns` are the due times on the clock of the lines dealt with, or None for a closed loop; `part` says what
+        happened beside them, nothing unless it is given.
         """
         if not self.ends:
             return
@@ -75,15 +92,33 @@ class Recorder:
         self._mark(starts, ends)
         self.starts.clear()
         self.ends.clear()
-        if self.exceptions:
-            sent = outcomes != DROPPED
-            starts, ends = starts[sent], ends[sent]
-            due_ns = None if due_ns is None else due_ns[sent]
-            self.exceptions.clear()
-        due = starts if due_ns is None else due_ns
-        self.timings.service.record(ends - starts)
-        self.timings.lag.record(starts - due)
-        self.timings.response.record(ends - due)
+        sent = outcomes != DROPPED if self.exceptions else None
+        self.exceptions.clear()
+        if due_ns is None:
+            self._count(starts, starts, ends, None, sent)
+            return
+        lateness = self.lateness.split(due_ns, starts, ends, part or Slice(int(starts[0])))
+        self._count(due_ns, starts, ends, lateness, sent)
+        self.stretches.add(int(due_ns[0]), int(due_ns[-1]))
+
+    def _count(
+        self,
+        due: NDArray[np.int64],
+        starts: NDArray[np.int64],
+        ends: NDArray[np.int64],
+        lateness: NDArray[np.int64] | None,
+        sent: NDArray[np.bool_] | None,
+    ) -> None:
+        if sent is not None:
+            due, starts, ends = due[sent], starts[sent], ends[sent]
+            lateness = None if lateness is None else lateness[sent]
+        timings = self.timings
+        rows = [ends - starts, starts - due, ends - due]
+        histograms = [timings.service, timings.lag, timings.response]
+        if lateness is not None:
+            rows.append(lateness)
+            histograms.append(timings.lateness)
+        Histogram.record_rows(histograms, np.stack(rows))
 
     def _mark(self, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> None:
         if self.first_ns is None:

@@ -3,8 +3,8 @@
     requirement  = quantity operator value        blanks around the operator are allowed
     operator     = "<" | "<=" | ">" | ">=" | "==" | "!="
     quantity                                            value
-    lag|service|response "." pNN|pNN.N|max|mean         a duration with its unit: 250us, 2ms
-    lag|service|response "." count                      a count: 0, 1000, 10k
+    LATENCY "." pNN|pNN.N|max|mean                      a duration with its unit: 250us, 2ms
+    LATENCY "." count                                   a count: 0, 1000, 10k
     rate "." achieved                                   a rate: 990, 1k, 990/s
     rate "." error                                      a share: 1%, 0.01; distance of achieved from target
     offered|processed|failed|dropped|refused|raised     a count, or a share of the lines offered: 1%
@@ -13,7 +13,8 @@
     self_cost                                           a duration; per line
     findings                                            a count; what the audit found
 
-``p999`` is read as p99.9 and ``p9999`` as p99.99, as is the custom. A quantity without data does not hold.
+LATENCY is lag, lateness, service or response. ``p999`` is read as p99.9 and ``p9999`` as p99.99, as is the custom. A
+quantity without data does not hold.
 """
 
 import operator
@@ -102,7 +103,7 @@ def _outcome(requirement: Requirement, result: Result) -> Outcome:
 def _quantity(name: str, value: str) -> tuple[Look, Fraction, Fraction]:
     """Return how to find the quantity, its limit and the scale of its unit; raises `GrammarError`."""
     group, _, part = name.partition(".")
-    if group in {"lag", "service", "response"}:
+    if group in {"lag", "lateness", "service", "response"}:
         return _latency(f"{group}_ns", part, name, value)
     if group == "scrapes":
         return _scrapes(part, name, value)

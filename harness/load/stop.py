@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from harness import interrupts
+
 __all__ = ["Stop"]
 
 
@@ -28,17 +30,22 @@ class Stop:
 
     @contextmanager
     def on_signals(self, *numbers: int) -> Iterator["Stop"]:
-        """Raise the flag on these signals (SIGINT and SIGTERM by default) instead of what they did, until the end.
+        """Raise the flag on these signals (those of `harness.interrupts`) instead of what they did, until the end.
 
-        A second signal of the same kind does what it did before, so that a subject that hangs can be interrupted.
+        After the first one, whichever it was, all of them do what they did before, so that a subject that hangs can be
+        interrupted; in a command the clock of `harness.interrupts` does so by itself. Signals that are ignored stay so.
         Must be entered in the main thread, as any change of a signal handler.
         """
-        before = {number: signal.getsignal(number) for number in numbers or (signal.SIGINT, signal.SIGTERM)}
+        wanted = numbers or interrupts.SIGNALS
+        before = {number: signal.getsignal(number) for number in wanted}
+        before = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}
 
         def handle(number: int, _frame: FrameType | None) -> None:
             self.requested = True
             self.signal = number
-            signal.signal(number, before[number])
+            interrupts.note(number)
+            for each, handler in before.items():
+                signal.signal(each, handler)
 
         for number in before:
             signal.signal(number, handle)

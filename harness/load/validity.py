@@ -1,10 +1,21 @@
-"""Whether a run was the load it claims to be, and if not, which resource ran out; rules without a clock."""
+"""Whether a run was the load it claims to be, and if not, what ran out; rules without a clock.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+docs/driving.md states the rules with their reasons.
+"""
+
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 from enum import Enum
+from typing import TYPE_CHECKING
 
+from harness.load.lateness import typical
+from harness.load.tail import supported
 from workloads.units import format_duration
+
+if TYPE_CHECKING:
+    from harness.load.histogram import Histogram
+    from harness.load.pump import Driven
 
 __all__ = [
     "DEFAULT_MAX_LAG_NS",
@@ -13,7 +24,10 @@ __all__ = [
     "Missed",
     "Reason",
     "Resource",
+    "Tail",
+    "evidence_of",
     "judge",
+    "max_lateness_ns",
     "words",
 ]
 
@@ -21,12 +35,14 @@ __all__ = [
 DEFAULT_MAX_LAG_NS = 100_000_000
 MAX_RATE_ERROR = 0.01
 
-# A thread that is busy for this share of the time has nothing left to catch up with.
-_SATURATED = 0.95
-# Below this share of lost time the machine explains no shortfall worth the name.
-_MATERIAL = 0.05
-# Busy for half of the time on average, a thread has queues whenever lines come in bunches.
-_BUSY = 0.5
+# The lateness allowed lies between these parts of the lag allowed, wherever the schedule and the subject put it.
+_LEAST_LATENESS = 100
+_MOST_LATENESS = 10
+# What is allowed to single lines and to single stretches is so many times what is allowed to nine lines in ten.
+_RARELY = 10
+# Whoever took this share of the lost time is named, and so is whoever needs this share of the schedule alone.
+_NAMED = 0.1
+_FULL = 0.95
 
 
 class Missed(Enum):
@@ -35,6 +51,7 @@ class Missed(Enum):
     NOTHING_SENT = "nothing-sent"
     RATE = "rate"
     LAG = "lag"
+    LATENESS = "lateness"
 
 
 class Resource(Enum):
@@ -46,115 +63,230 @@ class Resource(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Tail:
+    """How long nearly all lines, the last hundredth, the worst stretch and the worst line were kept; nanoseconds.
+
+    `typical_ns` is the p90, or the median where fewer than ten lines lie beyond the p90; `percent` says which. Of the
+    worst stretch (`harness.load.lateness.Stretches`) it is the same.
+    """
+
+    typical_ns: int = 0
+    p99_ns: int = 0
+    worst_stretch_ns: int = 0
+    max_ns: int = 0
+    count: int = 0
+
+    @property
+    def percent(self) -> float:
+        """Which percentile `typical_ns` is."""
+        return typical(self.count)
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """What a verdict rests on; times in nanoseconds, rates in lines/s, None where a closed loop has none.
 
-    `elapsed_ns` runs from the first line's start to the last one's end. `service_ns` is the sum of the service times,
-    `generator_ns` the time spent making blocks, counting, and in the loop itself, `lost_ns` the time in which the
-    thread was ready to run and the machine did not let it. `longest_service_ns` and `longest_pause_ns` are the longest
-    single line and the longest single stretch of making and counting.
+    `gap_ns` is the schedule's mean gap and `service_ns` the median service time. `lost` is the time that lines waited,
+    added up over all of them, by what kept them, and `late` that part of it which is lateness. `demand` is the wall
+    time that each resource took, as a share of the schedule's: the subject at work, the generator while lines were due,
+    the machine from either.
     """
 
     sent: int
-    elapsed_ns: int
-    target_rate: float | None
-    achieved_rate: float | None
-    lag_p99_ns: int | None
-    service_ns: int
-    generator_ns: int
-    lost_ns: int
-    longest_service_ns: int
-    longest_pause_ns: int
+    target_rate: float | None = None
+    achieved_rate: float | None = None
+    lag: Tail | None = None
+    lateness: Tail | None = None
+    gap_ns: float = 0.0
+    service_ns: float = 0.0
+    lost: Mapping[Resource, float] = field(default_factory=dict)
+    late: Mapping[Resource, float] = field(default_factory=dict)
+    demand: Mapping[Resource, float] = field(default_factory=dict)
 
     @property
     def shares(self) -> dict[Resource, float]:
-        """The share of the elapsed time that each resource took; they overlap, for a line may be preempted."""
-        elapsed = max(self.elapsed_ns, 1)
-        return {
-            Resource.SUBJECT: self.service_ns / elapsed,
-            Resource.GENERATOR: self.generator_ns / elapsed,
-            Resource.MACHINE: self.lost_ns / elapsed,
-        }
+        """The share of the lost time that each resource took; together 1, or nothing where no time was lost.
+
+        Where all of them together fill the schedule, none of which could have been spared, they share by the time that
+        each took; else by the time that lines waited for each.
+        """
+        return _shares(self.demand if sum(self.demand.values()) >= _FULL else self.lost)
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One way in which a run fell short: what it missed, by how much, and what ran out.
+    """One way in which a run fell short: what it missed, by how much, and what ran out, the greatest share first.
 
-    `wanted` and `got` are lines/s for a rate and nanoseconds for lag; `share` is that of the elapsed time which the
-    resource took.
+    `wanted` and `got` are lines/s for a rate and nanoseconds otherwise; `figure` says of which lines. `ran_out` holds
+    each resource to be named with its share of the lost time.
     """
 
     missed: Missed
     wanted: float = 0.0
     got: float = 0.0
-    resource: Resource | None = None
-    share: float = 0.0
+    figure: str = ""
+    ran_out: tuple[tuple[Resource, float], ...] = ()
+
+
+def max_lateness_ns(gap_ns: float, service_ns: float, max_lag_ns: int = DEFAULT_MAX_LAG_NS) -> float:
+    """Return how late nine lines in ten may be: the smaller of gap and service time, 1/100 to 1/10 of the lag allowed.
+
+    Later than a gap, and lines no longer come in the pattern asked for; later than the service time, and most of the
+    response time is not the subject's.
+    """
+    return min(max(min(gap_ns, service_ns), max_lag_ns / _LEAST_LATENESS), max_lag_ns / _MOST_LATENESS)
 
 
 def judge(evidence: Evidence, max_lag_ns: int = DEFAULT_MAX_LAG_NS) -> tuple[Reason, ...]:
     """Return why the run is invalid; nothing means that it is valid.
 
-    A run is invalid that sent nothing, whose achieved rate is more than 1 % from its target on either side, or whose
-    p99 lag exceeds `max_lag_ns`.
+    At most one reason for each thing missed: the rate, the lag from whatever cause, and the lateness, which is the part
+    of the lag that the subject did not cause.
     """
     if not evidence.sent:
         return (Reason(Missed.NOTHING_SENT),)
-    shortfalls: list[tuple[Missed, float, float]] = []
-    target, achieved, lag = evidence.target_rate, evidence.achieved_rate, evidence.lag_p99_ns
+    reasons = []
+    target, achieved = evidence.target_rate, evidence.achieved_rate
     if target is not None and achieved is not None and abs(achieved - target) > MAX_RATE_ERROR * target:
-        shortfalls.append((Missed.RATE, target, achieved))
-    if lag is not None and lag > max_lag_ns:
-        shortfalls.append((Missed.LAG, float(max_lag_ns), float(lag)))
-    if not shortfalls:
+        reasons.append(Reason(Missed.RATE, target, achieved, ran_out=_ran_out(evidence)))
+    if evidence.lag is not None and (over := _over_lag(evidence.lag, max_lag_ns)):
+        figure, wanted, got = over
+        reasons.append(Reason(Missed.LAG, wanted, got, figure, _ran_out(evidence)))
+    if evidence.lateness is not None:
+        allowed = max_lateness_ns(evidence.gap_ns, evidence.service_ns, max_lag_ns)
+        if over := _over_lateness(evidence.lateness, allowed):
+            figure, wanted, got = over
+            reasons.append(Reason(Missed.LATENESS, wanted, got, figure, _named(_shares(evidence.late))))
+    return tuple(reasons)
+
+
+_Over = tuple[str, float, float] | None
+
+
+def _over_lag(lag: Tail, allowed: int) -> _Over:
+    """Return the first bound that the lag exceeds: what it bounds, the bound, and what it was."""
+    return _first(
+        ("p99 lag", allowed, lag.p99_ns),
+        ("the worst stretch's lag", allowed, lag.worst_stretch_ns),
+        ("the longest lag", allowed * _RARELY, lag.max_ns),
+    )
+
+
+def _over_lateness(late: Tail, allowed: float) -> _Over:
+    typically = (f"p{late.percent:g} lateness", allowed, late.typical_ns)
+    rarely = ("p99 lateness", allowed * _RARELY, late.p99_ns if supported(99, late.count) else 0)
+    return _first(typically, rarely, ("the worst stretch's lateness", allowed * _RARELY, late.worst_stretch_ns))
+
+
+def _first(*bounds: tuple[str, float, float]) -> _Over:
+    return next(((figure, wanted, got) for figure, wanted, got in bounds if got > wanted), None)
+
+
+def _ran_out(evidence: Evidence) -> tuple[tuple[Resource, float], ...]:
+    """Return whoever took a tenth of the lost time, or takes the whole schedule alone, and its share."""
+    return _named(evidence.shares, {resource for resource, demand in evidence.demand.items() if demand >= _FULL})
+
+
+def _shares(lost: Mapping[Resource, float]) -> dict[Resource, float]:
+    whole = sum(lost.values())
+    return {resource: part / whole for resource, part in lost.items()} if whole > 0 else {}
+
+
+def _named(
+    shares: Mapping[Resource, float], always: AbstractSet[Resource] = frozenset()
+) -> tuple[tuple[Resource, float], ...]:
+    if not shares:
         return ()
-    resource = _what_ran_out(evidence, max_lag_ns)
-    share = evidence.shares[resource]
-    return tuple(Reason(missed, wanted, got, resource, share) for missed, wanted, got in shortfalls)
+    ranked = sorted(shares.items(), key=lambda each: -each[1])
+    return tuple(each for each in ranked if each == ranked[0] or each[1] >= _NAMED or each[0] in always)
 
 
-def _what_ran_out(evidence: Evidence, max_lag_ns: int) -> Resource:
-    """Decide in this order: saturated by its own work, robbed by the machine, one long stall, peaks, else the machine.
+def evidence_of(driven: "Driven", self_cost_ns: float) -> Evidence:
+    """Return what `judge` needs to know of a run, given what the loop costs per line (`measure_self_cost`)."""
+    timings = driven.timings
+    if not timings.lateness.count and driven.span_ns <= 0:
+        return Evidence(sent=timings.service.count, achieved_rate=driven.achieved_rate)
+    lost, late, demand = _by_resource(driven, self_cost_ns)
+    return Evidence(
+        sent=timings.service.count,
+        target_rate=driven.target_rate,
+        achieved_rate=driven.achieved_rate,
+        lag=_tail(timings.lag, driven.worst_stretch_lag_ns),
+        lateness=_tail(timings.lateness, driven.worst_stretch_lateness_ns),
+        gap_ns=1e9 / driven.target_rate if driven.target_rate else 0.0,
+        service_ns=float(timings.service.percentile(50) or 0),
+        lost=lost,
+        late=late,
+        demand=demand,
+    )
 
-    Time lost while a line was evaluated is in that line's service time too, so it is taken off before asking whether
-    the thread had more work of its own than there was time.
-    """
-    shares = evidence.shares
-    subject, generator, lost = (shares[one] for one in (Resource.SUBJECT, Resource.GENERATOR, Resource.MACHINE))
-    dearest = Resource.SUBJECT if subject >= generator else Resource.GENERATOR
-    if subject + generator - lost >= _SATURATED:
-        return dearest
-    if lost >= _MATERIAL:
-        return Resource.MACHINE
-    if max(evidence.longest_service_ns, evidence.longest_pause_ns) > max_lag_ns // 2:
-        longer = evidence.longest_service_ns >= evidence.longest_pause_ns
-        return Resource.SUBJECT if longer else Resource.GENERATOR
-    return dearest if subject + generator >= _BUSY else Resource.MACHINE
+
+_Split = dict[Resource, float]
+
+
+def _by_resource(driven: "Driven", self_cost_ns: float) -> tuple[_Split, _Split, _Split]:
+    """Return `lost`, `late` and `demand` of the evidence."""
+    behind, service = driven.behind, driven.timings.service.sum
+    # What the hypervisor took is known for all processors together, and took from this thread only while it ran.
+    steal = driven.machine.steal_ns / max(driven.elapsed_ns, 1)
+    taken = behind.service_lost_ns + steal * behind.service_running_ns
+    preempted = min(taken / behind.service_ns, 1.0) if behind.service_ns else 0.0
+    loop = min(self_cost_ns * behind.held_up, behind.idle_ns - behind.outside_ns - behind.outside_lost_ns)
+    generating = behind.outside_ns + max(loop, 0.0)
+    late = behind.lateness_ns / behind.idle_ns if behind.idle_ns else 0.0
+    by_generator, by_machine = generating * late, (behind.idle_ns - generating) * late
+    span = max(driven.span_ns, 1)
+    return (
+        {
+            Resource.SUBJECT: behind.queue_ns * (1 - preempted),
+            Resource.GENERATOR: by_generator,
+            Resource.MACHINE: behind.queue_ns * preempted + by_machine,
+        },
+        {Resource.GENERATOR: by_generator, Resource.MACHINE: by_machine},
+        {
+            Resource.SUBJECT: service * (1 - preempted) / span,
+            Resource.GENERATOR: generating / span,
+            Resource.MACHINE: (service * preempted + behind.idle_ns - generating) / span,
+        },
+    )
+
+
+def _tail(histogram: "Histogram", worst_stretch_ns: int) -> Tail:
+    usual = typical(histogram.count)
+    at = histogram.percentiles((usual, 99))
+    return Tail(at[usual] or 0, at[99] or 0, worst_stretch_ns, histogram.max or 0, histogram.count)
 
 
 _EXPLANATIONS = {
-    Resource.SUBJECT: "the subject ran out: evaluating lines took {share:.0%} of the time; ask for a lower rate",
-    Resource.GENERATOR: (
-        "the generator ran out: making lines and the loop took {share:.0%} of the time; ask for a lower rate or "
-        "shorter lines"
-    ),
-    Resource.MACHINE: (
-        "the machine ran out: it kept the processor from this thread for {share:.0%} of the time, or another thread "
-        "held the interpreter; stop other work and try again"
-    ),
+    Resource.SUBJECT: "the subject ran out (evaluating lines and making its page took {share:.0%} of the lost time)",
+    Resource.GENERATOR: "the generator ran out (making lines, counting and the loop took {share:.0%} of the lost time)",
+    Resource.MACHINE: "the machine ran out (others had processor or interpreter for {share:.0%} of the lost time)",
+}
+_REMEDIES = {
+    Resource.SUBJECT: "ask for a lower rate",
+    Resource.GENERATOR: "ask for a lower rate or shorter lines",
+    Resource.MACHINE: "stop other work and try again",
 }
 
 
 def words(reasons: Sequence[Reason]) -> list[str]:
-    """Return each reason as one line for a person."""
-    return [_words(reason) for reason in reasons]
+    """Return each reason as one line for a person; what ran out is said once where it is the same."""
+    lines = []
+    for i, reason in enumerate(reasons):
+        said = i > 0 and reasons[i - 1].ran_out == reason.ran_out
+        lines.append(_what(reason) + ("" if said or not reason.ran_out else f": {_why(reason)}"))
+    return lines
 
 
-def _words(reason: Reason) -> str:
-    if reason.missed is Missed.NOTHING_SENT or reason.resource is None:
+def _what(reason: Reason) -> str:
+    if reason.missed is Missed.NOTHING_SENT:
         return "no line was sent"
-    why = _EXPLANATIONS[reason.resource].format(share=reason.share)
     if reason.missed is Missed.RATE:
         off = reason.got / reason.wanted - 1
-        return f"achieved {reason.got:.6g} lines/s of {reason.wanted:.6g} ({off:+.1%}, allowed 1 %): {why}"
-    return f"p99 lag {format_duration(reason.got)}, allowed {format_duration(reason.wanted)}: {why}"
+        return f"achieved {reason.got:.6g} lines/s of {reason.wanted:.6g} ({off:+.1%}, allowed 1 %)"
+    return f"{reason.figure} {format_duration(reason.got)}, allowed {format_duration(reason.wanted)}"
+
+
+def _why(reason: Reason) -> str:
+    why = " and ".join(_EXPLANATIONS[resource].format(share=share) for resource, share in reason.ran_out)
+    return f"{why}; {', or '.join(_REMEDIES[resource] for resource, _ in reason.ran_out)}"

@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.errors import HarnessError, RunError
+from harness.interrupts import interruptible
 from harness.measure.allocations import count_allocated
 from harness.measure.decision import Decision, decide
 from harness.measure.document import Document, Experiment, Loaded
@@ -150,14 +151,9 @@ def compare(
     for axis in set(axes) - {"wall"}:
         find_valgrind("allocations" if axis == "allocated" else axis)
     with ExitStack() as stack:
-        ready = [prepare(one, other, driven, cache, here, stack) for one, other in (asked, asked[::-1])]
-        loaded = []
-        for side in ready:
-            progress(Step(0.0, None, f"trying {side.asked.given}"))
-            try:
-                loaded.append(probe(side))
-            except HarnessError as error:
-                raise of_side(side.asked.role, error, driven) from error
+        with interruptible():
+            ready = [prepare(one, other, driven, cache, here, stack) for one, other in (asked, asked[::-1])]
+            loaded = [_tried(side, probe, driven, progress) for side in ready]
         # An instrument names no version: what it loads is what is meant.
         named = [{} if side.asked.kind == "instrument" else side.libraries for side in ready]
         if reason := contradiction(named, loaded):
@@ -177,6 +173,16 @@ def compare(
         judged=judged,
         documents=documents,
     )
+
+
+def _tried(
+    side: Ready, probe: Callable[[Ready], Sequence[Loaded]], driven: Driven, progress: Progress
+) -> Sequence[Loaded]:
+    progress(Step(0.0, None, f"trying {side.asked.given}"))
+    try:
+        return probe(side)
+    except HarnessError as error:
+        raise of_side(side.asked.role, error, driven) from error
 
 
 def _judged(document: Document, tolerance: float) -> Judged:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from harness.interrupts import interruptible
 from harness.measure.campaign import Campaign, Measure, Progress, Step, Terms
 from harness.measure.document import Document, TermsUsed
 from harness.measure.verdicts import Assessed, Comparison, counting, entry_of, repeated
@@ -57,7 +58,8 @@ def measure_assessed(
 def _run(campaign: Campaign, progress: Progress) -> bool:
     """Run a campaign and return whether Ctrl-C ended it."""
     try:
-        campaign.run(progress)
+        with interruptible():
+            campaign.run(progress)
     except KeyboardInterrupt:
         return True
     return False

@@ -19,6 +19,7 @@ from typing import Any
 
 from harness.children import ISOLATED, run_to_end
 from harness.errors import RunError, from_answer
+from harness.interrupts import interruptible
 from harness.measure.deadlines import COUNTING_S
 from harness.measure.document import Axis, Document, RawPair, TermsUsed
 from harness.measure.experiment import Comparison, Progress, Step
@@ -198,12 +199,13 @@ def run_instructions(
     found: dict[Subject, list[Counted]] = {subject: [] for subject in subjects}
     total, interrupted, provenance = runs * len(subjects), False, Provenance()
     try:
-        for i, subject in enumerate(subject for _ in range(runs) for subject in subjects):
-            spent = time.monotonic() - began
-            progress(Step(i / total, spent * (total - i) / i if i else None, f"counting {subject.name}"))
-            counted = count(subject, lines=lines)
-            provenance.add(subject, counted.answer)
-            found[subject].append(counted)
+        with interruptible():
+            for i, subject in enumerate(subject for _ in range(runs) for subject in subjects):
+                spent = time.monotonic() - began
+                progress(Step(i / total, spent * (total - i) / i if i else None, f"counting {subject.name}"))
+                counted = count(subject, lines=lines)
+                provenance.add(subject, counted.answer)
+                found[subject].append(counted)
     except KeyboardInterrupt:
         interrupted = True
     experiments = []

@@ -24,9 +24,9 @@ from harness.children import (
     kill_group,
     own_folder,
     python_path,
-    uninterrupted,
 )
 from harness.errors import RunError, from_answer
+from harness.interrupts import uninterrupted
 from harness.measure.deadlines import answer_within_s
 from harness.measure.subjects import Subject
 from harness.run.topology import Cores, current_cores

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from harness.errors import HarnessError, RunError
 from harness.instruments.catalog import load_factory
+from harness.interrupts import end_children, interruptible
 from harness.measure.document import Document, Experiment
 from harness.measure.experiment import Comparison, Progress, Step, Terms
 from harness.measure.instructions import Counted, count_instructions, find_valgrind, repeat_spread
@@ -116,6 +117,12 @@ class _Beside(threading.Thread):
         self.audits: dict[str, Audited] = {}
         self.missing: dict[tuple[str, str], str] = {}
 
+    def cancel(self) -> None:
+        """End it, and what it has under way."""
+        self.cancelled.set()
+        if self.is_alive():
+            end_children()
+
     def run(self) -> None:
         # Affinity is a thread's own: what is started from here stays off the measured core.
         os.sched_setaffinity(0, self._cores.others)
@@ -191,22 +198,14 @@ def measure_table(plan: TablePlan | None = None, progress: Progress = lambda _st
     beside = _Beside(chosen, present)
     try:
         document = _pairs(chosen, present, progress)
-        if document.interrupted:
-            beside.cancelled.set()
-        if not beside.waits_for_rates:
+        if not (document.interrupted or beside.waits_for_rates):
             beside.start()
         rates, whole = ({}, False) if document.interrupted else _rates(chosen, present, progress)
+        whole = whole and _wait_for(beside, progress)
         if not whole:
-            beside.cancelled.set()
             document = document.model_copy(update={"interrupted": True})
-        if beside.waits_for_rates:
-            beside.start()
-        progress(Step(_PAIRS_SHARE + _RATES_SHARE, None, "the last audits"))
-        beside.waited_for.set()
-        beside.join()
-    except BaseException:
-        beside.cancelled.set()
-        raise
+    finally:
+        beside.cancel()
     rows = [_row(name, document, rates, beside, absent) for name in chosen.instruments]
     return Table(rows=rows, document=document, scraper=document.scraper, elapsed_s=time.monotonic() - began)
 
@@ -221,6 +220,20 @@ def table_terms(plan: TablePlan) -> Terms:
     """Return the terms under which the table's pairs are measured."""
     blocks = BlockPlan(plan.rounds, plan.block_ns)
     return Terms(budget_s=plan.pairs_s, seed=plan.seed, fewest=plan.fewest, plan=blocks, controls=plan.controls)
+
+
+def _wait_for(beside: _Beside, progress: Progress) -> bool:
+    """Return whether all was counted and audited that was to be; Ctrl-C leaves the rest."""
+    try:
+        progress(Step(_PAIRS_SHARE + _RATES_SHARE, None, "the last audits"))
+        with interruptible():
+            if beside.waits_for_rates:
+                beside.start()
+            beside.waited_for.set()
+            beside.join()
+    except KeyboardInterrupt:
+        return False
+    return True
 
 
 def _pairs(plan: TablePlan, instruments: Sequence[str], progress: Progress) -> Document:
@@ -244,21 +257,22 @@ def _rates(plan: TablePlan, instruments: Sequence[str], progress: Progress) -> t
 
     with ExitStack() as stack:
         try:
-            for name in instruments:
-                subject = Subject(instrument=name)
-                tries = stack.enter_context(Processes(subject, plan.bound_ns, plan.rate_run_s, plan.seed))
-                searches.append(
-                    Search(
-                        subject,
-                        tries,
-                        bound_ns=plan.bound_ns,
-                        run_s=plan.rate_run_s,
-                        precision=plan.rate_precision,
-                        most=plan.rate_tries,
-                        seed=plan.seed,
+            with interruptible():
+                for name in instruments:
+                    subject = Subject(instrument=name)
+                    tries = stack.enter_context(Processes(subject, plan.bound_ns, plan.rate_run_s, plan.seed))
+                    searches.append(
+                        Search(
+                            subject,
+                            tries,
+                            bound_ns=plan.bound_ns,
+                            run_s=plan.rate_run_s,
+                            precision=plan.rate_precision,
+                            most=plan.rate_tries,
+                            seed=plan.seed,
+                        )
                     )
-                )
-            saturate_side_by_side(searches, plan.rates_s, tell, time.monotonic)
+                saturate_side_by_side(searches, plan.rates_s, tell, time.monotonic)
         except KeyboardInterrupt:
             whole = False
     return {search.subject.instrument: search.result() for search in searches if search.begun}, whole

@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.children import ISOLATED, own_folder, python_path, run_to_end
 from harness.errors import RunError, UsageError
+from harness.interrupts import end_children
 from harness.probe.catalog import INSTRUMENTS, PROBES, Outcome, Probe
 
 __all__ = ["SCHEMA_VERSION", "document", "rows", "run_probe", "run_probes", "select"]
@@ -64,7 +65,7 @@ def run_probes(
 ) -> list[Outcome]:
     """Run each probe on each instrument, `jobs` at a time, and return the outcomes probe by probe.
 
-    `on_outcome` hears of each as it comes, in this thread. Ctrl-C waits for the few that are running, no longer.
+    `on_outcome` hears of each as it comes, in this thread. Ctrl-C ends the few that are running.
     """
     wanted = [(probe, instrument) for probe in probes for instrument in instruments]
     outcomes: dict[tuple[str, str], Outcome] = {}
@@ -76,7 +77,9 @@ def run_probes(
                 outcomes[outcome.probe, outcome.instrument] = outcome
                 on_outcome(outcome)
         except BaseException:
-            pool.shutdown(cancel_futures=True)
+            pool.shutdown(wait=False, cancel_futures=True)
+            # The threads wait for their processes, and the pool for its threads.
+            end_children()
             raise
     return [outcomes[probe.name, instrument] for probe, instrument in wanted]
 

@@ -19,6 +19,7 @@ from harness.report.model import (
 )
 from harness.report.overhead import VOID
 from harness.report.percentiles import Curve, decoded, percentiles_picture, quantile_text
+from harness.report.run_words import on_schedule
 from harness.report.scales import Unit, plain, unit_for
 from harness.report.scrape_study import effect_rows, headings, unit_of_study
 from harness.report.tree import Child, Element, h, outside
@@ -118,7 +119,7 @@ def runs_section(runs: "Sequence[RunResult]") -> Element | None:
 def _run(run: "RunResult") -> Element:
     ledger = run.ledger
     valid = run.verdict == "valid"
-    words = "✓ valid: the load arrived as scheduled" if valid else "✗ invalid: do not believe the latencies"
+    words = f"✓ valid: {on_schedule(run)}" if valid else "✗ invalid: do not believe the latencies"
     failed = {**ledger.refused, **ledger.raised}
     kinds = f" ({', '.join(f'{plain(n, 15)} {kind}' for kind, n in failed.items())})" if failed else ""
     rate = f"{plain(run.rate.achieved, 6)} lines/s"
@@ -152,7 +153,9 @@ def _run(run: "RunResult") -> Element:
 
 
 def _latency_table(run: "RunResult") -> Element:
-    kinds = (("service", run.service_ns), ("response", run.response_ns), ("lag", run.lag_ns))
+    kinds = [("service", run.service_ns), ("response", run.response_ns), ("lag", run.lag_ns)]
+    if run.lateness_ns is not None:
+        kinds.append(("lateness", run.lateness_ns))
     unit = unit_for([latency.p50 for _, latency in kinds[:2]])
     names = ("p50", "p90", "p99", "p999", "max", "mean")
     heads = [Head("Latency"), *(Head("p99.9" if n == "p999" else n, NUMBER, unit.name) for n in names)]

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.load.tail import FEWEST_BEYOND, statistic_supported
+from harness.report.run_words import on_schedule
 from harness.run.result import AuditResult, FindingResult, Latency, RunResult
 from workloads.units import format_duration
 
@@ -75,7 +76,10 @@ def _latencies(result: RunResult) -> Table:
         ("service", result.service_ns, "end − start"),
         ("response", result.response_ns, "end − due"),
         ("lag", result.lag_ns, "start − due"),
+        ("lateness", result.lateness_ns, "lag − the subject's queue"),
     ):
+        if latency is None:
+            continue
         table.add_row(f"  {name}", *_cells(latency), meaning)
     table.add_row("  loop", *[""] * 5, format_duration(result.self_cost_ns_per_line), "the harness's own cost a line")
     return table
@@ -161,7 +165,7 @@ def _conclusions(result: RunResult) -> Iterator[RenderableType]:
         yield Text("Interrupted: what is above covers the lines sent until then.", style="yellow")
     yield from _outcome(result.audit)
     if result.verdict == "valid":
-        yield Text.assemble(("VALID", "bold green"), ": the load arrived as scheduled.")
+        yield Text.assemble(("VALID", "bold green"), f": {on_schedule(result)}.")
     else:
         yield Text.assemble(("INVALID", "bold red"), ": do not believe the latencies above.")
         yield from (_finding("error", reason) for reason in result.reasons)

@@ -8,7 +8,7 @@ from typing import Any
 from harness.load.histogram import Histogram
 from harness.load.pump import Driven
 from harness.load.requirements import Requirement, check
-from harness.load.validity import judge, words
+from harness.load.validity import Evidence, judge, max_lateness_ns, words
 from harness.run.environment import environment
 from harness.run.result import (
     AuditResult,
@@ -18,6 +18,7 @@ from harness.run.result import (
     Rate,
     RequirementResult,
     RunResult,
+    Schedule,
     Scrapes,
     WorkloadResult,
 )
@@ -52,7 +53,8 @@ class Measured:
 def assemble(measured: Measured) -> RunResult:
     """Return the result of a run."""
     driven, seen, ledger = measured.driven, measured.seen, measured.driven.ledger
-    reasons = words(judge(driven.evidence(measured.self_cost_ns), measured.spec.max_lag_ns))
+    evidence = driven.evidence(measured.self_cost_ns)
+    reasons = words(judge(evidence, measured.spec.max_lag_ns))
     partial: dict[str, Any] = {
         "started": measured.started,
         "elapsed_s": driven.elapsed_ns / 1e9,
@@ -74,6 +76,8 @@ def assemble(measured: Measured) -> RunResult:
         "lag_ns": _latency(driven.timings.lag),
         "service_ns": _latency(driven.timings.service),
         "response_ns": _latency(driven.timings.response),
+        "lateness_ns": None if evidence.lateness is None else _latency(driven.timings.lateness),
+        "schedule": _schedule(evidence, measured.spec.max_lag_ns),
         "self_cost_ns_per_line": measured.self_cost_ns,
         "scrapes": _scrapes(driven, seen),
         "audit": _audited(measured),
@@ -98,6 +102,17 @@ def _latency(histogram: Histogram) -> Latency:
         mean=figures.mean,
         count=figures.count,
         hdr=histogram.encode(),
+    )
+
+
+def _schedule(evidence: Evidence, max_lag_ns: int) -> Schedule | None:
+    if evidence.lag is None or evidence.lateness is None:
+        return None
+    return Schedule(
+        allowed_lateness_ns=max_lateness_ns(evidence.gap_ns, evidence.service_ns, max_lag_ns),
+        worst_stretch_lag_ns=evidence.lag.worst_stretch_ns,
+        worst_stretch_lateness_ns=evidence.lateness.worst_stretch_ns,
+        lost={resource.value: share for resource, share in evidence.shares.items()},
     )
 
 

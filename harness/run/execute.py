@@ -4,13 +4,14 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
 from harness.instruments import Instrument, create
 from harness.instruments.none import NoInstrument
+from harness.interrupts import interruptible
 from harness.load.clock import MonotonicClock
 from harness.load.driver import BURST, CLOSED, drop
 from harness.load.ledger import Ledger
@@ -23,8 +24,10 @@ from harness.repl import Repl
 from harness.run.assemble import Measured, assemble
 from harness.run.look import look
 from harness.run.result import RunResult
+from harness.run.seen import Seen
 from harness.run.spec import DEFAULT_DURATION, RunSpec
 from harness.scrape.endpoint import Endpoint, serve
+from harness.scrape.findings import Finding, Name
 from harness.scrape.scraper import Scraper, Target, make_scraper
 from harness.views import LENGTH_BOUNDS_BYTES, View, views_for
 from workloads.units import parse_duration_ns
@@ -82,21 +85,23 @@ class _Parts:
 def execute(spec: RunSpec, observer: Observer) -> RunResult:
     """Run `spec` and return its result; whatever was started is stopped, however it ends.
 
-    Ctrl-C or a termination while lines are being sent ends the run at the next line: the result says `interrupted` and
-    covers what was sent. Raises `UsageError` for a spec that cannot be run, `RunError` where the endpoint or the
-    scraper does not come up. Must be called from the main thread, since it takes over those signals for the while.
+    Ctrl-C, a termination or the loss of the terminal while lines are being sent ends the run at the next line: the
+    result says `interrupted` and covers what was sent. Raises `UsageError` for a spec that cannot be run, `RunError`
+    where the endpoint or the scraper does not come up. Must be called from the main thread, since it takes over those
+    signals for the while.
     """
     views = views_for(spec.latency_buckets)
     requirements = [parse_requirement(text) for text in spec.require]
     workload = workload_of(spec)
     scraper = make_scraper(spec.scraper, spec.scrape_interval_ns, views)
     with ExitStack() as stack:
-        instrument = create(spec.instrument, views)
-        stack.callback(instrument.close)
-        endpoint = stack.enter_context(serve(instrument.registry, spec.address, spec.port))
-        stack.callback(scraper.stop)
-        observer.phase(f"waiting for the first scrape of {endpoint.url}")
-        scraper.start(Target(endpoint.address, endpoint.port))
+        with interruptible():
+            instrument = create(spec.instrument, views)
+            stack.callback(instrument.close)
+            endpoint = stack.enter_context(serve(instrument.registry, spec.address, spec.port))
+            stack.callback(scraper.stop)
+            observer.phase(f"waiting for the first scrape of {endpoint.url}")
+            scraper.start(Target(endpoint.address, endpoint.port))
         stop = stack.enter_context(Stop().on_signals())
         parts = _Parts(spec, views, workload, requirements, instrument, endpoint, scraper, observer, stop)
         return _measure(parts)
@@ -119,19 +124,27 @@ def _measure(parts: _Parts) -> RunResult:
         interval_ns=parts.spec.scrape_interval_ns,
         series=len(parts.workload.methods),
     )
-    return assemble(
-        Measured(
-            spec=parts.spec,
-            views=parts.views,
-            workload=parts.workload,
-            requirements=parts.requirements,
-            started=started,
-            driven=driven,
-            self_cost_ns=cost_ns,
-            seen=seen,
-            exposes=not isinstance(parts.instrument, NoInstrument),
-        )
+    measured = Measured(
+        spec=parts.spec,
+        views=parts.views,
+        workload=parts.workload,
+        requirements=parts.requirements,
+        started=started,
+        driven=driven,
+        self_cost_ns=cost_ns,
+        seen=seen,
+        exposes=not isinstance(parts.instrument, NoInstrument),
     )
+    try:
+        return assemble(measured)
+    except KeyboardInterrupt:
+        return assemble(replace(measured, seen=_unseen(seen)))
+
+
+def _unseen(seen: Seen) -> Seen:
+    """Return what is left of a look whose comparison was interrupted: nothing was compared."""
+    interrupted = Finding(Name.PAGE_UNREADABLE, 1, {"reason": "interrupted before it was compared"})
+    return replace(seen, page=None, stored=None, problems=[*seen.problems, interrupted], interrupted=True)
 
 
 def _drive(parts: _Parts, ledger: Ledger, log: TruthLog) -> Driven:
@@ -157,6 +170,7 @@ def _drive(parts: _Parts, ledger: Ledger, log: TruthLog) -> Driven:
             stop=parts.stop,
             progress=progress,
             log=log,
+            pages=endpoint.rendering_since,
         )
 
 

@@ -7,7 +7,7 @@ then is a finding, and what was seen until then is kept.
 import signal
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from harness.errors import RunError
 from harness.expected import TruthOverTime
@@ -18,13 +18,15 @@ from harness.scrape.deadline import INTERRUPTED_S, Deadline, DeadlineError
 from harness.scrape.endpoint import Endpoint
 from harness.scrape.findings import Finding, Name
 from harness.scrape.promtool import check_with_promtool
-from harness.scrape.scraper import Scraper, slowness
+from harness.scrape.scraper import Scraper, ScrapeStats, slowness
 from harness.views import View
 
 if TYPE_CHECKING:
     from harness.scrape.exposition import Page, Shown
 
 __all__ = ["audit_limit_s", "look"]
+
+_Kept = TypeVar("_Kept")
 
 # The audit's own time: a minute, an interval or two for the last scrape, and for each series what a page with it may
 # take many times over on a slow machine.
@@ -144,6 +146,14 @@ class _Look:
                 self.problems.append(Finding(Name.SCRAPER_DIED, 1, {"reason": str(error)}))
 
 
+def _kept(ask: Callable[[], _Kept], otherwise: _Kept) -> _Kept:
+    """Return what `ask` returns, or something else where it is interrupted: what was seen before is to be kept."""
+    try:
+        return ask()
+    except KeyboardInterrupt:
+        return otherwise
+
+
 def look(
     endpoint: Endpoint,
     scraper: Scraper,
@@ -178,7 +188,7 @@ def look(
         name = Name.STORE_UNREADABLE if found.stored is None else Name.SCRAPES_UNREAD
         found.problems.append(Finding(name, 1, {"reason": "interrupted"}))
         stop.signal = stop.signal or signal.SIGINT
-    stats = scraper.stats()
+    stats = _kept(scraper.stats, ScrapeStats())
     # Pages that were given up took at least so long; at rest a page may be quick enough.
     taken_ns = [*found.rest_ns, *(window.duration_ns for window in windows if stats.timed_out)]
     return Seen(
@@ -186,7 +196,7 @@ def look(
         stored=found.stored,
         problems=[
             *found.problems,
-            *scraper.problems(),
+            *_kept(scraper.problems, list[Finding]()),
             *bounds.findings(),
             *slowness(stats, max(taken_ns, default=0) / 1e9, interval_ns / 1e9),
         ],

@@ -16,6 +16,7 @@ __all__ = [
     "Rate",
     "RequirementResult",
     "RunResult",
+    "Schedule",
     "Scrapes",
     "WorkloadResult",
 ]
@@ -64,6 +65,19 @@ class Latency(_Part):
     mean: float | None
     count: int
     hdr: str
+
+
+class Schedule(_Part):
+    """How an open loop kept its schedule; durations in ns."""
+
+    allowed_lateness_ns: float = Field(description="how late nine lines in ten may be, from gap, service and max_lag")
+    worst_stretch_lag_ns: int = Field(
+        description="p90 of the lag in the second, or the 100 lines, where it was highest"
+    )
+    worst_stretch_lateness_ns: int = Field(description="the same of the lateness")
+    lost: dict[Literal["subject", "generator", "machine"], float] = Field(
+        description="shares of the time that lines waited, by what kept them; empty when none waited"
+    )
 
 
 class Scrapes(_Part):
@@ -138,6 +152,10 @@ class RunResult(_Part):
     lag_ns: Latency
     service_ns: Latency
     response_ns: Latency
+    lateness_ns: Latency | None = Field(
+        None, description="the part of the lag that the subject did not cause; null for a closed loop"
+    )
+    schedule: Schedule | None = Field(None, description="null for a closed loop")
     self_cost_ns_per_line: float
     scrapes: Scrapes
     audit: AuditResult

@@ -63,7 +63,9 @@ class RunSpec(BaseModel):
     scraper: Literal["auto", "prometheus", "builtin", "none"] = Field("auto", description="who scrapes meanwhile")
     scrape_interval: Duration = Field("1s", description="time between two scrapes")
     policy: Literal["burst", "drop"] = Field("burst", description="what to do with lines that are behind schedule")
-    max_lag: Duration = Field("100ms", description="a p99 lag above this makes the run invalid")
+    max_lag: Duration = Field(
+        "100ms", description="a lag above this, or a lateness above a part of it, makes the run invalid"
+    )
     require: tuple[str, ...] = Field((), description="conditions on the result, such as response.p99<2ms")
     address: str = Field("127.0.0.1", min_length=1, description="address the views are served on while running")
     port: int = Field(0, ge=0, le=65535, description="port the views are served on; 0 takes any free one")
@@ -88,7 +90,7 @@ class RunSpec(BaseModel):
 
     @property
     def max_lag_ns(self) -> int:
-        """Bound on the p99 lag in ns."""
+        """Bound on the lag in ns."""
         return parse_duration_ns(self.max_lag)
 
 

@@ -67,6 +67,13 @@ class Endpoint:
         """The scrapes served until now, the last 65 536 of them, in order of their end."""
         return self._log.snapshot()
 
+    def rendering_since(self, moment_ns: int) -> list[tuple[int, int]]:
+        """Return start and end of each time a scrape's page was being made, at `moment_ns` or later, newest first.
+
+        One that is being made now ends now. Cheap, since it is asked for between lines.
+        """
+        return self._log.rendering_since(moment_ns)
+
     @property
     def served(self) -> int:
         """How many scrapes were answered, failed ones included; exact however long the run was."""

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 __all__ = ["CLIENT_GONE", "MAX_WINDOWS", "Window", "WindowLog"]
 
+# As many pages may have been made since the driver last asked: one for each connection.
+_RECENT = 128
 MAX_WINDOWS = 65_536  # 18 hours of one scrape a second; some 10 MB
 
 # The status of a page whose client went away before it was made, as nginx writes it into its log.
@@ -42,6 +44,9 @@ class WindowLog:
         self.served = 0
         self.failed = 0
         self._windows: deque[Window] = deque(maxlen=MAX_WINDOWS)
+        # Pages being made, by thread, and the last ones made: what holds the interpreter, unlike writing them out.
+        self._making: dict[int, int] = {}
+        self._rendered: deque[tuple[int, int]] = deque(maxlen=_RECENT)
         self._begun: deque[int] = deque(maxlen=MAX_WINDOWS)
         self._made: deque[int] = deque(maxlen=MAX_WINDOWS)
         self._lock = threading.Lock()
@@ -52,12 +57,28 @@ class WindowLog:
         The clock is read while nobody can `take`, so that no moment is told later than one that came after it.
         """
         with self._lock:
-            self._begun.append(self.now_ns())
+            now_ns = self.now_ns()
+            self._begun.append(now_ns)
+            self._making[threading.get_ident()] = now_ns
 
     def note_made(self) -> None:
         """Note that a page has just been made, or failed to be."""
         with self._lock:
-            self._made.append(self.now_ns())
+            now_ns = self.now_ns()
+            self._made.append(now_ns)
+            self._rendered.append((self._making.pop(threading.get_ident(), now_ns), now_ns))
+
+    def rendering_since(self, moment_ns: int) -> list[tuple[int, int]]:
+        """Return start and end of each time a page was being made, at `moment_ns` or later, newest first.
+
+        One that is being made now ends now. Cheap, since it is asked for between lines.
+        """
+        with self._lock:
+            if not self._making and (not self._rendered or self._rendered[-1][1] <= moment_ns):
+                return []
+            now_ns = self.now_ns()
+            found = [(began_ns, now_ns) for began_ns in self._making.values()]
+            return found + [each for each in reversed(self._rendered) if each[1] > moment_ns]
 
     def take(self) -> tuple[list[int], list[int]]:
         """Return when pages began and ended to be made, in ns and in order, as far as that was not returned before."""

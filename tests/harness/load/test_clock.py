@@ -1,11 +1,12 @@
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from harness.load import clock as clock_module
 from harness.load.clock import MonotonicClock, fine_timers
-from harness.load.machine import watch_machine
+from harness.load.machine import ThreadRunQueue, Turns, watch_machine
 from harness.load.selfcost import measure_self_cost
 from tests.fakes import FakeClock
 
@@ -79,6 +80,18 @@ def test_the_machine_is_watched_without_ever_failing(monkeypatch, tmp_path):
     with watch_machine() as machine:
         pass
     assert machine.lost_ns == 0
+
+
+def test_the_run_queue_tells_of_the_thread_that_made_it():
+    """A thread that computed has run; reading it again never gives less, and without the system's help it is zero."""
+    with ThreadRunQueue() as queue:
+        first = queue.read()
+        sum(range(1_000_000))
+        second = queue.read()
+    if Path("/proc/thread-self/schedstat").exists():
+        assert second.running_ns > first.running_ns > 0
+    assert second.waited_ns >= first.waited_ns >= 0
+    assert queue.read() == Turns()
 
 
 def test_self_cost_is_the_difference_to_a_direct_call():

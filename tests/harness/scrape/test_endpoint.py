@@ -92,6 +92,34 @@ def test_each_scrape_leaves_its_window(endpoint: Endpoint) -> None:
     assert (endpoint.served, endpoint.failed) == (1, 0)
 
 
+def test_the_times_at_which_a_page_is_made_are_told(registry: CollectorRegistry) -> None:
+    """One that is being made lasts until now; one that ended before the moment asked for is not told."""
+    asked, answer = threading.Event(), threading.Event()
+
+    class Slow:
+        def collect(self) -> Iterator[Metric]:
+            asked.set()
+            answer.wait(30)
+            yield from ()
+
+    registry.register(Slow())
+    with serve(registry) as endpoint:
+        assert endpoint.rendering_since(0) == []
+        began = time.monotonic_ns()
+        scrape = threading.Thread(target=get, args=(endpoint,))
+        scrape.start()
+        assert asked.wait(30)
+        [(first, until)] = endpoint.rendering_since(began)
+        assert began <= first < until <= time.monotonic_ns()
+        answer.set()
+        scrape.join()
+        eventually(lambda: len(endpoint.windows) == 1)
+        [(begin, end)] = endpoint.rendering_since(began)
+        assert begin == first
+        assert end >= until
+        assert endpoint.rendering_since(end) == []
+
+
 def test_our_own_questions_are_no_scrapes(endpoint: Endpoint) -> None:
     """Fetching the page for the audit, or timing it at rest, leaves no window among the scrapes."""
     endpoint.page()

@@ -1,0 +1,207 @@
+"""Tells a line's lag apart: what the subject's own work caused, and what came on top of it.
+
+In an open loop a line also waits for the lines before it. That queue is the subject's: a generator that is never late
+would meet it too, and it belongs in the response time. So the schedule is run a second time, on paper, with the
+service times that were measured and a generator that costs nothing (Lindley's recursion for a single server; D. V.
+Lindley, "The theory of queues with a single server", 1952):
+
+    earliest start = max(due, earliest end of the line before)       earliest end = earliest start + service time
+    queue = earliest start - due          lateness = start - earliest start          lag = queue + lateness
+
+What delayed the generator or was taken by the machine stays in the lateness until the lines have caught up. While the
+subject's page is made for a scrape, that thread holds the interpreter; what a line loses to it is counted like service,
+since it is what serving its own page costs a program.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.load.histogram import Histogram
+from harness.load.tail import supported
+
+__all__ = ["Behind", "Lateness", "Slice", "Stretches", "Window", "typical"]
+
+Nanoseconds = NDArray[np.int64]
+Window = tuple[int, int]
+
+# A stretch of the run lasts at least so long and has at least so many lines: ten of them lie beyond its p90.
+STRETCH_NS = 1_000_000_000
+STRETCH_LINES = 100
+
+
+def typical(count: int) -> float:
+    """Return the percentile that bounds nearly all of `count` lines: 90, or 50 where too few lie beyond that."""
+    return 90 if supported(90, count) else 50
+
+
+@dataclass(slots=True)
+class Behind:
+    """What the lines waited for, in sums; nanoseconds.
+
+    `queue_ns` and `lateness_ns` are added up over all lines, dropped ones included. The others are wall time:
+    `idle_ns` that in which a line was due, no line was at work and no page was made; `outside_ns` the part of it
+    that fell between two slices, when blocks are made and counted, less `outside_lost_ns`, the machine's part of that;
+    `held_up` says how many lines began late for it. `service_ns` is the time of lines at work while others waited, and
+    `service_lost_ns` and `service_running_ns` the machine's part of it and the time on a processor.
+    """
+
+    queue_ns: int = 0
+    lateness_ns: int = 0
+    idle_ns: int = 0
+    outside_ns: int = 0
+    outside_lost_ns: int = 0
+    held_up: int = 0
+    service_ns: int = 0
+    service_lost_ns: int = 0
+    service_running_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """What `Lateness` needs to know of a slice besides its lines' times; nanoseconds.
+
+    `began_ns` is when it was handed to the driver; `lost_before_ns` what the machine took since the slice before it,
+    `lost_ns` and `running_ns` what it took, and the time on a processor, within. `pages` are the times at which a page
+    was being made.
+    """
+
+    began_ns: int
+    lost_before_ns: int = 0
+    lost_ns: int = 0
+    running_ns: int = 0
+    pages: Sequence[Window] = ()
+
+
+class Lateness:
+    """The second run of the schedule, slice by slice; keeps two moments and some sums between them."""
+
+    __slots__ = ("_earliest_end", "_last_end", "behind")
+
+    def __init__(self) -> None:
+        self.behind = Behind()
+        self._earliest_end: int | None = None
+        self._last_end: int | None = None
+
+    def split(self, due: Nanoseconds, starts: Nanoseconds, ends: Nanoseconds, part: Slice) -> Nanoseconds:
+        """Return the lateness of each line of the next slice, in ns; never negative, never more than its lag.
+
+        The three times are on one clock, one entry per line the driver dealt with; a dropped line has its start as its
+        end.
+        """
+        before = np.empty_like(ends)
+        before[0] = due[0] if self._last_end is None else self._last_end
+        before[1:] = ends[:-1]
+        free = np.maximum(due, before)
+        idle = starts - free
+        service = ends - starts
+        pages = _overlap(free, starts, part.pages)
+        earliest_end = self._earliest_ends(due, service if pages is None else service + pages)
+        lateness: Nanoseconds = starts - (earliest_end - service)
+        self._sum_up(due, before, free, idle if pages is None else idle - pages, service, part)
+        self.behind.lateness_ns += int(lateness.sum())
+        self.behind.queue_ns += int((starts - due).sum()) - int(lateness.sum())
+        self._last_end = int(ends[-1])
+        return lateness
+
+    def _earliest_ends(self, due: Nanoseconds, work: Nanoseconds) -> Nanoseconds:
+        """Solve the recursion for a whole slice: end[i] = max over j <= i of (due[j] + work[j] + ... + work[i])."""
+        done = np.cumsum(work)
+        latest = np.maximum.accumulate(due - (done - work))
+        if self._earliest_end is not None:
+            latest = np.maximum(latest, self._earliest_end)
+        ends: Nanoseconds = done + latest
+        self._earliest_end = int(ends[-1])
+        return ends
+
+    def _sum_up(
+        self,
+        due: Nanoseconds,
+        before: Nanoseconds,
+        free: Nanoseconds,
+        idle: Nanoseconds,
+        service: Nanoseconds,
+        part: Slice,
+    ) -> None:
+        behind = self.behind
+        behind.idle_ns += int(idle.sum())
+        behind.held_up += int(np.count_nonzero(idle))
+        outside = min(max(part.began_ns - int(free[0]), 0), int(idle[0]))
+        behind.outside_lost_ns += min(part.lost_before_ns, outside)
+        behind.outside_ns += outside - min(part.lost_before_ns, outside)
+        # In a slice in which the driver never had to wait, whatever the machine took was taken from work.
+        if bool((due[1:] <= before[1:]).all()) and int(due[0]) <= part.began_ns:
+            at_work = int(service.sum())
+            behind.service_ns += at_work
+            behind.service_lost_ns += min(part.lost_ns, at_work)
+            behind.service_running_ns += min(part.running_ns, at_work)
+
+
+def _overlap(froms: Nanoseconds, untils: Nanoseconds, windows: Sequence[Window]) -> Nanoseconds | None:
+    """Return how much of each [from, until] lies in any of the windows, which may overlap; None when nothing does."""
+    last = int(untils[-1])
+    merged: list[list[int]] = []
+    for begin, end in sorted(windows):
+        if end <= int(froms[0]) or begin >= last:
+            continue
+        if merged and begin <= merged[-1][1]:
+            merged[-1][1] = max(merged[-1][1], end)
+        else:
+            merged.append([begin, end])
+    if not merged:
+        return None
+    edges = np.array(merged, dtype=np.int64)
+    covered = np.concatenate(([0], np.cumsum(edges[:, 1] - edges[:, 0])))
+
+    def until(moments: Nanoseconds) -> Nanoseconds:
+        at = np.searchsorted(edges[:, 0], moments, side="right")
+        inside = edges[np.maximum(at - 1, 0), 1] - moments
+        found: Nanoseconds = covered[at] - np.where((at > 0) & (inside > 0), inside, 0)
+        return found
+
+    result: Nanoseconds = until(untils) - until(froms)
+    return result
+
+
+class Stretches:
+    """The worst stretch of a run by lag and by lateness, each the p90 of the stretch's lines; constant memory.
+
+    A stretch ends at the first slice that makes it a second long by the schedule and a hundred lines strong. The last
+    one is joined to the one before it when it is shorter.
+    """
+
+    __slots__ = ("_began_ns", "_lag", "_lateness", "_marks", "worst_lag_ns", "worst_lateness_ns")
+
+    def __init__(self, lag: Histogram, lateness: Histogram) -> None:
+        self._lag, self._lateness = lag, lateness
+        self._began_ns: int | None = None
+        # The counts at the start of the stretch before this one, and of this one.
+        self._marks = [self._mark()]
+        self.worst_lag_ns = self.worst_lateness_ns = 0
+
+    def add(self, first_due_ns: int, last_due_ns: int) -> None:
+        """Note that the lines due between these moments have been recorded in both histograms."""
+        if self._began_ns is None:
+            self._began_ns = first_due_ns
+        lines = self._lag.count - self._marks[-1][2]
+        if last_due_ns - self._began_ns >= STRETCH_NS and lines >= STRETCH_LINES:
+            self._judge(self._marks[-1])
+            self._marks = [self._marks[-1], self._mark()]
+            self._began_ns = None
+
+    def close(self) -> None:
+        """Take the last lines into account."""
+        if self._lag.count > self._marks[-1][2]:
+            self._judge(self._marks[0])
+
+    def _mark(self) -> tuple[Nanoseconds, Nanoseconds, int]:
+        return self._lag.copy_counts(), self._lateness.copy_counts(), self._lag.count
+
+    def _judge(self, since: tuple[Nanoseconds, Nanoseconds, int]) -> None:
+        percent = typical(self._lag.count - since[2])
+        lag = self._lag.percentile_since(since[0], percent) or 0
+        lateness = self._lateness.percentile_since(since[1], percent) or 0
+        self.worst_lag_ns = max(self.worst_lag_ns, lag)
+        self.worst_lateness_ns = max(self.worst_lateness_ns, lateness)
