@@ -104,7 +104,7 @@ def document_notes(document: Document) -> Iterator[str]:
     found = resolution_of(document.experiments)
     if found is not None:
         yield advice(found)
-    if document.environment.cpu_note:
+    if document.environment.cpu_note and any(each.axis == "wall_ns" for each in document.experiments):
         yield f"Note: {document.environment.cpu_note}."
     elsewhere = {
         each.library: each.file for loaded in document.loaded.values() for each in loaded

@@ -80,7 +80,9 @@ def counted_of_outcome(outcome: "Outcome") -> dict[str, float]:
 
 def outcome_view(outcome: "Outcome") -> RenderableType:
     """Return everything for a terminal, part by part, in the order in which it was measured."""
-    parts: list[RenderableType] = []
+    from harness.measure.resolution import document_notes
+
+    parts: list[RenderableType] = [Text(clean(note)) for note in document_notes(outcome)]
     for part in (_costs(outcome), _ladder(outcome), _laws(outcome), _scrapes(outcome), _others(outcome)):
         found = list(part)
         if found and parts:
@@ -93,8 +95,6 @@ def outcome_view(outcome: "Outcome") -> RenderableType:
 
 
 def _costs(outcome: "Outcome") -> Iterator[RenderableType]:
-    from harness.measure.resolution import document_notes
-
     for what in ("table", "comparison"):
         document = outcome.part(what)
         if document is None:
@@ -102,8 +102,6 @@ def _costs(outcome: "Outcome") -> Iterator[RenderableType]:
         # Whether it was interrupted is said once, at the end.
         document = document.model_copy(update={"interrupted": False})
         rates = [saturation_of(each) for each in outcome.saturation] if what == "table" else []
-        yield from (Text(clean(note)) for note in document_notes(document))
-        yield Text()
         yield overhead_view(document, rates, audits_of_outcome(outcome), counted_of_outcome(outcome))
         yield from _table_notes(outcome)
         yield from _few_scrapes(outcome)

@@ -61,9 +61,8 @@ def outcome_markdown(outcome: "Outcome") -> str:
     """Return every part that was measured, with what could be decided above and the environment below."""
     from harness.measure.resolution import document_notes
 
-    documents = [each for what in ("table", "comparison") if (each := outcome.part(what)) is not None]
     parts = [
-        *(f"{_cell(note)}\n" for note in (document_notes(documents[0]) if documents else ())),
+        *(f"{_cell(note)}\n" for note in document_notes(outcome)),
         costs_markdown(outcome),
         ladder_markdown(outcome),
         laws_markdown(outcome),
