@@ -61,6 +61,10 @@ class RawPair(_Part):
     off_cpu: float = Field(
         0.0, description="share of the blocks' time the processes were not running: neighbours, or waits"
     )
+    base_cpu: list[int] = Field(
+        default=[], description="ns of processor time of each block of the base; empty where it was not kept"
+    )
+    head_cpu: list[int] = Field(default=[], description="the same of the head")
     hash_seeds: tuple[int, int]
     base_per_line: float
     head_per_line: float
