@@ -141,6 +141,11 @@ class TermsUsed(_Part):
     block_ns: int
     seed: int
     tolerance: float
+    fewest: int = Field(0, description="pairs measured in any case; 0 where it was not kept")
+    most: int = Field(0, description="pairs measured at most; 0 where it was not kept")
+    lumpy: bool = Field(default=False, description="whether plain totals were taken instead of trimmed means")
+    settled: bool = Field(default=False, description="whether a comparison ended once it excluded no change")
+    comparisons: int = Field(0, description="comparisons measured side by side; 0 where it was not kept")
     gc: str = "as in a program: on, with what the harness holds frozen"
     hash_seed: str = "drawn for each process"
 
