@@ -1,5 +1,6 @@
 """What each figure of a run is compared with: which runs before it count, on which machine, and since when."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -24,6 +25,7 @@ HORIZON = 300
 class Basis(Enum):
     """What was compared with what."""
 
+    PROCESSOR = "ratio of processor time to the control of the same run, same machine"
     RATIO = "ratio to the control of the same run, same machine"
     RATIO_ACROSS = "ratio to the control of the same run, other machines"
     ABSOLUTE = "nanoseconds, same machine"
@@ -90,6 +92,9 @@ def value_of(metric: Metric, basis: Basis) -> Value | None:
     if basis is Basis.ABSOLUTE:
         positive = metric.value is not None and metric.value > 0
         return Value.of(metric.value or 0.0, None, None, 0) if positive else None
+    if basis is Basis.PROCESSOR:
+        known = metric.processor is not None and metric.processor > 0
+        return Value(math.log(metric.processor or 1.0), metric.processor_error, metric.pairs) if known else None
     if metric.ratio is None:
         return None
     return Value.of(metric.ratio, metric.ratio_low, metric.ratio_high, metric.pairs)
@@ -111,25 +116,37 @@ def case_of(index: Index, key: str, run: str, baseline: str | None = None, fresh
     here, earlier = points[-1], points[:-1]
     if here.metric.void:
         return Case(key, run, Basis.NONE, void=here.metric.void)
-    basis = Basis.ABSOLUTE if here.metric.ratio is None else Basis.RATIO
+    nearby = [point for point in earlier if point.epoch == here.epoch]
+    basis = _basis(here.metric, [point.metric for point in nearby])
     value = value_of(here.metric, basis)
     if value is None:
         return Case(key, run, Basis.NONE)
-    same, limits = _ordinary([point for point in earlier if point.epoch == here.epoch], basis)
+    same, limits = _ordinary(nearby, basis)
     case = Case(key, run, basis, limits=limits, unlike=limits.exceeded(here.metric))
     if baseline is not None:
         return _since(case, index, same, (here, value), baseline)
-    if len(same) < ENOUGH and basis is Basis.RATIO:
+    if len(same) < ENOUGH and (ratio := value_of(here.metric, Basis.RATIO)) is not None:
         others = _machines(earlier, here.epoch)
         if len(others) >= MACHINES or not same:
-            return _across(case, others, value)
+            return _across(case, others, ratio)
     return _split(case, [*same, (here, value)])
+
+
+def _basis(here: Metric, before: Sequence[Metric]) -> Basis:
+    """Return what to compare on one machine: processor time where enough runs kept it and the head does not wait."""
+    if here.ratio is None:
+        return Basis.ABSOLUTE
+    kept = [metric for metric in before if metric.processor is not None]
+    waiting = sum(metric.waits for metric in kept[-RECENT:])
+    if here.processor is None or here.waits or len(kept) < ENOUGH or 2 * waiting > len(kept[-RECENT:]):
+        return Basis.RATIO
+    return Basis.PROCESSOR
 
 
 def _ordinary(points: Sequence[Point], basis: Basis) -> tuple[_Known, Limits]:
     """Return the runs of one machine that state the figure and are like most others there, and the limits for that."""
     known = [(point, value) for point in points if (value := value_of(point.metric, basis)) is not None]
-    limits = limits_of([point.metric for point, _ in known])
+    limits = limits_of([point.metric for point, _ in known], processor=basis is Basis.PROCESSOR)
     return [(point, value) for point, value in known if not limits.exceeded(point.metric)], limits
 
 

@@ -42,8 +42,10 @@ class Limits:
 
     `off_cpu` is the greatest share of time off the processor, `speed` and `speed_reach` the median of the logarithm of
     the control's time for a line and how far from it a run may be, `spread` and `spread_freedom` the pairs' standard
-    deviation and the degrees of freedom behind it.
+    deviation and the degrees of freedom behind it: of the ratio of processor times, or of elapsed times.
     """
+
+    processor: bool = False
 
     off_cpu: float = _OFF_CPU
     speed: float | None = None
@@ -66,30 +68,39 @@ class Limits:
                     f"the control itself was {change:.0%} {'slower' if moved > 0 else 'faster'} than in the runs before"
                 )
         if self._scattered(metric):
-            return f"its pairs scatter by {metric.spread:.1%}, those of the runs before by {self.spread:.1%}"
+            spread = spread_of(metric, processor=self.processor)
+            return f"its pairs scatter by {spread:.1%}, those of the runs before by {self.spread:.1%}"
         return ""
 
     def _scattered(self, metric: Metric) -> bool:
-        if metric.spread is None or not self.spread or metric.pairs < 2 or not self.spread_freedom:
+        spread = spread_of(metric, processor=self.processor)
+        if spread is None or not self.spread or metric.pairs < 2 or not self.spread_freedom:
             return False
-        ratio = metric.spread / self.spread
+        ratio = spread / self.spread
         chance = float(special.fdtrc(metric.pairs - 1, self.spread_freedom, ratio * ratio))
         return ratio > _SPREAD_TIMES and chance < _SPREAD_CHANCE
 
 
-def limits_of(before: Sequence[Metric]) -> Limits:
+def spread_of(metric: Metric, *, processor: bool) -> float | None:
+    """Return the standard deviation of the pairs' log-ratio, of processor times or of elapsed times."""
+    if not processor:
+        return metric.spread
+    return None if metric.processor_error is None else metric.processor_error * math.sqrt(metric.pairs)
+
+
+def limits_of(before: Sequence[Metric], *, processor: bool = False) -> Limits:
     """Return the limits that the last `RECENT` of the runs before, oldest first, set by their medians."""
     recent = before[-RECENT:]
     off = [metric.off_cpu for metric in recent if metric.off_cpu is not None]
     speeds = [math.log(metric.base_per_line) for metric in recent if metric.base_per_line is not None]
-    spreads = [metric for metric in recent if metric.spread and metric.pairs > 1]
-    speed = statistics.median(speeds) if speeds else None
+    spreads = [(spread, metric.pairs) for metric in recent if (spread := spread_of(metric, processor=processor))]
     return Limits(
         off_cpu=max(_OFF_CPU, _OFF_CPU_TIMES * statistics.median(off)) if off else _OFF_CPU,
-        speed=speed,
+        speed=statistics.median(speeds) if speeds else None,
         speed_reach=max(_SPEED, _SPEED_DEVIATIONS * _deviation(speeds)),
-        spread=statistics.median(metric.spread or 0.0 for metric in spreads) if spreads else None,
-        spread_freedom=sum(metric.pairs - 1 for metric in spreads),
+        spread=statistics.median(spread for spread, _ in spreads) if spreads else None,
+        spread_freedom=sum(max(pairs - 1, 0) for _, pairs in spreads),
+        processor=processor,
     )
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from harness.history.processor import NOT_KEPT, processor_of
+
 __all__ = ["Measured", "Metric", "experiments_of", "key_of", "measured_in", "metrics_of", "question_of"]
 
 
@@ -18,6 +20,10 @@ class Metric:
     measured in the same run; None where a run had no control. `pairs` is the number of pairs behind both (0:
     unknown). None stands for what a run did not say. `void` says why an experiment does not count, and then there is
     no figure; empty when it does.
+
+    `processor` is the same ratio of processor time, `processor_error` the standard error of its logarithm over pairs:
+    what other programs take of the processor is not in it, and neither is what the head waits for. `waits` tells that
+    the head waited for more than a percent of its time, and surely so.
 
     What the machine was like meanwhile: `off_cpu` is the mean share of the time in which the control's blocks did not
     run, `base_per_line` the control's own time for each line in ns, `spread` the standard deviation of the pairs'
@@ -40,6 +46,9 @@ class Metric:
     factors: str = "{}"
     findings: int = 0
     void: str = ""
+    processor: float | None = None
+    processor_error: float | None = None
+    waits: bool = False
     off_cpu: float | None = None
     base_per_line: float | None = None
     spread: float | None = None
@@ -143,36 +152,16 @@ def _overhead(document: Mapping[str, Any]) -> Iterator[Metric]:
         low, high = _interval(experiment.get("cost_interval"))
         ratio_low, ratio_high = _interval(experiment.get("ratio_interval"))
         timed = axis == "wall_ns"
+        processor = processor_of(experiment, measured.terms) if timed else NOT_KEPT
         yield Metric(
             key, unit, _number(experiment.get("cost_per_line")), low, high,
             _positive(experiment.get("ratio")), _positive(ratio_low), _positive(ratio_high), pairs,
             _number(experiment.get("minimal_detectable_effect")), axis, base, head, written,
-            off_cpu=_off_cpu(experiment) if timed else None,
+            processor=processor.ratio, processor_error=processor.error, waits=processor.waits,
+            off_cpu=processor.off_cpu if timed else None,
             base_per_line=_positive(experiment.get("base_per_line")) if timed else None,
             spread=_number(experiment.get("log_ratio_sd")) if timed else None,
         )  # fmt: skip
-
-
-def _off_cpu(experiment: Mapping[str, Any]) -> float | None:
-    """Return the mean share of time off the processor, of the control's blocks where they were kept by themselves.
-
-    A head that began to wait is slower, and no sign of a busy machine.
-    """
-    pairs = [*_maps(experiment.get("raw_pairs")), *_maps(experiment.get("raw_null"))]
-    shares = [share for pair in pairs if not pair.get("void") and (share := _share_off(pair)) is not None]
-    return math.fsum(shares) / len(shares) if shares else _number(experiment.get("off_cpu"))
-
-
-def _share_off(pair: Mapping[str, Any]) -> float | None:
-    wall, processor = (_total(pair.get(name)) for name in ("base_blocks", "base_cpu"))
-    if wall and processor:
-        return max(0.0, 1 - processor / wall)
-    return _number(pair.get("off_cpu"))
-
-
-def _total(values: object) -> float:
-    numbers = [_number(value) for value in values] if isinstance(values, list | tuple) else []
-    return math.fsum(number for number in numbers if number is not None)
 
 
 def _run(document: Mapping[str, Any]) -> Iterator[Metric]:

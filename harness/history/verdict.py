@@ -19,8 +19,9 @@ false alarms are bounded by the rate of lasting changes, for each figure.
 With fewer than `ENOUGH` comparable runs before, everything is undecided: how much runs differ from one another is not
 known. So is a run that was measured on a machine in another state than those before.
 
-A single run that looks slower is only a suspicion: it is measured again, or, where that cannot be done and is asked
-for, left undecided. A figure whose experiment is void, or whose machine was busy, is measured again in its place.
+A single run that looks slower is only a suspicion, whether its interval is clear of the tolerance yet or not: it is
+measured again, and what both say together counts. Where that cannot be done and is asked for, it is left undecided. A
+figure whose experiment is void, or whose machine was busy, is measured again in its place.
 """
 
 import math
@@ -87,8 +88,9 @@ class Finding:
     """What was found for one figure; effects are relative (0.05 is 5 % slower), None where nothing can be said.
 
     `departs_from` is the run at which the level changed, or the newest run compared with. `suspected` tells that the
-    interval lies beyond the tolerance, `confirmed` that it still did when it was measured again; `compared` is the
-    number of runs before, `confidence` that of the interval. `run` is the run that the figure is of.
+    effect lies beyond the tolerance, and its interval does or may, `confirmed` that both did when it was measured
+    again; `compared` is the number of runs before, `confidence` that of the interval. `run` is the run that the figure
+    is of.
     """
 
     key: str
@@ -249,13 +251,14 @@ def _finding(case: Case, level: Level | None, alpha: float, asked: Question) -> 
     if level is None:
         return Finding(case.key, Outcome.UNDECIDED, _nothing(case), changes=case.changes, run=case.run)
     low, high = level.interval(alpha)
+    known = level.error is not None
     below, above = asked.bounds
     place = Outcome.UNDECIDED if case.unlike else _place(low, high, below, above)
-    suspected = place is Outcome.REGRESSED
-    doubt = _doubt(case, above, asked) if suspected else ""
+    # Where the runs cannot tell yet, measuring again tells more.
+    suspected = known and not case.unlike and level.shift > above
+    doubt = _doubt(case, above, asked) if place is Outcome.REGRESSED else ""
     outcome = Outcome.UNDECIDED if doubt else place
     smallest = level.detectable(alpha)
-    known = level.error is not None
     return Finding(
         case.key, outcome, doubt or _reason(case, level, outcome),
         effect=math.expm1(level.shift),

@@ -175,7 +175,7 @@ def test_a_suspicion_of_this_machine_is_measured_again(
     store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, second: float, code: int,
     verdict: str,
 ) -> None:  # fmt: skip
-    """It is measured again as it was measured first, of which only what looked slower counts; what holds is reported."""
+    """It is measured again as it was first, and of that only what looked slower counts; what holds is reported."""
     measured(store, {"opencensus": 2.0, "prometheus-client": 1.5}, runs=9)
     measured(store, {"opencensus": 2.3, "prometheus-client": 1.5})
     asked: list[Comparison] = []
