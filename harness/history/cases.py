@@ -5,21 +5,38 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 
 from harness.history.detect import ChangePoint, Kind, change_points, tamed
-from harness.history.index import Index, Point
+from harness.history.index import Answer, Point, Row
 from harness.history.level import ENOUGH, MACHINES, Level, Value, across, mean_of, shift, since
 from harness.history.likeness import Limits, limits_of
 from harness.history.metrics import Metric
 
-__all__ = ["HORIZON", "RECENT", "Basis", "Case", "case_of", "value_of"]
+__all__ = ["HORIZON", "RECENT", "Basis", "Case", "History", "case_of", "value_of"]
 
 # A change is reported until this many runs have followed it.
 RECENT = 20
 # How many runs are looked back on; more would only slow the check down.
 HORIZON = 300
+
+
+class History(Protocol):
+    """What is read of the kept runs; `harness.history.index.Index` reads it from a store."""
+
+    def rows(self, where: str = "", values: Sequence[object] = ()) -> Sequence[Row]:
+        """Return the runs that fit a condition, oldest first."""
+
+    def answers(self, kind: str) -> Sequence[Answer]:
+        """Return the newest run with figures for each question."""
+
+    def metrics(self, run_id: str) -> Sequence[Metric]:
+        """Return the figures of one run."""
+
+    def points(self, key: str, newest: int | None = None, until: str | None = None) -> list[Point]:
+        """Return one figure over time, oldest first."""
 
 
 class Basis(Enum):
@@ -103,7 +120,7 @@ def value_of(metric: Metric, basis: Basis) -> Value | None:
 _Known = list[tuple[Point, Value]]
 
 
-def case_of(index: Index, key: str, run: str, baseline: str | None = None, fresh: Metric | None = None) -> Case:
+def case_of(index: History, key: str, run: str, baseline: str | None = None, fresh: Metric | None = None) -> Case:
     """Gather what one figure of `run` is compared with.
 
     That is the runs before on the same machine. Where they are too few, and there are enough other machines to tell
@@ -165,7 +182,7 @@ def _across(case: Case, others: list[_Known], value: Value) -> Case:
     return case
 
 
-def _since(case: Case, index: Index, same: _Known, here: tuple[Point, Value], baseline: str) -> Case:
+def _since(case: Case, index: History, same: _Known, here: tuple[Point, Value], baseline: str) -> Case:
     """Compare with one run; where it was measured on another machine there is nothing to compare."""
     named = [point for point in index.points(case.key, 1, baseline) if point.run == baseline]
     found = value_of(named[0].metric, case.basis) if named and named[0].epoch == here[0].epoch else None

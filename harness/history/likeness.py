@@ -8,7 +8,7 @@ A busy machine is not a slower library. Three things that every run stores for e
 
 Each is held against the `RECENT` runs before, so that a machine that stays as it is now is its own measure in the end.
 The limits are wide: they are to tell a state in which ratios move from the everyday, and an everyday that is restless
-sets them wider.
+sets them wider: a machine that runs now at one speed and now at another is like itself at both.
 """
 
 import math
@@ -16,6 +16,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from scipy import special
 
 from harness.history.metrics import Metric
@@ -26,30 +27,28 @@ RECENT = 20
 # Less time off the processor than this moves no ratio by as much as matters; an idle machine has 0 to 1 %.
 _OFF_CPU = 0.05
 _OFF_CPU_TIMES = 3.0
-# Ratios move by a percent or two while the machine's own speed moves by this.
+# Ratios move by a percent or two while the machine's own speed moves by this, beyond the range of eight runs in ten.
 _SPEED = math.log(1.25)
-_SPEED_DEVIATIONS = 5.0
+_SPEED_TENTHS = (10, 90)
 # The pairs' spread has to be twice as large, and larger than chance makes it once in a thousand runs.
 _SPREAD_TIMES = 2.0
 _SPREAD_CHANCE = 0.001
-# 1.4826 makes the median absolute deviation a standard deviation for Gaussian noise.
-_MAD = 1.4826
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What a run like those before stays within; None where they do not say.
 
-    `off_cpu` is the greatest share of time off the processor, `speed` and `speed_reach` the median of the logarithm of
-    the control's time for a line and how far from it a run may be, `spread` and `spread_freedom` the pairs' standard
+    `off_cpu` is the greatest share of time off the processor, `fastest` and `slowest` are logarithms of the control's
+    time for a line in ns, `spread` and `spread_freedom` the pairs' standard
     deviation and the degrees of freedom behind it: of the ratio of processor times, or of elapsed times.
     """
 
     processor: bool = False
 
     off_cpu: float = _OFF_CPU
-    speed: float | None = None
-    speed_reach: float = _SPEED
+    fastest: float = -math.inf
+    slowest: float = math.inf
     spread: float | None = None
     spread_freedom: int = 0
 
@@ -60,17 +59,22 @@ class Limits:
                 f"the machine was busy: {metric.off_cpu:.0%} of the control's time was spent off the processor, and "
                 f"{self.off_cpu:.0%} is the most that the runs before allow"
             )
-        if metric.base_per_line is not None and self.speed is not None:
-            moved = math.log(metric.base_per_line) - self.speed
-            if abs(moved) > self.speed_reach:
-                change = abs(math.expm1(moved))
-                return (
-                    f"the control itself was {change:.0%} {'slower' if moved > 0 else 'faster'} than in the runs before"
-                )
+        if (where := self._at_another_speed(metric)) is not None:
+            return where
         if self._scattered(metric):
             spread = spread_of(metric, processor=self.processor)
             return f"its pairs scatter by {spread:.1%}, those of the runs before by {self.spread:.1%}"
         return ""
+
+    def _at_another_speed(self, metric: Metric) -> str | None:
+        if not metric.base_per_line or self.fastest <= math.log(metric.base_per_line) <= self.slowest:
+            return None
+        slower = math.log(metric.base_per_line) > self.slowest
+        usual, word, end = (self.slowest, "slower", "most") if slower else (self.fastest, "faster", "least")
+        return (
+            f"the control itself was {word} than in the runs before: {metric.base_per_line:.0f} ns a line, and "
+            f"{math.exp(usual):.0f} is the {end} that they allow"
+        )
 
     def _scattered(self, metric: Metric) -> bool:
         spread = spread_of(metric, processor=self.processor)
@@ -92,18 +96,21 @@ def limits_of(before: Sequence[Metric], *, processor: bool = False) -> Limits:
     """Return the limits that the last `RECENT` of the runs before, oldest first, set by their medians."""
     recent = before[-RECENT:]
     off = [metric.off_cpu for metric in recent if metric.off_cpu is not None]
-    speeds = [math.log(metric.base_per_line) for metric in recent if metric.base_per_line is not None]
+    fastest, slowest = _range([math.log(metric.base_per_line) for metric in recent if metric.base_per_line])
     spreads = [(spread, metric.pairs) for metric in recent if (spread := spread_of(metric, processor=processor))]
     return Limits(
         off_cpu=max(_OFF_CPU, _OFF_CPU_TIMES * statistics.median(off)) if off else _OFF_CPU,
-        speed=statistics.median(speeds) if speeds else None,
-        speed_reach=max(_SPEED, _SPEED_DEVIATIONS * _deviation(speeds)),
+        fastest=fastest,
+        slowest=slowest,
         spread=statistics.median(spread for spread, _ in spreads) if spreads else None,
         spread_freedom=sum(max(pairs - 1, 0) for _, pairs in spreads),
         processor=processor,
     )
 
 
-def _deviation(values: Sequence[float]) -> float:
-    middle = statistics.median(values) if values else 0.0
-    return _MAD * statistics.median(abs(value - middle) for value in values) if values else 0.0
+def _range(speeds: Sequence[float]) -> tuple[float, float]:
+    if not speeds:
+        return -math.inf, math.inf
+    low, high = (float(end) for end in np.percentile(speeds, _SPEED_TENTHS))
+    reach = _SPEED + (high - low) / 2
+    return low - reach, high + reach

@@ -30,9 +30,8 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from harness.errors import HarnessError, UsageError
-from harness.history.cases import RECENT, Basis, Case, case_of
+from harness.history.cases import RECENT, Basis, Case, History, case_of
 from harness.history.detect import ChangePoint
-from harness.history.index import Index
 from harness.history.level import ENOUGH, MACHINES, Level
 from harness.history.metrics import Metric
 
@@ -133,7 +132,7 @@ class Check:
         return next((outcome for outcome in order if outcome in found), Outcome.UNDECIDED)
 
 
-def check(index: Index, question: Question | None = None, *, run: str | None = None, kind: str = "overhead") -> Check:
+def check(index: History, question: Question | None = None, *, run: str | None = None, kind: str = "overhead") -> Check:
     """Compare kept runs with the history before them: `run`, or for each question the newest of `kind` with figures.
 
     A figure that several questions' runs hold is that of the newest one. Raises `UsageError` when there is no such
@@ -164,7 +163,7 @@ def check(index: Index, question: Question | None = None, *, run: str | None = N
 _Named = tuple[tuple[str, str], ...]
 
 
-def _chosen(index: Index, run: str | None, kind: str) -> tuple[_Named, _Named]:
+def _chosen(index: History, run: str | None, kind: str) -> tuple[_Named, _Named]:
     """Return the runs to check, and those that hold no figure, each with its question."""
     if run is not None:
         rows = index.rows("id = ?", (run,))
@@ -189,7 +188,7 @@ def _measure_again(
                 case.add(fresh[case.key])
 
 
-def _replace_doubtful(cases: list[Case], index: Index, asked: Question) -> int:
+def _replace_doubtful(cases: list[Case], index: History, asked: Question) -> int:
     """Measure once more, in its place, what is void or unlike the runs before; return how often that was done."""
     doubtful = [case for case in cases if case.void or (case.unlike and _enough(case))]
     done = 0
