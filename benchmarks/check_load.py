@@ -31,6 +31,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.history.processor import processor_of
 from harness.history.quiet import wait_for_quiet
 from harness.measure.experiment import Terms
 from harness.measure.overhead import measure_overhead
@@ -180,12 +181,15 @@ class Experiment:
 
 
 def injected(budget: str) -> str:
-    """Return by how much the slower subject is slower, measured side by side with the other one."""
+    """Return by how much the slower subject is slower in processor time, measured side by side with the other one."""
     os.environ["PYTHONPATH"] = environment()["PYTHONPATH"]
     pair = Comparison(Subject(instrument=SUBJECT), Subject(instrument="slowable_subject:Slower"))
     found = measure_overhead([pair], Terms(budget_s=parse_duration_ns(budget) / 1e9)).experiments[0]
-    low, high = (end or 0.0 for end in found.ratio_interval)
-    return f"the slower subject takes {found.ratio or 0.0:.4f} ({low:.4f} to {high:.4f}) times as long"
+    processor = processor_of(found.model_dump(mode="json"), {})
+    ratio, error = processor.ratio or 0.0, 2 * (processor.error or 0.0)
+    return (
+        f"the slower subject takes {ratio:.4f} times as much (±{error:.4f}), off the processor {processor.off_cpu:.1%}"
+    )
 
 
 def held(kind: str, trials: int, regressed: int) -> bool:
