@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench bench-steps bench-full check-overhead history-scale history-kills history-faults detector-rates suites validate what-it-costs report-picture test test-slow test-all lint fix demo prometheus compare-tools clean
+.PHONY: help setup bench bench-steps bench-full check-overhead check-load check-rates history-scale history-kills history-faults detector-rates suites validate what-it-costs report-picture test test-slow test-all lint fix demo prometheus compare-tools clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,12 @@ validate: $(READY) ## Hundreds of experiments that prove the measuring (hours; g
 check-overhead: $(READY) ## Measure afresh (three minutes) and compare with the runs kept before
 	$(BIN)/harness check --fresh --budget 3m --instruments opencensus,opencensus-lean,prometheus-client,opentelemetry
 
+check-load: $(READY) ## A busy machine is not a slower library: 80 real runs on nine before each (two hours; goes on where it stopped)
+	$(BIN)/python benchmarks/check_load.py $(CHECK_LOAD)
+
+check-rates: $(READY) ## How often `harness check` is right and wrong, simulated (ten minutes)
+	$(BIN)/python benchmarks/check_rates.py
+
 history-scale: $(READY) ## List and check a history of 10 000 runs, timed
 	$(BIN)/python benchmarks/history_scale.py
 
@@ -57,7 +63,7 @@ history-faults: $(READY) ## Kills, several writers, full disk, read-only store, 
 	$(BIN)/python -m pytest --verbose -m 'slow or not slow' tests/harness/history/test_store.py tests/harness/cli/test_history_command.py \
 		-k 'kills or at_once or full_disk or failing_disk or read_only or bad_document or changed_byte'
 
-detector-rates: $(READY) ## How often the change detector is right and wrong, simulated
+detector-rates: $(READY) ## How often the change detector is right and wrong, simulated (an hour)
 	$(BIN)/python benchmarks/detector_rates.py
 
 suites: $(READY) ## The same benchmarks with pytest-benchmark's own tables

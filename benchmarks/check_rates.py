@@ -26,6 +26,7 @@ from harness.history.index import Answer, Point, Row
 from harness.history.level import Value, shift
 from harness.history.likeness import limits_of
 from harness.history.metrics import Metric
+from harness.history.processor import _deviation
 from harness.history.verdict import Outcome, Question, check
 from harness.measure.stats import binomial_interval
 
@@ -194,7 +195,7 @@ def _unlike(rng: np.random.Generator, speeds: Series) -> bool:
     runs = [
         replace(
             metric("x", 0.0, 0.003), base_per_line=500 * math.exp(speed), off_cpu=0.01 * float(rng.exponential()),
-            spread=0.016 * math.sqrt(float(rng.chisquare(PAIRS - 1)) / (PAIRS - 1)),
+            spread=_deviation(0.016 * rng.standard_t(4, PAIRS)),
         )
         for speed in speeds
     ]  # fmt: skip

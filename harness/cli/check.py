@@ -54,6 +54,8 @@ def _fresh(
         against = base or _BASE
         load_factory(against, "--base")
         names = [name.strip() for name in (instruments or "").split(",") if name.strip()] or _usual()
+        for name in names:
+            load_factory(name, "--instruments")
         pairs = comparisons_for([name for name in names if name != against or len(names) == 1], base=against)
         groups = (Group("wall_ns", tuple(pairs), Terms(budget_s=_BUDGET_S)),)
     if not groups:

@@ -17,7 +17,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
 
 from harness.history.metrics import Metric
 
@@ -30,9 +29,9 @@ _OFF_CPU_TIMES = 3.0
 # Ratios move by a percent or two while the machine's own speed moves by this, beyond the range of eight runs in ten.
 _SPEED = math.log(1.25)
 _SPEED_TENTHS = (10, 90)
-# The pairs' spread has to be twice as large, and larger than chance makes it once in a thousand runs.
-_SPREAD_TIMES = 2.0
-_SPREAD_CHANCE = 0.001
+# By chance a spread of ten pairs is three times as large as usual less than once in a thousand runs.
+_SPREAD_TIMES = 3.0
+_SPREAD_PAIRS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +39,7 @@ class Limits:
     """What a run like those before stays within; None where they do not say.
 
     `off_cpu` is the greatest share of time off the processor, `fastest` and `slowest` are logarithms of the control's
-    time for a line in ns, `spread` and `spread_freedom` the pairs' standard
-    deviation and the degrees of freedom behind it: of the ratio of processor times, or of elapsed times.
+    time for a line in ns, `spread` is what pairs scatter by: in `processor` time, or in elapsed time.
     """
 
     processor: bool = False
@@ -50,7 +48,6 @@ class Limits:
     fastest: float = -math.inf
     slowest: float = math.inf
     spread: float | None = None
-    spread_freedom: int = 0
 
     def exceeded(self, metric: Metric) -> str:
         """Return in words what sets a run apart from those before; empty where nothing does."""
@@ -78,18 +75,14 @@ class Limits:
 
     def _scattered(self, metric: Metric) -> bool:
         spread = spread_of(metric, processor=self.processor)
-        if spread is None or not self.spread or metric.pairs < 2 or not self.spread_freedom:
+        if spread is None or not self.spread or metric.pairs < _SPREAD_PAIRS:
             return False
-        ratio = spread / self.spread
-        chance = float(special.fdtrc(metric.pairs - 1, self.spread_freedom, ratio * ratio))
-        return ratio > _SPREAD_TIMES and chance < _SPREAD_CHANCE
+        return spread > _SPREAD_TIMES * self.spread
 
 
 def spread_of(metric: Metric, *, processor: bool) -> float | None:
-    """Return the standard deviation of the pairs' log-ratio, of processor times or of elapsed times."""
-    if not processor:
-        return metric.spread
-    return None if metric.processor_error is None else metric.processor_error * math.sqrt(metric.pairs)
+    """Return what the pairs' log-ratio scatters by, of processor times or of elapsed times."""
+    return metric.processor_spread if processor else metric.spread
 
 
 def limits_of(before: Sequence[Metric], *, processor: bool = False) -> Limits:
@@ -97,13 +90,12 @@ def limits_of(before: Sequence[Metric], *, processor: bool = False) -> Limits:
     recent = before[-RECENT:]
     off = [metric.off_cpu for metric in recent if metric.off_cpu is not None]
     fastest, slowest = _range([math.log(metric.base_per_line) for metric in recent if metric.base_per_line])
-    spreads = [(spread, metric.pairs) for metric in recent if (spread := spread_of(metric, processor=processor))]
+    spreads = [spread for metric in recent if (spread := spread_of(metric, processor=processor))]
     return Limits(
         off_cpu=max(_OFF_CPU, _OFF_CPU_TIMES * statistics.median(off)) if off else _OFF_CPU,
         fastest=fastest,
         slowest=slowest,
-        spread=statistics.median(spread for spread, _ in spreads) if spreads else None,
-        spread_freedom=sum(max(pairs - 1, 0) for _, pairs in spreads),
+        spread=statistics.median(spreads) if spreads else None,
         processor=processor,
     )
 

@@ -26,8 +26,8 @@ class Metric:
     the head waited for more than a percent of its time, and surely so.
 
     What the machine was like meanwhile: `off_cpu` is the mean share of the time in which the control's blocks did not
-    run, `base_per_line` the control's own time for each line in ns, `spread` the standard deviation of the pairs'
-    log-ratio.
+    run, `base_per_line` the control's own time for each line in ns, `spread` what the pairs' log-ratio scatters by in
+    elapsed time, `processor_spread` the same in processor time.
     """
 
     key: str
@@ -52,6 +52,7 @@ class Metric:
     off_cpu: float | None = None
     base_per_line: float | None = None
     spread: float | None = None
+    processor_spread: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +159,9 @@ def _overhead(document: Mapping[str, Any]) -> Iterator[Metric]:
             _positive(experiment.get("ratio")), _positive(ratio_low), _positive(ratio_high), pairs,
             _number(experiment.get("minimal_detectable_effect")), axis, base, head, written,
             processor=processor.ratio, processor_error=processor.error, waits=processor.waits,
-            off_cpu=processor.off_cpu if timed else None,
+            off_cpu=processor.off_cpu,
             base_per_line=_positive(experiment.get("base_per_line")) if timed else None,
-            spread=_number(experiment.get("log_ratio_sd")) if timed else None,
+            spread=processor.elapsed_spread, processor_spread=processor.spread,
         )  # fmt: skip
 
 

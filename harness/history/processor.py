@@ -2,11 +2,16 @@
 
 Other programs that run meanwhile take processors away for milliseconds at a time; in the ratio of elapsed times that
 is noise, in the ratio of processor times it is not there. What a head waits for is not there either, so it is told.
+
+The ratio is the 20 % trimmed mean over pairs, since what single pairs meet is no property of the code, and how much
+runs differ is seen from run to run. Its standard error is that of Tukey and McLaughlin (1963), from the variance of
+the values with the trimmed ones drawn in to the nearest that is kept.
 """
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 __all__ = ["NOT_KEPT", "Processor", "processor_of"]
@@ -24,13 +29,17 @@ class Processor:
     """The ratio of processor times, the standard error of its logarithm, and the share of time off the processor.
 
     `ratio` and `error` are None where processor times were not kept, or say nothing (several threads share them).
-    `off_cpu` is the mean share over all pairs of the time in which the control's blocks did not run.
+    `off_cpu` is the mean share over all pairs of the time in which the control's blocks did not run. `spread` is what
+    the pairs' log-ratio of processor times scatters by, `elapsed_spread` that of elapsed times: median absolute
+    deviations, as standard deviations, which some wild pairs do not move.
     """
 
     ratio: float | None = None
     error: float | None = None
     waits: bool = False
     off_cpu: float | None = None
+    spread: float | None = None
+    elapsed_spread: float | None = None
 
 
 NOT_KEPT = Processor()
@@ -43,24 +52,21 @@ def processor_of(experiment: Mapping[str, Any], terms: Mapping[str, Any]) -> Pro
     pairs, nulls = _pairs(experiment.get("raw_pairs")), _pairs(experiment.get("raw_null"))
     shares = [share for pair in (*pairs, *nulls) if (share := _off_cpu(pair)) is not None]
     off_cpu = math.fsum(shares) / len(shares) if shares else _number(experiment.get("off_cpu"))
+    elapsed = [log for pair in pairs if (log := _number(pair.get("log_ratio"))) is not None]
+    elapsed_spread = _deviation(elapsed) if elapsed else _number(experiment.get("log_ratio_sd"))
+    unknown = Processor(off_cpu=off_cpu, elapsed_spread=elapsed_spread)
     if factors.get("threads", 1) != 1:
-        return Processor(off_cpu=off_cpu)
+        return unknown
     lumpy = terms.get("lumpy") is True or factors.get("scraped") is True
-    logs = [_log_ratio(pair, lumpy=lumpy) for pair in pairs]
-    known = [log for log in logs if log is not None]
-    if len(known) < _FEWEST or len(known) < len(logs):
-        return Processor(off_cpu=off_cpu)
-    mean, error = _mean(known)
-    waited = [
-        wall - log
-        for pair, log in zip(pairs, known, strict=True)
-        if (wall := _number(pair.get("log_ratio"))) is not None
-    ]
+    logs = [log for pair in pairs if (log := _log_ratio(pair, lumpy=lumpy)) is not None]
+    if len(logs) < _FEWEST or len(logs) < len(pairs):
+        return unknown
+    mean, error = _trimmed(logs)
     waits = False
-    if len(waited) == len(known):
-        excess, excess_error = _mean(waited)
+    if len(elapsed) == len(logs):
+        excess, excess_error = _trimmed([wall - log for wall, log in zip(elapsed, logs, strict=True)])
         waits = excess > max(_WAITS, _WAITS_ERRORS * excess_error)
-    return Processor(math.exp(mean), error, waits, off_cpu)
+    return replace(unknown, ratio=math.exp(mean), error=error, waits=waits, spread=_deviation(logs))
 
 
 def _pairs(value: object) -> list[Mapping[str, Any]]:
@@ -90,10 +96,19 @@ def _log_ratio(pair: Mapping[str, Any], *, lumpy: bool) -> float | None:
     return math.fsum(kept) / len(kept) + per_line
 
 
-def _mean(values: Sequence[float]) -> tuple[float, float]:
-    mean = math.fsum(values) / len(values)
-    square = math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
-    return mean, math.sqrt(square / len(values))
+def _trimmed(values: Sequence[float]) -> tuple[float, float]:
+    """Return the trimmed mean and its standard error; few values are not trimmed."""
+    ordered, n = sorted(values), len(values)
+    cut = int(_TRIM * n)
+    kept = ordered[cut : n - cut]
+    drawn_in = [min(max(value, kept[0]), kept[-1]) for value in ordered]
+    return math.fsum(kept) / len(kept), statistics.stdev(drawn_in) * n / (n - 2 * cut) / math.sqrt(n)
+
+
+def _deviation(values: Sequence[float]) -> float:
+    middle = statistics.median(values)
+    # 1.4826 makes the median absolute deviation a standard deviation for Gaussian noise.
+    return 1.4826 * statistics.median(abs(value - middle) for value in values)
 
 
 def _times(value: object) -> list[float]:

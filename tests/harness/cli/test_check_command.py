@@ -20,7 +20,9 @@ from harness.history.store import Store
 from harness.measure import overhead as measuring
 from harness.measure.document import Document, RawPair
 from harness.measure.experiment import Progress, Terms, run_experiments
+from harness.measure.outcome import outcome_of
 from harness.measure.overhead import comparisons_for
+from harness.measure.pairs import BlockPlan
 from harness.measure.subjects import Subject
 from harness.measure.verdicts import Comparison
 from tests.harness.history.makers import HERE, START, experiment, keep_series, overhead
@@ -249,6 +251,69 @@ def test_a_comparison_is_rebuilt_from_its_description_or_refused() -> None:
         again.groups_in({"experiments": [experiment(delay_ns=5.0)]})
 
 
+@pytest.mark.usefixtures("still")
+def test_a_fresh_run_goes_on_with_the_plan_of_the_newest(
+    store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blocks and comparisons are those of the newest run with figures, so that both are of one series."""
+    seen: list[tuple[int, Terms]] = []
+    measure = paired({"opencensus": 2.0, "prometheus-client": 1.5})
+
+    def measuring_again(comparisons: Sequence[Comparison], terms: Terms, progress: Progress) -> Document:
+        seen.append((len(comparisons), terms))
+        document: Document = measure(comparisons, terms, progress)
+        blocks = {"rounds": terms.plan.rounds, "block_ns": terms.plan.block_ns}
+        return document.model_copy(update={"terms": document.terms.model_copy(update=blocks)})
+
+    plan = BlockPlan(rounds=10, block_ns=6_000_000)
+    for _ in range(9):
+        document = measuring_again(SUBJECTS, Terms(budget_s=80.0, plan=plan), lambda _step: None)
+        keep(store, "overhead", outcome_of("table", {"table": document}).document())
+    keep(store, "overhead", outcome_of("saturation").document())
+    monkeypatch.setattr(again, "measure_overhead", measuring_again)
+    code, out, _ = check(store, "--fresh", "--budget", "30s", "--json", capsys=capsys)
+    assert [(count, terms.plan, terms.budget_s) for count, terms in seen[9:]] == [(2, plan, 30.0)]
+    assert (code, [finding["compared"] for finding in json.loads(out)["findings"]]) == (0, [9, 9])
+
+
+@pytest.mark.usefixtures("still")
+def test_parts_measured_one_after_another_keep_their_own_terms(
+    store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fresh run of two groups is one document that reads as what `harness overhead` keeps, report included."""
+    from harness.report.collect import read_document
+
+    measure = paired({"opencensus": 2.0, "prometheus-client": 1.5})
+    parts = {"table": measure(SUBJECTS, Terms(budget_s=9.0)), "laws:series": measure(SUBJECTS[:1], Terms(budget_s=9.0))}
+    keep(store, "overhead", outcome_of("full", parts).document())
+    monkeypatch.setattr(again, "measure_overhead", measure)
+    check(store, "--fresh", "--json", capsys=capsys)
+    kept = store.load(sorted(store.names())[-1].removesuffix(".json"))
+    assert [(part["what"], part["first"], part["end"]) for part in kept.document["parts"]] == [
+        ("comparison", 0, 2), ("comparison:1", 2, 3),
+    ]  # fmt: skip
+    (found,) = read_document(kept.document, "here")
+    assert found.what == "comparison"
+
+
+@pytest.mark.usefixtures("still")
+def test_a_suspicion_waits_for_a_quiet_moment_no_longer_than_allowed(
+    store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there is none, nothing is measured, and the figure is undecided with the reason."""
+
+    def never(*_: object) -> Document:
+        raise AssertionError
+
+    measured(store, {"opencensus": 2.0, "prometheus-client": 1.5}, runs=9)
+    measured(store, {"opencensus": 2.3, "prometheus-client": 1.5})
+    monkeypatch.setattr(again, "measure_overhead", never)
+    monkeypatch.setattr("harness.history.quiet.processors", lambda _seconds: 0.97)
+    code, out, _ = check(store, "--wait", "1ms", capsys=capsys)
+    assert code == 3
+    assert "could not be measured again: there was no quiet moment in 1ms: a processor was 97% busy" in out
+
+
 HOSTILE = "a|b`<script>*_[x](y)\n::error::100%\x1b[31m"
 
 
@@ -302,6 +367,9 @@ def test_json_stays_json_on_github(
         (["--run", "nope"], "'nope'"),
         (["--fresh", "--run", "x"], "--fresh"),
         (["--instruments", "none"], "--instruments"),
+        (["--base", "none"], "--base"),
+        (["--fresh", "--base", "nonsense"], "nonsense"),
+        (["--wait", "soon"], "--wait"),
         (["--budget", "10"], "--budget"),
         (["--fresh", "--instruments", "nonsense"], "nonsense"),
     ],
