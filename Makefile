@@ -72,6 +72,12 @@ check-overhead: $(READY) ## Measure afresh (three minutes) and compare with the 
 series-scale: $(READY) ## Page time, audit time and memory from 1 to 30 000 series (a quarter of an hour)
 	$(BIN)/python benchmarks/series_scale.py
 
+check-load: $(READY) ## A busy machine is not a slower library: 80 real runs on nine before each (two hours; goes on where it stopped)
+	$(BIN)/python benchmarks/check_load.py $(CHECK_LOAD)
+
+check-rates: $(READY) ## How often `harness check` is right and wrong, simulated (ten minutes)
+	$(BIN)/python benchmarks/check_rates.py
+
 history-scale: $(READY) ## List and check a history of 10 000 runs, timed
 	$(BIN)/python benchmarks/history_scale.py
 
@@ -82,7 +88,7 @@ history-faults: $(READY) ## Kills, several writers, full disk, read-only store, 
 	$(BIN)/python -m pytest --verbose -m 'slow or not slow' tests/harness/history/test_store.py tests/harness/cli/test_history_command.py \
 		-k 'kills or at_once or full_disk or failing_disk or read_only or bad_document or changed_byte'
 
-detector-rates: $(READY) ## How often the change detector is right and wrong, simulated
+detector-rates: $(READY) ## How often the change detector is right and wrong, simulated (an hour)
 	$(BIN)/python benchmarks/detector_rates.py
 
 control-rates: $(READY) ## How often calls are void though honest, or believed though biased, simulated (half an hour)

@@ -1,11 +1,13 @@
 """Prints how often the change detector is right and wrong, simulated, with exact binomial intervals.
 
-    python benchmarks/detector_rates.py                 the table of docs/history.md, some two minutes
+    python benchmarks/detector_rates.py                 the tables of docs/history.md, some 40 minutes
     python benchmarks/detector_rates.py --libraries     the same questions to ruptures, apache-otava and fastcpd
     python benchmarks/detector_rates.py --calibrate     where the thresholds of harness/history/detect.py come from
 
-Noise is Gaussian AR(1) unless the row says otherwise; sigma is its marginal standard deviation, the one a reader sees
-in a plot. Seeds are fixed, so a second run prints the same figures.
+Every rate is that of `change_points()` itself, outliers left out first as there, on series as long as verdicts look
+back. Whether a look has any change at all is seen for many series at once, by the very score that it goes by; where
+one has, the function is called. Noise is Gaussian AR(1) unless the row says otherwise; sigma is its marginal standard
+deviation, the one a reader sees in a plot. Seeds are fixed, so a second run prints the same figures.
 """
 
 import argparse
@@ -13,12 +15,14 @@ import importlib
 import platform
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.history import detect
+from harness.history.cases import HORIZON
 from harness.measure.stats import binomial_interval
 
 Series = NDArray[np.float64]
@@ -42,31 +46,63 @@ def share(hits: int, trials: int) -> str:
     return f"{hits / trials:6.1%}  [{low:5.1%}, {high:6.1%}]"
 
 
-def looked_at(series: Series, ends: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return, for each series and each look, whether it was flagged at once-level and at every-run level."""
-    once, every = [], []
-    for batch in np.array_split(series, max(1, len(series) // _BATCH)):
-        found = detect.scan(batch, ends)
-        low, high = detect.thresholds(ends, found.phi)
-        once.append(found.score > low)
-        every.append(found.score > high)
-    return np.concatenate(once), np.concatenate(every)
+@dataclass(frozen=True)
+class Looks:
+    """What `change_points()` gives for series at some looks: any change, and any lasting one (series x looks)."""
+
+    any: NDArray[np.bool_]
+    lasting: NDArray[np.bool_]
+
+
+def looked_at(series: Series, ends: Iterable[int], window: int = 10**9) -> Looks:
+    """Look at the newest `window` runs of each series after each of the runs `ends`."""
+    found, lasting = [], []
+    for end in ends:
+        seen = series[:, max(0, end - window) : end]
+        flagged = np.concatenate([_flagged(batch) for batch in batches(seen)])
+        found.append(flagged)
+        sure = np.zeros(len(series), dtype=bool)
+        for i in np.flatnonzero(flagged):
+            sure[i] = any(change.lasting for change in detect.change_points(seen[i]))
+        lasting.append(sure)
+    return Looks(np.array(found).T, np.array(lasting).T)
+
+
+def _flagged(batch: Series) -> NDArray[np.bool_]:
+    tamed = np.array([detect.tamed(row) for row in batch])
+    found = detect.scan(tamed)
+    threshold, _ = detect.thresholds(batch.shape[1], found.phi[:, 0])
+    return np.asarray(found.score[:, 0] > threshold)
 
 
 def unchanged(trials: int) -> Iterator[str]:
     """Yield the rates for series in which nothing changed."""
-    ends = np.arange(detect.MIN_RUNS, 101)
     for phi in (*PHIS, 0.9):
-        series = ar1(np.random.default_rng([1, int(phi * 10)]), trials, 100, phi)
-        once, every = looked_at(series, ends)
-        what = f"unchanged, 100 runs, phi {phi}"
-        yield f"{what}: looked at once                 {share(int(once[:, -1].sum()), trials)}"
-        yield f"{what}: looked at once, at any of 91 looks {share(int(once.any(axis=1).sum()), trials)}"
-        yield f"{what}: lasting, at any of 91 looks    {share(int(every.any(axis=1).sum()), trials)}"
+        series = ar1(np.random.default_rng([1, int(phi * 10)]), trials, HORIZON, phi)
+        looks = looked_at(series, range(detect.MIN_RUNS, HORIZON + 1))
+        for runs in (30, 100, HORIZON):
+            last = runs - detect.MIN_RUNS
+            what = f"unchanged, {runs} runs, phi {phi}"
+            yield f"{what}: looked at once                 {share(int(looks.any[:, last].sum()), trials)}"
+            yield f"{what}: any, at any of {last + 1} looks      {share(_ever(looks.any[:, : last + 1]), trials)}"
+            yield f"{what}: lasting, at any of {last + 1} looks  {share(_ever(looks.lasting[:, : last + 1]), trials)}"
     for name, draw in UNUSUAL.items():
         series = draw(np.random.default_rng(5), trials)
         flagged = sum(bool(detect.change_points(row)) for row in series)
         yield f"unchanged, 100 runs, {name}: looked at once  {share(flagged, trials)}"
+
+
+def _ever(looks: NDArray[np.bool_]) -> int:
+    return int(looks.any(axis=1).sum())
+
+
+def later(trials: int) -> Iterator[str]:
+    """Yield the rate for the runs after the horizon is full, of which a check sees the newest ones only."""
+    for phi in PHIS:
+        series = ar1(np.random.default_rng([8, int(phi * 10)]), trials, HORIZON + 100, phi)
+        looks = looked_at(series, range(HORIZON + 1, HORIZON + 101), window=HORIZON + 1)
+        what = f"unchanged, {HORIZON} runs and 100 more, phi {phi}"
+        yield f"{what}: lasting, at any of the last 100 looks {share(_ever(looks.lasting), trials)}"
 
 
 def _outliers(rng: np.random.Generator, trials: int) -> Series:
@@ -81,16 +117,16 @@ UNUSUAL: dict[str, Callable[[np.random.Generator, int], Series]] = {
 
 
 def steps(trials: int) -> Iterator[str]:
-    """Yield the rates for a step of 3 sigma, with up to ten runs after it."""
-    for before in (30, 50, 60, 70, 90):
+    """Yield the rates for steps, with up to ten runs after them."""
+    for before, size in ((20, 3), (30, 2), (30, 3), (30, 5), (50, 3), (90, 3), (HORIZON - 10, 3)):
         for phi in PHIS:
-            rng = np.random.default_rng([2, before, int(phi * 10)])
+            rng = np.random.default_rng([2, before, size, int(phi * 10)])
             series = ar1(rng, trials, before + 10, phi)
-            series[:, before:] += 3
-            once, every = looked_at(series, np.arange(before + detect.AFTER, before + 11))
-            what = f"step of 3 sigma after {before} runs, phi {phi}"
-            yield f"{what}: found within 10 runs, looked at once  {share(int(once[:, -1].sum()), trials)}"
-            yield f"{what}: lasting within 10 runs                {share(int(every.any(axis=1).sum()), trials)}"
+            series[:, before:] += size
+            looks = looked_at(series, range(before + detect.AFTER, before + 11))
+            what = f"step of {size} sigma after {before} runs, phi {phi}"
+            yield f"{what}: found with 10 runs after it  {share(int(looks.any[:, -1].sum()), trials)}"
+            yield f"{what}: lasting within 10 runs       {share(_ever(looks.lasting), trials)}"
 
 
 def drifts(trials: int) -> Iterator[str]:
@@ -99,10 +135,10 @@ def drifts(trials: int) -> Iterator[str]:
         for phi in PHIS:
             series = noise * ar1(np.random.default_rng([3, int(noise * 100), int(phi * 10)]), trials, 70, phi)
             series[:, 50:] += np.log(1.01) * np.arange(1, 21)
-            once, every = looked_at(series, np.arange(50 + detect.AFTER, 71))
+            looks = looked_at(series, range(50 + detect.AFTER, 71))
             what = f"drift of 1 % a run over 20 runs, noise {noise:.0%}, phi {phi}"
-            yield f"{what}: found at its end  {share(int(once[:, -1].sum()), trials)}"
-            yield f"{what}: lasting by then   {share(int(every.any(axis=1).sum()), trials)}"
+            yield f"{what}: found at its end  {share(int(looks.any[:, -1].sum()), trials)}"
+            yield f"{what}: lasting by then   {share(_ever(looks.lasting), trials)}"
 
 
 def calibrate(trials: int) -> Iterator[str]:
@@ -222,14 +258,14 @@ def _calibrated(name: str, score: Callable[[Series], float], trials: int) -> Ite
 def main() -> None:
     """Print what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trials", type=int, default=2000)
+    parser.add_argument("--trials", type=int, default=1000)
     parser.add_argument("--libraries", action="store_true")
     parser.add_argument("--calibrate", action="store_true")
     asked = parser.parse_args()
     warnings.simplefilter("ignore")
     begin = time.perf_counter()
     print(f"{asked.trials} series a row, 95 % intervals; Python {platform.python_version()}, numpy {np.__version__}")
-    chosen = (calibrate,) if asked.calibrate else (libraries,) if asked.libraries else (unchanged, steps, drifts)
+    chosen = (calibrate,) if asked.calibrate else (libraries,) if asked.libraries else (unchanged, later, steps, drifts)
     for part in chosen:
         for line in part(asked.trials):
             print(line, flush=True)

@@ -24,37 +24,46 @@ if TYPE_CHECKING:
     from harness.history.store import Store
     from harness.history.verdict import Check
     from harness.measure.document import Document
-    from harness.measure.experiment import Terms
 
 __all__ = ["check"]
 
 INTERRUPTED = 130
 _BUDGET_S = 60.0
+_WAIT = "60s"
+_BASE = "reference"
 
 
-def _terms(budget: str | None, seed: int) -> "Terms":
-    from harness.measure.experiment import Terms
-
-    return Terms(budget_s=_BUDGET_S if budget is None else parse_duration_ns(budget) / 1e9, seed=seed)
+def _seconds(duration: str) -> float:
+    return parse_duration_ns(duration) / 1e9
 
 
-def _fresh(store: "Store", instruments: str | None, budget: str | None, *, quiet: bool) -> "list[Document]":
-    """Measure what the newest kept run measured, or the ways of recording named."""
-    from harness.history.again import Asked, asked_in, measure
+def _fresh(
+    store: "Store", instruments: str | None, base: str | None, budget: str | None, *, quiet: bool
+) -> "list[Document]":
+    """Measure what the newest kept run with figures measured, as it did, or the ways of recording named."""
+    from harness.history.again import Group, groups_in, measure, shared
     from harness.history.index import Index
+    from harness.instruments.catalog import load_factory
+    from harness.measure.experiment import Terms
     from harness.measure.overhead import comparisons_for
 
     with Index(store) as index:
-        rows = index.rows("kind = ?", ("overhead",))
-    if instruments is None and rows:
-        asked: Sequence[Asked] = asked_in(store.load(rows[-1].id).document)
+        kept = [answer.run for answer in index.answers("overhead") if answer.run is not None]
+        seed = len(index.rows("kind = ?", ("overhead",))) + 1
+    if instruments is None and base is None and kept:
+        groups = groups_in(store.load(kept[-1]).document)
     else:
+        against = base or _BASE
+        load_factory(against, "--base")
         names = [name.strip() for name in (instruments or "").split(",") if name.strip()] or _usual()
-        asked = [Asked("wall_ns", pair) for pair in comparisons_for(names)]
-    if not asked:
+        for name in names:
+            load_factory(name, "--instruments")
+        pairs = comparisons_for([name for name in names if name != against or len(names) == 1], base=against)
+        groups = (Group("wall_ns", tuple(pairs), Terms(budget_s=_BUDGET_S)),)
+    if not groups:
         raise UsageError("--fresh: the newest kept run holds no experiment; name what to measure with --instruments")
     with Bar(quiet=quiet) as bar:
-        return measure(asked, _terms(budget, len(rows) + 1), bar)
+        return measure(shared(groups, _BUDGET_S if budget is None else _seconds(budget), seed), bar)
 
 
 def _usual() -> list[str]:
@@ -73,40 +82,55 @@ def _usual() -> list[str]:
 
 
 def _joined(documents: "Sequence[Document]") -> dict[str, Any]:
-    """Return one document of all groups that were measured one after another."""
-    whole = documents[0].model_dump(mode="json")
-    for document in documents[1:]:
-        more = document.model_dump(mode="json")
-        whole["experiments"] += more["experiments"]
-        whole["elapsed_s"] += more["elapsed_s"]
-        whole["interrupted"] = whole["interrupted"] or more["interrupted"]
-    return whole
+    """Return one document of all groups that were measured one after another, each with its own terms."""
+    if len(documents) == 1:
+        return documents[0].model_dump(mode="json")
+    from harness.measure.outcome import outcome_of
+
+    parts = {f"comparison:{i}" if i else "comparison": document for i, document in enumerate(documents)}
+    return outcome_of("comparison", parts).document()
 
 
 def _remeasure(
-    store: "Store", run: str, budget: str | None, *, quiet: bool
-) -> "Callable[[Sequence[str]], Sequence[Metric]]":
-    def again(keys: "Sequence[str]") -> "Sequence[Metric]":
+    store: "Store", budget: str | None, wait: str, bearable: "Callable[[str, Sequence[str]], float]", *, quiet: bool
+) -> "Callable[[str, Sequence[str]], Sequence[Metric]]":
+    def again(run: str, keys: "Sequence[str]") -> "Sequence[Metric]":
         # Looking at what is installed takes as long as the check itself, so it waits for a suspicion.
         from harness.history.again import measure_again, why_not
         from harness.history.fingerprint import fingerprint, git_state
+        from harness.history.quiet import processors, wait_for_quiet
 
         envelope = store.load(run)
         if reason := why_not(envelope, fingerprint(), git_state()):
             raise RunError(reason)
         if not quiet:
-            told = "of the figures look slower or are void; measuring them again"
+            told = "of the figures look slower, are void, or were measured on a busy machine; measuring them again"
             click.echo(f"harness: {len(keys)} {told}", err=True)
         with Bar(quiet=quiet) as bar:
-            return measure_again(envelope, keys, bar, terms=None if budget is None else _terms(budget, 2))
+            moment = wait_for_quiet(_seconds(wait), processors, bar, bearable=bearable(run, keys))
+            if not moment.quiet:
+                raise RunError(f"there was no quiet moment in {wait}: a processor was {moment.busy:.0%} busy")
+            return measure_again(envelope, keys, bar, budget_s=None if budget is None else _seconds(budget))
 
     return again
 
 
-def _newest(index: "Index", kind: str) -> str:
-    rows = index.rows("kind = ?", (kind,))
-    if rows:
-        return rows[-1].id
+def _bearable(index: "Index") -> "Callable[[str, Sequence[str]], float]":
+    """Return how busy processors may be for figures of a run to be measured as those of the runs before were."""
+
+    def limit(run: str, keys: "Sequence[str]") -> float:
+        from harness.history.cases import case_of
+        from harness.history.quiet import BUSY
+
+        return max([BUSY, *(case_of(index, key, run).limits.off_cpu for key in keys)])
+
+    return limit
+
+
+def _newest(index: "Index", kind: str) -> None:
+    """Raise `UsageError` where no run of the kind is kept."""
+    if index.answers(kind):
+        return
     kinds = sorted({row.kind for row in index.rows()})
     others = f"; --kind {kinds[0]} checks one of the kept runs of kind {', '.join(kinds)}" if kinds else ""
     raise UsageError(f"no run of kind {kind} is kept; `harness overhead` or --fresh measures and keeps one{others}")
@@ -148,7 +172,9 @@ def _coloured(line: str) -> str:
 
 
 @click.command()
-@click.option("--run", "run", metavar="RUN", help="Check this kept run, by its id. [default: the newest]")
+@click.option(
+    "--run", "run", metavar="RUN", help="Check this kept run, by its id. [default: the newest of each question]"
+)
 @click.option("--baseline", metavar="RUN", help="Compare with this run instead of the runs before.")
 @click.option(
     "--kind",
@@ -161,7 +187,20 @@ def _coloured(line: str) -> str:
 @click.option(
     "--instruments", metavar="A,B", help="With --fresh: what to measure. [default: what the newest run measured]"
 )
+@click.option(
+    "--base",
+    metavar="NAME",
+    help="With --fresh: what it is measured against. [default: reference, or as the newest run]",
+)
 @click.option("--budget", type=DURATION, metavar="TIME", help="How long measuring may take. [default: 1m for --fresh]")
+@click.option(
+    "--wait",
+    type=DURATION,
+    default=_WAIT,
+    metavar="TIME",
+    show_default=True,
+    help="How long measuring again may wait for a quiet moment.",
+)
 @click.option("--tolerance", type=SHARE, default="3%", show_default=True, help="The slowdown that does not matter.")
 @click.option("--alpha", type=SHARE, default="5%", show_default=True, help="Chance of a false alarm in one check.")
 @click.option("--no-remeasure", is_flag=True, help="Report a suspected regression without measuring it again.")
@@ -175,7 +214,9 @@ def check(
     kind: str,
     fresh: bool,
     instruments: str | None,
+    base: str | None,
     budget: str | None,
+    wait: str,
     no_remeasure: bool,
     store: Path | None,
     label: str,
@@ -186,8 +227,10 @@ def check(
 ) -> int:
     """Say whether recording has become slower than in the runs kept before: pass, regressed, improved or undecided.
 
-    Each figure of the newest run gets its effect, interval and smallest effect that would have been seen. A suspected
-    regression is measured again before it is reported; where that cannot be done here, one run alone is undecided.
+    Each figure of the newest run gets its effect, interval and smallest effect that would have been seen; a table, a
+    ladder and a comparison are answered by the newest run of each. A suspected regression is measured again before it
+    is reported, in a quiet moment; where that cannot be done here, one run alone is undecided. So is a run with fewer
+    than 8 comparable ones before it, on another machine, or on a machine that was busy.
 
     \b
     Try it: harness check
@@ -203,12 +246,13 @@ def check(
 
     if fresh and (run is not None or kind != "overhead"):
         raise UsageError("--fresh: it measures and keeps an overhead run; leave --run and --kind out")
-    if instruments is not None and not fresh:
-        raise UsageError("--instruments: it says what --fresh measures; give both")
+    for name, value in (("--instruments", instruments), ("--base", base)):
+        if value is not None and not fresh:
+            raise UsageError(f"{name}: it says what --fresh measures; give both")
     opened = open_store(store)
     if fresh:
         with deferred():
-            whole = _joined(_fresh(opened, instruments, budget, quiet=quiet))
+            whole = _joined(_fresh(opened, instruments, base, budget, quiet=quiet))
             with held():
                 run = keep_result("overhead", whole, store=store, label=label, quiet=quiet)
         if whole["interrupted"]:
@@ -217,10 +261,13 @@ def check(
             raise RunError("--fresh: what was measured could not be kept, so there is nothing to check")
     with Index(opened) as index:
         tell_problems(index.problems)
-        run = _newest(index, kind) if run in {None, "newest"} else opened.load(str(run)).id
-        again = None if no_remeasure else _remeasure(opened, run, budget, quiet=quiet)
+        if run is None or run == "newest":
+            _newest(index, kind)
+            run = None
+        chosen = None if run is None else opened.load(run).id
+        again = None if no_remeasure else _remeasure(opened, budget, wait, _bearable(index), quiet=quiet)
         compared = None if baseline is None else opened.load(baseline).id
-        found = judge(index, Question(tolerance, alpha, compared, again), run=run)
+        found = judge(index, Question(tolerance, alpha, compared, again), run=chosen, kind=kind)
     if not as_json:
         _told_of_noise(opened, found.run)
     _told(found, as_json)

@@ -26,7 +26,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["MIN_RUNS", "ChangePoint", "Kind", "change_points", "scan", "thresholds"]
+__all__ = ["MIN_RUNS", "ChangePoint", "Kind", "change_points", "scan", "tamed", "thresholds"]
 
 # A change needs this many runs before it and from it on; one slow run alone can then never be a change.
 BEFORE = 5
@@ -204,7 +204,7 @@ def change_points(values: ArrayLike) -> tuple[ChangePoint, ...]:
     kept = np.flatnonzero(np.isfinite(x))
     found: list[ChangePoint] = []
     # Segments still to look at: where they start, and their values (less any drift already found in them).
-    waiting = [(0, _tamed(x[kept]))]
+    waiting = [(0, tamed(x[kept]))]
     while waiting:
         start, segment = waiting.pop()
         change = _change_in(segment)
@@ -218,7 +218,7 @@ def change_points(values: ArrayLike) -> tuple[ChangePoint, ...]:
     return tuple(sorted(found, key=lambda change: change.index))
 
 
-def _tamed(values: Floats) -> Floats:
+def tamed(values: Floats) -> Floats:
     """Replace single runs far from the median of the five around them (Hampel 1974); three runs make a level."""
     n = len(values)
     if n < MIN_RUNS:
@@ -228,8 +228,8 @@ def _tamed(values: Floats) -> Floats:
     away = values - medians
     # 1.4826 makes the median absolute deviation a standard deviation for Gaussian noise.
     reach = _TAME * 1.4826 * float(np.median(np.abs(away[away != 0]))) if away.any() else 0.0
-    tamed: Floats = np.where(np.abs(away) > reach, medians, values)
-    return tamed
+    without: Floats = np.where(np.abs(away) > reach, medians, values)
+    return without
 
 
 def _change_in(segment: Floats) -> ChangePoint | None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, cast
 
 from harness.errors import UsageError
+from harness.history.fingerprint import epoch_in
 
 __all__ = ["KINDS", "SCHEMA_VERSION", "DamagedError", "Envelope", "NewerError", "decode", "encode", "timestamp"]
 
@@ -46,7 +47,7 @@ class Envelope:
     @property
     def epoch(self) -> str:
         """The machine's identity: runs of one epoch may be compared in nanoseconds."""
-        return str(self.fingerprint.get("epoch", "unknown"))
+        return epoch_in(self.fingerprint)
 
 
 def timestamp(moment: datetime) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from harness.errors import UsageError
 from harness.history.envelope import Envelope
-from harness.history.metrics import Metric, experiments_of, key_of, metrics_of
+from harness.history.metrics import Metric, measured_in, metrics_of
 
 __all__ = ["FORMATS", "Figure", "export_figures", "export_pytest_benchmark", "figures_of"]
 
@@ -102,15 +102,16 @@ def export_pytest_benchmark(run: Envelope) -> str:
     """
     if run.kind == "suite":
         return json.dumps(run.document, indent=2) + "\n"
-    found = [item for item in experiments_of(run.document) if item.get("axis") == "wall_ns"]
-    experiments = [item for item in found if item.get("verdict") != "void"]
+    found = [item for item in measured_in(run.document) if item.experiment.get("axis") == "wall_ns"]
     benchmarks = []
-    for experiment in experiments:
+    for measured in found:
+        experiment, key = measured.experiment, measured.key
+        if experiment.get("verdict") == "void":
+            continue
         seconds = [pair["head_per_line"] / 1e9 for pair in experiment.get("raw_pairs", []) if not pair.get("void")]
         mean = experiment.get("head_per_line")
         if not seconds and mean is not None:
             seconds = [mean / 1e9]
-        key = key_of(experiment)
         if seconds and key:
             benchmarks.append(_benchmark(key, experiment, seconds))
     git = run.git

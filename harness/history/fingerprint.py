@@ -1,26 +1,53 @@
 """What a result was measured on, split into what decides comparability and what is being compared.
 
 The machine (processor, kernel, interpreter, hash seed policy) makes the epoch: nanoseconds are compared within one
-epoch only. The versions of the libraries and the revision of the user's project are what history compares, so they
-never open a new epoch.
+epoch only. The kernel's patch level and the day the interpreter was built are kept as information and open no epoch.
+Nor do the versions of the libraries and the revision of the user's project: they are what history compares.
 """
 
 import hashlib
 import json
 import os
+import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["epoch_of", "fingerprint", "git_state"]
+__all__ = ["epoch_in", "epoch_of", "fingerprint", "git_state"]
 
 _GIT_PATIENCE_S = 10.0
+# "Linux 6.8.0-1021-azure" is "Linux 6.8" with a patch level.
+_PATCHED_KERNEL = re.compile(r"^(\D*\d+\.\d+).*$", re.DOTALL)
+# As in "main Dec  4 2023 18:10:11 GCC 12.2.0 3.11.7" and, imported, in ["main", "Dec  4 2023 18:10:11"].
+_BUILD_DATE = re.compile(r"[A-Z][a-z]{2} {1,2}\d{1,2} \d{4},? +\d{2}:\d{2}:\d{2} *")
 
 
 def epoch_of(machine: Mapping[str, Any]) -> str:
-    """Return 12 hexadecimal letters that are equal for equal machines, whatever the order of the keys."""
-    return hashlib.sha256(json.dumps(machine, sort_keys=True).encode()).hexdigest()[:12]
+    """Return 12 hexadecimal letters that are equal for equal machines, whatever the order of the keys.
+
+    The kernel counts by its first two numbers, the interpreter's build without its date.
+    """
+    counted = dict(machine)
+    if isinstance(kernel := counted.get("kernel"), str):
+        counted["kernel"] = _PATCHED_KERNEL.sub(r"\1", kernel)
+    build = counted.get("python_build")
+    if isinstance(build, str):
+        counted["python_build"] = _BUILD_DATE.sub("", build)
+    elif isinstance(build, list | tuple):
+        counted["python_build"] = [_BUILD_DATE.sub("", str(part)) for part in build]
+    return hashlib.sha256(json.dumps(counted, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def epoch_in(fingerprint: Mapping[str, Any]) -> str:
+    """Return the epoch of a kept fingerprint: of its machine as `epoch_of` counts today, else as it was stored.
+
+    Earlier versions stored an epoch that a patch level opened; a fingerprint that names no kernel keeps its own.
+    """
+    machine = fingerprint.get("machine")
+    if isinstance(machine, Mapping) and "kernel" in machine:
+        return epoch_of(machine)
+    return str(fingerprint.get("epoch", "unknown"))
 
 
 def fingerprint() -> dict[str, Any]:

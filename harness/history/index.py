@@ -9,7 +9,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from typing import Any, Self
 
 from harness.history.envelope import Envelope
@@ -17,12 +17,12 @@ from harness.history.metrics import Metric, metrics_of, question_of
 from harness.history.problems import Problem, Trouble
 from harness.history.store import Store
 
-__all__ = ["INDEX_NAME", "Index", "Point", "Row"]
+__all__ = ["INDEX_NAME", "Answer", "Index", "Point", "Row"]
 
 INDEX_NAME = ".index.sqlite"
 
 # Counts up whenever the tables or what is read into them change: an older cache is then rebuilt.
-_VERSION = 3
+_VERSION = 4
 _PATIENCE_S = 5.0
 
 _FINGERPRINT_PARTS = ("machine", "versions")
@@ -72,6 +72,18 @@ class Point:
     created: str
     epoch: str
     metric: Metric
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The newest run with figures that asked a question; None where there is none.
+
+    `skipped` is the newest run of all where that has no figure; empty where it has.
+    """
+
+    question: str
+    run: str | None = None
+    skipped: str = ""
 
 
 _ROW_FIELDS = tuple(field.name for field in fields(Row))
@@ -149,6 +161,21 @@ class Index:
             (kind, most),
         )
         return [row[0] for row in found]
+
+    def answers(self, kind: str) -> list[Answer]:
+        """Return, for each question that runs of a kind asked, the newest run with figures; the newest one last."""
+        found: dict[str, Answer] = {}
+        for question, run, figures in self._base.execute(
+            "SELECT question, id, (SELECT count(*) FROM metrics WHERE metrics.name = runs.name)"
+            " FROM runs WHERE kind = ? ORDER BY created DESC, id DESC",
+            (kind,),
+        ):
+            answer = found.setdefault(question, Answer(question))
+            if answer.run is None and figures:
+                found[question] = replace(answer, run=run)
+            elif answer.run is None and not answer.skipped:
+                found[question] = replace(answer, skipped=run)
+        return sorted(found.values(), key=lambda answer: answer.run or "")
 
     def last(self) -> str | None:
         """Return the id of the newest run; None for an empty history."""

@@ -1,16 +1,32 @@
-"""Estimates how far a figure's level is from that of the runs before, in logarithms, with what is known of its noise.
+r"""Estimates how far a figure has moved from the runs before, in logarithms, with what is known of its noise.
 
-A run's value differs from the level by noise between runs (the machine's day) and by noise within the run (its finite
-pairs). With m runs before, whose values scatter by s and whose own standard errors have the mean square w²:
+The runs before have values x[1] to x[m] at one level, with first-order autoregressive noise: a slow day of the machine
+is seldom alone. What is new is one run or the mean of several.
 
-    between² = max(0, s² - w²)          variance of a run's true value; s alone counts where runs do not state an error
-    shift    = mean of the new values - mean of the runs before
-    error²   = between² f (1/k + 1/m) + w_new² + w²/m
+One new run y is compared with what the runs before predict for it, by the regression of each run on the one before
+it, x[t] = a + b x[t-1] + e[t], with n = m - 1 such steps:
 
-k is the number of runs at the new level and w_new the standard error of their mean, which measuring again makes
-smaller. f = (1 + phi)/(1 - phi) widens means of autocorrelated runs. The interval is Student's with m - 1 degrees of
-freedom. With fewer than `ENOUGH` runs before, their scatter says nothing yet: the runs' own errors stand alone, and
-the estimate says so.
+    shift  = y - (a + b x[m])
+    error² = s² (1 + 1/n + (x[m] - mean)² / sum of (x[t-1] - mean)²) + w_new² - w²      Student, n - 2 degrees
+
+The mean of k new runs, which a change point has set apart, is compared with the mean of those before. The variance of
+a mean of k runs of variance sigma² and autocorrelation phi is sigma² v(k), and two means of neighbouring runs have the
+covariance sigma² c(m, k):
+
+    v(k)    = 1/k (1 + 2 sum over j from 1 to k - 1 of (1 - j/k) phi^j)
+    c(m, k) = 1/(m k) sum over i from 1 to m, j from 1 to k, of phi^(i + j - 1)
+    sigma²  = (squares about both means) / (m (1 - v(m)) + k (1 - v(k)))
+    error²  = sigma² (v(m) + v(k) - 2 c(m, k)) + (w_new² - w²)/k
+
+with Student's (m + k)(1 - phi²)/(1 + phi²) - 2 degrees of freedom, at least 2: autocorrelated runs tell less.
+
+w² is the mean square of the standard errors that the runs before state for themselves, w_new that of the new ones,
+which measuring again makes smaller; neither error is less than what the new runs state. The intervals' coverage is
+simulated in `benchmarks/check_rates.py`. With fewer than `ENOUGH` runs before, nothing is known of how much runs
+differ from one another, and no interval is given.
+
+Prediction by regression on the past: Box and Jenkins (1970); the mean of autocorrelated values: Bartlett (1946); phi
+estimated with the correction of Kendall (1954); the degrees of freedom: Bayley and Hammersley (1946).
 """
 
 import math
@@ -18,14 +34,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special
 
-__all__ = ["ENOUGH", "Level", "Value", "shift"]
+__all__ = ["ENOUGH", "MACHINES", "Level", "Value", "across", "mean_of", "shift", "since"]
 
 ENOUGH = 8
+# So many machines show how much machines differ.
+MACHINES = 3
 # A ratio's interval is Student's, so the pairs behind it give its degrees of freedom; unknown pairs count as few.
 _FEW_PAIRS = 5
-_MOST_PHI = 0.9
+_MOST_PHI = 0.95
+
+Floats = NDArray[np.float64]
 
 
 def _quantile(share: float, freedom: float) -> float:
@@ -52,15 +73,11 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """How far the new level is from the old one, in logarithms; `error` None where nothing allows an interval.
-
-    `within_only` tells that there were too few runs to know how much runs differ from one another.
-    """
+    """How far the new runs are from the old level, in logarithms; `error` None where nothing allows an interval."""
 
     shift: float
-    error: float | None
-    freedom: float
-    within_only: bool
+    error: float | None = None
+    freedom: float = 1.0
 
     def interval(self, alpha: float) -> tuple[float, float]:
         """Return Student's two-sided interval at level `alpha`; unbounded without an error."""
@@ -77,6 +94,10 @@ class Level:
             return 0.0 if self.shift > bound else 1.0
         return float(special.stdtr(self.freedom, (bound - self.shift) / self.error))
 
+    def below(self, bound: float) -> float:
+        """Return the one-sided p-value of "the shift is at least `bound`"."""
+        return 1.0 if self.error is None else 1 - self.beyond(bound)
+
     def detectable(self, alpha: float, power: float = 0.8) -> float:
         """Return the shift beyond a bound that is found with probability `power` at two-sided level `alpha`."""
         if self.error is None:
@@ -84,28 +105,7 @@ class Level:
         return (_quantile(1 - alpha / 2, self.freedom) + _quantile(power, self.freedom)) * self.error
 
 
-def shift(before: Sequence[Value], now: Sequence[Value], again: Sequence[Value] = ()) -> Level:
-    """Estimate the shift from the runs `before` to those `now`; `again` are re-measurements of the newest of them.
-
-    Both `before` and `now` have at least one value; raises `ValueError` otherwise.
-    """
-    if not before or not now:
-        raise ValueError("a shift needs at least one run on each side")
-    newest = _mean([now[-1], *again])
-    recent = [*now[:-1], newest]
-    moved = _mean(recent).log - _mean(before).log
-    within, within_new = _mean(before).error, _mean(recent).error
-    if len(before) < ENOUGH:
-        error = None if within is None or within_new is None else math.hypot(within, within_new)
-        freedom = max(min(value.pairs or _FEW_PAIRS for value in (*before, *now)) - 1, 1)
-        return Level(moved, error, freedom, within_only=True)
-    between, stretch = _between(before)
-    spread = between * stretch * (1 / len(recent) + 1 / len(before))
-    error = math.sqrt(spread + (within_new or 0.0) ** 2 + (within or 0.0) ** 2)
-    return Level(moved, error, len(before) - 1, within_only=False)
-
-
-def _mean(values: Sequence[Value]) -> Value:
+def mean_of(values: Sequence[Value]) -> Value:
     """Return the plain mean; its error is unknown as soon as one value's is."""
     errors = [value.error for value in values if value.error is not None]
     known = len(errors) == len(values)
@@ -113,18 +113,115 @@ def _mean(values: Sequence[Value]) -> Value:
     return Value(math.fsum(value.log for value in values) / len(values), error)
 
 
-def _between(before: Sequence[Value]) -> tuple[float, float]:
-    """Return the variance between runs, and what autocorrelation multiplies the variance of their mean with."""
-    logs = np.array([value.log for value in before])
-    left = logs - logs.mean()
-    total = float(left @ left) / (len(logs) - 1)
-    stated = [value.error**2 for value in before if value.error is not None]
-    between = max(0.0, total - float(np.mean(stated))) if len(stated) == len(before) else total
-    square = float(left @ left)
+def shift(before: Sequence[Value], now: Sequence[Value]) -> Level:
+    """Estimate the shift from the runs `before` to those `now`, which follow them.
+
+    Without an interval where fewer than `ENOUGH` runs are before. Raises `ValueError` when one of them is empty.
+    """
+    if not before or not now:
+        raise ValueError("a shift needs at least one run on each side")
+    if len(before) < ENOUGH:
+        return Level(mean_of(now).log - mean_of(before).log)
+    return _predicted(before, now[0]) if len(now) == 1 else _means(before, now)
+
+
+def since(baseline: Value, now: Value, scatter: Sequence[Value]) -> Level:
+    """Estimate the shift from one run to another; how much runs differ is taken from the runs of `scatter`.
+
+    The two may lie far apart, so they count as independent.
+    """
+    moved = now.log - baseline.log
+    if len(scatter) < ENOUGH:
+        return Level(moved)
+    logs = _logs(scatter)
+    variance = _variance(_phi(logs), logs)
+    error = math.sqrt(max(2 * variance + _more_within(scatter, [now]), _within([now]) or 0.0))
+    return Level(moved, error, len(scatter) - 1)
+
+
+def across(machines: Sequence[Sequence[Value]], now: Value) -> Level:
+    """Estimate the shift of a run on a new machine from the means of other machines' runs.
+
+    With M machines whose means scatter by s, and runs of one machine that scatter by r about its mean,
+    error² = s² (1 + 1/M) + r², Student with M - 1 degrees of freedom: a prediction for a machine drawn like the others.
+    Without an interval for fewer than `MACHINES` machines. Raises `ValueError` without any run.
+    """
+    means = np.array([mean_of(values).log for values in machines if values])
+    if not means.size:
+        raise ValueError("a shift needs at least one run on each side")
+    moved = now.log - float(means.mean())
+    if len(means) < MACHINES:
+        return Level(moved)
+    freedom = sum(len(values) - 1 for values in machines if values)
+    squares = sum(float(np.var(_logs(values))) * len(values) for values in machines if values)
+    runs = squares / freedom if freedom else (now.error or 0.0) ** 2
+    between = float(means.var(ddof=1)) * (1 + 1 / len(means))
+    return Level(moved, math.sqrt(between + runs), len(means) - 1)
+
+
+def _logs(values: Sequence[Value]) -> Floats:
+    return np.array([value.log for value in values])
+
+
+def _predicted(before: Sequence[Value], now: Value) -> Level:
+    x = _logs(before)
+    past, following = x[:-1], x[1:]
+    n, mean = len(past), float(past.mean())
+    spread = float(((past - mean) ** 2).sum())
+    slope = float(((past - mean) * following).sum()) / spread if spread > 0 else 0.0
+    last = x[-1] - mean
+    left = following - following.mean() - slope * (past - mean)
+    innovation = float(left @ left) / (n - 2)
+    variance = innovation * (1 + 1 / n + (last * last / spread if spread > 0 else 0.0))
+    error = math.sqrt(max(variance + _more_within(before, [now]), _within([now]) or 0.0))
+    return Level(now.log - float(following.mean() + slope * last), error, n - 2)
+
+
+def _means(before: Sequence[Value], now: Sequence[Value]) -> Level:
+    old, new = _logs(before), _logs(now)
+    m, k, n = len(old), len(new), len(old) + len(new)
+    phi = _phi(old, new)
+    joint = float((phi ** np.add.outer(np.arange(m), np.arange(1, k + 1))).sum()) / (m * k)
+    share = _of_mean(m, phi) + _of_mean(k, phi) - 2 * joint
+    variance = _variance(phi, old, new) * share + _more_within(before, now) / k
+    error = math.sqrt(max(variance, (_within(now) or 0.0) / k))
+    freedom = max(n * (1 - phi * phi) / (1 + phi * phi) - 2, 2.0)
+    return Level(float(new.mean() - old.mean()), error, freedom)
+
+
+def _within(values: Sequence[Value]) -> float | None:
+    """Return the mean square of the values' own errors; None when one of them states none."""
+    squares = [value.error**2 for value in values if value.error is not None]
+    return math.fsum(squares) / len(squares) if squares and len(squares) == len(values) else None
+
+
+def _more_within(before: Sequence[Value], now: Sequence[Value]) -> float:
+    """Return how much more variance the new values' own errors have than those of the runs before."""
+    old, new = _within(before), _within(now)
+    return 0.0 if old is None or new is None else new - old
+
+
+def _phi(*levels: Floats) -> float:
+    """Return the autocorrelation of neighbouring runs about the mean of each level, from 0 to 0.95."""
+    left = [logs - logs.mean() for logs in levels]
+    square, n, means = _squares(*levels), sum(map(len, levels)), len(levels)
     if square == 0:
-        return between, 1.0
-    # Kendall (1954): the estimate from n values is low by about (1 + 3 phi)/n.
-    n = len(logs)
-    raw = float(left[1:] @ left[:-1]) / square
-    phi = min(max((raw * n + 1) / (n - 3), 0.0), _MOST_PHI)
-    return between, (1 + phi) / (1 - phi)
+        return 0.0
+    # Kendall (1954): about one mean, the estimate from n values is low by about (1 + 3 phi)/n.
+    raw = sum(float(each[1:] @ each[:-1]) for each in left) / square
+    return min(max((raw * n + means) / (n - 3 * means), 0.0), _MOST_PHI)
+
+
+def _squares(*levels: Floats) -> float:
+    return sum(float(((logs - logs.mean()) ** 2).sum()) for logs in levels)
+
+
+def _of_mean(count: int, phi: float) -> float:
+    """Return the variance of a mean of `count` neighbouring runs, in units of one run's."""
+    lags = np.arange(1, count)
+    return float(1 + 2 * ((1 - lags / count) * phi**lags).sum()) / count
+
+
+def _variance(phi: float, *levels: Floats) -> float:
+    """Return the variance of one run; the sum of squares about the mean of autocorrelated runs is low."""
+    return _squares(*levels) / sum(len(logs) * (1 - _of_mean(len(logs), phi)) for logs in levels if len(logs) > 1)

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Metric", "experiments_of", "key_of", "metrics_of", "question_of"]
+from harness.history.processor import NOT_KEPT, processor_of
+
+__all__ = ["Measured", "Metric", "experiments_of", "key_of", "measured_in", "metrics_of", "question_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,14 @@ class Metric:
     measured in the same run; None where a run had no control. `pairs` is the number of pairs behind both (0:
     unknown). None stands for what a run did not say. `void` says why an experiment does not count, and then there is
     no figure; empty when it does.
+
+    `processor` is the same ratio of processor time, `processor_error` the standard error of its logarithm over pairs:
+    what other programs take of the processor is not in it, and neither is what the head waits for. `waits` tells that
+    the head waited for more than a percent of its time, and surely so.
+
+    What the machine was like meanwhile: `off_cpu` is the mean share of the time in which the control's blocks did not
+    run, `base_per_line` the control's own time for each line in ns, `spread` what the pairs' log-ratio scatters by in
+    elapsed time, `processor_spread` the same in processor time.
     """
 
     key: str
@@ -36,6 +46,32 @@ class Metric:
     factors: str = "{}"
     findings: int = 0
     void: str = ""
+    processor: float | None = None
+    processor_error: float | None = None
+    waits: bool = False
+    off_cpu: float | None = None
+    base_per_line: float | None = None
+    spread: float | None = None
+    processor_spread: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """An experiment of a kept document, with what it was measured on.
+
+    `terms` are those of `harness.measure.document.TermsUsed`, empty where they were not stored. Experiments of one
+    `part` were measured side by side, `elapsed_s` is how long all of them took (None: not stored).
+    """
+
+    experiment: Mapping[str, Any]
+    terms: Mapping[str, Any]
+    part: int
+    elapsed_s: float | None
+
+    @property
+    def key(self) -> str:
+        """The name of the experiment's figure; empty when it lacks what makes a name."""
+        return key_of(self.experiment, self.terms)
 
 
 def metrics_of(kind: str, document: Mapping[str, Any]) -> tuple[Metric, ...]:
@@ -51,20 +87,45 @@ def metrics_of(kind: str, document: Mapping[str, Any]) -> tuple[Metric, ...]:
 
 def experiments_of(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the experiments of an overhead document, also where a table or a ladder stands around it."""
-    inner = _mapping(document.get("document"))
-    return list(_maps(document.get("experiments"))) or list(_maps(inner.get("experiments")))
+    return [measured.experiment for measured in measured_in(document)]
 
 
-def key_of(experiment: Mapping[str, Any]) -> str:
-    """Return the name of an experiment's figure; empty when it lacks what makes a name."""
+def measured_in(document: Mapping[str, Any]) -> list[Measured]:
+    """Return the experiments of an overhead document, each with the terms of the part it belongs to."""
+    whole = document if list(_maps(document.get("experiments"))) else _mapping(document.get("document"))
+    experiments = list(_maps(whole.get("experiments")))
+    found = [_measured(each, whole, 0) for each in experiments]
+    for number, part in enumerate(_maps(whole.get("parts")), 1):
+        for i in range(_count(part.get("first")), min(_count(part.get("end")), len(experiments))):
+            found[i] = _measured(experiments[i], part, number)
+    return found
+
+
+def _measured(experiment: Mapping[str, Any], source: Mapping[str, Any], part: int) -> Measured:
+    return Measured(experiment, _mapping(source.get("terms")), part, _number(source.get("elapsed_s")))
+
+
+def key_of(experiment: Mapping[str, Any], terms: Mapping[str, Any] | None = None) -> str:
+    """Return the name of an experiment's figure; empty when it lacks what makes a name.
+
+    Times depend on the plan of blocks that `terms` hold, so figures of different plans have different names.
+    """
     axis, base, head = (str(experiment.get(name, "")) for name in ("axis", "base", "head"))
     if not (axis and base and head):
         return ""
     factors, changed = _mapping(experiment.get("factors")), _mapping(experiment.get("base_factors"))
+    plan = _plan(terms or {}) if axis == "wall_ns" else ""
     return " ".join([
         axis, f"{head}/{base}", *(f"{name}={_text(value)}" for name, value in sorted(factors.items())),
-        *(f"base.{name}={_text(value)}" for name, value in sorted(changed.items())),
+        *(f"base.{name}={_text(value)}" for name, value in sorted(changed.items())), *([plan] if plan else []),
     ])  # fmt: skip
+
+
+def _plan(terms: Mapping[str, Any]) -> str:
+    rounds, block_ns = _count(terms.get("rounds")), _number(terms.get("block_ns"))
+    if not rounds or not block_ns:
+        return ""
+    return f"plan={rounds}x{block_ns / 1e6:g}ms{',totals' if terms.get('lumpy') is True else ''}"
 
 
 def question_of(document: Mapping[str, Any]) -> str:
@@ -77,8 +138,9 @@ def question_of(document: Mapping[str, Any]) -> str:
 
 
 def _overhead(document: Mapping[str, Any]) -> Iterator[Metric]:
-    for experiment in experiments_of(document):
-        if not (key := key_of(experiment)):
+    for measured in measured_in(document):
+        experiment, key = measured.experiment, measured.key
+        if not key:
             continue
         axis, base, head = (str(experiment[name]) for name in ("axis", "base", "head"))
         written = json.dumps(_mapping(experiment.get("factors")), sort_keys=True)
@@ -90,10 +152,16 @@ def _overhead(document: Mapping[str, Any]) -> Iterator[Metric]:
             continue
         low, high = _interval(experiment.get("cost_interval"))
         ratio_low, ratio_high = _interval(experiment.get("ratio_interval"))
+        timed = axis == "wall_ns"
+        processor = processor_of(experiment, measured.terms) if timed else NOT_KEPT
         yield Metric(
             key, unit, _number(experiment.get("cost_per_line")), low, high,
             _positive(experiment.get("ratio")), _positive(ratio_low), _positive(ratio_high), pairs,
             _number(experiment.get("minimal_detectable_effect")), axis, base, head, written,
+            processor=processor.ratio, processor_error=processor.error, waits=processor.waits,
+            off_cpu=processor.off_cpu,
+            base_per_line=_positive(experiment.get("base_per_line")) if timed else None,
+            spread=processor.elapsed_spread, processor_spread=processor.spread,
         )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Says whether the newest run records slower than those before: pass, regressed, improved or undecided.
+"""Says whether the newest runs record slower than those before: pass, regressed, improved or undecided.
 
 Each figure's shift from the runs before gets an interval, and its place beside the tolerance decides, by the rule of
 `harness.measure.decision`.
@@ -10,28 +10,27 @@ change point begins; a change stays news for `RECENT` runs, then its level is th
 holds for a fixed place of that split; where a change point has chosen it, the interval is one after selection, and
 false alarms are bounded by the rate of lasting changes, for each figure.
 
-A single run that looks slower is only a suspicion: it is measured again, or, where that cannot be done and is asked
-for, left undecided. A figure whose experiment is void is measured again as well, and undecided until it can be.
+With fewer than `ENOUGH` comparable runs before, everything is undecided: how much runs differ from one another is not
+known. So is a run that was measured on a machine in another state than those before.
+
+A single run that looks slower is only a suspicion, whether its interval is clear of the tolerance yet or not: it is
+measured again, and what both say together counts. Where that cannot be done and is asked for, it is left undecided. A
+figure whose experiment is void, or whose machine was busy, is measured again in its place.
 """
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from harness.errors import HarnessError, UsageError
-from harness.history.detect import ChangePoint, Kind, change_points
-from harness.history.index import Index, Point
-from harness.history.level import ENOUGH, Level, Value, shift
+from harness.history.cases import RECENT, Basis, Case, History, case_of
+from harness.history.detect import ChangePoint
+from harness.history.level import ENOUGH, MACHINES, Level
 from harness.history.metrics import Metric
 from harness.measure.decision import bounds, decide
 
 __all__ = ["RECENT", "Basis", "Check", "Finding", "Outcome", "Question", "check"]
-
-# A change is reported until this many runs have followed it.
-RECENT = 20
-# How many runs are looked back on; more would only slow the check down.
-HORIZON = 300
 
 
 class Outcome(Enum):
@@ -48,29 +47,20 @@ class Outcome(Enum):
         return {Outcome.REGRESSED: 1, Outcome.UNDECIDED: 3}.get(self, 0)
 
 
-class Basis(Enum):
-    """What was compared with what."""
-
-    RATIO = "ratio to the control of the same run, same machine"
-    RATIO_ACROSS = "ratio to the control of the same run, other machines"
-    ABSOLUTE = "nanoseconds, same machine"
-    NONE = "nothing comparable"
-
-
 @dataclass(frozen=True, slots=True)
 class Question:
     """What to ask of the history.
 
     `tolerance` is the relative slowdown that does not matter (0.03 is 3 %), `alpha` the family-wise level. `baseline`
-    is the id of a run to compare with instead of the runs before. `remeasure` measures the figures of the newest run
-    whose keys it is given afresh; it is called up to `attempts` times before a regression is reported. Where there is
-    none, `unconfirmed` may say why: then a suspicion that rests on one run alone is undecided instead of reported.
+    is the id of a run to compare with instead of the runs before. `remeasure` measures figures of a run afresh, given
+    its id and their keys; it is called up to `attempts` times before a regression is reported. Where there is none,
+    `unconfirmed` may say why: then a suspicion that rests on one run alone is undecided instead of reported.
     """
 
     tolerance: float = 0.03
     alpha: float = 0.05
     baseline: str | None = None
-    remeasure: Callable[[Sequence[str]], Sequence[Metric]] | None = None
+    remeasure: Callable[[str, Sequence[str]], Sequence[Metric]] | None = None
     attempts: int = 1
     unconfirmed: str = ""
 
@@ -86,8 +76,9 @@ class Finding:
     """What was found for one figure; effects are relative (0.05 is 5 % slower), None where nothing can be said.
 
     `departs_from` is the run at which the level changed, or the newest run compared with. `suspected` tells that the
-    interval lies beyond the tolerance, `confirmed` that it still did when it was measured again; `compared` is the
-    number of runs before, `confidence` that of the interval.
+    effect lies beyond the tolerance, and its interval does or may, `confirmed` that both did when it was measured
+    again; `compared` is the number of runs before, `confidence` that of the interval. `run` is the run that the figure
+    is of.
     """
 
     key: str
@@ -103,17 +94,24 @@ class Finding:
     suspected: bool = False
     confirmed: bool = False
     changes: tuple[tuple[str, ChangePoint], ...] = ()
+    run: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The verdict on one run: its findings, one for each figure, and the family-wise level they share."""
+    """The verdict: findings, one for each figure, and the family-wise level they share.
+
+    `run` is the newest run checked; `runs` are all of them, each with the question it answers, oldest first. `skipped`
+    are newer runs that hold no figure, with their questions.
+    """
 
     run: str
     findings: tuple[Finding, ...]
     alpha: float
     tolerance: float
     remeasured: int = 0
+    runs: tuple[tuple[str, str], ...] = ()
+    skipped: tuple[tuple[str, str], ...] = ()
 
     @property
     def outcome(self) -> Outcome:
@@ -123,141 +121,104 @@ class Check:
         return next((outcome for outcome in order if outcome in found), Outcome.UNDECIDED)
 
 
-@dataclass(slots=True)
-class _Case:
-    """One figure of the newest run with the runs it is compared with."""
+def check(index: History, question: Question | None = None, *, run: str | None = None, kind: str = "overhead") -> Check:
+    """Compare kept runs with the history before them: `run`, or for each question the newest of `kind` with figures.
 
-    key: str
-    basis: Basis
-    before: list[Value] = field(default_factory=list)
-    now: list[Value] = field(default_factory=list)
-    again: list[Value] = field(default_factory=list)
-    departs_from: str | None = None
-    changes: tuple[tuple[str, ChangePoint], ...] = ()
-    void: str = ""
-
-    def level(self) -> Level | None:
-        return shift(self.before, self.now, self.again) if self.before and self.now else None
-
-
-def check(index: Index, question: Question | None = None, *, run: str | None = None, kind: str = "overhead") -> Check:
-    """Compare one kept run (default: the newest of `kind`) with the history before it.
-
-    Raises `UsageError` when there is no such run. With nothing to compare with, its figures are undecided and say
-    what to do.
+    A figure that several questions' runs hold is that of the newest one. Raises `UsageError` when there is no such
+    run. With nothing to compare with, its figures are undecided and say what to do.
     """
     asked = question or Question()
-    rows = index.rows("id = ?", (run,)) if run else index.rows("kind = ?", (kind,))
-    if not rows:
-        what = f"run {run!r}" if run else f"run of kind {kind!r}"
-        raise UsageError(f"no {what} is kept; `harness overhead` measures and keeps one")
-    newest = rows[-1].id
-    cases = [_case(index, metric.key, newest, asked.baseline) for metric in index.metrics(newest)]
-    replaced = _replace_void(cases, index, newest, asked)
+    runs, skipped = _chosen(index, run, kind)
+    owners = {metric.key: each for _, each in runs for metric in index.metrics(each)}
+    cases = [case_of(index, key, owner, asked.baseline) for key, owner in sorted(owners.items())]
+    replaced = _replace_doubtful(cases, index, asked)
     findings, remeasured = _judge(cases, asked), 0
-    while (suspected := _suspected(findings)) and asked.remeasure is not None and remeasured < asked.attempts:
+    while (suspected := [finding for finding in findings if finding.suspected]) and remeasured < asked.attempts:
+        if asked.remeasure is None:
+            break
         try:
             # The others are left as they were: measuring them again would only be another chance of a false alarm.
-            _add([case for case in cases if case.key in suspected], asked.remeasure(suspected))
+            _measure_again(cases, suspected, asked.remeasure)
         except HarnessError as error:
             asked = replace(asked, remeasure=None, unconfirmed=str(error))
         else:
             remeasured += 1
             asked = replace(asked, unconfirmed="what was measured again is void")
         findings = _judge(cases, asked)
-    return Check(newest, findings, asked.alpha, asked.tolerance, replaced + remeasured)
+    newest = runs[-1][1] if runs else ""
+    return Check(newest, findings, asked.alpha, asked.tolerance, replaced + remeasured, runs, skipped)
 
 
-def _suspected(findings: Sequence[Finding]) -> tuple[str, ...]:
-    return tuple(finding.key for finding in findings if finding.suspected)
+_Named = tuple[tuple[str, str], ...]
 
 
-def _add(cases: Sequence[_Case], metrics: Sequence[Metric]) -> None:
-    fresh = {metric.key: metric for metric in metrics}
-    for case in cases:
-        if case.key in fresh and (value := _value(fresh[case.key], case.basis)) is not None:
-            case.again.append(value)
+def _chosen(index: History, run: str | None, kind: str) -> tuple[_Named, _Named]:
+    """Return the runs to check, and those that hold no figure, each with its question."""
+    if run is not None:
+        rows = index.rows("id = ?", (run,))
+        if not rows:
+            raise UsageError(f"no run {run!r} is kept; `harness overhead` measures and keeps one")
+        return (("", rows[0].id),), ()
+    answers = index.answers(kind)
+    if not answers:
+        raise UsageError(f"no run of kind {kind!r} is kept; `harness overhead` measures and keeps one")
+    runs = tuple((answer.question, answer.run) for answer in answers if answer.run is not None)
+    return runs, tuple((answer.question, answer.skipped) for answer in answers if answer.skipped)
 
 
-def _replace_void(cases: list[_Case], index: Index, newest: str, asked: Question) -> int:
-    """Measure what is void in the newest run once more, in place of it; return how often that was done (0 or 1)."""
-    void = [case.key for case in cases if case.void]
-    if not void or asked.remeasure is None:
-        return 0
-    try:
-        fresh = {metric.key: metric for metric in asked.remeasure(void)}
-    except HarnessError as error:
+def _measure_again(
+    cases: Sequence[Case], wanted: Sequence[Finding], measure: Callable[[str, Sequence[str]], Sequence[Metric]]
+) -> None:
+    for run in dict.fromkeys(finding.run for finding in wanted):
+        keys = tuple(finding.key for finding in wanted if finding.run == run)
+        fresh = {metric.key: metric for metric in measure(run, keys)}
         for case in cases:
-            case.void += f"; it could not be measured again: {error}" if case.void else ""
-        return 0
-    for i, case in enumerate(cases):
-        if case.void and case.key in fresh:
-            cases[i] = _case(index, case.key, newest, asked.baseline, fresh[case.key])
-    return 1
+            if case.key in keys and case.key in fresh:
+                case.add(fresh[case.key])
 
 
-def _value(metric: Metric, basis: Basis) -> Value | None:
-    """Return the logarithm to compare, or None where the run did not state the figure."""
-    if basis is Basis.ABSOLUTE:
-        positive = metric.value is not None and metric.value > 0
-        return Value.of(metric.value or 0.0, None, None, 0) if positive else None
-    if metric.ratio is None:
-        return None
-    return Value.of(metric.ratio, metric.ratio_low, metric.ratio_high, metric.pairs)
+def _replace_doubtful(cases: list[Case], index: History, asked: Question) -> int:
+    """Measure once more, in its place, what is void or unlike the runs before; return how often that was done."""
+    doubtful = [case for case in cases if case.void or (case.unlike and _enough(case))]
+    done = 0
+    for run in dict.fromkeys(case.run for case in doubtful) if asked.remeasure is not None else ():
+        keys = [case.key for case in doubtful if case.run == run]
+        try:
+            fresh = {metric.key: metric for metric in asked.remeasure(run, keys)} if asked.remeasure else {}
+        except HarnessError as error:
+            for case in doubtful:
+                if case.run == run:
+                    _add_reason(case, f"; it could not be measured again: {error}")
+            continue
+        done += 1
+        for i, case in enumerate(cases):
+            if case.key in keys and case.key in fresh:
+                cases[i] = case_of(index, case.key, run, asked.baseline, fresh[case.key])
+                _add_reason(cases[i], "; so it was when it was measured again")
+    return done
 
 
-def _case(index: Index, key: str, newest: str, baseline: str | None, fresh: Metric | None = None) -> _Case:
-    """Gather what one figure is compared with: runs of the same epoch, or of any when only ratios are at stake.
-
-    `fresh` stands in the place of what the newest run said.
-    """
-    points = index.points(key, HORIZON + 1, newest)
-    if baseline is not None:
-        points = [point for point in index.points(key, 1, baseline) if point.run == baseline] + points[-1:]
-    if fresh is not None:
-        points[-1] = replace(points[-1], metric=fresh)
-    here = points[-1]
-    if here.metric.void:
-        return _Case(key, Basis.NONE, void=here.metric.void)
-    has_ratio = here.metric.ratio is not None
-    same = [point for point in points if point.epoch == here.epoch]
-    basis = Basis.RATIO if has_ratio else Basis.ABSOLUTE
-    # On a new machine the first runs have only other machines' ratios to be compared with.
-    if has_ratio and len(same) == 1 and len(points) > 1:
-        same, basis = points, Basis.RATIO_ACROSS
-    known = [(point, value) for point in same if (value := _value(point.metric, basis)) is not None]
-    return _split(_Case(key, basis), known, newest)
+def _enough(case: Case) -> bool:
+    level = case.level()
+    return level is not None and level.error is not None
 
 
-def _split(case: _Case, known: list[tuple[Point, Value]], newest: str) -> _Case:
-    """Divide the runs at the newest lasting change point that is still news; without one, at the newest run."""
-    if not known or known[-1][0].run != newest:
-        case.basis = Basis.NONE
-        return case
-    found = [change for change in change_points([value.log for _, value in known]) if change.lasting]
-    case.changes = tuple((known[change.index][0].run, change) for change in found)
-    last = len(known) - 1
-    recent = [change for change in found if change.index > last - RECENT]
-    older = [change for change in found if change.index <= last - RECENT]
-    begin = older[-1].index if older else 0
-    start = recent[0].index if recent else last
-    case.before = [value for _, value in known[begin:start]]
-    case.now = [value for _, value in known[start:]]
-    if recent:
-        # Later changes replace the level; a drift has reached it only at its end.
-        newest_level = max(recent[-1].index, last - 2) if recent[-1].kind is Kind.DRIFT else recent[-1].index
-        case.now = [value for _, value in known[newest_level:]]
-    case.departs_from = known[start if recent else max(last - 1, 0)][0].run
-    return case
+def _add_reason(case: Case, why: str) -> None:
+    if case.void:
+        case.void += why
+    elif case.unlike:
+        case.unlike += why
 
 
-def _judge(cases: Sequence[_Case], asked: Question) -> tuple[Finding, ...]:
+def _judge(cases: Sequence[Case], asked: Question) -> tuple[Finding, ...]:
     """Test all figures by Holm's procedure and word each one's finding."""
     below, above = bounds(asked.tolerance)
     levels = {case.key: level for case in cases if (level := case.level()) is not None}
+    tested = [case.key for case in cases if case.key in levels and not case.unlike]
     p_values = {
-        key: min(1.0, 2 * min(level.beyond(above), 1.0 if level.error is None else 1 - level.beyond(below)))
-        for key, level in levels.items()
+        key: min(1.0, 2 * min(levels[key].beyond(above), levels[key].below(below)))
+        for key in tested
+        if levels[key].error is not None
     }
     alphas = _holm(p_values, asked.alpha)
     return tuple(_finding(case, levels.get(case.key), alphas.get(case.key, asked.alpha), asked) for case in cases)
@@ -274,48 +235,65 @@ def _holm(p_values: dict[str, float], alpha: float) -> dict[str, float]:
     return levels
 
 
-def _finding(case: _Case, level: Level | None, alpha: float, asked: Question) -> Finding:
+def _finding(case: Case, level: Level | None, alpha: float, asked: Question) -> Finding:
     if level is None:
-        why = "no history to compare with; measure and keep more runs"
-        if case.void:
-            why = f"void, so nothing is known of it; measure it again: {case.void}"
-        return Finding(case.key, Outcome.UNDECIDED, why, basis=Basis.NONE, changes=case.changes)
+        return Finding(case.key, Outcome.UNDECIDED, _nothing(case), changes=case.changes, run=case.run)
     low, high = level.interval(alpha)
+    known = level.error is not None
     _, above = bounds(asked.tolerance)
-    place = Outcome(decide(low, high, asked.tolerance))
-    suspected = place is Outcome.REGRESSED
-    doubt = _doubt(case, above, asked) if suspected else ""
+    place = Outcome.UNDECIDED if case.unlike else Outcome(decide(low, high, asked.tolerance))
+    # Where the runs cannot tell yet, measuring again tells more.
+    suspected = known and not case.unlike and level.shift > above
+    doubt = _doubt(case, above, asked) if place is Outcome.REGRESSED else ""
     outcome = Outcome.UNDECIDED if doubt else place
     smallest = level.detectable(alpha)
     return Finding(
         case.key, outcome, doubt or _reason(case, level, outcome),
         effect=math.expm1(level.shift),
-        interval=None if level.error is None else (math.expm1(low), math.expm1(high)),
+        interval=(math.expm1(low), math.expm1(high)) if known else None,
         minimal_detectable_effect=math.expm1(above + smallest) if math.isfinite(smallest) else None,
-        confidence=None if level.error is None else 1 - alpha,
-        departs_from=case.departs_from, compared=len(case.before), basis=case.basis,
-        suspected=suspected, confirmed=outcome is Outcome.REGRESSED and bool(case.again), changes=case.changes,
+        confidence=1 - alpha if known else None,
+        departs_from=case.departs_from, compared=case.compared, basis=case.basis, suspected=suspected,
+        confirmed=outcome is Outcome.REGRESSED and bool(case.again), changes=case.changes, run=case.run,
     )  # fmt: skip
 
 
-def _doubt(case: _Case, above: float, asked: Question) -> str:
+def _doubt(case: Case, above: float, asked: Question) -> str:
     """Return why a suspected regression is not to be reported; empty when it is."""
-    if case.again:
+    if (again := case.level_of_again()) is not None:
         # What was measured again must itself be over the tolerance: the first figure was chosen for being high.
-        held = shift(case.before, case.again).shift > above
-        return "" if held else "looked slower, and did not when it was measured again; measure more"
+        return "" if again.shift > above else "looked slower, and did not when it was measured again; measure more"
     # Several kept runs at the new level have confirmed one another.
-    if asked.unconfirmed and len(case.now) == 1:
+    if len(case.now) > 1:
+        return ""
+    if case.again_unlike:
+        return f"looks slower in one run, and what was measured again is not like the runs before: {case.again_unlike}"
+    if asked.unconfirmed:
         return f"looks slower in one run that could not be measured again: {asked.unconfirmed}"
     return ""
 
 
-def _reason(case: _Case, level: Level, outcome: Outcome) -> str:
+def _nothing(case: Case) -> str:
+    if case.void:
+        return f"void, so nothing is known of it; measure it again: {case.void}"
+    return "no history to compare with; measure and keep more runs"
+
+
+def _reason(case: Case, level: Level, outcome: Outcome) -> str:
+    if case.unlike:
+        return f"not like the runs before, so it is no evidence: {case.unlike}"
+    across = case.basis is Basis.RATIO_ACROSS
+    if level.error is None and across:
+        return (
+            "no run of this machine is before it, and ratios differ between machines; other machines kept: "
+            f"{len(case.machines)}; {MACHINES} are needed to know by how much; measure and keep more runs here"
+        )
     if level.error is None:
-        return f"the runs state no interval; {ENOUGH} runs would show their noise, {len(case.before)} are kept"
-    noise = (
-        "the pairs of the runs alone, too few runs to know their scatter" if level.within_only else "the runs' scatter"
-    )
+        return (
+            f"comparable runs before it: {len(case.before)}; {ENOUGH} are needed to know how much runs differ; measure "
+            "and keep more runs"
+        )
+    noise = f"how much {len(case.machines)} other machines differ" if across else "the runs' scatter"
     told = {
         Outcome.REGRESSED: "slower than the tolerance allows" + (", measured again" if case.again else ""),
         Outcome.IMPROVED: "faster by more than the tolerance",

@@ -24,6 +24,7 @@ BUILT_IN: dict[str, str] = {
     "prometheus-client": "harness.instruments.prometheus_client_:PrometheusClientInstrument",
     "prometheus-client-cached": "harness.instruments.prometheus_client_:CachedPrometheusClientInstrument",
     "opentelemetry": "harness.instruments.opentelemetry:OpenTelemetryInstrument",
+    "reference": "harness.instruments.reference:ReferenceInstrument",
 }
 
 # What to install when the library behind a built-in name is missing.

@@ -66,6 +66,10 @@ class RawPair(_Part):
     off_cpu: float = Field(
         0.0, description="share of the blocks' time the processes were not running: neighbours, or waits"
     )
+    base_cpu: list[int] = Field(
+        default=[], description="ns of processor time of each block of the base; empty where it was not kept"
+    )
+    head_cpu: list[int] = Field(default=[], description="the same of the head")
     hash_seeds: tuple[int, int]
     base_per_line: float
     head_per_line: float
@@ -176,6 +180,11 @@ class TermsUsed(_Part):
     block_ns: int
     seed: int
     tolerance: float
+    fewest: int = Field(0, description="pairs measured in any case; 0 where it was not kept")
+    most: int = Field(0, description="pairs measured at most; 0 where it was not kept")
+    lumpy: bool = Field(default=False, description="whether plain totals were taken instead of trimmed means")
+    settled: bool = Field(default=False, description="whether a comparison ended once it excluded no change")
+    comparisons: int = Field(0, description="comparisons measured side by side; 0 where it was not kept")
     gc: str = "as in a program: on, with only what the harness holds frozen"
     hash_seed: str = "drawn for each process"
 

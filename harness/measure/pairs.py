@@ -110,21 +110,24 @@ def _lost(finished: dict[str, Any]) -> int:
     return max(0, returned - min(shown, default=returned))
 
 
+_Times = tuple[list[int], list[int]]
+
+
 def _blocks(
     sides: tuple[Side, Side], counts: tuple[int, int], rounds: int, rng: random.Random, *, kept: bool = True
-) -> tuple[tuple[list[int], list[int]], str, float]:
-    """Return both sides' block times, which side went first in each round, and the share of time off the processor."""
-    times: tuple[list[int], list[int]] = ([], [])
+) -> tuple[_Times, _Times, str]:
+    """Return both sides' block times, both sides' processor times, and which side went first in each round."""
+    times: _Times = ([], [])
+    processor: _Times = ([], [])
     order = []
-    on_processor = 0
     for _ in range(rounds):
         first = rng.randrange(2)
         for which in (first, 1 - first):
             answer = sides[which].ask({"do": "run", "lines": counts[which], "kept": kept})
             times[which].append(answer["ns"])
-            on_processor += answer["cpu_ns"]
+            processor[which].append(answer["cpu_ns"])
         order.append("bh"[first])
-    return times, "".join(order), max(0.0, 1 - on_processor / (sum(times[0]) + sum(times[1])))
+    return times, processor, "".join(order)
 
 
 def measure_pair(base: Side, head: Side, plan: BlockPlan, rng: random.Random, *, lumpy: bool = False) -> RawPair:
@@ -140,7 +143,8 @@ def measure_pair(base: Side, head: Side, plan: BlockPlan, rng: random.Random, *,
         # They were warmed up on the other core, beside whatever else runs there; a long turn is timed on this one.
         per_line = base_settled / settling[0], head_settled / settling[1]
     counts = lines_per_block(*per_line, plan.block_ns)
-    (base_blocks, head_blocks), order, off_cpu = _blocks(sides, counts, plan.rounds, rng)
+    times, processor, order = _blocks(sides, counts, plan.rounds, rng)
+    (base_blocks, head_blocks), (base_cpu, head_cpu) = times, processor
     ends = [side.ask({"do": "finish"}) for side in sides]
     found = figures(base_blocks, head_blocks, *counts, lumpy=lumpy)
     reasons = [voided(side.subject.name, side.subject.threads, end) for side, end in zip(sides, ends, strict=True)]
@@ -150,7 +154,9 @@ def measure_pair(base: Side, head: Side, plan: BlockPlan, rng: random.Random, *,
         base_lines=counts[0],
         head_lines=counts[1],
         order=order,
-        off_cpu=off_cpu,
+        off_cpu=max(0.0, 1 - sum(base_cpu + head_cpu) / sum(base_blocks + head_blocks)),
+        base_cpu=base_cpu,
+        head_cpu=head_cpu,
         hash_seeds=(base.hash_seed, head.hash_seed),
         base_per_line=found.base_per_line,
         head_per_line=found.head_per_line,

@@ -12,7 +12,7 @@ from harness.report.history_text import aligned, inert
 if TYPE_CHECKING:
     from harness.history.verdict import Check, Finding
 
-__all__ = ["annotations", "as_json", "conclusion", "lines", "markdown", "promise"]
+__all__ = ["annotations", "as_json", "conclusion", "lines", "markdown", "promise", "runs_of"]
 
 _COLUMNS = ("verdict", "effect", "interval", "smallest seen", "departs from", "runs before", "figure")
 _RIGHT = frozenset({1, 5})
@@ -53,15 +53,26 @@ def _changes(finding: "Finding") -> Iterator[str]:
 def conclusion(check: "Check") -> str:
     """Return the verdict in one line."""
     if not check.findings:
-        return (
-            f"{check.outcome.value}: run {inert(check.run)} holds no figure to compare: it is invalid, or measured none"
-        )
+        which = f"run {inert(check.run)} holds" if check.run else "no run holds"
+        figure = "no figure to compare: it is invalid, or measured none" if check.run else "a figure to compare"
+        return f"{check.outcome.value}: {which} {figure}"
     named = [finding for finding in check.findings if finding.outcome is check.outcome]
     again = ", measured again" if check.remeasured else ""
+    runs = f"run {inert(check.run)}" if len(check.runs) < 2 else f"{len(check.runs)} runs"
     return (
-        f"{check.outcome.value}: {len(named)} of {len(check.findings)} figures of run {inert(check.run)} "
+        f"{check.outcome.value}: {len(named)} of {len(check.findings)} figures of {runs} "
         f"(tolerance {plain_percent(check.tolerance)}{again})"
     )
+
+
+def runs_of(check: "Check") -> Iterator[str]:
+    """Yield which run answers which question, where there are several, and which were skipped."""
+    if len(check.runs) > 1:
+        told = (f"{inert(question) or 'comparison'}: {inert(run)}" for question, run in check.runs)
+        yield f"checked: {'; '.join(told)}"
+    for question, run in check.skipped:
+        what = f" ({inert(question)})" if question else ""
+        yield f"skipped: run {inert(run)}{what} holds no figure to compare"
 
 
 def promise(check: "Check") -> str:
@@ -86,6 +97,7 @@ def lines(check: "Check") -> Iterator[str]:
     if bases:
         yield f"compared: {'; '.join(bases)}"
         yield promise(check)
+    yield from runs_of(check)
     yield conclusion(check)
 
 
@@ -100,7 +112,10 @@ def as_json(check: "Check") -> dict[str, Any]:
         for finding in check.findings
     ]  # fmt: skip
     return {
-        "run": check.run, "outcome": check.outcome.value, "exit_code": check.outcome.exit_code, "alpha": check.alpha,
+        "run": check.run,
+        "runs": [{"question": question, "run": run} for question, run in check.runs],
+        "skipped": [{"question": question, "run": run} for question, run in check.skipped],
+        "outcome": check.outcome.value, "exit_code": check.outcome.exit_code, "alpha": check.alpha,
         "tolerance": check.tolerance, "remeasured": check.remeasured, "findings": findings,
     }  # fmt: skip
 
@@ -144,7 +159,8 @@ def markdown(check: "Check") -> str:
         for finding in check.findings
         for text in ([finding.reason] if finding.outcome.value != "pass" else []) + list(_changes(finding))
     ]
-    body = f"{head}{rows}\n{''.join(notes)}\n" if check.findings else ""
+    notes += [f"- {_cell(text)}\n" for text in runs_of(check)]
+    body = f"{head}{rows}\n{''.join(notes)}\n" if check.findings else "".join(notes)
     return (
         f"## Recording overhead: {check.outcome.value}\n\n{_cell(conclusion(check))}\n\n{body}{_cell(promise(check))}\n"
     )

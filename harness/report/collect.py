@@ -134,7 +134,7 @@ class _Newest:
     def _outcome(self, outcome: "Outcome", where: str) -> None:
         for part in outcome.parts:
             document = outcome.part(part.what)
-            if document is not None and part.what in _COSTS:
+            if document is not None and part.what.partition(":")[0] in _COSTS:
                 self._costs(document, where)
             elif part.what == "ladder":
                 self.ladder = document

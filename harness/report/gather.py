@@ -2,7 +2,9 @@
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from harness.report.adapt import audit_of
@@ -70,12 +72,18 @@ def rows_of_table(table: "Table") -> list[OverheadRow]:
 def trends_of(index: "Index", keys: Sequence[str] | None = None, most: int = MOST_TRENDS) -> list[Trend]:
     """Return the trends of some figures, or of those measured last, at most `most` of them.
 
-    A figure with a single run has no trend and is left out.
+    A figure with a single run has no trend and is left out. The same figure on two plans of blocks is told apart.
     """
     labels = {epoch: _machine(machine) for epoch, machine in index.machines().items()}
     chosen = list(keys) if keys is not None else list(index.trending())
-    found = (trend_of(key, index.points(key), labels) for key in chosen[:most])
-    return [trend for trend in found if len(trend) > 1]
+    found = [(key, trend_of(key, index.points(key), labels)) for key in chosen[:most]]
+    kept = [(key, trend) for key, trend in found if len(trend) > 1]
+    titles = Counter(trend.metric for _, trend in kept)
+    return [
+        replace(trend, metric=f"{trend.metric}, blocks of {plan}") if titles[trend.metric] > 1 and plan else trend
+        for key, trend in kept
+        for plan in [key.partition(" plan=")[2]]
+    ]
 
 
 def _machine(text: str) -> str:

@@ -20,7 +20,9 @@ from harness.history.store import Store
 from harness.measure import overhead as measuring
 from harness.measure.document import Document, RawPair
 from harness.measure.experiment import Progress, Terms, run_experiments
+from harness.measure.outcome import outcome_of
 from harness.measure.overhead import comparisons_for
+from harness.measure.pairs import BlockPlan
 from harness.measure.subjects import Subject
 from harness.measure.verdicts import Comparison
 from tests.harness.history.makers import HERE, START, experiment, keep_series, overhead
@@ -80,7 +82,8 @@ def measured(store: Store, ratios: Mapping[str, float], runs: int = 1) -> None:
 
 @pytest.fixture
 def still(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The project stands at one revision, whoever commits meanwhile."""
+    """The project stands at one revision, whoever commits meanwhile, and no other program runs."""
+    monkeypatch.setattr("harness.history.quiet.processors", lambda _seconds: 0.0)
     monkeypatch.setattr("harness.history.listing.git_state", lambda: GIT)
     monkeypatch.setattr(fingerprint, "git_state", lambda: GIT)
 
@@ -174,23 +177,24 @@ def test_a_suspicion_of_this_machine_is_measured_again(
     store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, second: float, code: int,
     verdict: str,
 ) -> None:  # fmt: skip
-    """Only what looked slower is measured again, as it was measured first; only what holds is reported."""
+    """It is measured again as it was first, and of that only what looked slower counts; what holds is reported."""
     measured(store, {"opencensus": 2.0, "prometheus-client": 1.5}, runs=9)
     measured(store, {"opencensus": 2.3, "prometheus-client": 1.5})
     asked: list[Comparison] = []
 
     def measure(comparisons: Sequence[Comparison], terms: Terms, progress: Progress) -> Document:
         asked.extend(comparisons)
-        found: Document = paired({"opencensus": second})(comparisons, terms, progress)
+        found: Document = paired({"opencensus": second, "prometheus-client": 9.0})(comparisons, terms, progress)
         return found
 
     monkeypatch.setattr(again, "measure_overhead", measure)
     found, out, err = check(store, "--json", capsys=capsys)
     verdicts = {f["key"].split()[1]: (f["outcome"], f["confirmed"]) for f in json.loads(out)["findings"]}
-    assert asked == [SUBJECTS[0]]
+    # Side by side with what was measured beside it then.
+    assert asked == SUBJECTS
     assert (found, verdicts["prometheus-client/none"]) == (code, ("pass", False))
     assert verdicts["opencensus/none"] == (verdict, verdict == "regressed")
-    assert "1 of the figures look slower or are void; measuring them again" in err
+    assert "1 of the figures look slower, are void, or were measured on a busy machine" in err
 
 
 @pytest.mark.usefixtures("still")
@@ -219,7 +223,11 @@ def test_a_fresh_run_is_measured_kept_and_checked(
     code, out, err = check(store, *arguments, "--instruments", "opencensus, prometheus-client", capsys=capsys)
     assert (code, json.loads(out)["outcome"], "kept as" in err) == (3, "undecided", True)
     code, out, _ = check(store, *arguments, capsys=capsys)
-    assert (code, len(json.loads(out)["findings"]), len(store.names())) == (0, 2, 2)
+    findings = json.loads(out)["findings"]
+    assert (code, len(store.names())) == (3, 2)
+    assert [(f["key"].split()[1], f["compared"]) for f in findings] == [
+        ("opencensus/reference", 1), ("prometheus-client/reference", 1),
+    ]  # fmt: skip
 
 
 def test_a_comparison_is_rebuilt_from_its_description_or_refused() -> None:
@@ -233,12 +241,77 @@ def test_a_comparison_is_rebuilt_from_its_description_or_refused() -> None:
     ]
     measure = paired({"opencensus": 2.0, "own": 2.0, "none": 1.1})
     document = measure(pairs, Terms(budget_s=1.0)).model_dump(mode="json")
-    assert [each.comparison for each in again.asked_in(document)] == pairs
+    groups = again.groups_in(document)
+    # What is scraped at different intervals cannot be measured in one go; what is not goes with the first of them.
+    assert [pair for group in groups for pair in group.comparisons] == pairs
     vague = measure(comparisons_for(["opencensus"], common=Subject(views=("demo_latency",))), Terms(budget_s=1.0))
     with pytest.raises(UsageError, match="not told in full"):
-        again.asked_in(vague.model_dump(mode="json"))
+        again.groups_in(vague.model_dump(mode="json"))
     with pytest.raises(UsageError, match="which side"):
-        again.asked_in({"experiments": [experiment(delay_ns=5.0)]})
+        again.groups_in({"experiments": [experiment(delay_ns=5.0)]})
+
+
+@pytest.mark.usefixtures("still")
+def test_a_fresh_run_goes_on_with_the_plan_of_the_newest(
+    store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blocks and comparisons are those of the newest run with figures, so that both are of one series."""
+    seen: list[tuple[int, Terms]] = []
+    measure = paired({"opencensus": 2.0, "prometheus-client": 1.5})
+
+    def measuring_again(comparisons: Sequence[Comparison], terms: Terms, progress: Progress) -> Document:
+        seen.append((len(comparisons), terms))
+        document: Document = measure(comparisons, terms, progress)
+        blocks = {"rounds": terms.plan.rounds, "block_ns": terms.plan.block_ns}
+        return document.model_copy(update={"terms": document.terms.model_copy(update=blocks)})
+
+    plan = BlockPlan(rounds=10, block_ns=6_000_000)
+    for _ in range(9):
+        document = measuring_again(SUBJECTS, Terms(budget_s=80.0, plan=plan), lambda _step: None)
+        keep(store, "overhead", outcome_of("table", {"table": document}).document())
+    keep(store, "overhead", outcome_of("saturation").document())
+    monkeypatch.setattr(again, "measure_overhead", measuring_again)
+    code, out, _ = check(store, "--fresh", "--budget", "30s", "--json", capsys=capsys)
+    assert [(count, terms.plan, terms.budget_s) for count, terms in seen[9:]] == [(2, plan, 30.0)]
+    assert (code, [finding["compared"] for finding in json.loads(out)["findings"]]) == (0, [9, 9])
+
+
+@pytest.mark.usefixtures("still")
+def test_parts_measured_one_after_another_keep_their_own_terms(
+    store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fresh run of two groups is one document that reads as what `harness overhead` keeps, report included."""
+    from harness.report.collect import read_document
+
+    measure = paired({"opencensus": 2.0, "prometheus-client": 1.5})
+    parts = {"table": measure(SUBJECTS, Terms(budget_s=9.0)), "laws:series": measure(SUBJECTS[:1], Terms(budget_s=9.0))}
+    keep(store, "overhead", outcome_of("full", parts).document())
+    monkeypatch.setattr(again, "measure_overhead", measure)
+    check(store, "--fresh", "--json", capsys=capsys)
+    kept = store.load(sorted(store.names())[-1].removesuffix(".json"))
+    assert [(part["what"], part["first"], part["end"]) for part in kept.document["parts"]] == [
+        ("comparison", 0, 2), ("comparison:1", 2, 3),
+    ]  # fmt: skip
+    (found,) = read_document(kept.document, "here")
+    assert found.what == "comparison"
+
+
+@pytest.mark.usefixtures("still")
+def test_a_suspicion_waits_for_a_quiet_moment_no_longer_than_allowed(
+    store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there is none, nothing is measured, and the figure is undecided with the reason."""
+
+    def never(*_: object) -> Document:
+        raise AssertionError
+
+    measured(store, {"opencensus": 2.0, "prometheus-client": 1.5}, runs=9)
+    measured(store, {"opencensus": 2.3, "prometheus-client": 1.5})
+    monkeypatch.setattr(again, "measure_overhead", never)
+    monkeypatch.setattr("harness.history.quiet.processors", lambda _seconds: 0.97)
+    code, out, _ = check(store, "--wait", "1ms", capsys=capsys)
+    assert code == 3
+    assert "could not be measured again: there was no quiet moment in 1ms: a processor was 97% busy" in out
 
 
 HOSTILE = "a|b`<script>*_[x](y)\n::error::100%\x1b[31m"
@@ -252,9 +325,9 @@ def test_github_gets_annotations_that_nothing_can_break_out_of(
     summary.write_text("# before\n")
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
-    for ratio in (2.0, 2.5):
+    for hour, ratio in enumerate([2.0] * 8 + [2.5]):
         document = {"experiments": [experiment(ratio, head=HOSTILE), *overhead(2.0)["experiments"]]}
-        store.save("overhead", document, fingerprint=HERE, created=START.replace(hour=int(ratio * 2)))
+        store.save("overhead", document, fingerprint=HERE, created=START.replace(hour=hour))
     code, out, _ = check(store, "--no-remeasure", capsys=capsys)
     assert code == 1
     (annotation,) = (line for line in out.splitlines() if line.startswith("::"))
@@ -294,6 +367,9 @@ def test_json_stays_json_on_github(
         (["--run", "nope"], "'nope'"),
         (["--fresh", "--run", "x"], "--fresh"),
         (["--instruments", "none"], "--instruments"),
+        (["--base", "none"], "--base"),
+        (["--fresh", "--base", "nonsense"], "nonsense"),
+        (["--wait", "soon"], "--wait"),
         (["--budget", "10"], "--budget"),
         (["--fresh", "--instruments", "nonsense"], "nonsense"),
     ],

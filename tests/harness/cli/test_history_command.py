@@ -98,7 +98,7 @@ def test_a_read_only_store_costs_a_warning_and_is_still_read(unwritable: Path, t
     assert f"not kept in the history: cannot save to {unwritable}" in done.stderr
     listed = process("history", "--store", unwritable)
     assert (listed.returncode, len(listed.stdout.splitlines()), listed.stderr) == (0, 3, "")
-    assert process("check", "--store", unwritable).returncode == 0
+    assert process("check", "--store", unwritable).returncode == 3
     removed = process("history", "rm", "--yes", "2026", "--store", unwritable)
     assert (removed.returncode, removed.stderr.count("\n")) == (2, 1)
 

@@ -9,7 +9,6 @@ import pytest
 
 from harness.errors import RunError, UsageError
 from harness.history.index import Index
-from harness.history.level import Level, Value, shift
 from harness.history.metrics import Metric, metrics_of
 from harness.history.store import Store
 from harness.history.verdict import RECENT, Basis, Check, Outcome, Question, check
@@ -68,12 +67,25 @@ def test_an_empty_history_is_one_clear_line(store: Store) -> None:
         _check(store)
 
 
-def test_two_runs_are_compared_by_their_own_pairs(store: Store) -> None:
-    """With little history the runs' own intervals stand alone, and the reason says so."""
-    keep_series(store, [2.0, 2.3])
-    (finding,) = _check(store).findings
-    assert finding.outcome is Outcome.REGRESSED
-    assert "too few runs" in finding.reason
+@pytest.mark.parametrize("newest", [1.7, 2.0, 2.12, 3.0])
+@pytest.mark.parametrize("before", [1, 4, 7])
+def test_fewer_than_eight_runs_before_decide_nothing(store: Store, before: int, newest: float) -> None:
+    """How much runs differ is not known yet: whatever the newest says it is undecided, and nothing is measured."""
+
+    def never(_run: str, _keys: Sequence[str]) -> tuple[Metric, ...]:
+        raise AssertionError
+
+    keep_series(store, [*_noise(before), newest])
+    (finding,) = _check(store, Question(remeasure=never)).findings
+    assert (finding.outcome, finding.interval, finding.confidence) == (Outcome.UNDECIDED, None, None)
+    assert finding.effect == pytest.approx(newest / 2 - 1, abs=0.02)
+    assert f"runs before it: {before}; 8 are needed" in finding.reason
+
+
+def test_eight_runs_before_are_enough_to_decide(store: Store) -> None:
+    """From the ninth run on a clear regression is one."""
+    keep_series(store, [*_noise(8), 2.3])
+    assert _check(store).outcome is Outcome.REGRESSED
 
 
 def test_noisy_runs_widen_what_their_own_intervals_promise(store: Store) -> None:
@@ -110,7 +122,7 @@ def test_a_suspicion_is_measured_again_and_dropped_when_it_does_not_hold(store: 
     keep_series(store, [*_noise(30), 2.2])
     calls: list[int] = []
 
-    def again(_keys: Sequence[str]) -> tuple[Metric, ...]:
+    def again(_run: str, _keys: Sequence[str]) -> tuple[Metric, ...]:
         calls.append(1)
         return metrics_of("overhead", overhead(2.0))
 
@@ -122,7 +134,7 @@ def test_a_suspicion_is_measured_again_and_dropped_when_it_does_not_hold(store: 
 def test_a_suspicion_that_holds_is_reported_as_confirmed(store: Store) -> None:
     """A regression seen twice says that it was measured again."""
     keep_series(store, [*_noise(30), 2.2])
-    found = _check(store, Question(remeasure=lambda _keys: metrics_of("overhead", overhead(2.21))))
+    found = _check(store, Question(remeasure=lambda _run, _keys: metrics_of("overhead", overhead(2.21))))
     (finding,) = found.findings
     assert (finding.outcome, finding.confirmed) == (Outcome.REGRESSED, True)
     assert "measured again" in finding.reason
@@ -131,7 +143,7 @@ def test_a_suspicion_that_holds_is_reported_as_confirmed(store: Store) -> None:
 def test_nothing_is_measured_again_without_suspicion(store: Store) -> None:
     """A run that passes costs no second measurement."""
 
-    def never(_keys: Sequence[str]) -> tuple[Metric, ...]:
+    def never(_run: str, _keys: Sequence[str]) -> tuple[Metric, ...]:
         raise AssertionError
 
     keep_series(store, _noise(31))
@@ -150,7 +162,7 @@ def test_only_what_is_suspected_is_measured_again(store: Store) -> None:
     _three_figures(store, 1, 1.2, 1)
     asked: list[Sequence[str]] = []
 
-    def again(keys: Sequence[str]) -> tuple[Metric, ...]:
+    def again(_run: str, keys: Sequence[str]) -> tuple[Metric, ...]:
         asked.append(keys)
         return metrics_of("overhead", overhead(9.0, 2.4, 9.0))
 
@@ -182,7 +194,7 @@ def test_what_is_void_is_measured_in_its_place(
     store.save("overhead", {"experiments": [_void("a")]}, fingerprint=HERE, created=START + timedelta(hours=40))
     asked: list[Sequence[str]] = []
 
-    def again(keys: Sequence[str]) -> tuple[Metric, ...]:
+    def again(_run: str, keys: Sequence[str]) -> tuple[Metric, ...]:
         ratios = fresh[len(asked)]
         asked.append(list(keys))
         return metrics_of(
@@ -205,7 +217,7 @@ def test_a_void_run_in_the_past_is_passed_over(store: Store) -> None:
     assert (finding.outcome, finding.compared, finding.departs_from) == (Outcome.PASS, 20, kept[-1].id)
 
 
-def _fails(_keys: Sequence[str]) -> tuple[Metric, ...]:
+def _fails(_run: str, _keys: Sequence[str]) -> tuple[Metric, ...]:
     raise RunError("the scraper did not start")
 
 
@@ -214,7 +226,7 @@ def _fails(_keys: Sequence[str]) -> tuple[Metric, ...]:
     [
         (Question(unconfirmed="it was measured on another machine"), "on another machine"),
         (Question(remeasure=_fails), "the scraper did not start"),
-        (Question(remeasure=lambda _keys: ()), "measured again is void"),
+        (Question(remeasure=lambda _run, _keys: ()), "measured again is void"),
     ],
 )
 def test_one_run_that_cannot_be_confirmed_is_undecided(store: Store, question: Question, said: str) -> None:
@@ -254,16 +266,6 @@ def test_unchanged_figures_are_called_changed_at_most_as_often_as_stated(tmp_pat
     assert called <= 8
 
 
-def test_another_machine_is_compared_through_ratios_and_says_so(store: Store) -> None:
-    """The first run of a new epoch has others' ratios only; its own epoch stands alone as soon as it has a run."""
-    keep_series(store, _noise(20), fingerprint=THERE)
-    keep_series(store, [2.0], first=30)
-    assert _check(store).findings[0].basis is Basis.RATIO_ACROSS
-    keep_series(store, [2.01], first=31)
-    finding = _check(store).findings[0]
-    assert (finding.basis, finding.compared) == (Basis.RATIO, 1)
-
-
 def test_nanoseconds_of_another_machine_are_never_compared(store: Store) -> None:
     """A figure without a control in its run is compared on the same machine only."""
     suite = {"benchmarks": [{"fullname": "b", "stats": {"mean": 1e-6, "stddev": 1e-8, "rounds": 9}}]}
@@ -296,34 +298,6 @@ def test_a_question_that_makes_no_sense_names_its_flag(options: dict[str, float]
     """Bad settings are usage errors."""
     with pytest.raises(UsageError, match=flag):
         Question(**options)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("low", [None, 0.0, -1.0, 2.0])
-def test_an_interval_that_says_nothing_is_no_error(low: float | None) -> None:
-    """Missing, non-positive or empty intervals leave a run's own error unknown."""
-    assert Value.of(2.0, low, 2.0, 9).error is None
-
-
-def test_a_shift_is_the_difference_of_means_with_both_errors() -> None:
-    """By hand: log 2.2 - log 2.0, errors 0.03 and 0.04 make 0.05."""
-    level = shift([Value(math.log(2.0), 0.03, 9)], [Value(math.log(2.2), 0.04, 9)])
-    assert level == Level(pytest.approx(math.log(1.1)), pytest.approx(0.05), 8, within_only=True)
-
-
-def test_a_shift_without_any_error_bounds_nothing() -> None:
-    """Where nothing states an error the interval is the whole line and no p-value is small."""
-    level = shift([Value(0.0, None)], [Value(1.0, None)])
-    assert level.interval(0.05) == (-math.inf, math.inf)
-    assert (level.beyond(0.0), level.detectable(0.05)) == (1.0, math.inf)
-    with pytest.raises(ValueError, match="at least one run"):
-        shift([], [Value(1.0, None)])
-
-
-def test_exactly_equal_runs_have_an_interval_of_no_width() -> None:
-    """Figures that repeat exactly decide exactly."""
-    level = shift([Value(0.0, None)] * 10, [Value(0.1, None)])
-    assert level.interval(0.05) == pytest.approx((0.1, 0.1))
-    assert (level.beyond(0.05), level.beyond(0.2)) == (0.0, 1.0)
 
 
 def test_malformed_experiments_are_left_out_and_void_ones_have_a_name_only() -> None:

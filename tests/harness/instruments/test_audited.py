@@ -36,7 +36,9 @@ def audited(name: str) -> Audit:
     return found
 
 
-@pytest.mark.parametrize("name", ["opencensus-lean", "prometheus-client", "prometheus-client-cached", "opentelemetry"])
+@pytest.mark.parametrize(
+    "name", ["opencensus-lean", "prometheus-client", "prometheus-client-cached", "opentelemetry", "reference"]
+)
 def test_the_audit_finds_nothing(name: str) -> None:
     """Every count, bucket and sum equals the ledger's, and the page is as it should be; promtool may be missing."""
     found = audited(name)

@@ -36,7 +36,7 @@ def test_a_view_shows_the_tags_it_has_and_counts_every_line(name: str, count: in
     assert (counted, lines, refused) == (15, 15, 5)
 
 
-@pytest.mark.parametrize("name", ["prometheus-client", "prometheus-client-cached"])
+@pytest.mark.parametrize("name", ["prometheus-client", "prometheus-client-cached", "reference"])
 def test_views_of_unlike_tags_are_refused(name: str) -> None:
     """Rather than recorded under the wrong labels."""
     views = (replace(QUICKSTART_VIEWS[0], tag_keys=("status",)), *QUICKSTART_VIEWS[1:])

@@ -1,0 +1,224 @@
+"""Prints how often `harness check` is right and wrong on simulated histories; `make check-rates`, some five minutes.
+
+    python benchmarks/check_rates.py [--trials 2000] [--part coverage,machines,power,states]
+
+coverage   how often the interval of a new run, or of the mean of several, misses a level that has not changed
+machines   how often a check of unchanged code ends `regressed` in histories that move to a new machine every 20 runs
+power      how often a tenth run that is 5 % slower is called `regressed`, and one that is not
+states     how often a run of an unchanged machine is called unlike those before
+
+A run's logarithm is a level, autoregressive noise between runs (`between`, its marginal standard deviation), and the
+error of its own pairs (`within`, known). What is measured again shares the noise between runs. Seeds are fixed, so a
+second run prints the same figures.
+"""
+
+import argparse
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.history.index import Answer, Point, Row
+from harness.history.level import Value, shift
+from harness.history.likeness import limits_of
+from harness.history.metrics import Metric
+from harness.history.processor import _deviation
+from harness.history.verdict import Outcome, Question, check
+from harness.measure.stats import binomial_interval
+
+Series = NDArray[np.float64]
+PHIS = (0.0, 0.5, 0.8)
+PAIRS = 30
+
+
+def ar1(rng: np.random.Generator, series: int, runs: int, phi: float) -> Series:
+    """Return stationary AR(1) noise of marginal standard deviation 1, series x runs."""
+    shocks = rng.standard_normal((series, runs))
+    noise = np.empty((series, runs))
+    noise[:, 0] = shocks[:, 0]
+    for t in range(1, runs):
+        noise[:, t] = phi * noise[:, t - 1] + np.sqrt(1 - phi * phi) * shocks[:, t]
+    return noise
+
+
+def share(hits: int, trials: int) -> str:
+    """Return a share with its 95 % interval."""
+    low, high = binomial_interval(hits, trials)
+    return f"{hits / trials:5.1%} [{low:.1%}, {high:.1%}]"
+
+
+@dataclass
+class Simulated:
+    """A history held in memory: for each run its machine and its figures."""
+
+    runs: list[tuple[str, dict[str, Metric]]] = field(default_factory=list)
+
+    def add(self, machine: str, logs: Sequence[float], within: float) -> None:
+        """Add a run with one figure for each logarithm."""
+        figures = {f"figure {i}": metric(f"figure {i}", log, within) for i, log in enumerate(logs)}
+        self.runs.append((machine, figures))
+
+    def rows(self, where: str = "", values: Sequence[object] = ()) -> list[Row]:
+        """Not needed: runs are chosen by question."""
+        raise NotImplementedError(where, values)
+
+    def answers(self, kind: str) -> list[Answer]:
+        """Return the newest run."""
+        del kind
+        return [Answer("", str(len(self.runs) - 1))]
+
+    def metrics(self, run_id: str) -> list[Metric]:
+        """Return the figures of one run."""
+        return list(self.runs[int(run_id)][1].values())
+
+    def points(self, key: str, newest: int | None = None, until: str | None = None) -> list[Point]:
+        """Return one figure over time."""
+        end = len(self.runs) if until is None else int(until) + 1
+        first = 0 if newest is None else max(0, end - newest)
+        return [
+            Point(str(i), "", machine, figures[key]) for i, (machine, figures) in enumerate(self.runs[first:end], first)
+        ]
+
+
+def metric(key: str, log: float, within: float) -> Metric:
+    """Return a figure whose pairs state the error `within`."""
+    half = 2.045 * within  # Student's quantile for 30 pairs
+    ratio = math.exp(log)
+    return Metric(
+        key, "ns", ratio, ratio=ratio, ratio_low=math.exp(log - half), ratio_high=math.exp(log + half), pairs=PAIRS
+    )
+
+
+def coverage(trials: int) -> Iterator[str]:
+    """Yield the share of intervals of nominal level 5 % that miss an unchanged level."""
+    for before in (8, 9, 30, 100, 300):
+        for now in (1, 3, 6):
+            row = []
+            for phi in PHIS:
+                rng = np.random.default_rng([1, before, now, int(phi * 10)])
+                runs = ar1(rng, trials, before + now, phi) + 0.5 * rng.standard_normal((trials, before + now))
+                missed = sum(_misses(values, before) for values in runs)
+                row.append(share(missed, trials))
+            what = "one new run" if now == 1 else f"mean of {now} runs"
+            yield f"{before:3} runs before, {what:14} missed at phi 0, 0.5, 0.8: {', '.join(row)}"
+
+
+def _misses(values: Series, before: int) -> bool:
+    known = [Value(float(value), 0.5, PAIRS) for value in values]
+    low, high = shift(known[:before], known[before:]).interval(0.05)
+    return not low <= 0 <= high
+
+
+def _again(day: Sequence[float], within: float, rng: np.random.Generator) -> Callable[..., list[Metric]]:
+    """Return what measures a run again: the same day's noise, and pairs of its own."""
+
+    def measure(_run: str, keys: Sequence[str]) -> list[Metric]:
+        logs = {f"figure {i}": log for i, log in enumerate(day)}
+        return [metric(key, logs[key] + within * rng.standard_normal(), within) for key in keys]
+
+    return measure
+
+
+def machines(trials: int) -> Iterator[str]:
+    """Yield the share of checks that end regressed where only the machine changes, every 20 runs."""
+    histories = max(1, trials // 100)
+    for between_machines in (0.01, 0.03, 0.1):
+        for phi in (0.0, 0.5):
+            rng = np.random.default_rng([2, int(between_machines * 100), int(phi * 10)])
+            found = dict.fromkeys(Outcome, 0)
+            for _ in range(histories):
+                for outcome in _moving(rng, between_machines, phi):
+                    found[outcome] += 1
+            checks = sum(found.values())
+            yield (
+                f"3 figures, machines differ by {between_machines:.0%}, phi {phi}: regressed "
+                f"{share(found[Outcome.REGRESSED], checks)}, undecided {found[Outcome.UNDECIDED] / checks:.0%}, "
+                f"pass {found[Outcome.PASS] / checks:.0%} of {checks} checks"
+            )
+
+
+def _moving(rng: np.random.Generator, between_machines: float, phi: float, moves: int = 8) -> Iterator[Outcome]:
+    """Check after each run of a history of 20 runs on each of `moves` machines, with three unchanged figures."""
+    history = Simulated()
+    for machine in range(moves):
+        level = between_machines * rng.standard_normal(3)
+        noise = 0.004 * ar1(rng, 3, 20, phi)
+        for run in range(20):
+            day = level + noise[:, run]
+            history.add(f"machine {machine}", list(day + 0.003 * rng.standard_normal(3)), 0.003)
+            if machine or run:
+                yield check(history, Question(remeasure=_again(list(day), 0.003, rng))).outcome
+
+
+def power(trials: int) -> Iterator[str]:
+    """Yield how often a run that is slower by 5 %, and one that is not, is called regressed at a tolerance of 3 %."""
+    for before in (9, 30):
+        for between, within in ((0.001, 0.002), (0.002, 0.002), (0.003, 0.002), (0.003, 0.004), (0.005, 0.003)):
+            row = []
+            for slower in (0.05, 0.0):
+                rng = np.random.default_rng([3, before, int(between * 1e4), int(within * 1e4)])
+                hits = sum(_tenth(rng, before, between, within, slower) is Outcome.REGRESSED for _ in range(trials))
+                row.append(share(hits, trials))
+            noise = f"between {between:.1%}, within {within:.1%}"
+            yield f"{before:3} runs before, {noise}: 5 % slower {row[0]}, unchanged {row[1]}"
+
+
+def _tenth(rng: np.random.Generator, before: int, between: float, within: float, slower: float) -> Outcome:
+    history = Simulated()
+    days = between * rng.standard_normal(before + 1)
+    days[-1] += math.log1p(slower)
+    for day in days:
+        history.add("here", [day + within * rng.standard_normal()], within)
+    return check(history, Question(remeasure=_again([days[-1]], within, rng))).outcome
+
+
+def states(trials: int) -> Iterator[str]:
+    """Yield the share of runs called unlike those before though the machine is as restless as ever."""
+    told: dict[str, Callable[[np.random.Generator, int], Series]] = {
+        "the control's speed varies by 2 %": lambda rng, runs: 0.02 * rng.standard_normal(runs),
+        "by 20 %, phi 0.8": lambda rng, runs: 0.2 * ar1(rng, 1, runs, 0.8)[0],
+        "now one speed, now twice that": lambda rng, runs: math.log(2) * rng.integers(0, 2, runs).astype(float),
+        "one run in ten at half speed": lambda rng, runs: math.log(2) * (rng.random(runs) < 0.1),
+    }
+    for before in (9, 20):
+        for what, draw in told.items():
+            rng = np.random.default_rng([4, before])
+            unlike = sum(_unlike(rng, draw(rng, before + 1)) for _ in range(trials))
+            yield f"{before:3} runs before, {what}: unlike {share(unlike, trials)}"
+
+
+def _unlike(rng: np.random.Generator, speeds: Series) -> bool:
+    runs = [
+        replace(
+            metric("x", 0.0, 0.003), base_per_line=500 * math.exp(speed), off_cpu=0.01 * float(rng.exponential()),
+            spread=_deviation(0.016 * rng.standard_t(4, PAIRS)),
+        )
+        for speed in speeds
+    ]  # fmt: skip
+    return bool(limits_of(runs[:-1]).exceeded(runs[-1]))
+
+
+PARTS = {"coverage": coverage, "machines": machines, "power": power, "states": states}
+
+
+def main() -> int:
+    """Print what was asked for; 1 where more than 5 % of the checks on moving machines end regressed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trials", type=int, default=2000)
+    parser.add_argument("--part", default=",".join(PARTS))
+    asked = parser.parse_args()
+    begin = time.perf_counter()
+    print(f"{asked.trials} trials, shares with 95 % intervals")
+    for name in asked.part.split(","):
+        for line in PARTS[name](asked.trials):
+            print(line, flush=True)
+    print(f"{time.perf_counter() - begin:.0f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
