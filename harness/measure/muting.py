@@ -27,7 +27,10 @@ _NOTHING, _FIRST, _SECOND, _NO_TIME = "pass", "return {0}", "return {1}", "{0}.d
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """A method by its module, class and name; `counted` where each record of the library goes through it once."""
+    """A function by its module, class and name; `counted` where each record of the library goes through it once.
+
+    Without a class it is a function of the module.
+    """
 
     module: str
     owner: str
@@ -43,7 +46,7 @@ def _calls(module: str, owner: str, *methods: str, instead: str = _NOTHING, coun
 _METRICS, _CONTEXTS = "prometheus_client.metrics", "prometheus_client.context_managers"
 _SDK, _API = "opentelemetry.sdk.metrics._internal.instrument", "opentelemetry.metrics._internal.instrument"
 _OC_MAP, _OC_GAUGE = "opencensus.stats.measurement_map", "opencensus.metrics.export.gauge"
-_OC_CUMULATIVE, _LEAN = "opencensus.metrics.export.cumulative", "harness.instruments.lean"
+_OC_CUMULATIVE, _LEAN = "opencensus.metrics.export.cumulative", "opencensus_lean"
 
 _CALLS = (
     *_calls(_METRICS, "MetricWrapperBase", "labels", instead=_FIRST),
@@ -76,7 +79,9 @@ _CALLS = (
     *_calls(_OC_GAUGE, "Gauge", "get_or_create_time_series", "get_or_create_default_time_series", instead=_FIRST),
     *_calls(_OC_CUMULATIVE, "CumulativePointLong", "add"),
     *_calls(_OC_CUMULATIVE, "CumulativePointDouble", "add"),
-    *_calls(f"{_LEAN}.install", "_LeanMeasurementMap", "record"),
+    *_calls(f"{_LEAN}.measurements", "LeanMeasurementMap", "record"),
+    # The library's own tag classes are muted above, and stay in place.
+    *_calls(f"{_LEAN}.tags", "", "take_over", "give_back"),
     *_calls(f"{_LEAN}.store", "LeanStore", "record", counted=True),
     *_calls(_SDK, "Counter", "add", counted=True),
     *_calls(_SDK, "UpDownCounter", "add", counted=True),
@@ -142,8 +147,9 @@ class _Changes:
 
         Returns whether there is such a function.
         """
-        owner = getattr(sys.modules[call.module], call.owner, None)
-        held = vars(owner).get(call.method) if isinstance(owner, type) else None
+        module = sys.modules[call.module]
+        owner = getattr(module, call.owner, None) if call.owner else module
+        held = vars(owner).get(call.method) if isinstance(owner, type | ModuleType) else None
         function = getattr(held, "__func__", held)  # `__new__` is a static method
         if not isinstance(function, FunctionType):
             return False

@@ -134,3 +134,15 @@ def test_a_muted_decorator_leaves_the_function_itself() -> None:
         "assert (timer.duration, other.duration) == (0.0, 0.0)\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60, cwd=Path(__file__).parents[3])
+
+
+def test_lean_tags_are_muted_like_the_librarys_own() -> None:
+    """Installed while recording is muted, opencensus-lean leaves the muted tag classes in place."""
+    program = (
+        "from harness.measure.muting import mute\nmute()\nfrom harness.instruments import lean\n"
+        "from opencensus.tags.tag_map import TagMap\nfrom opencensus.tags.tag_value import TagValue\n"
+        "lean.install('shop', port=None)\ntags = TagMap()\ntags.insert('method', TagValue('GET'))\n"
+        "print(type(TagValue('GET')).__name__, len(tags.map))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.split() == ["str", "0"]
