@@ -229,7 +229,7 @@ def print_controls(noises: dict[str, Draw], count: int) -> None:
 def print_alarms(noises: dict[str, Draw], count: int) -> None:
     """Print how often each way of stopping calls identical code different, over spreads from small to large."""
     print("\nIdentical code called different, nominal 5 %, by standard deviation of the pairs' log-ratio")
-    print(f"  {'':<34}{''.join(f'{spread:>8.1%}' for spread in SPREADS)}  all")
+    print(f"  {'':<44}{''.join(f'{spread:>8.1%}' for spread in SPREADS)}  all")
     for name, draw in noises.items():
         for words, terms in MODES.items():
             found = [false_alarms(terms, spread, count, draw, seed=3 + i) for i, spread in enumerate(SPREADS)]

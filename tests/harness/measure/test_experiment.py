@@ -204,7 +204,7 @@ def test_looks_that_decide_nothing_cost_nothing(spread):
     assert found.looks == 1
     half = math.log(found.ratio_interval[1] / found.ratio_interval[0]) / 2
     critical = half * math.sqrt(found.pairs) / found.log_ratio_sd
-    assert critical == pytest.approx(stats.t.isf(0.0225, found.pairs - 1), rel=1e-6)
+    assert critical == pytest.approx(stats.t.isf(0.0215, found.pairs - 1), rel=1e-6)
 
 
 def test_a_time_alone_needs_no_more_than_students_interval():
