@@ -2,8 +2,10 @@
 
 Each trial compares a function with itself, or with itself and 1, 2 or 5 % more work, once with every tool, in an order
 drawn anew, so that no spell of the machine meets one tool alone. All tools get about the same wall time:
-pytest-benchmark as many rounds, pyperf as many processes, and this project as many pairs as fit into it. The slowdown
-is a share of what a line takes on this machine: as many turns of an empty loop as come nearest to it.
+pytest-benchmark as many rounds, pyperf as many processes, and this project as many pairs as fit into it. All measure on
+the same core, and each alternates the two sides as far as it can (see `PROCEDURES`). The slowdown is a share of what a
+line takes on this machine: as many turns of an empty loop as come nearest to it. What a turn takes is found beforehand
+by the standard library's timeit, which is none of the tools compared.
 
     python benchmarks/compare_tools.py --trials 12 --seconds 10
 
@@ -16,7 +18,6 @@ import gzip
 import json
 import os
 import random
-import re
 import statistics
 import subprocess
 import sys
@@ -33,7 +34,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from harness.measure.experiment import Comparison, Terms
 from harness.measure.overhead import measure_overhead
-from harness.measure.processes import PROJECT
+from harness.measure.processes import PROJECT, cores
 from harness.measure.stats import binomial_interval
 from harness.measure.subjects import Subject
 from harness.run.environment import environment
@@ -44,7 +45,7 @@ BASE, HEAD = (Subject("own", target=f"benchmarks.compared_subject:{side}", label
 # What tells the head how much more it has to do; the same name is in compared_subject.py.
 TURNS = "COMPARED_TURNS"
 # Counts up whenever what is measured changes.
-VERSION = 2
+VERSION = 3
 # Enough of them to see what one takes: about a third of a line.
 MANY_TURNS = 600
 DOCS = HERE.parent / "docs" / "compare.md"
@@ -59,9 +60,49 @@ RULES = {
     "pyperf": ("compare_to: significant and slower",),
     "this project": ("harness compare --tolerance 0: regressed", "harness compare --tolerance 3%: regressed"),
 }
+# How often pyperf changes sides.
+ALTERNATIONS = 3
 # What starting up takes, and a round and a process: measured here, so that the time is what was asked for.
 PYTEST_START_S, ROUND_S, PYPERF_PROCESS_S = 1.8, 9e-6, 0.65
-FAILED = re.compile(r"Field '(\w+)' has failed PercentageRegressionCheck: [-\d.]+ > ([\d.]+)")
+# How each tool was used in sessions of a version, for the page. Whoever changes one counts VERSION up.
+PROCEDURES: dict[int, tuple[str, ...]] = {
+    2: (
+        (
+            "What a turn takes was found by this project itself, from pairs of processes with 600 more turns in one of "
+            "them, so the slowdowns are shares as it sees them."
+        ),
+        (
+            "pytest-benchmark, not pinned to a core: a run of the base saved, then a run of the head with "
+            "`--benchmark-compare` and `--benchmark-compare-fail`."
+        ),
+        "pyperf, not pinned to a core: all processes of the base, then all of the head (`-p`), then `compare_to`.",
+        (
+            "This project, as it always measures: pairs of processes pinned to one core, in alternating blocks. "
+            "Pinning and alternation, which the other two leave to their users, were so had by this project alone."
+        ),
+        (
+            "So this session flatters this project. `make compare-tools` measures anew, with a turn by the standard "
+            "library's timeit, every tool on the same core and the sides in turn as far as each tool allows, and "
+            "replaces table and list."
+        ),
+    ),
+    3: (
+        (
+            "What a turn takes was found by the standard library's `timeit`, in fresh processes on the same core that "
+            "time the two functions in turn."
+        ),
+        (
+            "pytest-benchmark, under `taskset` on that core: one run of each side, which of them first drawn for each "
+            "trial, judged by the plugin's own checks of `--benchmark-compare-fail`. Its rules compare two runs, so "
+            "the sides cannot alternate within one."
+        ),
+        (
+            "pyperf, with `--affinity` of that core: the sides in turn, three times a third of the processes each "
+            "(`-p`, `--append`), which of them first drawn anew each time, then `compare_to`."
+        ),
+        "This project, as it always measures: pairs of processes pinned to that core, in alternating blocks.",
+    ),
+}
 BEGIN, END = "<!-- compare-tools: begin -->", "<!-- compare-tools: end -->"
 
 Verdicts = dict[str, bool]
@@ -84,18 +125,14 @@ def schedule(trials: int) -> list[Trial]:
     return [trial for _, trial in sorted(placed, key=lambda each: (each[0], each[1].share))]
 
 
-def calibrate(seconds: float = 60.0) -> float:
-    """Return the share of a line that a turn of the loop takes, from pairs of processes with `MANY_TURNS` more of them.
+def calibrate(processes: int = 15) -> dict[str, Any]:
+    """Return what `MANY_TURNS` more turns are of a line by timeit, the ratio of each process and the share of a turn.
 
-    What a process says of its own speed while it warms up would not do: it put a turn 13 % too high.
+    The share is the median over processes, each of which gives the median ratio of many timings taken in turn.
     """
-    with more_work(MANY_TURNS):
-        found = measure_overhead([Comparison(BASE, HEAD)], Terms(budget_s=seconds, seed=0))
-    if found.interrupted:
-        raise KeyboardInterrupt
-    if found.experiments[0].verdict == "void":
-        raise SystemExit(f"the calibration is void, measure when less runs here: {found.experiments[0].conclusion}")
-    return (found.experiments[0].ratio - 1) / MANY_TURNS
+    ratios = [float(json.loads(call([SUBJECT, "timeit"], MANY_TURNS, HERE, pinned=True))) for _ in range(processes)]
+    share = (statistics.median(ratios) - 1) / MANY_TURNS
+    return {"tool": "timeit", "turns": MANY_TURNS, "ratios": ratios, "turn_share": share}
 
 
 @contextmanager
@@ -108,11 +145,15 @@ def more_work(turns: int) -> Iterator[None]:
         del os.environ[TURNS]
 
 
-def call(arguments: Sequence[str | Path], turns: int, folder: Path) -> str:
-    """Run one tool's command in `folder` and return all it said; how it exits is its verdict, not an error."""
+def call(arguments: Sequence[str | Path], turns: int, folder: Path, *, pinned: bool = False) -> str:
+    """Run one tool's command in `folder` and return all it said; how it exits is its verdict, not an error.
+
+    What cannot pin itself to the measured core is `pinned` by taskset.
+    """
     search = os.pathsep.join(part for part in (PROJECT, os.environ.get("PYTHONPATH", "")) if part)
+    before = ["taskset", "--cpu-list", str(cores().measured)] if pinned else []
     done = subprocess.run(
-        [sys.executable, *map(str, arguments)],
+        [*before, sys.executable, *map(str, arguments)],
         cwd=folder,
         env={**os.environ, TURNS: str(turns), "PYTHONPATH": search},
         stdout=subprocess.PIPE,
@@ -123,22 +164,29 @@ def call(arguments: Sequence[str | Path], turns: int, folder: Path) -> str:
     return done.stdout
 
 
-def by_pytest_benchmark(turns: int, seconds: float, _seed: int, folder: Path) -> tuple[Verdicts, Any]:
-    """Save a run of the base, and compare one of the head with it; all four rules judge the same two runs."""
+def sides(turns: int, rng: random.Random) -> list[tuple[str, int]]:
+    """Return base and head with their turns, in an order drawn from `rng`."""
+    both = [("base", 0), ("head", turns)]
+    rng.shuffle(both)
+    return both
+
+
+def by_pytest_benchmark(turns: int, seconds: float, seed: int, folder: Path) -> tuple[Verdicts, Any]:
+    """Run both sides once; all four rules judge the same two runs, by the plugin's own checks."""
+    from pytest_benchmark.utils import parse_compare_fail
+
     rounds = max(1000, int((seconds / 2 - PYTEST_START_S) / ROUND_S))
     common = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", ".", SUBJECT]
-    common += [f"--benchmark-min-rounds={rounds}", "--benchmark-storage=saved"]
-    call([*common, "--benchmark-save=base", "--benchmark-json=base.json"], 0, folder)
-    said = call(
-        [*common, "--benchmark-json=head.json", "--benchmark-compare=0001", "--benchmark-compare-fail", *THRESHOLDS],
-        turns,
-        folder,
-    )
-    if not (folder / "head.json").is_file():
-        raise SystemExit(f"pytest-benchmark did not run:\n{said}")
-    failed = {f"{field}:{float(limit):g}%" for field, limit in FAILED.findall(said)}
-    raw = [_without_data(json.loads((folder / f"{name}.json").read_text())) for name in ("base", "head")]
-    return {rule: rule.partition("=")[2] in failed for rule in RULES["pytest-benchmark"]}, raw
+    found = {}
+    for name, more in sides(turns, random.Random(seed)):  # noqa: S311 - no secret
+        asked = [*common, f"--benchmark-min-rounds={rounds}", f"--benchmark-json={name}.json"]
+        said = call(asked, more, folder, pinned=True)
+        if not (folder / f"{name}.json").is_file():
+            raise SystemExit(f"pytest-benchmark did not run:\n{said}")
+        found[name] = _without_data(json.loads((folder / f"{name}.json").read_text()))
+    checks = {rule: parse_compare_fail(rule.partition("=")[2]) for rule in RULES["pytest-benchmark"]}
+    verdicts = {rule: bool(check.fails(found["head"], found["base"])) for rule, check in checks.items()}
+    return verdicts, [found["base"], found["head"]]
 
 
 def _without_data(document: dict[str, Any]) -> dict[str, Any]:
@@ -146,14 +194,16 @@ def _without_data(document: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in stats.items() if key != "data"}
 
 
-def by_pyperf(turns: int, seconds: float, _seed: int, folder: Path) -> tuple[Verdicts, Any]:
-    """Run pyperf on both sides, one after the other, and ask compare_to."""
-    processes = max(2, int(seconds / 2 / PYPERF_PROCESS_S))
-    options = ["-q", "-p", str(processes), f"--inherit-environ={TURNS},PYTHONPATH"]
-    for name, more in (("base", 0), ("head", turns)):
-        said = call([SUBJECT, *options, "-o", f"{name}.json"], more, folder)
-        if not (folder / f"{name}.json").is_file():
-            raise SystemExit(f"pyperf did not run:\n{said}")
+def by_pyperf(turns: int, seconds: float, seed: int, folder: Path) -> tuple[Verdicts, Any]:
+    """Run pyperf on both sides in turn, adding to one file for each, and ask compare_to."""
+    processes = max(1, int(seconds / 2 / ALTERNATIONS / PYPERF_PROCESS_S))
+    options = ["-q", "-p", str(processes), f"--affinity={cores().measured}", f"--inherit-environ={TURNS},PYTHONPATH"]
+    rng = random.Random(seed)  # noqa: S311 - no secret
+    for _ in range(ALTERNATIONS):
+        for name, more in sides(turns, rng):
+            said = call([SUBJECT, *options, "--append", f"{name}.json"], more, folder)
+            if not (folder / f"{name}.json").is_file():
+                raise SystemExit(f"pyperf did not run:\n{said}")
     said = call(["-m", "pyperf", "compare_to", "base.json", "head.json"], 0, folder)
     raw = {name: json.loads((folder / f"{name}.json").read_text())["benchmarks"] for name in ("base", "head")}
     return {RULES["pyperf"][0]: "slower" in said and "not significant" not in said}, {"said": said, **raw}
@@ -207,7 +257,14 @@ def load(path: Path, seconds: float) -> dict[str, Any]:
     """Return what was measured so far, or an empty document; refuse one with other settings."""
     if not path.exists():
         here = environment().model_dump(mode="json")
-        return {"version": VERSION, "seconds": seconds, "environment": here, "turn_share": 0.0, "records": []}
+        return {
+            "version": VERSION,
+            "seconds": seconds,
+            "environment": here,
+            "calibration": None,
+            "turn_share": 0.0,
+            "records": [],
+        }
     found: dict[str, Any] = json.loads(gzip.decompress(path.read_bytes()))
     if found["version"] != VERSION:
         raise SystemExit(f"{path} was measured by another version of this script; name another --results, or --fresh")
@@ -229,7 +286,9 @@ def save(path: Path, document: dict[str, Any]) -> None:
 def measure(path: Path, document: dict[str, Any], trials: int) -> None:
     """Make the trials that are missing, saving each record."""
     # Once for the whole session: a share taken anew for each trial would add its own noise to what is to be found.
-    document["turn_share"] = document["turn_share"] or calibrate()
+    document["calibration"] = document["calibration"] or calibrate()
+    document["turn_share"] = document["calibration"]["turn_share"]
+    save(path, document)
     records: list[dict[str, Any]] = document["records"]
     done = {(each["share"], each["number"], each["tool"]) for each in records}
     plan = schedule(trials)
@@ -273,7 +332,20 @@ def block(document: dict[str, Any]) -> str:
         f"prometheus-client {found['libraries']['prometheus-client']}; about {document['seconds']:g} s a trial for "
         "each tool. In brackets: exact 95 % intervals."
     )
-    return f"{table(document)}\n{about}\n{repeated(document)}"
+    return f"{table(document)}\n{about}\n{repeated(document)}\n{procedure(document)}"
+
+
+def procedure(document: dict[str, Any]) -> str:
+    """Return how the tools were used in this session, as a list."""
+    calibration = document.get("calibration")
+    found = [f"- {line}" for line in PROCEDURES[document["version"]]]
+    if calibration:
+        low, high = min(calibration["ratios"]), max(calibration["ratios"])
+        found[0] += (
+            f" Its {len(calibration['ratios'])} processes put {calibration['turns']} turns at {low - 1:.1%} to "
+            f"{high - 1:.1%} of a line."
+        )
+    return "How the tools were used in this session:\n\n" + "\n".join(found) + "\n"
 
 
 def repeated(document: dict[str, Any]) -> str:

@@ -159,10 +159,13 @@ def _muted(subject: Subject) -> Body:
     movement = Movement(muted.arrived)
 
     def proof() -> dict[str, int]:
-        if moved := movement.first() or muted.blind():
+        if moved := movement.first():
             text = f"{subject.target} still records with its recording calls muted: {moved}"
-            raise InstrumentError(f"{text}; {_REMEDY}", field="target")
-        return {}
+        elif unknown := movement.unreadable or muted.blind():
+            text = f"whether {subject.target} still records with its recording calls muted cannot be told: {unknown}"
+        else:
+            return {}
+        raise InstrumentError(f"{text}; {_REMEDY}", field="target")
 
     return Body([evaluate] * subject.threads, proof)
 

@@ -8,11 +8,9 @@ collectors of the user's own, and what processes and garbage collectors say of t
 import gc
 import math
 import sys
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-from harness.errors import InstrumentError
 
 __all__ = ["Movement"]
 
@@ -67,12 +65,13 @@ class Movement:
         self._since = len(arrived)
         # What is looked at is held, so that nothing new takes the identity of something that is gone.
         self._held: list[object] = []
+        self.unreadable = ""
         self._before = self._look()
 
     def first(self) -> str:
         """Return the name of a metric that moved since, and how; nothing when none did.
 
-        Raises `InstrumentError` where a collector cannot be read.
+        A collector that cannot be read is named, with the reason, in `unreadable`.
         """
         if len(self._arrived) > self._since:
             return f"{self._arrived[self._since]} received a measurement"
@@ -88,11 +87,22 @@ class Movement:
     def _look(self) -> _Shown:
         shown: _Shown = {}
         living = _Living()
-        for read in (_prometheus, _opencensus_views, _opencensus_points, _opentelemetry_callbacks):
-            for holder, series, value in read(living):
-                self._held.append(holder)
-                shown[id(holder), series] = value
+        for collector in _collectors(living):
+            try:
+                found = list(_samples(collector))
+            except Exception as error:
+                reason = " ".join(f"{type(error).__name__}: {error}".split())
+                self.unreadable = f"{type(collector).__qualname__} cannot be read ({reason})"
+                continue
+            self._take(found, shown)
+        for read in (_opencensus_views, _opencensus_points, _opentelemetry_callbacks):
+            self._take(read(living), shown)
         return shown
+
+    def _take(self, found: Iterable[tuple[object, Hashable, _Value]], shown: _Shown) -> None:
+        for holder, series, value in found:
+            self._held.append(holder)
+            shown[id(holder), series] = value
 
 
 _Found = Iterator[tuple[object, Hashable, _Value]]
@@ -129,8 +139,8 @@ class _Living:
         return list(self._found.get(kind, ()))
 
 
-def _prometheus(living: _Living) -> _Found:
-    """Yield the samples of all registries, and of all metrics that are in none."""
+def _collectors(living: _Living) -> Iterator[Any]:
+    """Yield what all registries ask for samples, and all metrics that are in none."""
     collectors: dict[int, Any] = {}
     # Made when the library was imported, and so perhaps hidden from the garbage collector by now.
     default = getattr(sys.modules.get(_REGISTRY[0]), "REGISTRY", None)
@@ -141,17 +151,12 @@ def _prometheus(living: _Living) -> _Found:
             collectors[id(metric)] = metric
     for each in collectors.values():
         if (type(each).__module__, type(each).__name__) not in _BY_THEMSELVES:
-            yield from _samples(each)
+            yield each
 
 
 def _samples(collector: Any) -> _Found:
     read_only = _read_only(collector)
-    try:
-        families = list(collector.collect())
-    except Exception as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise InstrumentError(f"{type(collector).__qualname__} cannot be read ({reason})") from error
-    for family in families:
+    for family in collector.collect():
         for sample in family.samples:
             labels = tuple(sorted(sample.labels.items()))
             if family.type in _READ and (read_only is None or labels in read_only):

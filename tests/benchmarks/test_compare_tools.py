@@ -4,6 +4,8 @@ import gzip
 import json
 import shutil
 import statistics
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,22 @@ from typing import Any
 import pytest
 
 from benchmarks import compare_tools
-from benchmarks.compare_tools import BEGIN, DOCS, END, RULES, SHARES, STORED, TOOLS, Trial, block, schedule, write_docs
+from benchmarks.compare_tools import (
+    BEGIN,
+    DOCS,
+    END,
+    PROCEDURES,
+    RULES,
+    SHARES,
+    STORED,
+    TOOLS,
+    TURNS,
+    VERSION,
+    Trial,
+    block,
+    schedule,
+    write_docs,
+)
 from harness.measure.compared import judge
 from harness.measure.document import Experiment
 
@@ -116,8 +133,8 @@ def test_an_interrupted_session_goes_on_with_what_is_missing(tmp_path: Path, mon
             yield {"tool": tool, "share": which.share, "number": which.number, "given": (turn_share, seconds)}
 
     monkeypatch.setattr(compare_tools, "run_trial", trial)
-    shares = iter([0.001])
-    monkeypatch.setattr(compare_tools, "calibrate", lambda: next(shares))
+    found = iter([{"tool": "timeit", "turns": 600, "ratios": [1.6], "turn_share": 0.001}])
+    monkeypatch.setattr(compare_tools, "calibrate", lambda: next(found))
     path = tmp_path / "results.json.gz"
     with pytest.raises(KeyboardInterrupt):
         compare_tools.measure(path, compare_tools.load(path, 10.0), 1)
@@ -126,7 +143,8 @@ def test_an_interrupted_session_goes_on_with_what_is_missing(tmp_path: Path, mon
     compare_tools.measure(path, again, 1)
     # The one that was interrupted is made once more.
     assert (len(made), len(set(made))) == (16, 15)
-    # And with the same amount of work: what a turn takes was found once.
+    # And with the same amount of work: what a turn takes was found once, and is kept with how.
+    assert again["calibration"]["tool"] == "timeit"
     assert {tuple(each["given"]) for each in again["records"]} == {(0.001, 10.0)}
 
 
@@ -140,3 +158,113 @@ def test_sessions_are_never_mixed(tmp_path: Path, changed: str, says: str) -> No
     compare_tools.save(path, {**compare_tools.load(path, 10.0), changed: 20.0})
     with pytest.raises(SystemExit, match=says):
         compare_tools.load(path, 10.0)
+
+
+def test_the_page_says_how_the_tools_were_used_in_the_session_it_shows(stored: dict[str, Any]) -> None:
+    """Word for word what holds for the version that made it, not what the script would do today."""
+    page = DOCS.read_text(encoding="utf-8")
+    assert all(line in page for line in PROCEDURES[stored["version"]])
+    others = [line for version, lines in PROCEDURES.items() if version != stored["version"] for line in lines]
+    assert not any(line in page for line in others)
+    assert VERSION in PROCEDURES
+
+
+class Commands:
+    """Takes the place of `compare_tools.call`: notes what would be run, and leaves the files that it would."""
+
+    def __init__(self) -> None:
+        self.made: list[tuple[list[str], int, bool]] = []
+
+    def __call__(self, arguments: list[Any], turns: int, folder: Path, *, pinned: bool = False) -> str:
+        told = [str(each) for each in arguments]
+        self.made.append((told, turns, pinned))
+        stats = {"mean": 1.0 + turns / 1000, "min": 1.0 + turns / 500, "data": []}
+        for each in told:
+            if each.startswith("--benchmark-json="):
+                (folder / each.partition("=")[2]).write_text(json.dumps({"benchmarks": [{"stats": stats}]}))
+        if "--append" in told:
+            (folder / told[-1]).write_text(json.dumps({"benchmarks": []}))
+        return "1.02x slower" if "compare_to" in told else ""
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch) -> Commands:
+    found = Commands()
+    monkeypatch.setattr(compare_tools, "call", found)
+    return found
+
+
+def test_every_tool_measures_on_the_same_core(commands: Commands, tmp_path: Path) -> None:
+    """pytest-benchmark and timeit by taskset, pyperf by its own flag, and this project as ever."""
+    compare_tools.by_pytest_benchmark(60, 10.0, 1, tmp_path)
+    compare_tools.by_pyperf(60, 10.0, 1, tmp_path)
+    core = compare_tools.cores().measured
+    for told, _, pinned in commands.made:
+        assert pinned == ("pytest" in told)
+        assert (f"--affinity={core}" in told) == ("--append" in told)
+
+
+def test_a_pinned_command_runs_on_that_core_alone(tmp_path: Path) -> None:
+    """Asked of the process itself."""
+    script = tmp_path / "where.py"
+    script.write_text("import os\nprint(sorted(os.sched_getaffinity(0)), os.environ['COMPARED_TURNS'])\n")
+    said = compare_tools.call([script], 7, tmp_path, pinned=True)
+    assert said.split() == [f"[{compare_tools.cores().measured}]", "7"]
+    assert TURNS == "COMPARED_TURNS"
+
+
+def test_the_sides_take_turns(commands: Commands, tmp_path: Path) -> None:
+    """Pyperf measures both sides several times in turn, and which of them is first is drawn for each trial."""
+    compare_tools.by_pyperf(60, 10.0, 1, tmp_path)
+    turns = [turns for told, turns, _ in commands.made if "--append" in told]
+    assert [sorted(turns[i : i + 2]) for i in range(0, len(turns), 2)] == [[0, 60]] * compare_tools.ALTERNATIONS
+    first = set()
+    for seed in range(20):
+        commands.made.clear()
+        compare_tools.by_pytest_benchmark(60, 10.0, seed, tmp_path)
+        first.add(commands.made[0][1])
+    assert first == {0, 60}
+
+
+@pytest.mark.parametrize(
+    ("turns", "fires"),
+    [(0, []), (60, ["mean:5%", "min:5%", "min:10%"]), (120, ["mean:5%", "mean:10%", "min:5%", "min:10%"])],
+)
+def test_pytest_benchmark_s_own_checks_judge(commands: Commands, tmp_path: Path, turns: int, fires: list[str]) -> None:
+    """Whichever side ran first, the head is held against the base."""
+    for seed in range(4):
+        verdicts, _ = compare_tools.by_pytest_benchmark(turns, 10.0, seed, tmp_path)
+        assert [rule.partition("=")[2] for rule, fired in verdicts.items() if fired] == fires
+
+
+def test_what_a_turn_takes_is_found_by_a_tool_that_is_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The standard library's timeit, in processes of its own; the median of them stands."""
+    ratios = iter(["1.6", "1.2", "1.3"])
+
+    def call(arguments: list[Any], turns: int, _folder: Path, *, pinned: bool = False) -> str:
+        assert (arguments[1:], turns, pinned) == (["timeit"], compare_tools.MANY_TURNS, True)
+        return next(ratios)
+
+    monkeypatch.setattr(compare_tools, "call", call)
+    found = compare_tools.calibrate(3)
+    assert found["ratios"] == [1.6, 1.2, 1.3]
+    assert found["turn_share"] == pytest.approx(0.3 / compare_tools.MANY_TURNS)
+
+
+def test_timeit_sees_a_head_of_twice_the_work() -> None:
+    """The function of the script itself, in a real process: with many more turns head takes longer."""
+    said = compare_tools.call([compare_tools.SUBJECT, "timeit"], 20 * compare_tools.MANY_TURNS, compare_tools.HERE)
+    assert float(json.loads(said)) > 1.5
+
+
+@pytest.mark.slow
+def test_a_small_session_is_made_stored_and_gone_on_with(tmp_path: Path) -> None:
+    """The real tools, one trial of each slowdown: every record is there, with how a turn was measured."""
+    path = tmp_path / "session.json.gz"
+    command = [sys.executable, str(compare_tools.HERE / "compare_tools.py"), "--trials", "1", "--seconds", "5"]
+    done = subprocess.run([*command, "--results", str(path)], capture_output=True, text=True, timeout=1800, check=True)
+    session = json.loads(gzip.decompress(path.read_bytes()))
+    assert len(session["records"]) == 5 * len(TOOLS)
+    assert session["version"] == VERSION
+    assert session["turn_share"] == session["calibration"]["turn_share"] > 0
+    assert all(line in done.stdout for line in PROCEDURES[VERSION][1:])

@@ -84,6 +84,22 @@ def test_what_moves_without_a_record_is_no_recording(way: Way, tmp_path: Path) -
         assert side.ask({"do": "finish"})["raised"] == 0
 
 
+def test_a_collector_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    """What cannot be proved is not claimed: the collector, its reason and the way out."""
+    setup = (
+        "from prometheus_client import Counter, REGISTRY\nclass Broken:\n    def describe(self):\n        return []\n"
+        "    def collect(self):\n        raise OSError('no database')\nREGISTRY.register(Broken())\n"
+        "C = Counter('sold', 'Sold.')\ndef shown():\n    return 0\n"
+    )
+    with (
+        worker(Way("broken", setup, "C.inc()"), tmp_path, muted=True) as side,
+        pytest.raises(
+            InstrumentError, match=r"cannot be told: Broken cannot be read \(OSError: no database\); .*--bare"
+        ),
+    ):
+        side.ask({"do": "finish"})
+
+
 def test_a_function_that_records_nothing_is_refused(tmp_path: Path) -> None:
     """It would be compared with itself."""
     nothing = Way("nothing", "def shown():\n    return 0\n", "line.upper()")
