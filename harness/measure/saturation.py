@@ -79,7 +79,9 @@ class Saturation(BaseModel):
     method: str = "bisection"
     interval: tuple[float, float] | None = Field(None, description="of the rate; null where the tries allow none")
     at_least: float | None = Field(None, description="bound from below; null where no try was sustained")
-    at_most: float | None = Field(None, description="bound from above; null where every try was sustained")
+    at_most: float | None = Field(
+        None, description="bound from above, if no neighbour failed the tries; null where every try was sustained"
+    )
     confidence: float = Field(CONFIDENCE, description="of the interval, and of each bound by itself")
     run_s: float = Field(0.0, description="how long a try lasts, if that makes a thousand lines; 0: not stored")
     scraped: bool = Field(False, description="whether the page was scraped meanwhile")
@@ -260,7 +262,8 @@ class Search:
         if edge.passed + edge.failed < FEWEST_TRIES:
             return f"{edge.passed + edge.failed} of the {FEWEST_TRIES} tries that it takes were made"
         if not edge.passed:
-            return f"none of {edge.failed} tries was sustained"
+            lowest = min(trial.rate for trial in self.trials if not trial.void)
+            return f"none of {edge.failed} tries was sustained, down to {lowest:.0f} lines/s"
         if not edge.failed:
             return f"all of {edge.passed} tries were sustained"
         return f"{edge.passed + edge.failed} tries tell it no closer than this"
