@@ -19,7 +19,8 @@ from harness.measure.open_loop import OpenLoop, due_until
 from harness.measure.outcome import Outcome
 from harness.measure.paced import run_paced
 from harness.measure.processes import Lines
-from harness.measure.scrapes import Conditions, Trace, classes_of, measure_scrapes, scrape_effect
+from harness.measure.scrape_effect import Conditions, Trace, classes_of, scrape_effect
+from harness.measure.scrapes import measure_scrapes
 from harness.report.outcome_markdown import scrapes_markdown
 from harness.report.scrape_study import effect_rows, scrape_latency_of
 from harness.views import Tags
