@@ -11,7 +11,7 @@ from harness.measure.processes import Side
 from workloads.arrivals import make_arrivals
 from workloads.grammar import parse
 
-__all__ = ["Ns", "OpenLoop", "closed_loop_rate", "due_times", "due_until", "run_open_loop", "start_in"]
+__all__ = ["Ns", "OpenLoop", "closed_loop_rate", "due_times", "due_until", "run_open_loop"]
 
 Ns = NDArray[np.int64]
 
@@ -74,28 +74,34 @@ def due_until(rate: float, duration_ns: int, seed: int) -> Ns:
     return arrivals.due(0, arrivals.count_until(duration_ns))
 
 
-def run_open_loop(side: Side, due: Ns, file: Path, *, start_ns: int, give_up_ns: int | None = None) -> OpenLoop:
-    """Have a side that is loaded and pinned run one line for each of `due`, ns after `start_ns`.
+def run_open_loop(
+    side: Side, due: Ns, file: Path, *, start_ns: int | None = None, give_up_ns: int | None = None
+) -> OpenLoop:
+    """Have a side that is loaded and pinned run one line for each of `due`, ns after the start.
 
-    The start must lie far enough ahead for the due times to be read. `file` is overwritten, and another one of that
-    name and ``.out`` beside it. `give_up_ns` is explained at `harness.measure.paced`.
+    The start is `start_ns`, which must lie far enough ahead for the due times to be read, or else as soon as they are.
+    `file` is overwritten, and another one of that name and ``.out`` beside it. `give_up_ns` is explained at
+    `harness.measure.paced`.
     """
     due.astype(np.int64).tofile(file)
-    planned_s = max(0.0, start_ns + int(due[-1]) - time.monotonic_ns()) / 1e9 if len(due) else 0.0
-    command = {"do": "pace", "file": str(file), "start_ns": start_ns, "give_up_ns": give_up_ns, "planned_s": planned_s}
-    answer = side.ask(command)
+    ahead_ns = 0 if start_ns is None else start_ns - time.monotonic_ns()
+    planned_s = (ahead_ns + (int(due[-1]) if len(due) else 0)) / 1e9
+    answer = side.ask(
+        {
+            "do": "pace",
+            "file": str(file),
+            "start_ns": start_ns,
+            "give_up_ns": give_up_ns,
+            "planned_s": max(0.0, planned_s),
+        }
+    )
     both = np.fromfile(f"{file}.out", dtype=np.int64)
     sent = answer["lines"]
     served = np.asarray(answer["served"], dtype=np.int64).reshape(-1, 2)
     return OpenLoop(
-        due=due + start_ns,
+        due=due + answer["start_ns"],
         starts=both[:sent],
         ends=both[sent:],
         served=served[np.argsort(served[:, 0], kind="stable")],
         raised=answer["raised"],
     )
-
-
-def start_in(seconds: float) -> int:
-    """Return the moment so many seconds ahead, ns of ``time.monotonic_ns``."""
-    return time.monotonic_ns() + round(seconds * 1e9)

@@ -10,7 +10,7 @@ from harness.measure.document import Document, Experiment, TermsUsed
 from harness.measure.exposition_diff import ExpositionDiff
 from harness.measure.laws import Law, laws_of
 from harness.measure.saturation import Saturation
-from harness.measure.scrapes import ScrapeEffect
+from harness.measure.scrape_effect import ScrapeEffect
 from harness.measure.selftest import SelfTest, recovered
 from harness.measure.table import Audited, Table
 from harness.run.environment import Environment, environment

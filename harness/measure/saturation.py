@@ -21,7 +21,7 @@ from harness.errors import RunError
 from harness.measure.edge import CONFIDENCE, FEWEST_TRIES, Edge
 from harness.measure.experiment import Progress, Step
 from harness.measure.lines import lines_for
-from harness.measure.open_loop import OpenLoop, closed_loop_rate, due_times, run_open_loop, start_in
+from harness.measure.open_loop import OpenLoop, closed_loop_rate, due_times, run_open_loop
 from harness.measure.pairs import voided
 from harness.measure.processes import Side, apart, cores, start_sides
 from harness.measure.subjects import Subject
@@ -40,7 +40,6 @@ _MOST_LINES = 500_000
 _LONGEST_TRY_S = 20.0
 # A run this much later than the share of late lines allowed cannot be sustained any more.
 _HOPELESS_SHARE = 0.03
-_LEAD_S = 0.05
 _MOST_VOID = 3
 
 
@@ -80,7 +79,9 @@ class Saturation(BaseModel):
     method: str = "bisection"
     interval: tuple[float, float] | None = Field(None, description="of the rate; null where the tries allow none")
     at_least: float | None = Field(None, description="bound from below; null where no try was sustained")
-    at_most: float | None = Field(None, description="bound from above; null where every try was sustained")
+    at_most: float | None = Field(
+        None, description="bound from above, if no neighbour failed the tries; null where every try was sustained"
+    )
     confidence: float = Field(CONFIDENCE, description="of the interval, and of each bound by itself")
     run_s: float = Field(0.0, description="how long a try lasts, if that makes a thousand lines; 0: not stored")
     scraped: bool = Field(False, description="whether the page was scraped meanwhile")
@@ -175,7 +176,7 @@ class Processes:
         due = due_times(rate, lines, seed)
         with ExitStack() as stack:
             side = self._started(stack)
-            run = run_open_loop(side, due, self._file, start_ns=start_in(_LEAD_S), give_up_ns=hopeless_ns)
+            run = run_open_loop(side, due, self._file, give_up_ns=hopeless_ns)
             reason = voided(self._subject.name, 1, side.ask({"do": "finish"}))
         found = trial_of(run, rate, self._bound_ns)
         return found.model_copy(update={"void": True, "sustained": False, "reason": reason}) if reason else found
@@ -261,7 +262,8 @@ class Search:
         if edge.passed + edge.failed < FEWEST_TRIES:
             return f"{edge.passed + edge.failed} of the {FEWEST_TRIES} tries that it takes were made"
         if not edge.passed:
-            return f"none of {edge.failed} tries was sustained"
+            lowest = min(trial.rate for trial in self.trials if not trial.void)
+            return f"none of {edge.failed} tries was sustained, down to {lowest:.0f} lines/s"
         if not edge.failed:
             return f"all of {edge.passed} tries were sustained"
         return f"{edge.passed + edge.failed} tries tell it no closer than this"

@@ -8,7 +8,7 @@ Commands and answers are lines of JSON on standard input and output:
 {"do": "pin"}                                         -> {}
 {"do": "run", "lines": k, "kept": whether it counts}  -> {"ns", "cpu_ns", "raised"}
 {"do": "pace", "file", "start_ns", "give_up_ns", "planned_s"}
-                                                      -> {"lines", "raised", "served"}
+                                                      -> {"start_ns", "lines", "raised", "served"}
 {"do": "finish"}                                      -> {"evaluated", "raised", "shown", "scrapes"}
 
 An answer {"error", "kind"} ends the process. So does the end of its input, and the death of its parent.
@@ -45,6 +45,7 @@ _WARM_UP_NS = 5_000_000
 _WARM_LINES = 64
 _LONGEST_WARM_UP_NS = 100_000_000
 _FEWEST_WARM_LINES = 3
+_HEAD_START_NS, _HEAD_START_A_LINE_NS = 5_000_000, 200
 _PR_SET_PDEATHSIG, _SIGKILL = 1, 9
 
 Lines = Sequence[tuple[str, Tags]]
@@ -243,18 +244,30 @@ class _Session:
         return endpoint.port
 
     def _pace(self, worker: Worker, command: dict[str, Any]) -> dict[str, Any]:
-        """Run the schedule in `file`, offsets in ns as int64, and write ``file.out``: the starts, then the ends."""
+        """Run the schedule in `file`, offsets in ns as int64, and write ``file.out``: the starts, then the ends.
+
+        Without a `start_ns` it begins as soon as the schedule is read.
+        """
         from array import array
 
         due = array("q")
         with open(command["file"], "rb") as file:  # noqa: PTH123 - array reads from a plain file
             due.frombytes(file.read())
+        offsets = due.tolist()
         start_ns = command["start_ns"]
-        found = worker.pace([start_ns + offset for offset in due], command["give_up_ns"])
+        if start_ns is None:
+            # Adding the start to each offset takes some of the time ahead.
+            start_ns = time.monotonic_ns() + _HEAD_START_NS + len(offsets) * _HEAD_START_A_LINE_NS
+        found = worker.pace([start_ns + offset for offset in offsets], command["give_up_ns"])
         with open(f"{command['file']}.out", "wb") as file:  # noqa: PTH123 - array writes to a plain file
             array("q", found.starts).tofile(file)
             array("q", found.ends).tofile(file)
-        return {"lines": len(found.starts), "raised": found.raised, "served": self._served()}
+        return {
+            "start_ns": start_ns,
+            "lines": len(found.starts),
+            "raised": found.raised,
+            "served": self._served(),
+        }
 
     def _run(self, worker: Worker, count: int, *, kept: bool) -> dict[str, int]:
         if not self._roam:

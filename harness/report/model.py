@@ -154,9 +154,9 @@ class Law:
 class Saturation:
     """The highest open-loop rate, in lines/s, at which the response p99 stays under `bound_ms`.
 
-    `rate` is known with its interval, or else only `at_least` and `at_most` bound it, as far as they are known, and
-    `note` says why. `single` marks the rate of an earlier version's bisection, which was tried once and has no
-    interval. A try takes `run_s` seconds, 0 where that was not stored.
+    `rate` is known with its interval, or else at most bounded by `at_least`, and `note` says why. `single` marks the
+    rate of an earlier version's bisection, which was tried once and has no interval. A try takes `run_s` seconds, 0
+    where that was not stored.
     """
 
     subject: str
@@ -164,7 +164,6 @@ class Saturation:
     bound_ms: float
     factors: str = ""
     at_least: float | None = None
-    at_most: float | None = None
     single: bool = False
     tries: int = 0
     run_s: float = 0.0

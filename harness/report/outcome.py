@@ -33,7 +33,7 @@ _SURE = (
 )
 _SUSTAINED = (
     "the rate up to which half of fresh processes, which nobody scrapes, answer 99 % of the lines in {bound} ms from "
-    "when they are due, in runs of {run} s; ± a 95 % interval, ≥ or < a bound where the tries allow no more"
+    "when they are due, in runs of {run} s; ± a 95 % interval, or ≥ a bound where the tries allow no more"
 )
 _SUSTAINED_ONCE = (
     "the highest rate of one bisection at which 99 % of the lines were answered in {bound} ms from when they were due; "

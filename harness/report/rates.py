@@ -34,7 +34,6 @@ def saturation_of(found: "saturation.Saturation") -> Saturation:
         found.bound_ns / 1e6,
         factors,
         at_least=None if single else found.at_least,
-        at_most=None if single else found.at_most,
         single=single,
         tries=sum(not trial.void for trial in found.trials),
         run_s=found.run_s,
@@ -64,8 +63,7 @@ def rate_cell(rate: Saturation | None) -> Cell:
         return Cell(middle, "–".join(ends), short=_short(_to(value, step), half))
     if rate.at_least:
         return _bound("≥ ", rate.at_least, math.floor)
-    if rate.at_most:
-        return _bound("< ", rate.at_most, math.ceil)
+    # A bound from above is not shown: a busy machine fails every try, whatever the rate.
     return Cell(UNKNOWN)
 
 

@@ -10,7 +10,7 @@ from harness.report.percentiles import decoded
 from harness.report.scales import UNKNOWN, Unit, percent, plain, plus_minus, unit_for, with_interval
 
 if TYPE_CHECKING:
-    from harness.measure import scrapes
+    from harness.measure.scrape_effect import ScrapeEffect as FoundEffect
 
 __all__ = ["effect_rows", "headings", "scrape_latency_of", "study_words", "unit_of_study"]
 
@@ -19,7 +19,7 @@ _CLOSED = "service time in a closed loop"
 TOO_FEW = f"{UNKNOWN}: fewer than {FEWEST_BEYOND} lines of some process lie beyond that percentile"
 
 
-def scrape_latency_of(found: "scrapes.ScrapeEffect") -> ScrapeLatency:
+def scrape_latency_of(found: "FoundEffect") -> ScrapeLatency:
     """Return what a scrape does to a line, without the percentiles that too few lines are beyond.
 
     Documents of earlier versions measured service times in a closed loop, and say so.
@@ -43,7 +43,7 @@ def scrape_latency_of(found: "scrapes.ScrapeEffect") -> ScrapeLatency:
     )  # fmt: skip
 
 
-def _open(found: "scrapes.ScrapeEffect") -> list[ScrapeEffect]:
+def _open(found: "FoundEffect") -> list[ScrapeEffect]:
     during = {shift.percentile: shift for shift in found.by_moment}
     service = {shift.percentile: shift for shift in found.service_by_window}
     effects = []
@@ -63,7 +63,7 @@ def _open(found: "scrapes.ScrapeEffect") -> list[ScrapeEffect]:
     return effects
 
 
-def _closed(found: "scrapes.ScrapeEffect") -> list[ScrapeEffect]:
+def _closed(found: "FoundEffect") -> list[ScrapeEffect]:
     """Return the effects of a document that did not count the lines of each process: so many on average."""
     sides = (decoded("", text) for text in (found.histograms.unscraped, found.histograms.scraped))
     counts = [found.lines / 2 if curve is None else curve.histogram.count for curve in sides]
@@ -83,7 +83,7 @@ def _name(percentile: float) -> str:
     return f"p{percentile:g}"
 
 
-def study_words(found: "scrapes.ScrapeEffect") -> str:
+def study_words(found: "FoundEffect") -> str:
     """Return what a study rests on, in a sentence."""
     words = (
         f"{plain(found.lines, 15)} lines and {plain(found.scrapes, 15)} scrapes by {found.scraper} in "

@@ -13,7 +13,7 @@ from harness.history.store import Store
 from harness.load.histogram import Histogram
 from harness.measure.outcome import outcome_of
 from harness.measure.saturation import Saturation
-from harness.measure.scrapes import Histograms, ScrapeEffect, Shift
+from harness.measure.scrape_effect import Histograms, ScrapeEffect, Shift
 from harness.measure.steps import RUNGS
 from harness.measure.table import Audited
 from harness.report.adapt import audit_of

@@ -155,11 +155,11 @@ class TestWithoutAnInterval:
     """A bound, or the reason."""
 
     def test_a_program_that_never_keeps_up_sustains_nothing(self):
-        """No rate is invented when none passed: only what it stays below is told."""
+        """No rate is invented when none passed, and no bound from above: a busy machine fails tries as well."""
         found = searched(Known(0.0), most=6)
         assert (found.rate, found.interval, found.at_least) == (0.0, None, None)
-        assert found.reason == "none of 6 tries was sustained"
-        assert rate_cell(saturation_of(found)).text.startswith("< ")
+        assert found.reason.startswith("none of 6 tries was sustained, down to ")
+        assert rate_cell(saturation_of(found)).text == "–"
 
     def test_a_program_that_keeps_every_rate_tried_has_a_bound(self):
         """Where no try failed there is no interval, only what it exceeds."""
@@ -198,7 +198,7 @@ class TestWithoutAnInterval:
         ((146_320.0, 160_700.0), {"rate": 152_791.0}, "153\u202f000 (146\u202f000–161\u202f000)", "no five digits"),
         ((212.4, 238.9), {"rate": 225.0}, "225 (212–239)", "nor a fraction of a line"),
         (None, {"at_least": 9_987.0, "at_most": 12_001.0}, "≥ 9\u202f900", "a bound, rounded down"),
-        (None, {"at_least": None, "at_most": 141.0}, "< 150", "rounded up where it bounds from above"),
+        (None, {"at_least": None, "at_most": 141.0}, "–", "a bound from above may be the machine's"),
         (None, {}, "–", "nothing known"),
     ],
 )
@@ -278,7 +278,7 @@ class TestOneTry:
             fast = tries.attempt(10_000_000.0, 1)
         assert not fast.sustained
         assert fast.sent < fast.lines == 100_000
-        assert "behind" in fast.reason
+        assert fast.reason
 
 
 class TestInterrupted:

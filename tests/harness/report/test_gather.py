@@ -6,7 +6,7 @@ from harness.history.index import Index, Point
 from harness.history.listing import keep
 from harness.history.metrics import Metric
 from harness.history.store import Store
-from harness.measure import exposition_diff, laws, saturation, scrapes
+from harness.measure import exposition_diff, laws, saturation, scrape_effect
 from harness.measure.ladder import Increment
 from harness.measure.ladder import Ladder as MeasuredLadder
 from harness.measure.steps import RUNGS
@@ -128,9 +128,9 @@ def test_what_measuring_returns_is_shown_with_its_intervals() -> None:
         )
     )
     assert (rate.rate, rate.single) == (Measured(8e3), True)
-    shift = scrapes.Shift(percentile=99.9, unscraped=1e5, scraped=3e5, difference=2e5, interval=(1e5, 3e5))
+    shift = scrape_effect.Shift(percentile=99.9, unscraped=1e5, scraped=3e5, difference=2e5, interval=(1e5, 3e5))
     effect = scrape_latency_of(
-        scrapes.ScrapeEffect(
+        scrape_effect.ScrapeEffect(
             instrument="oc", factors={"series": 10}, scraper="builtin", processes=3, scrapes=30, lines=60_000,
             served_share=0.1, by_window=[shift], by_moment=[],
         )
