@@ -76,10 +76,10 @@ def experiment(draw: random.Random, head: str, series: int) -> dict[str, Any]:
 
 
 def pair(draw: random.Random, ratio: float) -> dict[str, Any]:
+    base, head = ([draw.randrange(10**6, 2 * 10**6) for _ in range(10)] for _ in range(2))
     return {
-        "base_blocks": [draw.randrange(10**6) for _ in range(10)], "base_lines": 1000,
-        "head_blocks": [draw.randrange(10**6) for _ in range(10)], "head_lines": 1000,
-        "order": "bhhb", "hash_seeds": [1, 2], "base_per_line": 500.0, "head_per_line": 500 * ratio,
+        "base_blocks": base, "base_lines": 1000, "head_blocks": head, "head_lines": 1000, "base_cpu": base,
+        "head_cpu": head, "order": "bhhb", "hash_seeds": [1, 2], "base_per_line": 500.0, "head_per_line": 500 * ratio,
         "log_ratio": math.log(ratio) + draw.gauss(0, 0.02), "difference": 500 * (ratio - 1),
     }  # fmt: skip
 

@@ -20,10 +20,11 @@ covariance sigma² c(m, k):
 
 with Student's (m + k)(1 - phi²)/(1 + phi²) - 2 degrees of freedom, at least 2: autocorrelated runs tell less.
 
-w² is the mean square of the standard errors that the runs before state for themselves, w_new that of the new ones,
-which measuring again makes smaller; neither error is less than what the new runs state. The intervals' coverage is
-simulated in `benchmarks/check_rates.py`. With fewer than `ENOUGH` runs before, nothing is known of how much runs
-differ from one another, and no interval is given.
+w² is the median square of the standard errors that the runs before state for themselves, w_new² the mean square of
+the new ones', which measuring again makes smaller. Neither error² is less than half of what the scatter of the runs
+alone makes it, nor than what the new runs state: what runs state for themselves may be wrong, their scatter is not.
+The intervals' coverage is simulated in `benchmarks/check_rates.py`. With fewer than `ENOUGH` runs before, nothing is
+known of how much runs differ from one another, and no interval is given.
 
 Prediction by regression on the past: Box and Jenkins (1970); the mean of autocorrelated values: Bartlett (1946); phi
 estimated with the correction of Kendall (1954); the degrees of freedom: Bayley and Hammersley (1946).
@@ -135,7 +136,7 @@ def since(baseline: Value, now: Value, scatter: Sequence[Value]) -> Level:
         return Level(moved)
     logs = _logs(scatter)
     variance = _variance(_phi(logs), logs)
-    error = math.sqrt(max(2 * variance + _more_within(scatter, [now]), _within([now]) or 0.0))
+    error = _error(2 * variance, scatter, [now])
     return Level(moved, error, len(scatter) - 1)
 
 
@@ -173,7 +174,7 @@ def _predicted(before: Sequence[Value], now: Value) -> Level:
     left = following - following.mean() - slope * (past - mean)
     innovation = float(left @ left) / (n - 2)
     variance = innovation * (1 + 1 / n + (last * last / spread if spread > 0 else 0.0))
-    error = math.sqrt(max(variance + _more_within(before, [now]), _within([now]) or 0.0))
+    error = _error(variance, before, [now])
     return Level(now.log - float(following.mean() + slope * last), error, n - 2)
 
 
@@ -183,22 +184,23 @@ def _means(before: Sequence[Value], now: Sequence[Value]) -> Level:
     phi = _phi(old, new)
     joint = float((phi ** np.add.outer(np.arange(m), np.arange(1, k + 1))).sum()) / (m * k)
     share = _of_mean(m, phi) + _of_mean(k, phi) - 2 * joint
-    variance = _variance(phi, old, new) * share + _more_within(before, now) / k
-    error = math.sqrt(max(variance, (_within(now) or 0.0) / k))
+    error = _error(_variance(phi, old, new) * share, before, now)
     freedom = max(n * (1 - phi * phi) / (1 + phi * phi) - 2, 2.0)
     return Level(float(new.mean() - old.mean()), error, freedom)
 
 
-def _within(values: Sequence[Value]) -> float | None:
-    """Return the mean square of the values' own errors; None when one of them states none."""
+def _error(variance: float, before: Sequence[Value], now: Sequence[Value]) -> float:
+    """Return the error of the mean of the new runs, given the variance that the scatter of all makes it."""
+    old, new = _squared(before), _squared(now)
+    stated = math.fsum(new) / len(new) / len(now) if new else 0.0
+    more = stated - float(np.median(old)) / len(now) if old and new else 0.0
+    return math.sqrt(max(variance + more, variance / 2, stated))
+
+
+def _squared(values: Sequence[Value]) -> list[float]:
+    """Return the squares of the values' own errors; empty when one of them states none."""
     squares = [value.error**2 for value in values if value.error is not None]
-    return math.fsum(squares) / len(squares) if squares and len(squares) == len(values) else None
-
-
-def _more_within(before: Sequence[Value], now: Sequence[Value]) -> float:
-    """Return how much more variance the new values' own errors have than those of the runs before."""
-    old, new = _within(before), _within(now)
-    return 0.0 if old is None or new is None else new - old
+    return squares if len(squares) == len(values) else []
 
 
 def _phi(*levels: Floats) -> float:

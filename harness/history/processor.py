@@ -22,6 +22,7 @@ _TRIM = 0.2
 _WAITS = 0.01
 _WAITS_ERRORS = 3.0
 _FEWEST = 3
+_NUMBERS = frozenset({int, float})
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +77,8 @@ def _pairs(value: object) -> list[Mapping[str, Any]]:
 
 def _off_cpu(pair: Mapping[str, Any]) -> float | None:
     """Return the control's share, since a head may wait for its own reasons; both sides' where its own was not kept."""
-    wall, processor = _times(pair.get("base_blocks")), _times(pair.get("base_cpu"))
-    if wall and len(wall) == len(processor):
+    processor = _times(pair.get("base_cpu"))
+    if processor and len(wall := _times(pair.get("base_blocks"))) == len(processor):
         return max(0.0, 1 - math.fsum(processor) / math.fsum(wall))
     return _number(pair.get("off_cpu"))
 
@@ -102,7 +103,9 @@ def _trimmed(values: Sequence[float]) -> tuple[float, float]:
     cut = int(_TRIM * n)
     kept = ordered[cut : n - cut]
     drawn_in = [min(max(value, kept[0]), kept[-1]) for value in ordered]
-    return math.fsum(kept) / len(kept), statistics.stdev(drawn_in) * n / (n - 2 * cut) / math.sqrt(n)
+    middle = math.fsum(drawn_in) / n
+    variance = math.fsum((value - middle) ** 2 for value in drawn_in) / (n - 1)
+    return math.fsum(kept) / len(kept), math.sqrt(variance * n) / (n - 2 * cut)
 
 
 def _deviation(values: Sequence[float]) -> float:
@@ -111,11 +114,12 @@ def _deviation(values: Sequence[float]) -> float:
     return 1.4826 * statistics.median(abs(value - middle) for value in values)
 
 
-def _times(value: object) -> list[float]:
+def _times(value: object) -> Sequence[float]:
     """Return positive times; empty where one of them is none."""
-    found = [_number(item) for item in value] if isinstance(value, list | tuple) else []
-    positive = [time for time in found if time is not None and time > 0]
-    return positive if len(positive) == len(found) else []
+    if not isinstance(value, list | tuple) or not value:
+        return []
+    # Thousands of kept runs are read at once.
+    return value if all(type(item) in _NUMBERS and 0 < item < math.inf for item in value) else []
 
 
 def _number(value: object) -> float | None:

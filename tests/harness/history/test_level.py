@@ -34,6 +34,32 @@ def test_a_single_run_misses_an_unchanged_level_as_often_as_stated(phi: float, w
     assert 0.04 <= _misses(30, 1, phi, within, 4000) <= 0.06
 
 
+@pytest.mark.parametrize("wild", [1.0, 10.0])
+def test_a_run_that_states_a_large_error_makes_no_interval_narrower(wild: float) -> None:
+    """Of twelve runs one was measured badly, and says so: new runs miss in at most 6 % of cases all the same."""
+    rng = np.random.default_rng(11)
+    missed = 0
+    for _ in range(2000):
+        errors = np.full(13, 0.5)
+        errors[rng.integers(12)] *= wild
+        logs = rng.standard_normal(13) + 0.5 * rng.standard_normal(13)
+        known = [Value(float(log), float(error), 30) for log, error in zip(logs, errors, strict=True)]
+        low, high = shift(known[:12], known[12:]).interval(0.05)
+        missed += not low <= 0 <= high
+    assert missed / 2000 <= 0.06
+
+
+def test_measuring_again_halves_the_noise_of_the_pairs_and_no_more() -> None:
+    """Runs that differ by their pairs alone: the second measurement takes away half of the variance."""
+    rng = np.random.default_rng(12)
+    before = values(rng.standard_normal(400), 1.0)
+    once, twice, often = (
+        shift(before, [Value(0.0, 1 / math.sqrt(times), 30)]).error or 0.0 for times in (1, 2, 100)
+    )  # fmt: skip
+    assert (twice / once) ** 2 == pytest.approx(0.5, abs=0.05)
+    assert (often / once) ** 2 == pytest.approx(0.5, abs=0.02)
+
+
 @pytest.mark.parametrize(("phi", "most"), [(0.0, 0.06), (0.5, 0.07), (0.8, 0.07)])
 def test_the_mean_of_some_runs_misses_hardly_more_often(phi: float, most: float) -> None:
     """With 100 runs before, means of three new runs miss in 3 to 7 % of cases."""
