@@ -362,10 +362,18 @@ def test_help_comes_at_once_and_teaches() -> None:
     assert "harness run --duration 5s" in done.stdout
 
 
-def test_what_was_started_is_stopped(tmp_path: Path) -> None:
+def test_what_was_started_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a run none of its children are left."""
-    before = {p.pid for p in psutil.process_iter()}
+    monkeypatch.setenv("HARNESS_TEST_RUN", str(tmp_path))
+
+    def started(process: psutil.Process) -> bool:
+        try:
+            return process.environ().get("HARNESS_TEST_RUN") == str(tmp_path)
+        except psutil.Error:
+            return False  # it has ended, or belongs to somebody else
+
     run(tmp_path, "--scraper", "builtin")
     deadline = time.monotonic() + 10
-    while left := [p for p in psutil.process_iter() if p.pid not in before and "harness" in " ".join(p.cmdline())]:
+    while left := [process for process in psutil.process_iter() if started(process)]:
         assert time.monotonic() < deadline, left
+        time.sleep(0.05)
