@@ -89,6 +89,15 @@ def test_a_requirement_without_data_fails(tmp_path: Path) -> None:
     assert run(tmp_path, "--scraper", "none", "--require", "scrapes.max<1h")[0] == 1
 
 
+def test_an_instrument_that_exposes_nothing_is_scraped_and_not_accused(tmp_path: Path) -> None:
+    """There is nothing to compare, which is neither conserved nor an error."""
+    code, result, printed = run(tmp_path, "--scraper", "builtin", "--scrape-interval", "50ms", "--instrument", "none")
+    assert (code, result["verdict"]) in ((0, "valid"), (1, "invalid"))
+    assert (result["audit"]["conserved"], result["audit"]["outcome"]) == (None, None)
+    assert not [found for found in result["audit"]["findings"] if found["severity"] == "error"]
+    assert "nothing to compare" in printed
+
+
 OWN = """
 from harness.instruments.prometheus_client_ import PrometheusClientInstrument
 from prometheus_client import CollectorRegistry, Counter
