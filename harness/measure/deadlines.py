@@ -20,13 +20,13 @@ def answer_within_s(command: Mapping[str, Any], *, ns_per_line: float, series: i
     """Return the seconds within which a worker has to answer `command`.
 
     `grace_s`, and on top of it ten times what is planned: for a block its lines at `ns_per_line`, as measured while
-    warming up; for a trace its own length; for loading and finishing 10 ms for each series.
+    warming up; for a schedule its own length; for loading and finishing 10 ms for each series.
     """
     planned = 0.0
     if command["do"] == "run":
         planned = command["lines"] * ns_per_line / 1e9
-    elif command["do"] == "trace":
-        planned = (command["end_ns"] - command["start_ns"]) / 1e9
+    elif command["do"] == "pace":
+        planned = command["planned_s"]
     elif command["do"] in {"load", "finish"}:
         planned = _PER_SERIES_S * series
     return grace_s + _SLOWEST * planned

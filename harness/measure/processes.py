@@ -235,7 +235,7 @@ _DOING = {
     "load": "loading and warming up",
     "pin": "moving to the measured core",
     "run": "evaluating a block of lines",
-    "trace": "evaluating lines for the time asked for",
+    "pace": "evaluating lines on schedule",
     "finish": "showing what it recorded",
 }
 

@@ -112,7 +112,8 @@ def _measure(parts: _Parts) -> RunResult:
     self_cost = measure_self_cost(MonotonicClock())
     cost_ns = self_cost.closed_ns if parts.workload.closed_loop else self_cost.paced_ns
     ledger = Ledger(parts.views, parts.workload.methods)
-    log = TruthLog(ledger, parts.endpoint)
+    exposes = not isinstance(parts.instrument, NoInstrument)
+    log = TruthLog(ledger, parts.endpoint) if exposes else None
     driven = _drive(parts, ledger, log)
     seen = look(
         parts.endpoint,
@@ -133,7 +134,7 @@ def _measure(parts: _Parts) -> RunResult:
         driven=driven,
         self_cost_ns=cost_ns,
         seen=seen,
-        exposes=not isinstance(parts.instrument, NoInstrument),
+        exposes=exposes,
     )
     try:
         return assemble(measured)
@@ -147,7 +148,7 @@ def _unseen(seen: Seen) -> Seen:
     return replace(seen, page=None, stored=None, problems=[*seen.problems, interrupted], interrupted=True)
 
 
-def _drive(parts: _Parts, ledger: Ledger, log: TruthLog) -> Driven:
+def _drive(parts: _Parts, ledger: Ledger, log: TruthLog | None) -> Driven:
     spec, workload, observer, endpoint = parts.spec, parts.workload, parts.observer, parts.endpoint
     latencies_ms: list[float] = []
     served_before, failed_before = endpoint.served, endpoint.failed

@@ -20,16 +20,20 @@ def fetch(address: str, port: int, headers: Mapping[str, str], deadline: Deadlin
     connection = http.client.HTTPConnection(address, port)
 
     def ask() -> tuple[http.client.HTTPResponse, bytes]:
-        connection.request("GET", "/metrics", headers=dict(headers))
-        response = connection.getresponse()
-        return response, response.read()
+        try:
+            connection.request("GET", "/metrics", headers=dict(headers))
+            response = connection.getresponse()
+            return response, response.read()
+        finally:
+            # By the one who opened it: whoever waits may have given up long ago.
+            connection.close()
 
     try:
         response, body = call_within(deadline, f"{url} was not read", ask)
     except (OSError, http.client.HTTPException) as error:
         raise EndpointError(f"{url} does not answer: {_reason(error)}") from error
     finally:
-        _close(connection)
+        _end_read(connection)
     if response.status != http.HTTPStatus.OK:
         detail = body.decode(errors="replace").strip()
         raise EndpointError(f"{url} answered {response.status} {response.reason}: {detail[:200]}")
@@ -39,12 +43,12 @@ def fetch(address: str, port: int, headers: Mapping[str, str], deadline: Deadlin
         raise EndpointError(f"{url} answered what is no text: {_reason(error)}") from error
 
 
-def _close(connection: http.client.HTTPConnection) -> None:
-    """Close it, and end a read that is still under way in another thread."""
-    if connection.sock is not None:
+def _end_read(connection: http.client.HTTPConnection) -> None:
+    """End a read that is still under way in another thread."""
+    connected = connection.sock
+    if connected is not None:
         with contextlib.suppress(OSError):
-            connection.sock.shutdown(socket.SHUT_RDWR)
-    connection.close()
+            connected.shutdown(socket.SHUT_RDWR)
 
 
 def _reason(error: Exception) -> str:

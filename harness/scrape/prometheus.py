@@ -28,16 +28,16 @@ PATIENCE_S = 20.0
 HURRY_S = 1.0  # for an answer to which nothing but a figure depends
 NEWS_S = 1.0  # within which the keeper tells that the server is gone
 # Samples of one answer; more would make the JSON, and our memory, large.
-CHUNK_SAMPLES = 50_000
+CHUNK_SAMPLES = 25_000
 # Timestamps within this distance of the grid are moved onto it (scrape.go, scrapeTimestampTolerance).
 TOLERANCE_MS = 2
 # How far a timestamp may be from the moment the scrape began: the grid, rounding to milliseconds, reading two clocks.
 _UNCERTAIN_NS = 5_000_000
 # A scrape that failed after so much of its timeout failed because of it.
 _NEARLY = 0.98
-# A change of the interval waits for the scrape under way, and writes stale markers two intervals and a tenth later
-# (scrape.go, endOfRunStaleness); a scrape that began before the last of them could be refused as out of order.
-_STALE_INTERVALS = 3.2
+# A change of the interval waits for the scrape under way, and then puts stale markers at the next tick of the old
+# interval (scrape.go, endOfRunStaleness); a scrape that began before them could be refused as out of order.
+_STALE_INTERVALS = 2.1
 
 _ADDED = ("__name__", "job", "instance")
 

@@ -89,6 +89,15 @@ def test_a_requirement_without_data_fails(tmp_path: Path) -> None:
     assert run(tmp_path, "--scraper", "none", "--require", "scrapes.max<1h")[0] == 1
 
 
+def test_an_instrument_that_exposes_nothing_is_scraped_and_not_accused(tmp_path: Path) -> None:
+    """There is nothing to compare, which is neither conserved nor an error."""
+    code, result, printed = run(tmp_path, "--scraper", "builtin", "--scrape-interval", "50ms", "--instrument", "none")
+    assert (code, result["verdict"]) in ((0, "valid"), (1, "invalid"))
+    assert (result["audit"]["conserved"], result["audit"]["outcome"]) == (None, None)
+    assert not [found for found in result["audit"]["findings"] if found["severity"] == "error"]
+    assert "nothing to compare" in printed
+
+
 OWN = """
 from harness.instruments.prometheus_client_ import PrometheusClientInstrument
 from prometheus_client import CollectorRegistry, Counter
@@ -362,10 +371,18 @@ def test_help_comes_at_once_and_teaches() -> None:
     assert "harness run --duration 5s" in done.stdout
 
 
-def test_what_was_started_is_stopped(tmp_path: Path) -> None:
+def test_what_was_started_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a run none of its children are left."""
-    before = {p.pid for p in psutil.process_iter()}
+    monkeypatch.setenv("HARNESS_TEST_RUN", str(tmp_path))
+
+    def started(process: psutil.Process) -> bool:
+        try:
+            return process.environ().get("HARNESS_TEST_RUN") == str(tmp_path)
+        except psutil.Error:
+            return False  # it has ended, or belongs to somebody else
+
     run(tmp_path, "--scraper", "builtin")
     deadline = time.monotonic() + 10
-    while left := [p for p in psutil.process_iter() if p.pid not in before and "harness" in " ".join(p.cmdline())]:
+    while left := [process for process in psutil.process_iter() if started(process)]:
         assert time.monotonic() < deadline, left
+        time.sleep(0.05)

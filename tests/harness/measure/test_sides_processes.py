@@ -245,7 +245,7 @@ class TestDeadlines:
         [
             ({"do": "pin"}, 60, "a grace for everything"),
             ({"do": "run", "lines": 1000}, 60.02, "ten times the block as it was measured while warming up"),
-            ({"do": "trace", "start_ns": 0, "end_ns": 3 * 10**9}, 90, "ten times the time asked for"),
+            ({"do": "pace", "planned_s": 3.0}, 90, "ten times the length of the schedule"),
             ({"do": "load"}, 61, "each series has to be made"),
             ({"do": "finish"}, 61, "and shown"),
         ],

@@ -68,11 +68,11 @@ class Run:
     def phase(self, text: str) -> None:
         self.phases.append(text)
 
-    def look(self, scraper: SteppedScraper | NoScraper) -> Seen:
+    def look(self, scraper: SteppedScraper | NoScraper, *, known: bool = True) -> Seen:
         return look(
             self.endpoint,
             scraper,
-            self.log,
+            self.log if known else None,
             QUICKSTART_VIEWS,
             self,
             self.stop,
@@ -221,6 +221,13 @@ def test_pages_that_were_given_up_tell_how_long_one_takes_at_least(run: Run) -> 
     run.slow.takes_ns = 0
     (finding,) = [finding for finding in run.look(scraper).problems if finding.name is Name.SCRAPE_SLOW]
     assert sentence(finding).startswith("a page takes 1.2 s: the interval of 1 s cannot hold; 1 of ")
+
+
+def test_scrapes_of_what_exposes_nothing_are_compared_with_nothing(run: Run) -> None:
+    """An instrument that shows nothing by design is not behind its ledger."""
+    seen = run.look(Troubled(run), known=False)
+    assert names(seen) == set()
+    assert seen.scrapes_compared == 0
 
 
 def test_without_a_scraper_only_the_page_is_read(run: Run) -> None:
