@@ -212,6 +212,7 @@ class _Session:
         if subject.own_module:
             gc.enable()  # the user's code is imported as it would be in the user's program
         body = build(subject)
+        gc.enable()
         self._worker = Worker(body, lines)
         if subject.threads == 1:
             # With threads, series that appear while others record are part of what is asked.

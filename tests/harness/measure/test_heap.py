@@ -97,3 +97,18 @@ def test_the_flag_takes_a_count() -> None:
     done = CliRunner().invoke(overhead, ["--heap", "many"])
     assert done.exit_code == 2
     assert "--heap" in done.output
+
+
+@pytest.mark.parametrize("instrument", ["none", "prometheus-client", "opencensus"])
+def test_the_collector_is_on_while_lines_are_timed(instrument: str) -> None:
+    """It is off only until a worker has imported what it needs: collecting is part of what recording costs."""
+    program = (
+        "import gc, os\nfrom harness.measure.worker import _Session\nfrom harness.measure.subjects import Subject\n"
+        "gc.disable()\nsession, core = _Session(), min(os.sched_getaffinity(0))\n"
+        f"subject = Subject({instrument!r}).to_json()\n"
+        "session.answer({'do': 'load', 'subject': subject, 'lines': ['a'], 'tags': [['a', 'OK', '']],\n"
+        "                'cores': (core, core), 'start': core, 'roam': False, 'port': None})\n"
+        "print(gc.isenabled())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.split() == ["True"]
