@@ -5,13 +5,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import psutil
 import pytest
+
+from tests.harness.cli.commands import running
 
 COMMAND = [sys.executable, "-m", "harness.cli"]
 # A closed loop has no schedule to miss, so a busy machine cannot make these runs invalid.
@@ -316,9 +317,9 @@ def test_help_comes_at_once_and_teaches() -> None:
 
 
 def test_what_was_started_is_stopped(tmp_path: Path) -> None:
-    """After a run none of its children are left."""
-    before = {p.pid for p in psutil.process_iter()}
-    run(tmp_path, "--scraper", "builtin")
-    deadline = time.monotonic() + 10
-    while left := [p for p in psutil.process_iter() if p.pid not in before and "harness" in " ".join(p.cmdline())]:
-        assert time.monotonic() < deadline, left
+    """After a run none of its children are left, nor any file of theirs."""
+    arguments = ["run", "--arrivals", "max", "--count", "300", "--scraper", "builtin"]
+    with running(tmp_path, arguments) as command:
+        assert command.wait_for(command.has_children, "scraper")
+        assert command.ended() == 0, command.told
+        command.leaves_nothing()
