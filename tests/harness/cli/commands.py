@@ -109,6 +109,10 @@ class Command:
         self._seen |= {each.pid: each for each in found}
         return found
 
+    def has_children(self) -> bool:
+        """Return whether it has started anything that is alive."""
+        return bool(self._descendants())
+
     def interrupt(self, *numbers: int) -> None:
         """Remember what it has started, and send the signals one after the other."""
         self._descendants()

@@ -5,13 +5,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import psutil
 import pytest
+
+from tests.harness.cli.commands import running
 
 COMMAND = [sys.executable, "-m", "harness.cli"]
 # A closed loop has no schedule to miss, so a busy machine cannot make these runs invalid.
@@ -371,18 +372,10 @@ def test_help_comes_at_once_and_teaches() -> None:
     assert "harness run --duration 5s" in done.stdout
 
 
-def test_what_was_started_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a run none of its children are left."""
-    monkeypatch.setenv("HARNESS_TEST_RUN", str(tmp_path))
-
-    def started(process: psutil.Process) -> bool:
-        try:
-            return process.environ().get("HARNESS_TEST_RUN") == str(tmp_path)
-        except psutil.Error:
-            return False  # it has ended, or belongs to somebody else
-
-    run(tmp_path, "--scraper", "builtin")
-    deadline = time.monotonic() + 10
-    while left := [process for process in psutil.process_iter() if started(process)]:
-        assert time.monotonic() < deadline, left
-        time.sleep(0.05)
+def test_what_was_started_is_stopped(tmp_path: Path) -> None:
+    """After a run none of its children are left, nor any file of theirs."""
+    arguments = ["run", "--arrivals", "max", "--count", "300", "--scraper", "builtin"]
+    with running(tmp_path, arguments) as command:
+        assert command.wait_for(command.has_children, "scraper")
+        assert command.ended() == 0, command.told
+        command.leaves_nothing()
