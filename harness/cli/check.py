@@ -127,7 +127,7 @@ def _bearable(index: "Index") -> "Callable[[str, Sequence[str]], float]":
     return limit
 
 
-def _newest(index: "Index", kind: str) -> None:
+def _require_kind(index: "Index", kind: str) -> None:
     """Raise `UsageError` where no run of the kind is kept."""
     if index.answers(kind):
         return
@@ -262,7 +262,7 @@ def check(
     with Index(opened) as index:
         tell_problems(index.problems)
         if run is None or run == "newest":
-            _newest(index, kind)
+            _require_kind(index, kind)
             run = None
         chosen = None if run is None else opened.load(run).id
         again = None if no_remeasure else _remeasure(opened, budget, wait, _bearable(index), quiet=quiet)

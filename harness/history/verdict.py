@@ -179,12 +179,14 @@ def _measure_again(
 
 def _replace_doubtful(cases: list[Case], index: History, asked: Question) -> int:
     """Measure once more, in its place, what is void or unlike the runs before; return how often that was done."""
+    if asked.remeasure is None:
+        return 0
     doubtful = [case for case in cases if case.void or (case.unlike and _enough(case))]
     done = 0
-    for run in dict.fromkeys(case.run for case in doubtful) if asked.remeasure is not None else ():
+    for run in dict.fromkeys(case.run for case in doubtful):
         keys = [case.key for case in doubtful if case.run == run]
         try:
-            fresh = {metric.key: metric for metric in asked.remeasure(run, keys)} if asked.remeasure else {}
+            fresh = {metric.key: metric for metric in asked.remeasure(run, keys)}
         except HarnessError as error:
             for case in doubtful:
                 if case.run == run:
