@@ -30,7 +30,7 @@ __all__ = ["audit_limit_s", "look"]
 # take many times over on a slow machine.
 _LIMIT_S = 60.0
 _LIMIT_INTERVALS = 3
-_LIMIT_S_PER_SERIES = 0.02
+_LIMIT_S_PER_SERIES = 0.05
 # A scraper is left so much more than a page took at rest, and then half a second.
 _ROOM = 2.0
 _ROOM_NS = 500_000_000
