@@ -32,7 +32,7 @@ _Kept = TypeVar("_Kept")
 # take many times over on a slow machine.
 _LIMIT_S = 60.0
 _LIMIT_INTERVALS = 3
-_LIMIT_S_PER_SERIES = 0.02
+_LIMIT_S_PER_SERIES = 0.05
 # A scraper is left so much more than a page took at rest, and then half a second.
 _ROOM = 2.0
 _ROOM_NS = 500_000_000
