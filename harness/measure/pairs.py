@@ -120,8 +120,11 @@ def measure_pair(base: Side, head: Side, plan: BlockPlan, rng: random.Random, *,
     sides = (base, head)
     for side in sides:
         side.ask({"do": "pin"})
-    # One round that is not kept: both sides have just moved to this core.
-    _blocks(sides, counts, 1, rng)
+    # One round that is not kept: both sides have just moved to this core. They warmed up beside each other, so what a
+    # line takes is known better now.
+    tried, _, _ = _blocks(sides, counts, 1, rng)
+    least = [min(side.ns_per_line, times[0] / count) for side, times, count in zip(sides, tried, counts, strict=True)]
+    counts = lines_per_block(least[0], least[1], plan.block_ns)
     (base_blocks, head_blocks), order, off_cpu = _blocks(sides, counts, plan.rounds, rng)
     ends = [side.ask({"do": "finish"}) for side in sides]
     found = figures(base_blocks, head_blocks, *counts, lumpy=lumpy)
