@@ -136,13 +136,12 @@ def measure_pair(base: Side, head: Side, plan: BlockPlan, rng: random.Random, *,
     per_line = base.ns_per_line, head.ns_per_line
     for side in sides:
         side.ask({"do": "pin"})
-    # One round that is not kept: both sides have just moved to this core.
+    # One round that is not kept: both sides have just moved to this core. They warmed up beside each other, so what a
+    # line takes is known better now.
     settling = lines_per_block(*per_line, min(plan.block_ns, _SETTLE_NS))
-    ((base_settled,), (head_settled,)), _, _ = _blocks(sides, settling, 1, rng, kept=False)
-    if plan.block_ns > _SETTLE_NS:
-        # They were warmed up on the other core, beside whatever else runs there; a long turn is timed on this one.
-        per_line = base_settled / settling[0], head_settled / settling[1]
-    counts = lines_per_block(*per_line, plan.block_ns)
+    settled, _, _ = _blocks(sides, settling, 1, rng, kept=False)
+    base_ns, head_ns = (min(ns, times[0] / count) for ns, times, count in zip(per_line, settled, settling, strict=True))
+    counts = lines_per_block(base_ns, head_ns, plan.block_ns)
     times, processor, order = _blocks(sides, counts, plan.rounds, rng)
     (base_blocks, head_blocks), (base_cpu, head_cpu) = times, processor
     ends = [side.ask({"do": "finish"}) for side in sides]

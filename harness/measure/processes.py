@@ -1,5 +1,6 @@
 """Starts one side of a pair as a fresh process, talks to it, and makes sure that it does not outlive us."""
 
+import fcntl
 import json
 import os
 import random
@@ -11,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import zip_longest
 from types import TracebackType
 from typing import IO, Any, Self
@@ -39,6 +41,8 @@ _MOST_SEED = 4_294_967_295
 # A process that has closed its output is about to end.
 _ENDING_S = 5.0
 _CHUNK = 65536
+# The lines fit in, so that sending them need not wait until the process reads.
+_ROOM = 1 << 20
 # What ``-m`` does takes a tenth of the time until the first line.
 _WORKER = "from harness.measure.worker import main; main()"
 
@@ -116,6 +120,8 @@ class Side:
             # Ctrl-C goes to the whole foreground group; the parent alone decides what it means.
             process_group=0,
         )
+        with suppress(OSError):  # less will do as well, in more turns
+            fcntl.fcntl(_pipe(self._process.stdin), fcntl.F_SETPIPE_SZ, _ROOM)
         if start is not None:
             with suppress(ProcessLookupError):  # whoever waits for its answer is told of its end
                 os.sched_setaffinity(self._process.pid, {start})
@@ -125,15 +131,16 @@ class Side:
         """The worker's process id."""
         return self._process.pid
 
-    def send(self, command: dict[str, Any]) -> None:
-        """Send a command without waiting for its answer."""
+    def send(self, command: dict[str, Any], encoded: str = "") -> None:
+        """Send a command without waiting for its answer; `encoded` are further members of it, as JSON."""
         self._within_s = answer_within_s(
             command, ns_per_line=self.ns_per_line, series=self.subject.series, grace_s=self._grace_s
         )
         self._doing = _DOING.get(command["do"], command["do"])
         stream = _pipe(self._process.stdin).fileno()
         os.set_blocking(stream, False)
-        left = memoryview(json.dumps(command).encode() + b"\n")
+        text = json.dumps(command)
+        left = memoryview((f"{text[:-1]}, {encoded}}}\n" if encoded else f"{text}\n").encode())
         deadline = time.monotonic() + self._within_s
         try:
             while left:
@@ -173,13 +180,12 @@ class Side:
             {
                 "do": "load",
                 "subject": self.subject.to_json(),
-                "lines": lines.texts,
-                "tags": lines.tags,
                 "cores": (which.measured, which.home),
                 "start": which.home if self._start is None else self._start,
                 "roam": roam,
                 "port": port,
-            }
+            },
+            _encoded(lines),
         )
 
     def loaded(self) -> dict[str, Any]:
@@ -238,6 +244,12 @@ _DOING = {
     "pace": "evaluating lines on schedule",
     "finish": "showing what it recorded",
 }
+
+
+@lru_cache(maxsize=8)
+def _encoded(lines: Lines) -> str:
+    """Return lines as members of a JSON object; the same few are sent to every process."""
+    return json.dumps({"lines": lines.texts, "tags": lines.tags})[1:-1]
 
 
 def _pipe(stream: IO[bytes] | None) -> IO[bytes]:

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from harness.errors import InstrumentError, RunError, UsageError
 from harness.measure.launch import Launcher
 from harness.measure.lines import lines_for
-from harness.measure.pairs import BlockPlan, figures, lines_per_block, voided
+from harness.measure.pairs import BlockPlan, figures, lines_per_block, measure_pair, voided
 from harness.measure.processes import Lines, Side, apart, cores
 from harness.measure.subjects import Subject
+from harness.measure.worker import Worker
 from harness.views import Tags
 
 TINY = BlockPlan(rounds=3, block_ns=200_000)
@@ -92,6 +93,58 @@ def test_what_was_recorded_has_to_have_arrived(finished, threads, says):
     found = voided("x", threads, finished)
     assert says in found
     assert bool(found) == bool(says)
+
+
+class Timed(Worker):
+    """A worker whose lines take `ns` each, on a machine that interrupts the blocks named for 50 ms."""
+
+    def __init__(self, ns, interrupted=()):
+        self.ns, self.interrupted, self.blocks = ns, interrupted, []
+
+    def run(self, count):
+        self.blocks.append(count)
+        return {"ns": self.ns * count + 50_000_000 * (len(self.blocks) - 1 in self.interrupted)}
+
+
+@pytest.mark.parametrize(
+    ("ns", "interrupted", "lines", "says"),
+    [
+        (400, (), 16_384, "5 ms of fast lines"),
+        (300_000, (), 64, "64 lines where 5 ms are fewer"),
+        (400, (0, 5, 15), 16_384, "interruptions neither end it nor count, even that of the last block"),
+        (300_000, (0, 1), 64, "nor do two of the first three"),
+        (10_000_000, (), 4, "slow lines end it before a block takes more than 50 ms"),
+        (72_000_000, (), 1, "lines slower still run three times"),
+    ],
+)
+def test_warming_up_does_not_depend_on_the_neighbours(ns, interrupted, lines, says):
+    """It ends when a block of so many lines takes long enough uninterrupted, and tells what a line takes then."""
+    worker = Timed(ns, interrupted)
+    assert worker.warm_up() == ns, says
+    assert worker.blocks[-1] == lines, says
+    assert worker.blocks[:3] == [1, 1, 1]
+
+
+class Answering:
+    """A side that answers: it warmed up at one speed, and runs at another."""
+
+    def __init__(self, warm_ns, ns):
+        self.ns_per_line, self.ns, self.subject, self.hash_seed, self.blocks = warm_ns, ns, Subject(), 1, []
+
+    def ask(self, command):
+        if command["do"] == "run":
+            self.blocks.append(command["lines"])
+            return {"ns": round(self.ns * command["lines"]), "cpu_ns": round(self.ns * command["lines"])}
+        return {"evaluated": 1, "raised": 0, "shown": {}}
+
+
+def test_blocks_are_as_long_as_planned_though_warming_up_was_disturbed():
+    """What a line takes in the round that is not kept, on a core of its own, corrects what it took while warming up."""
+    base, head = Answering(40_000, 1000), Answering(1500, 1100)
+    found = measure_pair(base, head, BlockPlan(rounds=4, block_ns=1_000_000), RNG)
+    assert found.base_lines == found.head_lines == round(1e6 / math.sqrt(1000 * 1100))
+    assert base.blocks == [25, *[found.base_lines] * 4]
+    assert found.log_ratio == pytest.approx(math.log(1.1), abs=1e-3)
 
 
 class TestProcesses:

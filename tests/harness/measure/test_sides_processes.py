@@ -287,7 +287,7 @@ class TestDeadlines:
         """More than a pipe holds is not taken: sending has the deadline as well."""
         with Side(Subject(), RNG, grace_s=0.5) as side:
             os.kill(side.pid, signal.SIGSTOP)
-            lines = Lines(("x" * 1_000_000,), (Tags(),))
+            lines = Lines(("x" * 4_000_000,), (Tags(),))
             with pytest.raises(RunError, match="none gave no answer within"):
                 side.load(lines, cores())
             assert gone(side.pid)
