@@ -28,7 +28,7 @@ from typing import Any, BinaryIO
 from harness.errors import HarnessError, UsageError, to_answer
 from harness.measure.bodies import Body, build
 from harness.measure.delay import Evaluate
-from harness.measure.heap import surround
+from harness.measure.heap import prepare_heap
 from harness.measure.muting import without_export
 from harness.measure.subjects import Subject
 from harness.views import Tags
@@ -194,7 +194,7 @@ class _Session:
         _pin(self._home)
         tags = [Tags(*each) for each in command["tags"]]
         lines = list(zip(command["lines"], tags, strict=True))
-        self._heap = surround(subject)
+        self._heap = prepare_heap(subject)
         body = build(subject)
         self._worker = Worker(body, lines)
         if subject.threads == 1:
