@@ -24,7 +24,7 @@ from harness.instruments.catalog import BUILT_IN
 from harness.measure.bodies import build
 from harness.measure.document import Document, Experiment
 from harness.measure.experiment import Comparison, Terms
-from harness.measure.heap import surround
+from harness.measure.heap import prepare_heap
 from harness.measure.lines import lines_for
 from harness.measure.overhead import measure_overhead
 from harness.measure.subjects import Subject
@@ -68,7 +68,7 @@ def collections(subject: Subject) -> dict[str, Any]:
     paired = list(zip(lines.texts, lines.tags, strict=True))
     copying = max(FEWEST_LINES, COPYING_LINES // subject.series)
     count = min(MOST_LINES, copying) if subject.instrument == "opencensus" else MOST_LINES
-    heap = surround(subject)
+    heap = prepare_heap(subject)
     worker = Worker(build(subject), paired)
     worker.populate(list(dict.fromkeys(lines.tags)))
     worker.run(min(count, 50))

@@ -161,7 +161,7 @@ def _muted(subject: Subject) -> Body:
     def proof() -> dict[str, int]:
         if moved := movement.first():
             text = f"{subject.target} still records with its recording calls muted: {moved}"
-        elif unknown := movement.unreadable or muted.blind():
+        elif unknown := movement.unreadable or muted.unverifiable():
             text = f"whether {subject.target} still records with its recording calls muted cannot be told: {unknown}"
         else:
             return {}

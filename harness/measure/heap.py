@@ -7,7 +7,7 @@ import gc
 
 from harness.measure.subjects import Subject
 
-__all__ = ["application_heap", "surround"]
+__all__ = ["application_heap", "prepare_heap"]
 
 # What a record is made of: an instance, its dictionary of values, a list in that, and a tuple with a link.
 _PARTS = 4
@@ -36,7 +36,7 @@ def application_heap(objects: int) -> list[object]:
     return heap
 
 
-def surround(subject: Subject) -> list[object]:
+def prepare_heap(subject: Subject) -> list[object]:
     """Prepare this process for building `subject`; return the objects that have to live as long as it is measured.
 
     To be called when the harness has made everything of its own. What the subject imports and builds afterwards, its

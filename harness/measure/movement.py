@@ -86,8 +86,8 @@ class Movement:
 
     def _look(self) -> _Shown:
         shown: _Shown = {}
-        living = _Living()
-        for collector in _collectors(living):
+        objects = _Objects()
+        for collector in _collectors(objects):
             try:
                 found = list(_samples(collector))
             except Exception as error:
@@ -96,7 +96,7 @@ class Movement:
                 continue
             self._take(found, shown)
         for read in (_opencensus_views, _opencensus_points, _opentelemetry_callbacks):
-            self._take(read(living), shown)
+            self._take(read(objects), shown)
         return shown
 
     def _take(self, found: Iterable[tuple[object, Hashable, _Value]], shown: _Shown) -> None:
@@ -121,7 +121,7 @@ def _class(kind: _Kind) -> type | None:
     return found if isinstance(found, type) else None
 
 
-class _Living:
+class _Objects:
     """The objects of some classes that live in this process, sorted out of all objects at once."""
 
     def __init__(self) -> None:
@@ -139,14 +139,14 @@ class _Living:
         return list(self._found.get(kind, ()))
 
 
-def _collectors(living: _Living) -> Iterator[Any]:
+def _collectors(objects: _Objects) -> Iterator[Any]:
     """Yield what all registries ask for samples, and all metrics that are in none."""
     collectors: dict[int, Any] = {}
     # Made when the library was imported, and so perhaps hidden from the garbage collector by now.
     default = getattr(sys.modules.get(_REGISTRY[0]), "REGISTRY", None)
-    for registry in [*living.of(_REGISTRY), *filter(None, [default])]:
+    for registry in [*objects.of(_REGISTRY), *filter(None, [default])]:
         collectors |= {id(each): each for each in tuple(registry._collector_to_names)}  # noqa: SLF001 - no public list
-    for metric in living.of(_METRIC):
+    for metric in objects.of(_METRIC):
         if not metric._labelvalues:  # noqa: SLF001 - a child is shown by its parent
             collectors[id(metric)] = metric
     for each in collectors.values():
@@ -181,9 +181,9 @@ def _read_only(collector: Any) -> set[Hashable] | None:
     }
 
 
-def _opencensus_views(living: _Living) -> _Found:
+def _opencensus_views(objects: _Objects) -> _Found:
     default = getattr(sys.modules.get("opencensus.stats.stats"), "stats", None)
-    maps = living.of(_VIEWS) + ([default.view_manager.measure_to_view_map] if default is not None else [])
+    maps = objects.of(_VIEWS) + ([default.view_manager.measure_to_view_map] if default is not None else [])
     for view_map in maps:
         for datas in tuple(view_map._measure_to_view_data_list_map.values()):  # noqa: SLF001 - no public list
             for data in datas:
@@ -192,20 +192,20 @@ def _opencensus_views(living: _Living) -> _Found:
                     yield data, tags, _Value(data.view.name, shown, None)
 
 
-def _opencensus_points(living: _Living) -> _Found:
+def _opencensus_points(objects: _Objects) -> _Found:
     """Yield what was given to gauges and cumulative metrics, and what functions of the latter say."""
     cumulative = tuple(filter(None, map(_class, _CUMULATIVE)))
     derived = _class((_POINTS[0], "DerivedGauge")) or ()
-    for gauge in living.of(_POINTS):
+    for gauge in objects.of(_POINTS):
         if issubclass(type(gauge), cumulative) or not issubclass(type(gauge), derived):
             for labels, point in tuple(gauge.points.items()):
                 yield gauge, labels, _Value(gauge.descriptor.name, point.get_value(), 0)
 
 
-def _opentelemetry_callbacks(living: _Living) -> _Found:
+def _opentelemetry_callbacks(objects: _Objects) -> _Found:
     """Yield what observable counters say; what arrives at others is watched."""
     options = getattr(sys.modules.get("opentelemetry.metrics"), "CallbackOptions", None)
-    for counter in living.of(_OBSERVED):
+    for counter in objects.of(_OBSERVED):
         if options is None or counter.instrumentation_scope.name == _SYSTEM_METRICS:
             continue
         for measured in counter.callback(options()):

@@ -124,7 +124,7 @@ def _stub(code: CodeType, instead: str) -> CodeType:
         taken.append(f"**{rest.pop(0)}")
     source = f"def {_MUTED}({', '.join(taken)}): {instead.format(*plain, *['None'] * 2)}"
     made = compile(source, "<muted>", "exec")
-    # The cells that a function closes over cannot be exchanged; here they are only not used.
+    # What a function closes over belongs to it as well; here it is not used.
     return next(each for each in made.co_consts if isinstance(each, CodeType)).replace(co_freevars=code.co_freevars)
 
 
@@ -203,7 +203,8 @@ class _Watcher:
 
         def run_and_change(module: ModuleType) -> None:
             run(module)
-            self._change(name)
+            if self in sys.meta_path:  # a module may be reloaded when nobody watches any more
+                self._change(name)
 
         # Each module has a loader of its own.
         spec.loader.exec_module = run_and_change  # type: ignore[method-assign]
@@ -222,7 +223,7 @@ class Muted:
         self._changes = _Changes()
         _Watcher([*(call.module for call in _CALLS), _ARRIVAL.module], self._mute).start()
 
-    def blind(self) -> str:
+    def unverifiable(self) -> str:
         """Return why it cannot be told whether anything was recorded; nothing where it can."""
         if _SDK in sys.modules and not self._watched:
             return "in this version of opentelemetry-sdk measurements cannot be seen to arrive"

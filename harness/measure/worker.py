@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from harness.errors import HarnessError, UsageError, to_answer
 from harness.measure.bodies import Body, build
 from harness.measure.delay import Evaluate
-from harness.measure.heap import surround
+from harness.measure.heap import prepare_heap
 from harness.measure.muting import without_export
 from harness.measure.subjects import Subject
 from harness.run.loaded import loaded_libraries
@@ -211,7 +211,7 @@ class _Session:
         _pin(command["start"])
         tags = [Tags(*each) for each in command["tags"]]
         lines = list(zip(command["lines"], tags, strict=True))
-        self._heap = surround(subject)
+        self._heap = prepare_heap(subject)
         if subject.own_module:
             gc.enable()  # the user's code is imported as it would be in the user's program
         body = build(subject)
