@@ -6,7 +6,8 @@ kind, in proportion to a line's own whatever the machine's speed is, and nothing
 
 import os
 
-from harness.instruments.base import CollectorRegistry
+from prometheus_client.registry import CollectorRegistry
+
 from harness.instruments.prometheus_client_ import PrometheusClientInstrument
 from harness.views import Tags, View
 
