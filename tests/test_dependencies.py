@@ -9,12 +9,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-OWN = {"harness", "workloads"}
+OWN = {"harness", "opencensus_lean", "workloads"}
 
 
 def imported() -> Iterator[str]:
     """Yield the full names of all modules imported anywhere in the two packages."""
-    for path in [*ROOT.glob("harness/**/*.py"), *ROOT.glob("workloads/**/*.py")]:
+    for path in [*ROOT.glob("harness/**/*.py"), *ROOT.glob("opencensus_lean/**/*.py"), *ROOT.glob("workloads/**/*.py")]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 yield from (name.name for name in node.names)

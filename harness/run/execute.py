@@ -94,17 +94,25 @@ def execute(spec: RunSpec, observer: Observer) -> RunResult:
     requirements = [parse_requirement(text) for text in spec.require]
     workload = workload_of(spec)
     scraper = make_scraper(spec.scraper, spec.scrape_interval_ns, views)
-    with ExitStack() as stack:
-        with interruptible():
-            instrument = create(spec.instrument, views)
-            stack.callback(instrument.close)
-            endpoint = stack.enter_context(serve(instrument.registry, spec.address, spec.port))
-            stack.callback(scraper.stop)
-            observer.phase(f"waiting for the first scrape of {endpoint.url}")
-            scraper.start(Target(endpoint.address, endpoint.port))
-        stop = stack.enter_context(Stop().on_signals())
-        parts = _Parts(spec, views, workload, requirements, instrument, endpoint, scraper, observer, stop)
-        return _measure(parts)
+    results: list[RunResult] = []
+    try:
+        with ExitStack() as stack:
+            with interruptible():
+                instrument = create(spec.instrument, views)
+                stack.callback(instrument.close)
+                endpoint = stack.enter_context(serve(instrument.registry, spec.address, spec.port))
+                stack.callback(scraper.stop)
+                observer.phase(f"waiting for the first scrape of {endpoint.url}")
+                scraper.start(Target(endpoint.address, endpoint.port))
+            stop = stack.enter_context(Stop().on_signals())
+            results.append(
+                _measure(_Parts(spec, views, workload, requirements, instrument, endpoint, scraper, observer, stop))
+            )
+    except KeyboardInterrupt:
+        # What was measured is not lost because the server was interrupted while it stopped.
+        if not results:
+            raise
+    return results[0]
 
 
 def _measure(parts: _Parts) -> RunResult:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.bars import Bar, why_late
+from harness.load.lateness import Behind
 from harness.load.ledger import Ledger
 from harness.load.machine import Machine
 from harness.load.pump import Driven
@@ -72,7 +73,8 @@ def test_the_reason_is_what_explains_the_most(lost: int, making: int, says: str)
     """Of the time that is missing: kept by the machine, spent making lines, or the loop's own."""
     driven = Driven(
         timings=Timings(), ledger=Ledger(QUICKSTART_VIEWS, ("repl",)), start_ns=0, elapsed_ns=1, target_rate=None,
-        achieved_rate=None, outside_ns=making, longest_outside_ns=making, starved=0,
+        achieved_rate=None, span_ns=0, behind=Behind(), worst_stretch_lag_ns=0, worst_stretch_lateness_ns=0,
+        outside_ns=making, longest_outside_ns=making, starved=0,
         machine=Machine(waited_ns=lost), interrupted=False,
     )  # fmt: skip
     assert says in why_late(driven, 6_000_000)

@@ -7,6 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from harness.history import verdict as history
+from harness.history.cases import Basis, Case
 from harness.history.level import Value
 from harness.measure.compared import judge
 from harness.measure.decision import bounds, decide
@@ -72,7 +73,7 @@ class _Level:
 @example(math.log(0.962), 0.005, 0.04)
 def test_compare_and_check_say_the_same_of_the_same_interval(low, width, tolerance):
     """Whatever interval and tolerance: both commands place it by the same bounds."""
-    case = history._Case("key", history.Basis.RATIO, before=[Value(0.0, 0.1)] * 9, now=[Value(0.0, 0.1)] * 3)
+    case = Case("key", "run", Basis.RATIO, before=[Value(0.0, 0.1)] * 9, now=[Value(0.0, 0.1)] * 3)
     question = history.Question(tolerance=tolerance)
     checked = history._finding(case, _Level(low, low + width), 0.05, question).outcome.value
     compared = judge(found(low, low + width), tolerance)[0]

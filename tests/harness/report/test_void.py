@@ -212,7 +212,7 @@ def test_what_other_tools_are_given_has_no_void_figure() -> None:
     document = part(void("oc"), experiment("lean", 1_000.0)).model_dump(mode="json")
     kept = Envelope("run", "overhead", "2026-01-01T00:00:00Z", "", {}, {}, document)
     exported = json.loads(export_pytest_benchmark(kept))["benchmarks"]
-    assert [each["name"] for each in exported] == ["wall_ns lean/none scraped=false series=1 threads=1"]
+    assert [each["name"] for each in exported] == ["wall_ns lean/none scraped=false series=1 threads=1 plan=40x10ms"]
 
 
 @pytest.mark.parametrize(
