@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -78,15 +79,15 @@ class TablePlan(_Part):
     """How the two and a half minutes are spent: pairs at rest and while scraped, then rates."""
 
     instruments: tuple[str, ...] = ROWS
-    pairs_s: float = 92.0
+    pairs_s: float = 88.0
     fewest: int = 3
     # Short pairs: what differs between two processes outweighs what differs within one, so more of them tell more.
     rounds: int = 10
     block_ns: int = 6_000_000
-    # Three and a half scrapes a turn: nine pairs hold thirty of each way of recording.
+    # Six and a half scrapes a turn: five pairs hold thirty of each way of recording.
     scrape_interval_ms: int = 100
     scraper: str = "auto"
-    rates_s: float = 42.0
+    rates_s: float = 32.0
     rate_run_s: float = 0.4
     rate_tries: int = 24
     rate_precision: float = 0.05
@@ -97,42 +98,64 @@ class TablePlan(_Part):
     controls: int | None = None
 
 
-class _Beside(threading.Thread):
-    """What needs no quiet: instructions, then audits; on the cores beside the measured one, after the pairs.
+class _Beside:
+    """What needs no quiet: audits and instructions; on the cores beside the measured one, after the pairs.
 
     Beside timed pairs it would be a neighbour of our own: of their execution units where the machine's two processors
     are hyperthreads of one core, and of their cache and memory everywhere. Where they are hyperthreads it waits for the
-    rates as well.
+    rates as well. When all that is timed is done, whatever is left has every core.
     """
 
     def __init__(self, plan: TablePlan, instruments: Sequence[str]) -> None:
-        super().__init__(name="harness-beside", daemon=True)
-        self._plan, self._instruments = plan, instruments
+        self._instruments = instruments
         self._cores = cores()
+        self._threads: list[threading.Thread] = []
         self.waits_for_rates = self._cores.shared
         self.cancelled = threading.Event()
-        # Set when all else is done: what is counted again has to be worth no waiting.
-        self.waited_for = threading.Event()
         self.counts: dict[str, list[Counted]] = {}
         self.audits: dict[str, Audited] = {}
         self.missing: dict[tuple[str, str], str] = {}
+        counts = self._to_count() if plan.instructions else []
+        # Longest first, so that two cores end at about the same time.
+        self._left = deque([*counts, *(("audit", name) for name in instruments)])
+        # A second count tells whether counts repeat; that is worth no waiting.
+        self._again = deque(counts)
+
+    def start(self) -> None:
+        """Begin, beside the measured core."""
+        self._begin("harness-beside", self._cores.others)
+
+    def finish(self) -> None:
+        """Return when all is done; nothing is timed any more, so every core may help."""
+        self._again.clear()
+        self._begin("harness-last", self._cores.others | {self._cores.home, self._cores.measured})
+        for thread in self._threads:
+            thread.join()
 
     def cancel(self) -> None:
         """End it, and what it has under way."""
         self.cancelled.set()
-        if self.is_alive():
+        if any(thread.is_alive() for thread in self._threads):
             end_children()
 
-    def run(self) -> None:
+    def _begin(self, name: str, processors: frozenset[int]) -> None:
+        thread = threading.Thread(target=self._work, args=(processors,), name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _work(self, processors: frozenset[int]) -> None:
         # Affinity is a thread's own: what is started from here stays off the measured core.
-        os.sched_setaffinity(0, self._cores.others)
-        if self._plan.instructions:
-            self._count()
-        for name in self._instruments:
-            self._try(name, "audit", self._audit)
-        for name in self.counts:
-            if not self.waited_for.is_set():
-                self._try(name, "instructions", self._count_one)
+        os.sched_setaffinity(0, processors)
+        works = {"instructions": self._count_one, "audit": self._audit}
+        while not self.cancelled.is_set():
+            try:
+                column, name = (self._left or self._again).popleft()
+            except IndexError:
+                return
+            try:
+                works[column](name)
+            except HarnessError as error:
+                self.missing[name, column] = str(error)
 
     def instructions(self, name: str) -> tuple[float | None, float | None]:
         """Return what a line adds to the bare REPL, and by how much counts of one side differ at most, as a share."""
@@ -142,22 +165,13 @@ class _Beside(threading.Thread):
         counted, bare = (sum(each.per_line for each in side) / len(side) for side in sides)
         return counted - bare, max((s for side in sides if (s := repeat_spread(side)) is not None), default=None)
 
-    def _try(self, name: str, column: str, work: object) -> None:
-        if self.cancelled.is_set() or not callable(work):
-            return
-        try:
-            work(name)
-        except HarnessError as error:
-            self.missing[name, column] = str(error)
-
-    def _count(self) -> None:
+    def _to_count(self) -> list[tuple[str, str]]:
         try:
             find_valgrind()
         except RunError as error:
             self.missing |= {(name, "instructions"): str(error) for name in self._instruments}
-            return
-        for name in ("none", *self._instruments):
-            self._try(name, "instructions", self._count_one)
+            return []
+        return [("instructions", name) for name in ("none", *self._instruments)]
 
     def _count_one(self, name: str) -> None:
         counted = count_instructions(Subject(instrument=name))
@@ -227,10 +241,7 @@ def _wait_for(beside: _Beside, progress: Progress) -> bool:
     try:
         progress(Step(_PAIRS_SHARE + _RATES_SHARE, None, "the last audits"))
         with interruptible():
-            if beside.waits_for_rates:
-                beside.start()
-            beside.waited_for.set()
-            beside.join()
+            beside.finish()
     except KeyboardInterrupt:
         return False
     return True
