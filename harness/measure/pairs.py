@@ -20,7 +20,7 @@ from harness.measure.stats import trimmed_mean
 __all__ = ["BlockPlan", "Figures", "figures", "lines_per_block", "measure_pair", "voided"]
 
 TRIM = 0.2
-_SCRAPES_A_TURN = 6.5
+_SCRAPES_A_TURN = 5.0
 _LONGEST_TURN_NS = 2_000_000_000
 # The round that is not kept need not be longer than this, whatever the others are.
 _SETTLE_NS = 10_000_000
@@ -36,7 +36,7 @@ class BlockPlan:
     def while_scraped(self, interval_ms: int) -> "BlockPlan":
         """Return the plan for sides scraped every `interval_ms`: turns that hold several scrapes, and fewer of them.
 
-        A turn is six and a half intervals long, or two seconds where that is less, and a side is on turn no shorter
+        A turn is five intervals long, or two seconds where that is less, and a side is on turn no shorter
         than by this plan. One round will do: more pairs tell more than longer ones.
         """
         turn = max(self.block_ns, min(round(_SCRAPES_A_TURN * interval_ms * 1e6), _LONGEST_TURN_NS))

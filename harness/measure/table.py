@@ -79,15 +79,15 @@ class TablePlan(_Part):
     """How the two and a half minutes are spent: pairs at rest and while scraped, then rates."""
 
     instruments: tuple[str, ...] = ROWS
-    pairs_s: float = 88.0
+    pairs_s: float = 90.0
     fewest: int = 3
     # Short pairs: what differs between two processes outweighs what differs within one, so more of them tell more.
     rounds: int = 10
     block_ns: int = 6_000_000
-    # Six and a half scrapes a turn: five pairs hold thirty of each way of recording.
-    scrape_interval_ms: int = 100
+    # Five scrapes a turn: six pairs hold thirty of each way of recording.
+    scrape_interval_ms: int = 70
     scraper: str = "auto"
-    rates_s: float = 32.0
+    rates_s: float = 34.0
     rate_run_s: float = 0.4
     rate_tries: int = 24
     rate_precision: float = 0.05
