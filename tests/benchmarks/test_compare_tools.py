@@ -251,6 +251,7 @@ def test_what_a_turn_takes_is_found_by_a_tool_that_is_not_compared(monkeypatch: 
     assert found["turn_share"] == pytest.approx(0.3 / compare_tools.MANY_TURNS)
 
 
+@pytest.mark.slow
 def test_timeit_sees_a_head_of_twice_the_work() -> None:
     """The function of the script itself, in a real process: with many more turns head takes longer."""
     said = compare_tools.call([compare_tools.SUBJECT, "timeit"], 20 * compare_tools.MANY_TURNS, compare_tools.HERE)

@@ -32,6 +32,7 @@ def test_each_way_is_compared_with_itself_beside_a_heap() -> None:
     assert "1.010" in row(experiment)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("heap", [0, 50_000])
 def test_collections_are_counted_in_a_process_of_its_own(heap: int) -> None:
     """OpenCensus at a hundred series sets collections off, and the heap lives until the count is done."""

@@ -38,6 +38,7 @@ def written(folder: Path, text: str) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_tests_that_pass_either_way_end_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One that fails without lean too is none of its business."""
     assert main([str(written(tmp_path, TESTS))]) == 0
@@ -52,6 +53,7 @@ def test_a_test_that_only_fails_with_lean_is_named(tmp_path: Path, capsys: pytes
     assert said[2:] == ["only with lean: tests/unit/tags/test_some.py::TestSome::test_only_plain: failed"]
 
 
+@pytest.mark.slow
 def test_a_folder_without_tests_is_no_success(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path)]) == 1
     assert "there is no test below" in capsys.readouterr().out

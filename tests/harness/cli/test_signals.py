@@ -230,6 +230,7 @@ def test_a_run_is_kept_whenever_it_is_interrupted(number: int, stage: str, words
         assert json.loads(path.read_text())["document"]["interrupted"] is True
 
 
+@pytest.mark.slow
 def test_defects_found_until_the_signal_are_told(tmp_path: Path) -> None:
     """`probe` prints what it has found, says what it has not looked for, and writes both."""
     saved = tmp_path / "found.json"
@@ -264,7 +265,7 @@ class Stuck(Hanging):
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
 def test_a_subject_that_hangs_is_left(number: int, tmp_path: Path) -> None:
     """The line that never returns is ended after half of the grace, and the run is kept with it as raised."""
     (tmp_path / "own.py").write_text(HANGING)
@@ -281,6 +282,7 @@ def test_a_subject_that_hangs_is_left(number: int, tmp_path: Path) -> None:
         command.leaves_nothing()
 
 
+@pytest.mark.slow
 def test_a_subject_that_never_lets_go_of_the_interpreter_is_ended(tmp_path: Path) -> None:
     """No Python code runs any more, and the system ends the process; what it started goes with it."""
     (tmp_path / "own.py").write_text(HANGING)
@@ -338,6 +340,7 @@ def test_a_run_survives_the_loss_of_its_terminal(tmp_path: Path) -> None:
     assert result["ledger"]["offered"] > 0
 
 
+@pytest.mark.slow
 def test_a_signal_that_is_ignored_stays_ignored(tmp_path: Path) -> None:
     """Under `nohup` the loss of the terminal ends nothing."""
     saved = tmp_path / "saved.json"

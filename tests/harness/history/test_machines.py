@@ -128,7 +128,10 @@ def test_a_fourth_machine_is_as_unlike_as_the_others_are(store: Store) -> None:
     assert checked(store).outcome is Outcome.UNDECIDED
 
 
-@pytest.mark.parametrize(("differ", "phi"), [(0.01, 0.0), (0.03, 0.5), (0.1, 0.0)])
+@pytest.mark.parametrize(
+    ("differ", "phi"),
+    [pytest.param(0.01, 0.0, marks=pytest.mark.slow), (0.03, 0.5), pytest.param(0.1, 0.0, marks=pytest.mark.slow)],
+)
 def test_moving_to_a_new_machine_every_twenty_runs_ends_regressed_in_at_most_five_percent(
     differ: float, phi: float
 ) -> None:

@@ -258,7 +258,7 @@ class TestSimulated:
         ("name", "count"),
         [("harness overhead (the default table)", 20), ("harness compare", 60), ("harness overhead --full", 2)],
     )
-    @pytest.mark.parametrize("noise", ["normal", "recorded"])
+    @pytest.mark.parametrize("noise", [pytest.param("normal", marks=pytest.mark.slow), "recorded"])
     def test_a_bias_of_one_standard_deviation_voids_what_rests_on_it(self, name, count, noise):
         """At least 80 % of the controls catch it, also through the repetitions, with real noise as with normal."""
         draw = rates.normal if noise == "normal" else rates.recorded()

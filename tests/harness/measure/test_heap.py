@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.cli.overhead_modes import checked_mode
@@ -37,6 +37,7 @@ def sell(line):
 """
 
 
+@settings(max_examples=15)
 @given(st.integers(1, 2000))
 def test_a_heap_has_as_many_objects_as_were_asked_for(objects: int) -> None:
     """Each is one that the collector tracks and keeps: none is let go because it holds nothing to walk."""

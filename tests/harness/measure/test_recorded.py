@@ -124,6 +124,7 @@ def shares(records: list[Record], count: int, share: float, **terms: object) -> 
     return found
 
 
+@pytest.mark.slow
 def test_real_noise_raises_no_more_alarms_than_the_level_allows(records):
     """Identical code, at the default settings, drawn from real pairs: a true 5 % has no more 99 times in 100."""
     count = 400

@@ -101,7 +101,7 @@ def test_points_of_too_few_pairs_are_left_out_and_counted():
     assert law.fit is not None
 
 
-@pytest.mark.parametrize("pairs", [4, 6, 12])
+@pytest.mark.parametrize("pairs", [4, pytest.param(6, marks=pytest.mark.slow), 12])
 @pytest.mark.parametrize("xs", [(1, 3, 10, 30, 100, 300, 1000), (1, 2, 3, 4)], ids=["series", "views"])
 def test_coefficients_hold_the_truth_as_often_as_they_say(pairs, xs):
     """With errors estimated from a few pairs the intervals hold a and b in 95 % of 600 sweeps, or hardly fewer."""

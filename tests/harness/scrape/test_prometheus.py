@@ -180,6 +180,7 @@ class Slow(Exposed):
         return super().collect()
 
 
+@pytest.mark.slow
 def test_a_page_slower_than_the_interval_is_read_when_it_may_take_longer() -> None:
     """Scrapes that time out are told apart from broken ones; with more time allowed the page is stored whole."""
     collector = Slow(EXPECTED)
@@ -199,6 +200,7 @@ def test_a_page_slower_than_the_interval_is_read_when_it_may_take_longer() -> No
             scraper.stop()
 
 
+@pytest.mark.slow
 def test_a_server_that_hangs_holds_up_nobody_who_was_interrupted() -> None:
     """A server that no longer answers costs what it knew, and no more time than the deadline leaves."""
     with serve(registry_of(Exposed(EXPECTED))) as endpoint:
@@ -274,6 +276,7 @@ def test_a_server_killed_half_way_is_one_clear_line_and_the_scrapes_remain() -> 
             scraper.stored()
 
 
+@pytest.mark.slow
 def test_a_target_that_is_never_up_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a successful scrape the start fails with Prometheus' own reason, and leaves nothing behind."""
     monkeypatch.setattr(module, "PATIENCE_S", 6.0)
