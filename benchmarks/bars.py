@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from harness.load.pump import Driven
+from harness.load.drive_result import DriveResult
 from workloads.units import format_duration
 
 __all__ = ["Bar", "Hold", "hold", "pytest_addoption", "pytest_terminal_summary", "why_late"]
@@ -45,7 +45,7 @@ Hold = Callable[[Bar], None]
 _MISSED = pytest.StashKey[list[str]]()
 
 
-def why_late(driven: Driven, missing_ns: float) -> str:
+def why_late(driven: DriveResult, missing_ns: float) -> str:
     """Return what explains the most of `missing_ns` in a run: the machine, the making of blocks, or the loop itself."""
     lost, making = driven.machine.lost_ns, driven.longest_outside_ns
     worst = driven.timings.lag.summary().max or 0

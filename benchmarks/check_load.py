@@ -31,13 +31,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.history.checking.quiet import wait_for_quiet
 from harness.history.processor import processor_of
-from harness.history.quiet import wait_for_quiet
-from harness.measure.experiment import Terms
-from harness.measure.overhead import measure_overhead
+from harness.measure.pairs.measure import measure_overhead
+from harness.measure.pairs.schedule import Terms
 from harness.measure.stats import binomial_interval
-from harness.measure.subjects import Subject
-from harness.measure.verdicts import Comparison
+from harness.measure.subject import Subject
+from harness.measure.verdict import Comparison
 from workloads.units import parse_duration_ns
 
 BENCHMARKS = str(Path(__file__).resolve().parent)

@@ -22,12 +22,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.history.checking.check import Outcome, Question, check
+from harness.history.checking.level import Value, shift
+from harness.history.checking.likeness import limits_of
+from harness.history.figures import Metric
 from harness.history.index import Answer, Point, Row
-from harness.history.level import Value, shift
-from harness.history.likeness import limits_of
-from harness.history.metrics import Metric
 from harness.history.processor import _deviation
-from harness.history.verdict import Outcome, Question, check
 from harness.measure.stats import binomial_interval
 
 Series = NDArray[np.float64]

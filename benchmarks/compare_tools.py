@@ -32,12 +32,12 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from harness.measure.experiment import Comparison, Terms
-from harness.measure.overhead import measure_overhead
-from harness.measure.processes import PROJECT, cores
+from harness.host.environment import environment
+from harness.measure.pairs.measure import measure_overhead
+from harness.measure.pairs.schedule import Comparison, Terms
+from harness.measure.pairs.side import PROJECT, cores
 from harness.measure.stats import binomial_interval
-from harness.measure.subjects import Subject
-from harness.run.environment import environment
+from harness.measure.subject import Subject
 
 HERE = Path(__file__).resolve().parent
 SUBJECT = HERE / "compared_subject.py"
@@ -211,7 +211,7 @@ def by_pyperf(turns: int, seconds: float, seed: int, folder: Path) -> tuple[Verd
 
 def by_this_project(turns: int, seconds: float, seed: int, _folder: Path) -> tuple[Verdicts, Any]:
     """Measure pairs of fresh processes until the time is over, and place the ratio's interval as `compare` does."""
-    from harness.measure.compared import judge
+    from harness.measure.compare.compare import judge
 
     terms = Terms(budget_s=seconds, seed=seed)
     with more_work(turns):

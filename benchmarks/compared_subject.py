@@ -15,8 +15,8 @@ import sys
 import timeit
 from collections.abc import Callable
 
-from harness.measure.bodies import build
-from harness.measure.subjects import Subject
+from harness.measure.subject import Subject
+from harness.measure.worker.build import build
 from harness.views import Tags
 
 TURNS = "COMPARED_TURNS"

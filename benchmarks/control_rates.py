@@ -35,15 +35,15 @@ from harness.measure.controls import (
     pairs_needed,
     pipeline,
 )
-from harness.measure.document import RawPair
-from harness.measure.experiment import Terms, measure_assessed
-from harness.measure.full import FullPlan, paired_parts
-from harness.measure.overhead import comparisons_for
+from harness.measure.pairs.measure import comparisons_for
+from harness.measure.pairs.schedule import Terms, measure_assessed
+from harness.measure.questions.full import FullPlan, paired_parts
+from harness.measure.questions.table import ROWS, TablePlan, table_comparisons, table_terms
+from harness.measure.questions.validation import read_records
+from harness.measure.result import RawPair
 from harness.measure.stats import binomial_interval, standard_deviation
-from harness.measure.subjects import Subject
-from harness.measure.table import ROWS, TablePlan, table_comparisons, table_terms
-from harness.measure.validate import read_records
-from harness.measure.verdicts import Assessed, counting
+from harness.measure.subject import Subject
+from harness.measure.verdict import Assessed, counting
 
 RECORDED = Path(__file__).resolve().parents[1] / "docs" / "data" / "validation.jsonl.gz"
 # The standard deviation of the pairs' log-ratio on the machines measured, and about how long a pair takes there.

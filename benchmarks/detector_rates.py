@@ -2,7 +2,7 @@
 
     python benchmarks/detector_rates.py                 the tables of docs/history.md, some 40 minutes
     python benchmarks/detector_rates.py --libraries     the same questions to ruptures, apache-otava and fastcpd
-    python benchmarks/detector_rates.py --calibrate     where the thresholds of harness/history/detect.py come from
+    python benchmarks/detector_rates.py --calibrate     where the thresholds of change_points.py come from
 
 Every rate is that of `change_points()` itself, outliers left out first as there, on series as long as verdicts look
 back. Whether a look has any change at all is seen for many series at once, by the very score that it goes by; where
@@ -21,8 +21,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.history import detect
-from harness.history.cases import HORIZON
+from harness.history.checking import change_points as detect
+from harness.history.checking.cases import HORIZON
 from harness.measure.stats import binomial_interval
 
 Series = NDArray[np.float64]

@@ -21,14 +21,14 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from harness.instruments.catalog import BUILT_IN
-from harness.measure.bodies import build
-from harness.measure.document import Document, Experiment
-from harness.measure.experiment import Comparison, Terms
-from harness.measure.heap import prepare_heap
-from harness.measure.lines import lines_for
-from harness.measure.overhead import measure_overhead
-from harness.measure.subjects import Subject
-from harness.measure.worker import Worker
+from harness.measure.inputs import lines_for
+from harness.measure.pairs.measure import measure_overhead
+from harness.measure.pairs.schedule import Comparison, Terms
+from harness.measure.result import Document, Experiment
+from harness.measure.subject import Subject
+from harness.measure.worker.blocks import Worker
+from harness.measure.worker.build import build
+from harness.measure.worker.heap import prepare_heap
 from workloads.units import format_duration, parse_count, parse_duration_ns
 
 # Lines recorded for the counts, fewer where each copies all series.

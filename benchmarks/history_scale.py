@@ -21,7 +21,7 @@ from typing import Any
 
 from harness.history.fingerprint import fingerprint
 from harness.history.store import Store
-from harness.run.environment import environment
+from harness.host.environment import environment
 
 HEADS = ("opencensus", "opencensus-lean", "prometheus-client")
 START = datetime(2025, 1, 1, tzinfo=UTC)
@@ -41,7 +41,7 @@ HELD = ("harness history", "harness check", "harness report")
 VERDICTS = (0, 1, 3)
 CHANGE_POINTS = (
     "import math, sys\n"
-    "from harness.history.detect import change_points\nfrom harness.history.index import Index\n"
+    "from harness.history.checking.change_points import change_points\nfrom harness.history.index import Index\n"
     "from harness.history.store import Store\n"
     "with Index(Store(sys.argv[1])) as index:\n"
     "    for key in index.keys():\n"

@@ -24,11 +24,11 @@ from typing import Any
 import scipy
 
 from harness.cli.progress import Bar
-from harness.measure.document import Document, Experiment
-from harness.measure.experiment import Terms
-from harness.measure.overhead import comparisons_for, measure_overhead
+from harness.measure.pairs.measure import comparisons_for, measure_overhead
+from harness.measure.pairs.schedule import Terms
+from harness.measure.result import Document, Experiment
 from harness.measure.stats import Estimate
-from harness.measure.verdicts import counting
+from harness.measure.verdict import counting
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs" / "opencensus-lean.md"

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from string import Template
 
-from harness.measure.document import Experiment
-from harness.measure.outcome import Outcome
-from harness.measure.validate import Validation
+from harness.measure.questions.answer import Outcome
+from harness.measure.questions.validation import Validation
+from harness.measure.result import Experiment
 from harness.report.outcome_markdown import (
     costs_markdown,
     environment_markdown,
@@ -20,7 +20,7 @@ from harness.report.outcome_markdown import (
     table_markdown,
 )
 from harness.report.overhead import VOID, cost_of
-from harness.report.scales import plain, unit_for, with_interval
+from harness.report.plots.scales import plain, unit_for, with_interval
 from harness.report.validation import HEADINGS, bound_words, method_words, validation_rows
 
 __all__ = ["page"]

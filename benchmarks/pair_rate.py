@@ -43,9 +43,9 @@ PLANS = {"table": (10, 6_000_000), "compare": (20, 10_000_000)}
 PAIRS = """
 import json, sys, time
 import harness
-from harness.measure.launch import Launcher
-from harness.measure.pairs import BlockPlan
-from harness.measure.subjects import Subject
+from harness.measure.pairs.launcher import Launcher
+from harness.measure.pairs.pair import BlockPlan
+from harness.measure.subject import Subject
 
 name, seconds, seed, rounds, block_ns = sys.argv[1], float(sys.argv[2]), *map(int, sys.argv[3:6])
 side, pairs = Subject(instrument=name), []
@@ -61,9 +61,9 @@ print(json.dumps({"tree": harness.__file__, "seconds": spent, "pairs": pairs}))
 GOAL = """
 import json, sys
 import harness
-from harness.measure.experiment import Comparison, Terms
-from harness.measure.overhead import measure_overhead
-from harness.measure.subjects import Subject
+from harness.measure.pairs.schedule import Comparison, Terms
+from harness.measure.pairs.measure import measure_overhead
+from harness.measure.subject import Subject
 
 side = Subject(instrument=sys.argv[1])
 terms = Terms(precision=0.01, budget_s=float(sys.argv[2]), seed=int(sys.argv[3]))

@@ -17,10 +17,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from harness.measure.bodies import build
-from harness.measure.lines import lines_for
-from harness.measure.subjects import Subject
-from harness.measure.table import ROWS
+from harness.measure.inputs import lines_for
+from harness.measure.questions.table import ROWS
+from harness.measure.subject import Subject
+from harness.measure.worker.build import build
 
 BASES = ("none", "reference")
 FIFTHS = 5

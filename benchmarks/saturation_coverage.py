@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from harness.measure.saturation import Saturation, Search, Trial
+from harness.measure.questions.saturation import Saturation, Search, Trial
 from harness.measure.stats import binomial_interval
-from harness.measure.subjects import Subject
+from harness.measure.subject import Subject
 
 __all__ = ["ROWS", "Row", "Simulated", "coverage", "main"]
 
@@ -27,7 +27,7 @@ _CEILING = 100_000.0
 
 @dataclass(slots=True)
 class Simulated:
-    """Processes whose edges are known: `harness.measure.saturation.Tries`.
+    """Processes whose edges are known: `harness.measure.questions.saturation.Tries`.
 
     `spread` is the standard deviation of the processes' log-edge, with tails of Student's t with three degrees of
     freedom where `heavy`. `false_failures` is the chance that a try fails at any rate. A slow spell begins with the

@@ -77,12 +77,12 @@ def parts(instrument_name: str, series: int) -> list[str]:
     """Return the row of one number of series; to be called in a process of its own, because of the memory."""
     from prometheus_client.exposition import choose_encoder
 
+    from harness.audit.audit import audit
+    from harness.exposition.headers import SCRAPE_HEADERS
+    from harness.exposition.page import OPENMETRICS, parse_page
     from harness.instruments import create
     from harness.load.ledger import Ledger
     from harness.load.recorder import EVALUATED
-    from harness.scrape.asking import SCRAPE_HEADERS
-    from harness.scrape.audit import audit
-    from harness.scrape.exposition import OPENMETRICS, parse_page
     from harness.views import QUICKSTART_VIEWS, Tags
     from workloads.workload import Truth
 

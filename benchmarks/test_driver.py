@@ -15,10 +15,11 @@ from prometheus_client import CollectorRegistry, Counter, start_http_server
 from benchmarks.bars import Bar, Hold, why_late
 from harness.instruments.none import NoInstrument
 from harness.load.clock import MonotonicClock
+from harness.load.cpu_time import watch_machine
+from harness.load.drive_result import DriveResult
 from harness.load.driver import BURST, CLOSED, drive
 from harness.load.ledger import Ledger
-from harness.load.machine import watch_machine
-from harness.load.pump import BLOCK_LINES, Driven, drive_workload
+from harness.load.pump import BLOCK_LINES, drive_workload
 from harness.load.recorder import Recorder
 from harness.load.selfcost import measure_self_cost
 from harness.repl import Repl
@@ -38,7 +39,7 @@ def _echo(line: str, _tags: Tags) -> str:
     return line
 
 
-def _run(arrivals: str, seconds: float) -> Driven:
+def _run(arrivals: str, seconds: float) -> DriveResult:
     workload = Workload(WorkloadSpec(arrivals=arrivals, duration_ns=int(seconds * 1e9)))
     clock, latencies_ms = MonotonicClock(), list[float]()
     repl = Repl(NoInstrument(QUICKSTART_VIEWS), clock, _Nowhere(), keep=latencies_ms.append)
@@ -103,7 +104,7 @@ def test_self_cost_bar(benchmark, hold: Hold):
 TRIES = 3
 
 
-def _kept_schedule(driven: Driven) -> dict[str, float]:
+def _kept_schedule(driven: DriveResult) -> dict[str, float]:
     assert driven.target_rate is not None
     assert driven.achieved_rate is not None
     lag = driven.timings.lag.summary()

@@ -20,8 +20,9 @@ from harness.instruments import BUILT_IN, Instrument, create
 from harness.instruments.opencensus import KEY_METHOD, KEY_STATUS, OpenCensusInstrument, PrivateStats, to_opencensus
 from harness.load.clock import MonotonicClock
 from harness.repl import Repl
+from harness.scrape.choose import make_scraper
 from harness.scrape.endpoint import serve
-from harness.scrape.scraper import Target, make_scraper
+from harness.scrape.scraper import Target
 from harness.views import LATENCY, LATENCY_MS, LINE_LENGTH, LINE_LENGTHS, LINES_IN, QUICKSTART_VIEWS, Tags
 
 SERIES = (1, 10, 100)

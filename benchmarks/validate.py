@@ -18,11 +18,11 @@ from pathlib import Path
 from rich.console import Console
 
 from harness.cli.progress import Bar
-from harness.measure.validate import Plan, Record, read_records, summarise, validate
+from harness.host.environment import Environment
+from harness.measure.questions.validation import Plan, Record, read_records, summarise, validate
 from harness.report.outcome_markdown import environment_markdown, table_markdown
-from harness.report.scales import plain
+from harness.report.plots.scales import plain
 from harness.report.validation import HEADINGS, bound_words, method_words, validation_rows, validation_view
-from harness.run.environment import Environment
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 DEFAULT = DOCS / "data" / "validation.jsonl.gz"

@@ -18,15 +18,15 @@ from pathlib import Path
 from page_text import page
 
 from harness.cli.progress import Bar
-from harness.measure.full import FullPlan, measure_full
-from harness.measure.outcome import Outcome, renewed
-from harness.measure.validate import Validation, read_records, summarise
+from harness.measure.questions.answer import Outcome, renewed
+from harness.measure.questions.full import FullPlan, measure_full
+from harness.measure.questions.validation import Validation, read_records, summarise
 from harness.report.adapt import law_of
-from harness.report.forest import forest, forest_row
-from harness.report.laws import laws_picture
 from harness.report.overhead import ladders_of, rows_of, unit_of
-from harness.report.svg import Picture, standalone
-from harness.report.waterfall import waterfall
+from harness.report.plots.canvas import Picture, standalone
+from harness.report.plots.forest import forest, forest_row
+from harness.report.plots.laws import laws_picture
+from harness.report.plots.waterfall import waterfall
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGE = "what-a-metric-costs"

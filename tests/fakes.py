@@ -1,6 +1,6 @@
 """Stand-ins for the clock and the run queue, shared by the tests of everything that is timed."""
 
-from harness.load.machine import Turns
+from harness.load.cpu_time import Turns
 
 
 class FakeClock:

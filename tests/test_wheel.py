@@ -14,7 +14,7 @@ OF_ANOTHER_DISTRIBUTION = {f"opencensus_lean/{name}" for name in ("pyproject.tom
 # What a checkout has at its top level and an installed copy has to find elsewhere.
 LOOK = """
 import harness, workloads
-from harness.scrape.server import default_config
+from harness.scrape.prometheus.server import default_config
 print(harness.__file__, workloads.__file__, default_config(), sep="\\n")
 """
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from workloads import files
 from workloads.errors import GrammarError
 from workloads.grammar import Term, quoted
-from workloads.law import NS, Flat, Law, Piece, Slope, Wave
 from workloads.poisson import BITS, LEAF, UnitPoisson
+from workloads.rate_law import NS, Flat, Law, Piece, Slope, Wave
 
 __all__ = ["Arrivals", "ClosedLoop", "Jittered", "Scheduled", "Timestamps", "make_arrivals"]
 

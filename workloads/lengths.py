@@ -10,7 +10,7 @@ from workloads.discrete import Discrete
 from workloads.errors import GrammarError
 from workloads.forms import MAX_LINE_BYTES
 from workloads.grammar import Term
-from workloads.pages import bucket_weights
+from workloads.metrics_page import bucket_weights
 
 __all__ = ["Lengths", "make_lengths"]
 

@@ -18,17 +18,26 @@ INTERRUPTED = 130
 
 # Name -> (module:attribute, one line of help). Listing commands must not import what they need.
 COMMANDS: dict[str, tuple[str, str]] = {
-    "run": ("harness.cli.run:run", "Send a load through the instrumented REPL, scraped and audited."),
-    "overhead": ("harness.cli.overhead:overhead", "What recording costs, in pairs of processes; with proof."),
-    "probe": ("harness.cli.probe:probe", "Show which known defects the installed versions have."),
-    "check": ("harness.cli.check:check", "Say whether recording has become slower than in the runs kept before."),
-    "report": ("harness.cli.report:report", "Write everything measured as one HTML page, or show the essentials."),
-    "history": ("harness.cli.history:history", "List, show, remove, export and import kept results."),
-    "lines": ("harness.cli.lines:lines", "Write synthetic lines to standard output, at full speed or on schedule."),
-    "repl": ("harness.cli.repl:repl", "The quickstart: upper-case each line, record it, serve /metrics."),
-    "demo": ("harness.cli.demo:demo", "Day-shaped traffic with a real Prometheus, until Ctrl-C."),
-    "compare": ("harness.cli.compare:compare", "Tell whether a change made recording slower."),
-    "schema": ("harness.cli.schema:schema", "Print the JSON Schema of specs and results."),
+    "run": ("harness.cli.commands.run:run", "Send a load through the instrumented REPL, scraped and audited."),
+    "overhead": ("harness.cli.commands.overhead:overhead", "What recording costs, in pairs of processes; with proof."),
+    "probe": ("harness.cli.commands.probe:probe", "Show which known defects the installed versions have."),
+    "check": (
+        "harness.cli.commands.check:check",
+        "Say whether recording has become slower than in the runs kept before.",
+    ),
+    "report": (
+        "harness.cli.commands.report:report",
+        "Write everything measured as one HTML page, or show the essentials.",
+    ),
+    "history": ("harness.cli.commands.history:history", "List, show, remove, export and import kept results."),
+    "lines": (
+        "harness.cli.commands.lines:lines",
+        "Write synthetic lines to standard output, at full speed or on schedule.",
+    ),
+    "repl": ("harness.cli.commands.repl:repl", "The quickstart: upper-case each line, record it, serve /metrics."),
+    "demo": ("harness.cli.commands.demo:demo", "Day-shaped traffic with a real Prometheus, until Ctrl-C."),
+    "compare": ("harness.cli.commands.compare:compare", "Tell whether a change made recording slower."),
+    "schema": ("harness.cli.commands.schema:schema", "Print the JSON Schema of specs and results."),
 }
 
 

@@ -73,7 +73,7 @@ def keep_result(
     """
     if not save:
         return None
-    from harness.history.listing import keep
+    from harness.history.queries import keep
 
     try:
         opened = open_store(store)

@@ -10,7 +10,7 @@ import click
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from harness.measure.experiment import Step
+    from harness.measure.pairs.schedule import Step
 
 __all__ = ["Bar"]
 

@@ -53,7 +53,7 @@ def epoch_in(fingerprint: Mapping[str, Any]) -> str:
 def fingerprint() -> dict[str, Any]:
     """Return this process's fingerprint: ``machine``, its ``epoch``, and ``versions`` of the libraries measured."""
     # pydantic is behind it, and listing the history does without.
-    from harness.run.environment import environment
+    from harness.host.environment import environment
 
     here = environment()
     machine = {

@@ -13,7 +13,7 @@ from dataclasses import astuple, dataclass, fields, replace
 from typing import Any, Self
 
 from harness.history.envelope import Envelope
-from harness.history.metrics import Metric, metrics_of, question_of
+from harness.history.figures import Metric, metrics_of, question_of
 from harness.history.problems import Problem, Trouble
 from harness.history.store import Store
 

@@ -16,7 +16,7 @@ from typing import Any
 
 __all__ = ["NOT_KEPT", "Processor", "processor_of"]
 
-# As in the ratio of elapsed times: a round that was disturbed is one of many (see `harness.measure.pairs`).
+# As in the ratio of elapsed times: a round that was disturbed is one of many (see `harness.measure.pairs.pair`).
 _TRIM = 0.2
 # A head that waits for less than this share of its time cannot hide a slowdown that matters.
 _WAITS = 0.01

@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.load.clock import Clock, fine_timers
+from harness.load.cpu_time import Machine, RunQueue, ThreadRunQueue, Turns, watch_machine
+from harness.load.drive_result import DriveResult
 from harness.load.driver import BURST, Evaluate, Policy, drive
-from harness.load.lateness import Behind, Slice, Window
+from harness.load.lateness import Slice, Window
 from harness.load.ledger import Ledger
-from harness.load.machine import Machine, RunQueue, ThreadRunQueue, Turns, watch_machine
-from harness.load.recorder import Recorder, Timings
+from harness.load.recorder import Recorder
 from harness.load.stop import Stop
 from harness.load.truthlog import TruthLog
-from harness.load.validity import Evidence, evidence_of
 
 if TYPE_CHECKING:
     from workloads.workload import Block
 
-__all__ = ["BLOCK_LINES", "Driven", "Pages", "Progress", "drive_workload"]
+__all__ = ["BLOCK_LINES", "Pages", "Progress", "drive_workload"]
 
 # Given a moment of the clock, the times since then at which the subject's page was being made for a scrape.
 Pages = Callable[[int], Sequence[Window]]
@@ -64,41 +64,6 @@ class Progress:
     service_p99_ns: int | None
     response_p50_ns: int | None
     response_p99_ns: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Driven:
-    """What a run came to.
-
-    `target_rate` is that of the very schedule that was sent, from its first due time to its last, not the nominal one:
-    ten seconds of Poisson at 1000/s differ from their nominal rate by 1 % one time in three, by chance. `achieved_rate`
-    counts the lines handed to the subject, from the moment the first was due to the one at which the last began. Both
-    are None where there is nothing to divide: no schedule, or fewer than two lines. `span_ns` is the time from the
-    first due time to the last. `behind` says what lines waited for, and the worst stretches are p90s of lag and
-    lateness (`harness.load.lateness`). `outside_ns` is the time spent making blocks and counting since the start,
-    `longest_outside_ns` the longest single stretch of it, and `starved` says how often the store was empty when a
-    block was needed. `machine` is what was kept from the driving thread.
-    """
-
-    timings: Timings
-    ledger: Ledger
-    start_ns: int
-    elapsed_ns: int
-    target_rate: float | None
-    achieved_rate: float | None
-    span_ns: int
-    behind: Behind
-    worst_stretch_lag_ns: int
-    worst_stretch_lateness_ns: int
-    outside_ns: int
-    longest_outside_ns: int
-    starved: int
-    machine: Machine
-    interrupted: bool
-
-    def evidence(self, self_cost_ns: float) -> Evidence:
-        """Return what `judge` needs, given what the loop costs per line (`measure_self_cost`)."""
-        return evidence_of(self, self_cost_ns)
 
 
 class _Store:
@@ -317,7 +282,7 @@ class _Pump:
             response_p99_ns=response[99],
         )
 
-    def result(self, machine: Machine) -> Driven:
+    def result(self, machine: Machine) -> DriveResult:
         offered, recorder = self.ledger.offered, self.recorder
         recorder.stretches.close()
         sent = offered - self.ledger.dropped
@@ -331,7 +296,7 @@ class _Pump:
             # From when the first line was due, not from when it began: a late first line must not look like speed.
             took = last - self.start_ns - (self.first_due_ns or 0)
             achieved = sent * (offered - 1) / offered * 1e9 / took if took > 0 else None
-        return Driven(
+        return DriveResult(
             timings=recorder.timings,
             ledger=self.ledger,
             start_ns=self.start_ns,
@@ -368,7 +333,7 @@ def drive_workload(
     pages: Pages = no_pages,
     queue: RunQueue | None = None,
     log: TruthLog | None = None,
-) -> Driven:
+) -> DriveResult:
     """Send every block on schedule and return what came of it; memory does not grow with the number of lines.
 
     `latencies_ms` is the list to which the subject appends what it recorded for each line (`Repl`'s ``keep``); it is

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from harness.load.drive_result import DriveResult
 from harness.load.lateness import typical
 from harness.load.tail import supported
 from workloads.units import format_duration
 
 if TYPE_CHECKING:
     from harness.load.histogram import Histogram
-    from harness.load.pump import Driven
 
 __all__ = [
     "DEFAULT_MAX_LAG_NS",
@@ -201,7 +201,7 @@ def _named(
     return tuple(each for each in ranked if each == ranked[0] or each[1] >= _NAMED or each[0] in always)
 
 
-def evidence_of(driven: "Driven", self_cost_ns: float) -> Evidence:
+def evidence_of(driven: DriveResult, self_cost_ns: float) -> Evidence:
     """Return what `judge` needs to know of a run, given what the loop costs per line (`measure_self_cost`)."""
     timings = driven.timings
     if not timings.lateness.count and driven.span_ns <= 0:
@@ -224,7 +224,7 @@ def evidence_of(driven: "Driven", self_cost_ns: float) -> Evidence:
 _Split = dict[Resource, float]
 
 
-def _by_resource(driven: "Driven", self_cost_ns: float) -> tuple[_Split, _Split, _Split]:
+def _by_resource(driven: DriveResult, self_cost_ns: float) -> tuple[_Split, _Split, _Split]:
     """Return `lost`, `late` and `demand` of the evidence."""
     behind, service = driven.behind, driven.timings.service.sum
     # What the hypervisor took is known for all processors together, and took from this thread only while it ran.

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from harness.measure.stats import power_of
-from harness.measure.subjects import Subject
+from harness.measure.subject import Subject
 
 __all__ = [
     "AGAIN",

@@ -7,9 +7,9 @@ from typing import Any
 
 import harness
 from harness.errors import RunError
-from harness.measure.document import Document, Loaded
-from harness.measure.subjects import Subject
-from harness.run.loaded import LIBRARIES, belongs_to, portable
+from harness.host.libraries import LIBRARIES, belongs_to, portable
+from harness.measure.result import Document, Loaded
+from harness.measure.subject import Subject
 
 __all__ = ["Provenance", "contradiction", "loaded_of", "versions_of"]
 

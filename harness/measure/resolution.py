@@ -8,9 +8,9 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from harness.measure.document import Document, Experiment
+from harness.measure.result import Document, Experiment
 from harness.measure.stats import minimal_detectable_effect
-from harness.measure.verdicts import counting
+from harness.measure.verdict import counting
 
 __all__ = ["Resolution", "advice", "advice_on", "document_notes", "resolution", "resolution_of"]
 

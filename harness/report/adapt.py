@@ -20,7 +20,9 @@ from harness.report.model import (
 from harness.report.overhead import measured, ratio_of_lost
 
 if TYPE_CHECKING:
-    from harness.measure import exposition_diff, ladder, laws, outcome, table
+    from harness.measure.questions import answer as outcome
+    from harness.measure.questions import ladder, laws, table
+    from harness.measure.questions import pages as exposition_diff
 
 __all__ = ["audit_of", "exposition_of", "ladder_of", "law_of", "spread_of_outcome"]
 
@@ -34,7 +36,7 @@ def audit_of(found: "table.Audited") -> Audited:
 
 
 def _finding(name: str) -> Finding:
-    from harness.scrape import findings
+    from harness.audit import findings
 
     try:
         known = findings.Name(name)
@@ -96,7 +98,7 @@ def exposition_of(found: "exposition_diff.ExpositionDiff") -> ExpositionDiff:
 
 def _aspects(found: "exposition_diff.ExpositionDiff") -> Iterator[ExpositionRow]:
     # Here, since only a report with such a document needs the pages' reader.
-    from harness.measure.exposition_diff import ASPECTS
+    from harness.measure.questions.pages import ASPECTS
 
     for view in dict.fromkeys([*found.left.views, *found.right.views]):
         one, two = found.left.views.get(view), found.right.views.get(view)

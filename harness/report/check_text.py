@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from harness.report.history_text import aligned, inert
+from harness.report.terminal.history import aligned, inert
 
 if TYPE_CHECKING:
-    from harness.history.verdict import Check, Finding
+    from harness.history.checking.check import Check, Finding
 
 __all__ = ["annotations", "as_json", "conclusion", "lines", "markdown", "promise", "runs_of"]
 

@@ -13,8 +13,8 @@ from harness.report.rates import saturation_of
 from harness.report.scrape_study import scrape_latency_of
 
 if TYPE_CHECKING:
-    from harness.measure.document import Document, Experiment
-    from harness.measure.outcome import Outcome
+    from harness.measure.questions.answer import Outcome
+    from harness.measure.result import Document, Experiment
     from harness.run.result import RunResult
 
 __all__ = ["Found", "assembled", "read_document"]
@@ -74,17 +74,17 @@ def _parsed(document: Mapping[str, Any]) -> Iterator[Found]:
         yield Found("", result, f"load run: {result.spec.name}", result.started)
         return
     if document["kind"] == "comparison":
-        from harness.measure.compared import Compared
+        from harness.measure.compare.compare import Compared
 
         compared = Compared.model_validate(document)
         yield from (Found("", each, "comparison") for each in compared.documents)
         return
     if "mode" not in document:
-        from harness.measure.document import Document
+        from harness.measure.result import Document
 
         yield Found("", Document.model_validate(document), "comparison")
         return
-    from harness.measure.outcome import Outcome, renewed
+    from harness.measure.questions.answer import Outcome, renewed
 
     # Its laws and its self-test as they are concluded today, whatever version wrote them.
     outcome = renewed(Outcome.model_validate(document))
@@ -123,7 +123,7 @@ class _Newest:
             self.runs.pop(key, None)
             self.runs[key] = content
             return
-        from harness.measure.outcome import Outcome
+        from harness.measure.questions.answer import Outcome
 
         if isinstance(content, Outcome):
             self._outcome(content, found.where)

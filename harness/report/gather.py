@@ -17,14 +17,14 @@ from harness.report.model import (
     finite,
 )
 from harness.report.overhead import OverheadRow, conditions, ladders_of
+from harness.report.plots.scales import percent
 from harness.report.rates import saturation_of
-from harness.report.scales import percent
 
 if TYPE_CHECKING:
+    from harness.history.figures import Metric
     from harness.history.index import Index, Point
-    from harness.history.metrics import Metric
-    from harness.measure.document import Document
-    from harness.measure.table import Table
+    from harness.measure.questions.table import Table
+    from harness.measure.result import Document
     from harness.run.result import RunResult
 
 __all__ = ["MOST_TRENDS", "report_of", "report_of_table", "rows_of_table", "title_of", "trend_of", "trends_of"]
@@ -153,7 +153,7 @@ def _absolute(metric: "Metric") -> _Column:
 
 def _changes(values: Sequence[float | None], first: int) -> list[Change]:
     """Return the changes in one epoch; of logarithms, so that they read in percent, as the verdicts do."""
-    from harness.history.detect import MIN_RUNS, change_points
+    from harness.history.checking.change_points import MIN_RUNS, change_points
 
     logs = [math.log(value) if value is not None and value > 0 else math.nan for value in values]
     if sum(map(math.isfinite, logs)) < MIN_RUNS:

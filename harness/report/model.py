@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from harness.measure.document import Document, Experiment
-    from harness.run.environment import Environment
+    from harness.host.environment import Environment
+    from harness.measure.result import Document, Experiment
     from harness.run.result import RunResult
 
 __all__ = [

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from harness.report.adapt import exposition_of, law_of, spread_of_outcome
+from harness.report.markup import clean
 from harness.report.model import Measured
-from harness.report.outcome import audits_of_outcome, counted_of_outcome, law_words, point_words
 from harness.report.overhead import (
     VOID,
     attempt_words,
@@ -19,17 +19,17 @@ from harness.report.overhead import (
     verdict_words,
 )
 from harness.report.overhead_table import overhead_markdown
+from harness.report.plots.scales import percent, plain, plus_minus, unit_for, with_interval
+from harness.report.plots.waterfall import ladder_unit
 from harness.report.rates import HEADINGS, condition_words, rate_rows, saturation_of
-from harness.report.scales import percent, plain, plus_minus, unit_for, with_interval
 from harness.report.scrape_study import effect_rows, headings, scrape_latency_of, unit_of_study
-from harness.report.tree import clean
-from harness.report.waterfall import ladder_unit
+from harness.report.terminal.answer import audits_of_outcome, counted_of_outcome, law_words, point_words
 
 if TYPE_CHECKING:
-    from harness.measure.document import Experiment
-    from harness.measure.laws import Law as FoundLaw
-    from harness.measure.outcome import Outcome
-    from harness.run.environment import Environment
+    from harness.host.environment import Environment
+    from harness.measure.questions.answer import Outcome
+    from harness.measure.questions.laws import Law as FoundLaw
+    from harness.measure.result import Experiment
 
 __all__ = [
     "costs_markdown",

@@ -6,10 +6,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from harness.report.model import Audited, Ladder, Measured, RungCost, Saturation, finite
-from harness.report.scales import UNKNOWN, Unit, percent, plain, unit_for, with_interval
+from harness.report.plots.scales import UNKNOWN, Unit, percent, plain, unit_for, with_interval
 
 if TYPE_CHECKING:
-    from harness.measure.document import Document, Experiment, Interval
+    from harness.measure.result import Document, Experiment, Interval
 
 __all__ = [
     "VERDICTS",

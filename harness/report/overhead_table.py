@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.report.laws import formula, term_text
+from harness.report.markup import clean
 from harness.report.model import Audited, Ladder, Law, LawTerm, Saturation
 from harness.report.overhead import (
     VOID,
@@ -27,13 +27,13 @@ from harness.report.overhead import (
     unit_of,
     verdict_words,
 )
+from harness.report.plots.laws import formula, term_text
+from harness.report.plots.scales import Unit, plain, plus_minus, unit_for, with_interval
+from harness.report.plots.waterfall import ladder_unit, within_noise
 from harness.report.rates import rate_cell
-from harness.report.scales import Unit, plain, plus_minus, unit_for, with_interval
-from harness.report.tree import clean
-from harness.report.waterfall import ladder_unit, within_noise
 
 if TYPE_CHECKING:
-    from harness.measure.document import Document, Experiment
+    from harness.measure.result import Document, Experiment
 
 __all__ = [
     "Column",

@@ -8,13 +8,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from harness.report.markup import clean
 from harness.report.model import Measured, Saturation, finite
 from harness.report.overhead import Cell
-from harness.report.scales import UNKNOWN, plain
-from harness.report.tree import clean
+from harness.report.plots.scales import UNKNOWN, plain
 
 if TYPE_CHECKING:
-    from harness.measure import saturation
+    from harness.measure.questions import saturation
 
 __all__ = ["HEADINGS", "condition_words", "rate_cell", "rate_rows", "rates_table", "saturation_of"]
 

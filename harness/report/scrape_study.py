@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 from harness.load.tail import FEWEST_BEYOND, supported
 from harness.report.model import Measured, ScrapeEffect, ScrapeLatency, finite
 from harness.report.overhead import conditions, measured
-from harness.report.percentiles import decoded
-from harness.report.scales import UNKNOWN, Unit, percent, plain, plus_minus, unit_for, with_interval
+from harness.report.plots.percentiles import decoded
+from harness.report.plots.scales import UNKNOWN, Unit, percent, plain, plus_minus, unit_for, with_interval
 
 if TYPE_CHECKING:
-    from harness.measure.scrape_effect import ScrapeEffect as FoundEffect
+    from harness.measure.questions.scrape_effect import ScrapeEffect as FoundEffect
 
 __all__ = ["effect_rows", "headings", "scrape_latency_of", "study_words", "unit_of_study"]
 

@@ -6,10 +6,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.report.scales import UNKNOWN, percent, plain
+from harness.report.plots.scales import UNKNOWN, percent, plain
 
 if TYPE_CHECKING:
-    from harness.measure.validate import Bound, Validation
+    from harness.measure.questions.validation import Bound, Validation
 
 __all__ = ["HEADINGS", "ValidationRow", "bound_words", "method_words", "validation_rows", "validation_view"]
 

@@ -5,11 +5,13 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from harness.audit.audit import audit
+from harness.audit.findings import cause, remedy, sentence, unseen
+from harness.host.environment import environment
+from harness.load.drive_result import DriveResult
 from harness.load.histogram import Histogram
-from harness.load.pump import Driven
-from harness.load.requirements import Requirement, check
-from harness.load.validity import Evidence, judge, max_lateness_ns, words
-from harness.run.environment import environment
+from harness.load.validity import Evidence, evidence_of, judge, max_lateness_ns, words
+from harness.run.requirements import Requirement, check
 from harness.run.result import (
     AuditResult,
     FindingResult,
@@ -24,8 +26,6 @@ from harness.run.result import (
 )
 from harness.run.seen import Seen
 from harness.run.spec import RunSpec
-from harness.scrape.audit import audit
-from harness.scrape.findings import cause, remedy, sentence, unseen
 from harness.views import View
 from workloads.workload import Workload
 
@@ -44,7 +44,7 @@ class Measured:
     workload: Workload
     requirements: list[Requirement]
     started: str
-    driven: Driven
+    driven: DriveResult
     self_cost_ns: float
     seen: Seen
     exposes: bool = True
@@ -53,7 +53,7 @@ class Measured:
 def assemble(measured: Measured) -> RunResult:
     """Return the result of a run."""
     driven, seen, ledger = measured.driven, measured.seen, measured.driven.ledger
-    evidence = driven.evidence(measured.self_cost_ns)
+    evidence = evidence_of(driven, measured.self_cost_ns)
     reasons = words(judge(evidence, measured.spec.max_lag_ns))
     partial: dict[str, Any] = {
         "started": measured.started,
@@ -116,7 +116,7 @@ def _schedule(evidence: Evidence, max_lag_ns: int) -> Schedule | None:
     )
 
 
-def _scrapes(driven: Driven, seen: Seen) -> Scrapes:
+def _scrapes(driven: DriveResult, seen: Seen) -> Scrapes:
     since = [window for window in seen.windows if window.end_ns >= driven.start_ns]
     ended = driven.start_ns + driven.elapsed_ns
     driving = [window.duration_ns / 1e6 for window in since if window.start_ns < ended]

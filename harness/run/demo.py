@@ -11,13 +11,14 @@ from urllib.parse import urlencode
 from harness.errors import ScraperError
 from harness.instruments import create
 from harness.load.clock import MonotonicClock
+from harness.load.drive_result import DriveResult
 from harness.load.ledger import Ledger
-from harness.load.pump import BLOCK_LINES, Driven, Progress, drive_workload
+from harness.load.pump import BLOCK_LINES, Progress, drive_workload
 from harness.load.stop import Stop
 from harness.repl import Repl
 from harness.scrape.endpoint import serve
+from harness.scrape.prometheus.server import PrometheusServer, default_config, derived_config
 from harness.scrape.scraper import Target
-from harness.scrape.server import PrometheusServer, default_config, derived_config
 from harness.views import LATENCY, LINE_LENGTHS, LINES_IN, NAMESPACE, View, views_for
 from workloads.units import parse_duration_ns
 from workloads.workload import Workload, WorkloadSpec
@@ -121,7 +122,7 @@ def _graph(url: str, expressions: list[str], tab: int = 0) -> str:
     return f"{url}/graph?{urlencode(parameters)}"
 
 
-def show(spec: DemoSpec, observer: DemoObserver) -> Driven:
+def show(spec: DemoSpec, observer: DemoObserver) -> DriveResult:
     """Send the demo's traffic until its end or Ctrl-C, and return what came of it; everything started is stopped.
 
     Raises `UsageError` for a spec that cannot be run and `EndpointError` for a port that is taken. A Prometheus that

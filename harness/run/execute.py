@@ -9,26 +9,28 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
+from harness.audit.findings import Finding, Name
 from harness.instruments import Instrument, create
 from harness.instruments.none import NoInstrument
 from harness.interrupts import interruptible
 from harness.load.clock import MonotonicClock
+from harness.load.drive_result import DriveResult
 from harness.load.driver import BURST, CLOSED, drop
 from harness.load.ledger import Ledger
-from harness.load.pump import BLOCK_LINES, Driven, Progress, drive_workload
-from harness.load.requirements import Requirement, parse_requirement
+from harness.load.pump import BLOCK_LINES, Progress, drive_workload
 from harness.load.selfcost import measure_self_cost
 from harness.load.stop import Stop
 from harness.load.truthlog import TruthLog
 from harness.repl import Repl
 from harness.run.assemble import Measured, assemble
 from harness.run.look import look
+from harness.run.requirements import Requirement, parse_requirement
 from harness.run.result import RunResult
 from harness.run.seen import Seen
 from harness.run.spec import DEFAULT_DURATION, RunSpec
+from harness.scrape.choose import make_scraper
 from harness.scrape.endpoint import Endpoint, serve
-from harness.scrape.findings import Finding, Name
-from harness.scrape.scraper import Scraper, Target, make_scraper
+from harness.scrape.scraper import Scraper, Target
 from harness.views import LENGTH_BOUNDS_BYTES, View, views_for
 from workloads.units import parse_duration_ns
 from workloads.workload import Workload, WorkloadSpec
@@ -156,7 +158,7 @@ def _unseen(seen: Seen) -> Seen:
     return replace(seen, page=None, stored=None, problems=[*seen.problems, interrupted], interrupted=True)
 
 
-def _drive(parts: _Parts, ledger: Ledger, log: TruthLog | None) -> Driven:
+def _drive(parts: _Parts, ledger: Ledger, log: TruthLog | None) -> DriveResult:
     spec, workload, observer, endpoint = parts.spec, parts.workload, parts.observer, parts.endpoint
     latencies_ms: list[float] = []
     served_before, failed_before = endpoint.served, endpoint.failed

@@ -9,20 +9,20 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from harness.audit.bounds import BoundsChecker
+from harness.audit.findings import Finding, Name
+from harness.audit.promtool import check_with_promtool
+from harness.deadline import INTERRUPTED_S, Deadline, DeadlineError
 from harness.errors import RunError
 from harness.expected import TruthOverTime
 from harness.load.stop import Stop
 from harness.run.seen import Seen
-from harness.scrape.bounds import BoundsChecker
-from harness.scrape.deadline import INTERRUPTED_S, Deadline, DeadlineError
 from harness.scrape.endpoint import Endpoint
-from harness.scrape.findings import Finding, Name
-from harness.scrape.promtool import check_with_promtool
 from harness.scrape.scraper import Scraper, ScrapeStats, slowness
 from harness.views import View
 
 if TYPE_CHECKING:
-    from harness.scrape.exposition import Page, Shown
+    from harness.exposition.page import Page, Shown
 
 __all__ = ["audit_limit_s", "look"]
 

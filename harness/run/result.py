@@ -4,7 +4,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from harness.run.environment import Environment
+from harness.host.environment import Environment
 from harness.run.spec import RunSpec
 
 __all__ = [

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from harness.scrape.exposition import Page, Shown
-from harness.scrape.findings import Finding
+from harness.audit.findings import Finding
+from harness.exposition.page import Page, Shown
 from harness.scrape.scraper import ScrapeStats
 from harness.scrape.windows import Window
 

@@ -13,11 +13,11 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from prometheus_client import make_wsgi_app
 
+from harness.deadline import Deadline
 from harness.errors import EndpointError
-from harness.scrape.deadline import Deadline
-from harness.scrape.exposition import TEXT, Page, parse_page
+from harness.exposition.page import TEXT, Page, parse_page
+from harness.scrape.disconnects import ClientGoneError, Turns, WatchedRegistry
 from harness.scrape.fetch import fetch
-from harness.scrape.gone import ClientGoneError, Turns, WatchedRegistry
 from harness.scrape.windows import CLIENT_GONE, Window, WindowLog
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class Endpoint:
         To be called while nothing is driven, after the run rather than before, when the page is as large as it was
         for the scrapes it is to be compared with. Does not count as scrapes. Raises as `page` does.
         """
-        from harness.scrape.asking import SCRAPE_HEADERS
+        from harness.exposition.headers import SCRAPE_HEADERS
 
         deadline = deadline or Deadline(PAGE_S * repeats)
         self._log.own.clear()

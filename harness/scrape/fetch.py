@@ -6,8 +6,8 @@ import http.client
 import socket
 from collections.abc import Mapping
 
+from harness.deadline import Deadline, call_within
 from harness.errors import EndpointError
-from harness.scrape.deadline import Deadline, call_within
 
 __all__ = ["fetch"]
 

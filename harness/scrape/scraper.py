@@ -1,20 +1,14 @@
-"""What every scraper can do, and which one to take."""
+"""What every scraper can do, and what it tells."""
 
-import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from harness.errors import UsageError
-from harness.scrape.deadline import Deadline
-from harness.scrape.exposition import Shown
-from harness.scrape.findings import Finding, Name
-from harness.views import QUICKSTART_VIEWS, View
+from harness.audit.findings import Finding, Name
+from harness.deadline import Deadline
+from harness.exposition.page import Shown
 
 __all__ = [
-    "KINDS",
-    "MIN_INTERVAL_NS",
     "NoScraper",
     "Scrape",
     "ScrapeStats",
@@ -22,12 +16,9 @@ __all__ = [
     "Scraper",
     "Target",
     "failures",
-    "make_scraper",
     "slowness",
 ]
 
-KINDS = ("auto", "prometheus", "builtin", "none")
-MIN_INTERVAL_NS = 10_000_000  # Prometheus counts in milliseconds; below ten it would do nothing else
 MAX_FAILED = 0.01  # of the scrapes; more, and at least two, is an error
 
 
@@ -194,36 +185,3 @@ def slowness(stats: ScrapeStats, page_s: float, interval_s: float) -> list[Findi
         return []
     detail = {"scrapes": stats.count, "page_s": page_s, "interval_s": interval_s}
     return [Finding(Name.SCRAPE_SLOW, stats.timed_out, detail)]
-
-
-def make_scraper(kind: str, interval_ns: int, views: tuple[View, ...] = QUICKSTART_VIEWS) -> Scraper:
-    """Return the scraper `kind` (one of `KINDS`), not started yet, that scrapes every `interval_ns` nanoseconds.
-
-    ``auto`` takes the real Prometheus when ``PROMETHEUS_BIN`` is set or `prometheus` is on PATH, and the built-in one
-    otherwise; `description` says which and why. `views` tells which series are checked. Raises `UsageError` for an
-    unknown kind and an interval below 10 ms.
-    """
-    if kind not in KINDS:
-        raise UsageError(f"--scraper: there is no {kind!r}; choose one of {', '.join(KINDS)}")
-    if interval_ns < MIN_INTERVAL_NS:
-        raise UsageError("--scrape-interval: is too short; write 10ms or more, such as 1s")
-    if kind == "none":
-        return NoScraper()
-    why = ""
-    if kind == "auto":
-        kind, why = _choose()
-    if kind == "prometheus":
-        from harness.scrape.prometheus import PrometheusScraper
-
-        return PrometheusScraper(interval_ns, views, why)
-    from harness.scrape.builtin import BuiltinScraper
-
-    return BuiltinScraper(interval_ns, views, why)
-
-
-def _choose() -> tuple[str, str]:
-    if os.environ.get("PROMETHEUS_BIN"):
-        return "prometheus", "auto: PROMETHEUS_BIN is set"
-    if shutil.which("prometheus"):
-        return "prometheus", "auto: found on PATH"
-    return "builtin", "auto: no prometheus on PATH and PROMETHEUS_BIN is not set"

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks.bars import Bar, why_late
+from harness.load.cpu_time import Machine
+from harness.load.drive_result import DriveResult
 from harness.load.lateness import Behind
 from harness.load.ledger import Ledger
-from harness.load.machine import Machine
-from harness.load.pump import Driven
 from harness.load.recorder import Timings
 from harness.views import QUICKSTART_VIEWS
 
@@ -71,7 +71,7 @@ def test_a_bar_is_held_up_to_its_limit(value: float, highest: bool, held: bool) 
 )
 def test_the_reason_is_what_explains_the_most(lost: int, making: int, says: str) -> None:
     """Of the time that is missing: kept by the machine, spent making lines, or the loop's own."""
-    driven = Driven(
+    driven = DriveResult(
         timings=Timings(), ledger=Ledger(QUICKSTART_VIEWS, ("repl",)), start_ns=0, elapsed_ns=1, target_rate=None,
         achieved_rate=None, span_ns=0, behind=Behind(), worst_stretch_lag_ns=0, worst_stretch_lateness_ns=0,
         outside_ns=making, longest_outside_ns=making, starved=0,

@@ -10,10 +10,10 @@ from prometheus_client import generate_latest
 from benchmarks import check_load, slowable_subject
 from benchmarks.check_load import HISTORY, KINDS, Experiment, Trial, busy_loops, end, environment, held, summary
 from benchmarks.slowable_subject import EVERY, SLOWED, Slowable, Slower
+from harness.history.checking.check import check
 from harness.history.index import Index
 from harness.history.store import Store
-from harness.history.verdict import check
-from harness.measure.bodies import page_counts
+from harness.measure.worker.body import page_counts
 from harness.report.check_text import as_json
 from harness.views import QUICKSTART_VIEWS, Tags
 from tests.harness.history.makers import HERE, experiment

@@ -29,8 +29,8 @@ from benchmarks.compare_tools import (
     schedule,
     write_docs,
 )
-from harness.measure.compared import judge
-from harness.measure.document import Experiment
+from harness.measure.compare.compare import judge
+from harness.measure.result import Experiment
 
 
 @pytest.fixture(scope="module")

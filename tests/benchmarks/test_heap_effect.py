@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.heap_effect import comparisons, row
-from harness.measure.document import RawPair
-from harness.measure.verdicts import experiment_of
+from harness.measure.result import RawPair
+from harness.measure.verdict import experiment_of
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "heap_effect.py"
 

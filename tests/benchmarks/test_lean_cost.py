@@ -27,11 +27,11 @@ from benchmarks.lean_cost import (
     session,
     write_docs,
 )
-from harness.measure.document import Document, RawPair
-from harness.measure.experiment import Terms, run_experiments
-from harness.measure.overhead import comparisons_for
+from harness.measure.pairs.measure import comparisons_for
+from harness.measure.pairs.schedule import Terms, run_experiments
+from harness.measure.result import Document, RawPair
 from harness.measure.stats import Estimate
-from harness.measure.subjects import Subject
+from harness.measure.subject import Subject
 
 
 @pytest.mark.parametrize("spread", [0.05, 0.3])

@@ -10,10 +10,10 @@ from types import ModuleType
 
 import pytest
 
-from harness.measure.document import Experiment
-from harness.measure.outcome import Outcome, renewed
+from harness.measure.questions.answer import Outcome, renewed
+from harness.measure.result import Experiment
 from harness.report.model import Measured
-from harness.report.scales import Unit, plus_minus, with_interval
+from harness.report.plots.scales import Unit, plus_minus, with_interval
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 DOCS = BENCHMARKS.parent / "docs"

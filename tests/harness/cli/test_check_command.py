@@ -14,17 +14,18 @@ import yaml
 
 from harness.cli import _run
 from harness.errors import RunError, UsageError
-from harness.history import again, fingerprint
-from harness.history.listing import keep
+from harness.history import fingerprint
+from harness.history.checking import remeasure as again
+from harness.history.queries import keep
 from harness.history.store import Store
-from harness.measure import overhead as measuring
-from harness.measure.document import Document, RawPair
-from harness.measure.experiment import Progress, Terms, run_experiments
-from harness.measure.outcome import outcome_of
-from harness.measure.overhead import comparisons_for
-from harness.measure.pairs import BlockPlan
-from harness.measure.subjects import Subject
-from harness.measure.verdicts import Comparison
+from harness.measure.pairs import measure as measuring
+from harness.measure.pairs.measure import comparisons_for
+from harness.measure.pairs.pair import BlockPlan
+from harness.measure.pairs.schedule import Progress, Terms, run_experiments
+from harness.measure.questions.answer import outcome_of
+from harness.measure.result import Document, RawPair
+from harness.measure.subject import Subject
+from harness.measure.verdict import Comparison
 from tests.harness.history.makers import HERE, START, experiment, keep_series, overhead
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -83,8 +84,8 @@ def measured(store: Store, ratios: Mapping[str, float], runs: int = 1) -> None:
 @pytest.fixture
 def still(monkeypatch: pytest.MonkeyPatch) -> None:
     """The project stands at one revision, whoever commits meanwhile, and no other program runs."""
-    monkeypatch.setattr("harness.history.quiet.processors", lambda _seconds: 0.0)
-    monkeypatch.setattr("harness.history.listing.git_state", lambda: GIT)
+    monkeypatch.setattr("harness.history.checking.quiet.processors", lambda _seconds: 0.0)
+    monkeypatch.setattr("harness.history.queries.git_state", lambda: GIT)
     monkeypatch.setattr(fingerprint, "git_state", lambda: GIT)
 
 
@@ -308,7 +309,7 @@ def test_a_suspicion_waits_for_a_quiet_moment_no_longer_than_allowed(
     measured(store, {"opencensus": 2.0, "prometheus-client": 1.5}, runs=9)
     measured(store, {"opencensus": 2.3, "prometheus-client": 1.5})
     monkeypatch.setattr(again, "measure_overhead", never)
-    monkeypatch.setattr("harness.history.quiet.processors", lambda _seconds: 0.97)
+    monkeypatch.setattr("harness.history.checking.quiet.processors", lambda _seconds: 0.97)
     code, out, _ = check(store, "--wait", "1ms", capsys=capsys)
     assert code == 3
     assert "could not be measured again: there was no quiet moment in 1ms: a processor was 97% busy" in out

@@ -6,13 +6,13 @@ import pytest
 from click.testing import CliRunner
 
 from harness import cli
-from harness.cli.compare import compare
-from harness.measure import compared as measured
-from harness.measure.compared import Compared, ComparedSide, Judged
-from harness.measure.document import Document, RawPair, TermsUsed
-from harness.measure.subjects import Subject
-from harness.measure.verdicts import Comparison, experiment_of
-from harness.run.environment import environment
+from harness.cli.commands.compare import compare
+from harness.host.environment import environment
+from harness.measure.compare import compare as measured
+from harness.measure.compare.compare import Compared, ComparedSide, Judged
+from harness.measure.result import Document, RawPair, TermsUsed
+from harness.measure.subject import Subject
+from harness.measure.verdict import Comparison, experiment_of
 
 
 def result(outcome="pass", *, interrupted=False):

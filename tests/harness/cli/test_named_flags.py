@@ -9,8 +9,8 @@ import pytest
 from harness import cli
 from harness.cli import COMMANDS
 from harness.errors import HarnessError, InstrumentError, RunError, UsageError, from_answer, to_answer
-from harness.measure import compared as measured
-from harness.measure.sides import Driven, of_side
+from harness.measure.compare import compare as measured
+from harness.measure.compare.sides import Driven, of_side
 
 
 def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:

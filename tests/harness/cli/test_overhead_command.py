@@ -15,13 +15,13 @@ import jsonschema
 import psutil
 import pytest
 
-from harness.cli.overhead import exit_code
-from harness.cli.overhead_modes import ALLOWED, checked_mode
+from harness.cli.commands.overhead import exit_code
+from harness.cli.commands.overhead_modes import ALLOWED, checked_mode
 from harness.cli.progress import Bar
 from harness.errors import UsageError
-from harness.measure.document import Document
-from harness.measure.experiment import Step
-from harness.measure.outcome import Outcome
+from harness.measure.pairs.schedule import Step
+from harness.measure.questions.answer import Outcome
+from harness.measure.result import Document
 from harness.report.outcome_markdown import outcome_markdown
 
 COMMAND = [sys.executable, "-m", "harness.cli"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.probe.catalog import Outcome, Probe
-from harness.report.probe_table import probe_view
+from harness.report.terminal.probes import probe_view
 
 COMMAND = [sys.executable, "-m", "harness.cli", "probe"]
 

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from harness.cli import _run
-from harness.history.listing import keep
+from harness.history.queries import keep
 from harness.history.store import Store
 from harness.load.histogram import Histogram
-from harness.measure.outcome import outcome_of
-from harness.measure.saturation import Saturation
-from harness.measure.scrape_effect import Histograms, ScrapeEffect, Shift
+from harness.measure.questions.answer import outcome_of
+from harness.measure.questions.saturation import Saturation
+from harness.measure.questions.scrape_effect import Histograms, ScrapeEffect, Shift
+from harness.measure.questions.table import Audited
 from harness.measure.steps import RUNGS
-from harness.measure.table import Audited
 from harness.report.adapt import audit_of
 from tests.harness.report.checks import problems
 from tests.harness.report.samples import document, encoded, experiment, run_result

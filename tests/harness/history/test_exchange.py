@@ -14,10 +14,10 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from harness.errors import UsageError
 from harness.history.envelope import Envelope
-from harness.history.exports import FORMATS, export_figures, export_pytest_benchmark, figures_of
+from harness.history.exchange.exports import FORMATS, export_figures, export_pytest_benchmark, figures_of
+from harness.history.exchange.imports import import_benchmarks
 from harness.history.fingerprint import epoch_of, fingerprint, git_state
-from harness.history.imports import import_benchmarks
-from harness.history.listing import keep, list_runs, remove_runs, show_run
+from harness.history.queries import keep, list_runs, remove_runs, show_run
 from harness.history.store import Store
 from tests.harness.history.makers import HERE, START, THERE, experiment, keep_series, overhead
 

@@ -10,11 +10,11 @@ import pytest
 
 from benchmarks.check_rates import Simulated, _again, _moving
 from harness.errors import RunError
+from harness.history.checking.check import Basis, Check, Outcome, Question, check
+from harness.history.figures import Metric, metrics_of
 from harness.history.fingerprint import epoch_in, epoch_of, fingerprint
 from harness.history.index import Index
-from harness.history.metrics import Metric, metrics_of
 from harness.history.store import Store
-from harness.history.verdict import Basis, Check, Outcome, Question, check
 from tests.harness.history.makers import HERE, START, THERE, experiment, keep_series, overhead
 
 MACHINE = {

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from harness.history.checking.check import Check, Outcome, check
 from harness.history.index import Answer, Index
 from harness.history.store import Store
-from harness.history.verdict import Check, Outcome, check
 from harness.report import check_text
 from tests.harness.history.makers import HERE, START, experiment
 

@@ -2,14 +2,14 @@
 
 import pytest
 
+from harness.audit.audit import Audit, audit
+from harness.audit.findings import Name
 from harness.instruments import create
 from harness.load.driver import BURST
 from harness.load.ledger import Ledger
 from harness.load.pump import drive_workload
 from harness.repl import Repl
-from harness.scrape.audit import Audit, audit
 from harness.scrape.endpoint import serve
-from harness.scrape.findings import Name
 from harness.views import QUICKSTART_VIEWS
 from tests.fakes import FakeClock
 from workloads.workload import Workload, WorkloadSpec

@@ -6,8 +6,8 @@ import pytest
 from prometheus_client import generate_latest
 
 from harness.errors import InstrumentError
+from harness.exposition.page import parse_page
 from harness.instruments import BUILT_IN, create
-from harness.scrape.exposition import parse_page
 from harness.views import QUICKSTART_VIEWS, TAG_KEYS, Tags
 
 RECORDING = [name for name in BUILT_IN if name != "none"]

@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from harness.load.drive_result import DriveResult
 from harness.load.driver import BURST, Policy
 from harness.load.ledger import Ledger
-from harness.load.pump import Driven, drive_workload
-from harness.load.validity import Evidence
+from harness.load.pump import drive_workload
+from harness.load.validity import Evidence, evidence_of
 from harness.views import QUICKSTART_VIEWS, Tags
 from tests.fakes import FakeClock, FakeRunQueue
 from workloads.workload import Block, Truth
@@ -47,7 +48,7 @@ class Run:
     policy: Policy = BURST
     clock: "_Clock" = field(init=False)
 
-    def driven(self) -> Driven:
+    def driven(self) -> DriveResult:
         """Drive the run."""
         queue, latencies = FakeRunQueue(), list[float]()
         self.clock = clock = _Clock(self)
@@ -78,7 +79,7 @@ class Run:
 
     def evidence(self, self_cost_ns: float = 0.0) -> Evidence:
         """Return what the verdict rests on."""
-        return self.driven().evidence(self_cost_ns)
+        return evidence_of(self.driven(), self_cost_ns)
 
 
 class _Clock(FakeClock):

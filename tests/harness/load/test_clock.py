@@ -6,7 +6,7 @@ import pytest
 
 from harness.load import clock as clock_module
 from harness.load.clock import MonotonicClock, fine_timers
-from harness.load.machine import ThreadRunQueue, Turns, watch_machine
+from harness.load.cpu_time import ThreadRunQueue, Turns, watch_machine
 from harness.load.selfcost import measure_self_cost
 from tests.fakes import FakeClock
 
@@ -75,8 +75,8 @@ def test_the_machine_is_watched_without_ever_failing(monkeypatch, tmp_path):
         sum(range(10_000))
     assert min(machine.waited_ns, machine.steal_ns) >= 0
     assert machine.lost_ns == machine.waited_ns + machine.steal_ns
-    monkeypatch.setattr("harness.load.machine._SCHEDSTAT", tmp_path / "none")
-    monkeypatch.setattr("harness.load.machine._STAT", tmp_path / "none")
+    monkeypatch.setattr("harness.load.cpu_time._SCHEDSTAT", tmp_path / "none")
+    monkeypatch.setattr("harness.load.cpu_time._STAT", tmp_path / "none")
     with watch_machine() as machine:
         pass
     assert machine.lost_ns == 0

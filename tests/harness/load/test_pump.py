@@ -9,7 +9,7 @@ from harness.load.driver import BURST, CLOSED, drop
 from harness.load.ledger import Ledger
 from harness.load.pump import drive_workload
 from harness.load.stop import Stop
-from harness.load.validity import Resource
+from harness.load.validity import Resource, evidence_of
 from harness.views import LINES_IN, QUICKSTART_VIEWS, Tags
 from tests.fakes import FakeClock, FakeRunQueue
 
@@ -211,7 +211,7 @@ def test_a_generator_that_is_too_slow_is_seen(make_block):
             yield make_block([at * 5 * MS])
 
     driven = go(blocks(), clock, Subject(clock))
-    evidence = driven.evidence(0.0)
+    evidence = evidence_of(driven, 0.0)
     assert driven.starved > 50
     assert evidence.shares[Resource.GENERATOR] > 0.99
     assert evidence.demand[Resource.GENERATOR] > 1.5

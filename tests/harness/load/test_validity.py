@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.load.cpu_time import Machine
+from harness.load.drive_result import DriveResult
 from harness.load.driver import CLOSED, drop
 from harness.load.lateness import Slice
 from harness.load.ledger import Ledger
-from harness.load.machine import Machine
-from harness.load.pump import Driven
 from harness.load.recorder import Recorder
 from harness.load.validity import (
     DEFAULT_MAX_LAG_NS,
@@ -19,6 +19,7 @@ from harness.load.validity import (
     Missed,
     Resource,
     Tail,
+    evidence_of,
     judge,
     max_lateness_ns,
     words,
@@ -138,9 +139,9 @@ def test_the_loop_s_own_cost_is_the_generator_s():
     driven = replace(run.driven())
     behind = replace(driven.behind, idle_ns=3000 * 250, held_up=3000, lateness_ns=3000 * 1500 * 250)
     driven = replace(driven, behind=behind)
-    assert driven.evidence(250.0).lost[GENERATOR] == pytest.approx(behind.lateness_ns)
-    assert driven.evidence(125.0).lost[GENERATOR] == pytest.approx(behind.lateness_ns / 2)
-    assert driven.evidence(0.0).lost[GENERATOR] == 0
+    assert evidence_of(driven, 250.0).lost[GENERATOR] == pytest.approx(behind.lateness_ns)
+    assert evidence_of(driven, 125.0).lost[GENERATOR] == pytest.approx(behind.lateness_ns / 2)
+    assert evidence_of(driven, 0.0).lost[GENERATOR] == 0
 
 
 def test_time_the_hypervisor_took_counts_while_the_thread_ran():
@@ -149,8 +150,8 @@ def test_time_the_hypervisor_took_counts_while_the_thread_ran():
     driven = run.driven()
     stolen = replace(driven, machine=Machine(steal_ns=driven.elapsed_ns // 4))
     asleep = replace(stolen, behind=replace(stolen.behind, service_running_ns=0))
-    assert stolen.evidence(0.0).shares[MACHINE] == pytest.approx(0.25, abs=0.01)
-    assert asleep.evidence(0.0).shares[MACHINE] == 0
+    assert evidence_of(stolen, 0.0).shares[MACHINE] == pytest.approx(0.25, abs=0.01)
+    assert evidence_of(asleep, 0.0).shares[MACHINE] == 0
 
 
 @pytest.mark.parametrize(
@@ -279,7 +280,7 @@ def outcome(gaps, services, kept, size=50):
         recorder.fold(due[a : a + size], recorder.outcomes(), Slice(starts[a]))
     recorder.stretches.close()
     span, took = int(due[-1] - due[0]), starts[-1] - int(due[0])
-    return Driven(
+    driven = DriveResult(
         timings=recorder.timings,
         ledger=Ledger(QUICKSTART_VIEWS, ("repl",)),
         start_ns=0,
@@ -295,7 +296,8 @@ def outcome(gaps, services, kept, size=50):
         starved=0,
         machine=Machine(),
         interrupted=False,
-    ).evidence(0.0)
+    )
+    return evidence_of(driven, 0.0)
 
 
 gaps = st.lists(st.integers(0, 40 * MS), min_size=2, max_size=400)

@@ -4,9 +4,9 @@ import math
 import random
 from collections.abc import Callable, Sequence
 
-from harness.measure.document import Document, RawPair
-from harness.measure.experiment import Comparison, Step, Terms, run_experiments
-from harness.measure.subjects import Subject
+from harness.measure.pairs.schedule import Comparison, Step, Terms, run_experiments
+from harness.measure.result import Document, RawPair
+from harness.measure.subject import Subject
 
 NONE = Subject()
 HEAD = Subject(instrument="opencensus")

@@ -18,15 +18,15 @@ from harness.measure.controls import (
     level_of,
     pairs_needed,
 )
-from harness.measure.document import Document, Experiment
-from harness.measure.experiment import Comparison, Terms
-from harness.measure.full import FullPlan, paired_parts
-from harness.measure.ladder import rung_comparisons
-from harness.measure.laws import law_comparisons
-from harness.measure.overhead import comparisons_for
+from harness.measure.pairs.measure import comparisons_for
+from harness.measure.pairs.schedule import Comparison, Terms
+from harness.measure.questions.full import FullPlan, paired_parts
+from harness.measure.questions.ladder import rung_comparisons
+from harness.measure.questions.laws import law_comparisons
+from harness.measure.result import Document, Experiment
 from harness.measure.stats import power_of
-from harness.measure.subjects import Subject
-from harness.measure.verdicts import Control, bounds_of, counting, experiment_of
+from harness.measure.subject import Subject
+from harness.measure.verdict import Control, bounds_of, counting, experiment_of
 from tests.harness.measure.simulated import HEAD, NONE, PAIR, Pairs, biased, identical, pair
 
 SCRAPED = Subject(scraped=True)
@@ -197,7 +197,7 @@ class TestMeasuredAgain:
             made = bench(base, head)
             return made if base == head else made.model_copy(update={"void": "it shows 9 of 10 lines"})
 
-        from harness.measure.experiment import run_experiments
+        from harness.measure.pairs.schedule import run_experiments
 
         found = run_experiments([PAIR], Terms(budget_s=40), losing, now=lambda: bench.time).experiments[0]
         assert (found.verdict, found.attempts) == ("void", 1)
@@ -292,7 +292,7 @@ def test_heads_are_compared_with_bases_only():
 
 def test_what_is_measured_one_after_another_shares_one_family():
     """`harness check` measures what is scraped at different intervals apart; their controls share the one percent."""
-    from harness.history.again import Group, measure
+    from harness.history.checking.remeasure import Group, measure
 
     seen = []
 

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from harness.history import verdict as history
-from harness.history.cases import Basis, Case
-from harness.history.level import Value
-from harness.measure.compared import judge
+from harness.history.checking import check as history
+from harness.history.checking.cases import Basis, Case
+from harness.history.checking.level import Value
+from harness.measure.compare.compare import judge
 from harness.measure.decision import bounds, decide
-from harness.measure.document import Experiment
-from harness.measure.verdicts import Control, experiment_of
+from harness.measure.result import Experiment
+from harness.measure.verdict import Control, experiment_of
 from tests.harness.measure.simulated import PAIR, pair
 
 UP, DOWN = math.log(1.25), math.log(0.8)  # the bounds of 25 %, and each other's reciprocal

@@ -9,13 +9,13 @@ import pytest
 from scipy import stats as scipy_stats
 
 from benchmarks.validate import BEGIN, END, main, stored_block
-from harness.measure.document import Document, RawPair
-from harness.measure.experiment import Comparison, Terms, run_experiments
-from harness.measure.pairs import figures
+from harness.measure.pairs.pair import figures
+from harness.measure.pairs.schedule import Comparison, Terms, run_experiments
+from harness.measure.questions.validation import METHOD, Record, read_records, summarise
+from harness.measure.result import Document, RawPair
 from harness.measure.stats import Estimate, t_interval
-from harness.measure.subjects import Subject
-from harness.measure.validate import METHOD, Record, read_records, summarise
-from harness.measure.verdicts import Control, counting, experiment_of, verdict_of
+from harness.measure.subject import Subject
+from harness.measure.verdict import Control, counting, experiment_of, verdict_of
 
 FILE = Path(__file__).resolve().parents[3] / "docs" / "data" / "validation.jsonl.gz"
 BASE, HEAD = Subject(), Subject(instrument="prometheus-client")

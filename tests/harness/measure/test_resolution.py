@@ -8,18 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from harness.measure.compared import Compared, ComparedSide, Judged
-from harness.measure.document import Document, Loaded, RawPair, TermsUsed
-from harness.measure.experiment import Terms, run_experiments
-from harness.measure.outcome import outcome_of
+from harness.host.environment import environment
+from harness.measure.compare.compare import Compared, ComparedSide, Judged
+from harness.measure.pairs.schedule import Terms, run_experiments
+from harness.measure.questions.answer import outcome_of
 from harness.measure.resolution import Resolution, advice, advice_on, document_notes, resolution, resolution_of
+from harness.measure.result import Document, Loaded, RawPair, TermsUsed
 from harness.measure.stats import power_of
-from harness.measure.subjects import Subject
-from harness.measure.verdicts import Comparison, experiment_of
-from harness.report.compared import compared_summary
-from harness.report.outcome import outcome_view
+from harness.measure.subject import Subject
+from harness.measure.verdict import Comparison, experiment_of
 from harness.report.outcome_markdown import outcome_markdown
-from harness.run.environment import environment
+from harness.report.terminal.answer import outcome_view
+from harness.report.terminal.compare import compared_summary
 
 PAIR = Comparison(Subject(), Subject(instrument="opencensus"))
 OTHER = Comparison(Subject(), Subject(instrument="prometheus-client"))

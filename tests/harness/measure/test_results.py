@@ -8,21 +8,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import InstrumentError, RunError, SaveError, UsageError
-from harness.measure import instructions, laws, table
-from harness.measure.compared import judge
-from harness.measure.document import Document, RawPair
-from harness.measure.experiment import Comparison, Step, Terms, run_experiments
-from harness.measure.exposition_diff import exposition_diff
-from harness.measure.instructions import Counted, lines_to_count, parse_parts, run_instructions
-from harness.measure.ladder import ladder_of, rung_comparisons
-from harness.measure.laws import Point, fit_line, law_comparisons, laws_of
-from harness.measure.overhead import comparisons_for, measure_overhead, target_comparison
-from harness.measure.pairs import BlockPlan
-from harness.measure.processes import Lines
-from harness.measure.selftest import measure_self_test
+from harness.measure.compare.compare import judge
+from harness.measure.counts import instructions
+from harness.measure.counts.instructions import Counted, lines_to_count, parse_parts, run_instructions
+from harness.measure.pairs.measure import comparisons_for, measure_overhead, target_comparison
+from harness.measure.pairs.pair import BlockPlan
+from harness.measure.pairs.schedule import Comparison, Step, Terms, run_experiments
+from harness.measure.pairs.side import Lines
+from harness.measure.questions import laws, table
+from harness.measure.questions.ladder import ladder_of, rung_comparisons
+from harness.measure.questions.laws import Point, fit_line, law_comparisons, laws_of
+from harness.measure.questions.pages import exposition_diff
+from harness.measure.questions.selftest import measure_self_test
+from harness.measure.questions.validation import Plan, read_records, summarise, validate
+from harness.measure.result import Document, RawPair
 from harness.measure.steps import RUNGS
-from harness.measure.subjects import Subject
-from harness.measure.validate import Plan, read_records, summarise, validate
+from harness.measure.subject import Subject
 from harness.views import Tags
 
 LINES = Lines(("a", "hello", "x" * 20, ""), (Tags("a"), Tags("b"), Tags("a"), Tags("b")))

@@ -9,18 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from harness.measure.document import Document, RawPair
-from harness.measure.experiment import Comparison, Terms, run_experiments
-from harness.measure.launch import Launcher
-from harness.measure.outcome import Outcome, outcome_of
-from harness.measure.overhead import comparisons_for, measure_overhead
-from harness.measure.pairs import BlockPlan
-from harness.measure.processes import Lines
-from harness.measure.scraping import SlotScraper
-from harness.measure.subjects import Subject
-from harness.measure.table import FEWEST_SCRAPES, TablePlan
-from harness.report.outcome import outcome_view
+from harness.measure.pairs.launcher import Launcher
+from harness.measure.pairs.measure import comparisons_for, measure_overhead
+from harness.measure.pairs.pair import BlockPlan
+from harness.measure.pairs.schedule import Comparison, Terms, run_experiments
+from harness.measure.pairs.side import Lines
+from harness.measure.pairs.slots import SlotScraper
+from harness.measure.questions.answer import Outcome, outcome_of
+from harness.measure.questions.table import FEWEST_SCRAPES, TablePlan
+from harness.measure.result import Document, RawPair
+from harness.measure.subject import Subject
 from harness.report.outcome_markdown import outcome_markdown
+from harness.report.terminal.answer import outcome_view
 from harness.views import Tags
 
 MS = 1_000_000

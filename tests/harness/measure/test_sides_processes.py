@@ -14,26 +14,26 @@ import pytest
 
 from harness.children import PROJECT
 from harness.errors import RunError
-from harness.measure import table
-from harness.measure.allocations import count_allocated
-from harness.measure.compared import compare
+from harness.host.libraries import belongs_to, loaded_libraries, portable, version_here
+from harness.measure.compare.compare import compare
+from harness.measure.compare.sides import Driven
+from harness.measure.compare.venvs import Cache
+from harness.measure.counts.allocations import count_allocated
+from harness.measure.counts.instructions import Counted, count_instructions, run_instructions
 from harness.measure.deadlines import answer_within_s, trial_within_s
-from harness.measure.document import Loaded
-from harness.measure.environments import Cache
-from harness.measure.experiment import Terms
-from harness.measure.instructions import Counted, count_instructions, run_instructions
-from harness.measure.launch import Launcher
-from harness.measure.overhead import comparisons_for, measure_overhead, target_comparison
-from harness.measure.pairs import BlockPlan
-from harness.measure.processes import Cores, Lines, Side, apart, cores
+from harness.measure.pairs.launcher import Launcher
+from harness.measure.pairs.measure import comparisons_for, measure_overhead, target_comparison
+from harness.measure.pairs.pair import BlockPlan
+from harness.measure.pairs.schedule import Terms
+from harness.measure.pairs.side import Cores, Lines, Side, apart, cores
 from harness.measure.provenance import Provenance, contradiction
-from harness.measure.sides import Driven
-from harness.measure.subjects import Subject
-from harness.measure.trial import run_trial
-from harness.measure.verdicts import Comparison
+from harness.measure.questions import table
+from harness.measure.questions.trial import run_trial
+from harness.measure.result import Loaded
+from harness.measure.subject import Subject
+from harness.measure.verdict import Comparison
 from harness.probe.catalog import PROBES
-from harness.probe.run import run_probe
-from harness.run.loaded import belongs_to, loaded_libraries, portable, version_here
+from harness.probe.runner import run_probe
 from harness.run.spec import RunSpec
 from harness.views import Tags
 
@@ -350,8 +350,8 @@ class TestWhereSidesRun:
 
     def test_a_worker_imports_little(self):
         """The process that runs the bare REPL imports no library that only its parent needs, and no metrics library."""
-        code = "import harness.measure.worker, sys; from harness.measure.bodies import build; "
-        code += "from harness.measure.subjects import Subject; build(Subject()); print(*sys.modules)"
+        code = "import harness.measure.worker.blocks, sys; from harness.measure.worker.build import build; "
+        code += "from harness.measure.subject import Subject; build(Subject()); print(*sys.modules)"
         done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
         heavy = {
             "numpy", "scipy", "pydantic", "click", "rich", "httpx", "faker", "subprocess", "importlib.metadata",

@@ -9,15 +9,12 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.measure.compared import judge
-from harness.measure.document import Document, Experiment
-from harness.measure.ladder import ladder_of, rung_comparisons
-from harness.measure.laws import FEWEST_PAIRS, fit_line, law_comparisons, laws_of
-from harness.measure.outcome import outcome_of, renewed
-from harness.measure.selftest import SelfTest, recovered
-from harness.measure.stats import t_interval
-from harness.measure.steps import RUNGS
-from harness.measure.validate import (
+from harness.measure.compare.compare import judge
+from harness.measure.questions.answer import outcome_of, renewed
+from harness.measure.questions.ladder import ladder_of, rung_comparisons
+from harness.measure.questions.laws import FEWEST_PAIRS, fit_line, law_comparisons, laws_of
+from harness.measure.questions.selftest import SelfTest, recovered
+from harness.measure.questions.validation import (
     METHOD,
     Plan,
     Record,
@@ -27,6 +24,9 @@ from harness.measure.validate import (
     summarise,
     validate,
 )
+from harness.measure.result import Document, Experiment
+from harness.measure.stats import t_interval
+from harness.measure.steps import RUNGS
 from tests.harness.measure.simulated import PAIR, Pairs
 
 REASON = "void: none against itself came out at 1.0123 to 1.0456 times its own cost"

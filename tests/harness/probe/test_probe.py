@@ -8,7 +8,7 @@ from harness.errors import UsageError
 from harness.probe import child
 from harness.probe.catalog import INSTRUMENTS, PROBES, Outcome, Probe
 from harness.probe.recording import LOSE, RAISE, TEAR, Chance
-from harness.probe.run import document, rows, run_probe, run_probes, select
+from harness.probe.runner import document, rows, run_probe, run_probes, select
 
 RACES = {probe.name for probe in PROBES if probe.race}
 # Made by the application's own call into the library, which lean leaves alone.

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from harness.host.environment import Environment
 from harness.load.histogram import Histogram
-from harness.measure.document import Check, Document, Experiment, Null, RawPair, TermsUsed
+from harness.measure.result import Check, Document, Experiment, Null, RawPair, TermsUsed
 from harness.report.model import (
     Audited,
     Change,
@@ -28,7 +29,6 @@ from harness.report.model import (
     ScrapeLatency,
     Trend,
 )
-from harness.run.environment import Environment
 from harness.run.result import (
     AuditResult,
     FindingResult,

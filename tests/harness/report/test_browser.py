@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.report.html import render
 from harness.report.model import Report
+from harness.report.page.html import render
 from tests.harness.report.browser import Browser, browser
 from tests.harness.report.samples import full_report, trend
 from tests.harness.report.test_html import hostile_report

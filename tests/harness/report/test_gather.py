@@ -2,20 +2,21 @@ import random
 from dataclasses import replace
 from itertools import pairwise
 
+from harness.history.figures import Metric
 from harness.history.index import Index, Point
-from harness.history.listing import keep
-from harness.history.metrics import Metric
+from harness.history.queries import keep
 from harness.history.store import Store
-from harness.measure import exposition_diff, laws, saturation, scrape_effect
-from harness.measure.ladder import Increment
-from harness.measure.ladder import Ladder as MeasuredLadder
+from harness.measure.questions import laws, saturation, scrape_effect
+from harness.measure.questions import pages as exposition_diff
+from harness.measure.questions.ladder import Increment
+from harness.measure.questions.ladder import Ladder as MeasuredLadder
 from harness.measure.steps import RUNGS
 from harness.report.adapt import exposition_of, ladder_of, law_of
 from harness.report.gather import report_of, title_of, trend_of, trends_of
-from harness.report.html import render
-from harness.report.laws import formula
 from harness.report.model import Measured, Report
 from harness.report.overhead import rows_of
+from harness.report.page.html import render
+from harness.report.plots.laws import formula
 from harness.report.rates import saturation_of
 from harness.report.scrape_study import scrape_latency_of
 from tests.harness.report.checks import problems

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.report.laws import formula, laws_picture
 from harness.report.model import Epoch, Law, LawTerm, Measured, Trend
-from harness.report.percentiles import decoded, percentiles_picture
-from harness.report.svg import NARROW, WIDE, Picture, standalone
-from harness.report.trend import binned, trend_picture
-from harness.report.waterfall import waterfall
+from harness.report.plots.canvas import NARROW, WIDE, Picture, standalone
+from harness.report.plots.laws import formula, laws_picture
+from harness.report.plots.percentiles import decoded, percentiles_picture
+from harness.report.plots.trend import binned, trend_picture
+from harness.report.plots.waterfall import waterfall
 from tests.harness.report.samples import encoded, ladder, law, trend
 
 VALUES = st.lists(st.one_of(st.none(), st.floats(1, 1e9)), min_size=1, max_size=300)

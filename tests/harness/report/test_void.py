@@ -12,26 +12,26 @@ import pytest
 from rich.console import Console, RenderableType
 
 from harness.history.envelope import Envelope
-from harness.history.exports import Figure, export_figures, export_pytest_benchmark
+from harness.history.exchange.exports import Figure, export_figures, export_pytest_benchmark
+from harness.history.figures import Metric, metrics_of
 from harness.history.index import Point
-from harness.history.metrics import Metric, metrics_of
-from harness.measure.compared import Compared, ComparedSide, Judged
-from harness.measure.document import Document, Experiment, Null
-from harness.measure.laws import FACTORS, laws_of
-from harness.measure.outcome import Outcome, TableRow, outcome_of
-from harness.measure.selftest import SelfTest, recovered
+from harness.measure.compare.compare import Compared, ComparedSide, Judged
+from harness.measure.questions.answer import Outcome, TableRow, outcome_of
+from harness.measure.questions.laws import FACTORS, laws_of
+from harness.measure.questions.selftest import SelfTest, recovered
+from harness.measure.result import Document, Experiment, Null
 from harness.measure.steps import RUNGS
 from harness.report.collect import assembled, read_document
-from harness.report.compared import compared_summary
 from harness.report.gather import report_of, trend_of
-from harness.report.html import render
-from harness.report.outcome import outcome_view
 from harness.report.outcome_markdown import evidence_markdown, outcome_markdown
 from harness.report.overhead import VOID, control_pairs, control_words, ladders_of, rows_of
-from harness.report.svg import standalone
-from harness.report.terminal import essentials
-from harness.report.trend import trend_picture
-from harness.report.waterfall import waterfall
+from harness.report.page.html import render
+from harness.report.plots.canvas import standalone
+from harness.report.plots.trend import trend_picture
+from harness.report.plots.waterfall import waterfall
+from harness.report.terminal.answer import outcome_view
+from harness.report.terminal.compare import compared_summary
+from harness.report.terminal.report import essentials
 from tests.harness.report.samples import document, experiment
 
 REASON = "void: none against itself came out at 1.0123 to 1.0456 times its own cost"
@@ -180,7 +180,7 @@ def test_a_waterfall_with_a_void_rung_goes_on_from_what_was_measured() -> None:
                    verdict="void" if i == 3 else "slower")
         for i, (low, high) in enumerate(pairwise(RUNGS))
     ]  # fmt: skip
-    from harness.report.waterfall import _steps
+    from harness.report.plots.waterfall import _steps
 
     (drawn,) = ladders_of(part(*rungs))
     steps = _steps(drawn)

@@ -2,6 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
+from harness.audit.findings import Finding
+from harness.audit.scrape_checks import Checker
+from harness.deadline import Deadline
+from harness.exposition.page import Shown
 from harness.instruments.base import Instrument
 from harness.load.driver import BURST
 from harness.load.ledger import Ledger
@@ -13,13 +17,9 @@ from harness.run.assemble import Measured, assemble
 from harness.run.look import look
 from harness.run.result import AuditResult
 from harness.run.spec import RunSpec
-from harness.scrape.asker import Asker
-from harness.scrape.checks import Checker
-from harness.scrape.deadline import Deadline
+from harness.scrape.builtin.packing import PageStore, unpack
+from harness.scrape.builtin.process import Asker
 from harness.scrape.endpoint import Endpoint, serve
-from harness.scrape.exposition import Shown
-from harness.scrape.findings import Finding
-from harness.scrape.packing import PageStore, unpack
 from harness.scrape.scraper import Scrape, ScrapedPage, ScrapeStats, Target, failures
 from harness.views import QUICKSTART_VIEWS, Tags
 from tests.fakes import FakeClock

@@ -2,9 +2,9 @@
 
 import pytest
 
+from harness.audit.findings import Name
 from harness.instruments import create
 from harness.run.result import AuditResult
-from harness.scrape.findings import Name
 from harness.views import QUICKSTART_VIEWS
 from tests.harness.run import broken
 from tests.harness.run.stepped import LINES, METHODS, SCRAPE_EVERY, audited

@@ -8,7 +8,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 
+from harness.audit.audit import Audit, Outcome, audit
+from harness.audit.findings import Name, sentence
+from harness.deadline import Deadline
 from harness.errors import ScraperError
+from harness.exposition.page import Shown
 from harness.instruments import create
 from harness.load.ledger import Ledger
 from harness.load.recorder import EVALUATED
@@ -16,11 +20,7 @@ from harness.load.stop import Stop
 from harness.load.truthlog import TruthLog
 from harness.run.look import audit_limit_s, look
 from harness.run.seen import Seen
-from harness.scrape.audit import Audit, Outcome, audit
-from harness.scrape.deadline import Deadline
 from harness.scrape.endpoint import Endpoint, serve
-from harness.scrape.exposition import Shown
-from harness.scrape.findings import Name, sentence
 from harness.scrape.scraper import NoScraper, Scrape, ScrapedPage, ScrapeStats
 from harness.views import QUICKSTART_VIEWS, Tags
 from tests.fakes import FakeClock

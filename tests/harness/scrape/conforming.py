@@ -10,7 +10,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import CollectorRegistry
 
 from harness.expected import Expected, SeriesTruth
-from harness.scrape.exposition import Page, parse_page
+from harness.exposition.page import Page, parse_page
 from harness.views import ERRORS, LINE_LENGTHS, LINES_IN, TAG_KEYS, Aggregation, Tags, View
 
 VIEWS = (LINES_IN, LINE_LENGTHS, ERRORS)

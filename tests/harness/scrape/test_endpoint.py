@@ -11,13 +11,13 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.samples import Sample
 
+from harness.deadline import Deadline, DeadlineError
 from harness.errors import EndpointError
+from harness.exposition.headers import SCRAPE_HEADERS
 from harness.scrape import endpoint as module
 from harness.scrape import windows
-from harness.scrape.asking import SCRAPE_HEADERS
-from harness.scrape.deadline import Deadline, DeadlineError
+from harness.scrape.disconnects import ClientGoneError, WatchedRegistry
 from harness.scrape.endpoint import Endpoint, serve
-from harness.scrape.gone import ClientGoneError, WatchedRegistry
 
 
 def lines(endpoint: Endpoint) -> dict[str, float]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.scrape.builtin import child_environment
+from harness.scrape.builtin.scraper import child_environment
 
 TESTS = Path(__file__).parents[2]
 

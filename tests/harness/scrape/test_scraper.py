@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.audit.findings import Name, Severity, sentence
 from harness.errors import UsageError
-from harness.scrape.findings import Name, Severity, sentence
-from harness.scrape.scraper import Scrape, ScrapeStats, Target, failures, make_scraper, slowness
+from harness.scrape.choose import make_scraper
+from harness.scrape.scraper import Scrape, ScrapeStats, Target, failures, slowness
 
 SECOND = 1_000_000_000
 

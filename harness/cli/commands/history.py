@@ -1,0 +1,253 @@
+"""``harness history``: the kept results, listed, shown, removed, exported and imported."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from harness.cli.commands.run import write_whole
+from harness.cli.keeping import open_store
+from harness.cli.options import COUNT, store_option
+from harness.errors import SaveError, UsageError
+
+if TYPE_CHECKING:
+    from harness.history.problems import Problem
+    from harness.history.queries import Listing
+    from harness.history.store import Store
+
+__all__ = ["history", "tell_problems"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+FORMATS = ("pytest-benchmark", "customSmallerIsBetter", "csv", "openmetrics")
+# A terminal shows the newest runs; a pipe or --json gets all of them.
+_ON_A_TERMINAL = 30
+# Drawing a table of more rows takes rich longer than reading the history does.
+_MOST_IN_A_TABLE = 300
+_NUMERIC = frozenset({3})
+
+
+class _Group(click.Group):
+    """A group that lists when no other command is named."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put ``list`` before arguments that name no command."""
+        asks_help = bool(args) and args[0] in ctx.help_option_names
+        if not args or (args[0].startswith("-") and not asks_help):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
+_FILTERS = (
+    click.option("--kind", metavar="KIND", help="Only runs of this kind: run, overhead or suite."),
+    click.option("--label", metavar="TEXT", help="Only runs whose label contains this."),
+    click.option("--since", metavar="DATE", help="Only runs since then: 2026-01-31, or 2026-01-31T12:00Z."),
+    click.option("--instrument", metavar="NAME", help="Only runs that measured this way of recording."),
+    click.option("--limit", type=COUNT, metavar="N", help="Only the newest N of them."),
+)
+
+
+def _filters(command: F) -> F:
+    for option in reversed(_FILTERS):
+        command = option(command)
+    return command
+
+
+def tell_problems(problems: "Sequence[Problem]") -> None:
+    """Say of each file that was left out, in a line of its own, what is wrong and what would help."""
+    from harness.report.terminal.history import inert
+
+    for problem in problems:
+        click.echo(f"harness: warning: {inert(problem.line)}", err=True)
+
+
+def _listed(store: "Store", flags: dict[str, Any], newest: int | None) -> "Listing":
+    from harness.history.queries import list_runs
+
+    found = list_runs(store, newest=newest, **{name: flags[name] for name in ("kind", "label", "since", "instrument")})
+    tell_problems(found.problems)
+    return found
+
+
+@click.group(cls=_Group)
+def history() -> None:
+    """List, show, remove, export or import kept results; without a command, list them.
+
+    \b
+    Try it: harness history --kind overhead --limit 10
+            harness history show newest
+            harness history export --format csv --output runs.csv
+    """
+
+
+@history.command("list")
+@_filters
+@store_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+def list_(store: Path | None, as_json: bool, limit: int | None, **flags: Any) -> None:
+    """List kept runs, the newest last.
+
+    A revision with a plus sign had changes that were not committed. Machine is the epoch: nanoseconds are compared
+    between runs of one epoch only.
+    """
+    from harness.report.terminal.history import COLUMNS, list_cells
+
+    on_terminal = sys.stdout.isatty() and not as_json
+    opened = open_store(store)
+    found = _listed(opened, flags, limit or (_ON_A_TERMINAL if on_terminal else None))
+    if as_json:
+        _print_json(found)
+        return
+    if not found.rows:
+        chosen = limit is not None or any(value is not None for value in flags.values())
+        click.echo(f"harness: no run is kept in {opened.folder}{' that fits' if chosen else ''}", err=True)
+        return
+    _print_rows(COLUMNS, list_cells(found), in_table=on_terminal)
+    if on_terminal and limit is None and len(found.rows) == _ON_A_TERMINAL:
+        click.echo(f"harness: the newest {_ON_A_TERMINAL}; --limit shows more", err=True)
+
+
+def _print_json(found: "Listing") -> None:
+    runs = [
+        {
+            **asdict(row), "machine": json.loads(row.machine), "versions": json.loads(row.versions),
+            "opens_epoch": row.id in found.opens_epoch,
+        }
+        for row in found.rows
+    ]  # fmt: skip
+    problems = [
+        {"file": str(problem.path), "trouble": problem.trouble.value, "detail": problem.detail}
+        for problem in found.problems
+    ]
+    print(json.dumps({"runs": runs, "problems": problems}, indent=2))
+
+
+def _print_rows(columns: Sequence[str], rows: Sequence[Sequence[str]], *, in_table: bool) -> None:
+    if not in_table or len(rows) > _MOST_IN_A_TABLE:
+        from harness.report.terminal.history import aligned
+
+        print("\n".join(aligned([columns, *rows], right=_NUMERIC)))
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for i, column in enumerate(columns):
+        # What other commands take is never cut; labels may be long.
+        table.add_column(
+            column, justify="right" if i in _NUMERIC else "left", no_wrap=column != "label", overflow="fold"
+        )
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console(highlight=False).print(table)
+
+
+@history.command()
+@click.argument("run")
+@store_option
+@click.option("--json", "as_json", is_flag=True, help="Print the whole document as it is kept, raw pairs included.")
+def show(run: str, store: Path | None, as_json: bool) -> None:
+    """Show one run: RUN is its id, the start or end of it, or `newest`."""
+    from harness.history.envelope import encode
+    from harness.history.queries import show_run
+
+    shown = show_run(open_store(store), run)
+    if as_json:
+        print(json.dumps(json.loads(encode(shown.envelope)), indent=2))
+        return
+    from harness.report.terminal.history import shown_lines
+
+    print("\n".join(shown_lines(shown)))
+
+
+@history.command()
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@store_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def rm(runs: tuple[str, ...], store: Path | None, yes: bool) -> None:
+    """Remove the runs named, all of them or none; nothing is ever removed by itself.
+
+    Each RUN is an id, or the start or end of one. Damaged files are named by their file name without `.json`.
+    """
+    from harness.history.queries import remove_runs
+
+    opened = open_store(store)
+    found = list(dict.fromkeys(opened.find(run) for run in runs))
+    if not yes:
+        if not sys.stdin.isatty():
+            raise UsageError(f"--yes: give it to remove {', '.join(found)} without being asked")
+        click.confirm(f"Remove {', '.join(found)}?", abort=True, err=True)
+    for path in remove_runs(opened, found):
+        click.echo(f"harness: removed {path}", err=True)
+
+
+@history.command()
+@click.option("--format", "form", required=True, type=click.Choice(FORMATS), help="What to write.")
+@click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Write there. [default: stdout]")
+@_filters
+@store_option
+def export(form: str, output: Path | None, store: Path | None, limit: int | None, **flags: Any) -> None:
+    """Write kept figures in a format other tools read.
+
+    `csv` and `openmetrics` hold every figure of every run chosen, `customSmallerIsBetter` (of github-action-benchmark)
+    the newest of each, `pytest-benchmark` the newest run chosen, with each pair as a round.
+    """
+    opened = open_store(store)
+    found = _listed(opened, flags, limit)
+    if not found.rows:
+        raise UsageError(f"no run that fits is kept in {opened.folder}; `harness history list` shows those that are")
+    # Lone surrogates, as in names that are no UTF-8, have no place in a text file.
+    text = _exported(opened, found, form).encode("utf-8", "backslashreplace").decode("utf-8")
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        write_whole(text, output)
+    except OSError as error:
+        raise SaveError(f"--output: {str(output)!r}: {error.strerror or error}") from error
+
+
+def _exported(store: "Store", found: "Listing", form: str) -> str:
+    from harness.history.exchange.exports import Figure, export_figures, export_pytest_benchmark
+    from harness.history.index import Index
+
+    if form == "pytest-benchmark":
+        return export_pytest_benchmark(store.load(found.rows[-1].id))
+    with Index(store) as index:
+        return export_figures(
+            (
+                Figure(row.id, row.created, row.kind, row.label, row.epoch, row.revision, metric)
+                for row in found.rows
+                for metric in index.metrics(row.id)
+            ),
+            form,
+        )
+
+
+@history.command("import")
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
+@store_option
+@click.option("--label", default="", metavar="TEXT", help="A word to find the imported runs by.")
+def import_(paths: tuple[Path, ...], store: Path | None, label: str) -> int:
+    """Take pytest-benchmark JSON into the history: files, or folders of them; .benchmarks unless told otherwise.
+
+    Each result is taken once, however often it is asked for. Exits with 1 when not one file could be read.
+    """
+    from harness.history.exchange.imports import import_benchmarks
+    from harness.report.terminal.history import inert
+
+    new = known = troubles = 0
+    opened = open_store(store)
+    for path in paths or (Path(".benchmarks"),):
+        done = import_benchmarks(opened, path, label)
+        for problem in done.problems:
+            click.echo(f"harness: warning: {inert(problem)}", err=True)
+        new, known, troubles = new + len(done.new), known + len(done.known), troubles + len(done.problems)
+    click.echo(f"harness: {new} imported into {os.fspath(opened.folder)}, {known} there already", err=True)
+    return 1 if troubles and not new + known else 0

@@ -1,0 +1,177 @@
+"""``harness report``: everything measured so far as one HTML page, or its essentials on the terminal."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.commands.run import check_writable, write_whole
+from harness.cli.keeping import open_store
+from harness.cli.options import store_option
+from harness.errors import HarnessError, SaveError, UsageError
+
+if TYPE_CHECKING:
+    from harness.history.index import Index
+    from harness.history.store import Store
+    from harness.report.collect import Found
+    from harness.report.model import Report
+
+__all__ = ["report"]
+
+DEFAULT_OUTPUT = Path("harness-report.html")
+# Load runs looked through for the newest of each scenario.
+_LOAD_RUNS = 6
+_MOST_PROBLEMS = 20
+_PLAIN_WIDTH = 120
+
+
+def _is_file(text: str) -> bool:
+    """Return whether a name is meant as a file; ids have neither a suffix nor a folder."""
+    return text.endswith(".json") or "/" in text or Path(text).is_file()
+
+
+def _read_file(path: Path) -> "list[Found]":
+    from harness.history.envelope import DamagedError, NewerError, decode
+    from harness.report.collect import read_document
+
+    try:
+        data = path.read_bytes()
+        document = json.loads(data)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{path}: not whole JSON") from error
+    if not isinstance(document, dict):
+        raise UsageError(f"{path}: not a result of a harness command")
+    if "sha256" not in document:
+        return read_document(document, str(path))
+    try:
+        kept = decode(data)
+    except (DamagedError, NewerError) as error:
+        raise UsageError(f"{path}: {error}") from error
+    return read_document(kept.document, str(path), kept.created, kept.label)
+
+
+def _read_kept(store: "Store", run_id: str) -> "list[Found]":
+    from harness.report.collect import read_document
+
+    kept = store.load(run_id)
+    return read_document(kept.document, kept.id, kept.created, kept.label)
+
+
+def _chosen(index: "Index", store: "Store", names: Sequence[str]) -> tuple[list[str], list[Path]]:
+    """Return the ids of the runs to read, oldest first, and the files; without names the newest runs of each kind."""
+    if not names:
+        return sorted([*index.newest("overhead"), *index.newest("run", _LOAD_RUNS)]), []
+    files = [Path(name) for name in names if _is_file(name)]
+    wanted = [name for name in names if not _is_file(name)]
+    ids = [index.last() if name == "newest" else store.find(name) for name in wanted]
+    return [each for each in ids if each], files
+
+
+def _gathered(store: "Store", names: Sequence[str]) -> "tuple[Report, int]":
+    """Return the report, and how many of the documents named could not be read."""
+    from harness.history.index import Index
+    from harness.report.collect import assembled
+    from harness.report.gather import MOST_TRENDS, trends_of
+
+    with Index(store) as index:
+        problems = [problem.line for problem in index.problems] if not names else []
+        ids, files = _chosen(index, store, names)
+        if names:
+            keys = list(dict.fromkeys(metric.key for each in ids for metric in index.metrics(each)))
+        else:
+            keys = list(index.trending())
+        trends = trends_of(index, keys)
+    found: list[Found] = []
+    failed = 0
+    reads = [*(partial(_read_kept, store, each) for each in ids), *(partial(_read_file, each) for each in files)]
+    for read in reads:
+        try:
+            found += read()
+        except HarnessError as error:
+            failed += 1
+            problems.append(str(error))
+    made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    more = max(0, len(keys) - MOST_TRENDS)
+    return assembled(found, problems, trends=trends, more_trends=more, made=made), failed
+
+
+def _tell(problems: Iterable[str]) -> None:
+    from harness.report.terminal.history import inert
+
+    lines = list(problems)
+    for line in lines[:_MOST_PROBLEMS]:
+        click.echo(f"harness: warning: {inert(line)}", err=True)
+    if len(lines) > _MOST_PROBLEMS:
+        click.echo(f"harness: warning: and {len(lines) - _MOST_PROBLEMS} more", err=True)
+
+
+def _write(page: str, output: Path) -> None:
+    try:
+        # Text from outside may hold half a surrogate pair; the page has been told how to write it out.
+        write_whole(page, output)
+    except OSError as error:
+        raise SaveError(f"--output: {str(output)!r}: {error.strerror or error}") from error
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[ID|FILE.json]...")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help=f"Where to write the page. [default: {DEFAULT_OUTPUT}]",
+)
+@click.option("--terminal", is_flag=True, help="Print the essentials instead of writing a page.")
+@click.option("--open", "open_page", is_flag=True, help="Open the page in the browser.")
+@store_option
+def report(names: tuple[str, ...], output: Path | None, store: Path | None, *, terminal: bool, open_page: bool) -> int:
+    """Write everything measured so far as one HTML page that needs no network and no other file.
+
+    Without arguments: the newest word of the history on each question (overhead, ladder, cost laws, scrapes,
+    saturation, exposition), the newest load runs, and the figures measured last over the whole history. With
+    arguments: those runs, by id or the start or end of it (newest is the newest), and documents that --json wrote.
+
+    \b
+    Try it: harness report
+            harness report --terminal
+            harness report newest laws.json --output laws.html
+
+    Exit codes: 0 written; 1 a document named could not be read, the rest is in the page; 2 nothing to report, or wrong
+    usage.
+    """
+    if terminal and (output is not None or open_page):
+        raise UsageError("--terminal: it prints and writes no page; leave out --output and --open")
+    target = output or DEFAULT_OUTPUT
+    if not terminal:
+        check_writable(target, "--output")
+    opened = open_store(store)
+    found, failed = _gathered(opened, names)
+    _tell(found.problems)
+    if not (found.sources or found.trends):
+        where = "none of the documents named can be shown" if names else f"nothing is kept in {opened.folder}"
+        raise UsageError(f"{where}; measure something first: harness overhead, or harness run --duration 5s")
+    if terminal:
+        _print(found)
+    else:
+        from harness.report.page.html import render
+
+        _write(render(found), target)
+        click.echo(f"harness: wrote {target}", err=True)
+        if open_page:
+            click.launch(target.resolve().as_uri())
+    return 1 if failed and names else 0
+
+
+def _print(found: "Report") -> None:
+    from rich.console import Console
+
+    from harness.report.terminal.report import essentials
+
+    Console(highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH).print(essentials(found))

@@ -1,0 +1,1 @@
+"""Says whether a kept run records slower than the runs before it."""

@@ -1,0 +1,305 @@
+"""Says whether the newest runs record slower than those before: pass, regressed, improved or undecided.
+
+Each figure's shift from the runs before gets an interval, and its place beside the tolerance decides, by the rule of
+`harness.measure.decision`.
+
+Several figures are tested at once: Holm's procedure (1979) over all of them keeps the probability that any unchanged
+figure is called regressed or improved at or under `alpha`, and each interval is drawn at the level at which its
+figure was tested, so the picture and the verdict agree. What the runs are compared with ends where the newest lasting
+change point begins; a change stays news for `RECENT` runs, then its level is the one compared with. Holm's promise
+holds for a fixed place of that split; where a change point has chosen it, the interval is one after selection, and
+false alarms are bounded by the rate of lasting changes, for each figure.
+
+With fewer than `ENOUGH` comparable runs before, everything is undecided: how much runs differ from one another is not
+known. So is a run that was measured on a machine in another state than those before.
+
+A single run that looks slower is only a suspicion, whether its interval is clear of the tolerance yet or not: it is
+measured again, and what both say together counts. Where that cannot be done and is asked for, it is left undecided. A
+figure whose experiment is void, or whose machine was busy, is measured again in its place.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from harness.errors import HarnessError, UsageError
+from harness.history.checking.cases import RECENT, Basis, Case, History, case_of
+from harness.history.checking.change_points import ChangePoint
+from harness.history.checking.level import ENOUGH, MACHINES, Level
+from harness.history.figures import Metric
+from harness.measure.decision import bounds, decide
+
+__all__ = ["RECENT", "Basis", "Check", "Finding", "Outcome", "Question", "check"]
+
+
+class Outcome(Enum):
+    """What a check found; the command's exit code comes with it."""
+
+    PASS = "pass"  # noqa: S105 - no password
+    IMPROVED = "improved"
+    UNDECIDED = "undecided"
+    REGRESSED = "regressed"
+
+    @property
+    def exit_code(self) -> int:
+        """0 when nothing stands in the way, 1 for a regression, 3 when the runs cannot tell."""
+        return {Outcome.REGRESSED: 1, Outcome.UNDECIDED: 3}.get(self, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What to ask of the history.
+
+    `tolerance` is the relative slowdown that does not matter (0.03 is 3 %), `alpha` the family-wise level. `baseline`
+    is the id of a run to compare with instead of the runs before. `remeasure` measures figures of a run afresh, given
+    its id and their keys; it is called up to `attempts` times before a regression is reported. Where there is none,
+    `unconfirmed` may say why: then a suspicion that rests on one run alone is undecided instead of reported.
+    """
+
+    tolerance: float = 0.03
+    alpha: float = 0.05
+    baseline: str | None = None
+    remeasure: Callable[[str, Sequence[str]], Sequence[Metric]] | None = None
+    attempts: int = 1
+    unconfirmed: str = ""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.tolerance < 1:
+            raise UsageError(f"--tolerance: {self.tolerance} is not a share from 0 to below 1, such as 3%")
+        if not 0 < self.alpha < 0.5:
+            raise UsageError(f"--alpha: {self.alpha} is not a level between 0 and 0.5, such as 5%")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found for one figure; effects are relative (0.05 is 5 % slower), None where nothing can be said.
+
+    `departs_from` is the run at which the level changed, or the newest run compared with. `suspected` tells that the
+    effect lies beyond the tolerance, and its interval does or may, `confirmed` that both did when it was measured
+    again; `compared` is the number of runs before, `confidence` that of the interval. `run` is the run that the figure
+    is of.
+    """
+
+    key: str
+    outcome: Outcome
+    reason: str
+    effect: float | None = None
+    interval: tuple[float, float] | None = None
+    minimal_detectable_effect: float | None = None
+    confidence: float | None = None
+    departs_from: str | None = None
+    compared: int = 0
+    basis: Basis = Basis.NONE
+    suspected: bool = False
+    confirmed: bool = False
+    changes: tuple[tuple[str, ChangePoint], ...] = ()
+    run: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The verdict: findings, one for each figure, and the family-wise level they share.
+
+    `run` is the newest run checked; `runs` are all of them, each with the question it answers, oldest first. `skipped`
+    are newer runs that hold no figure, with their questions.
+    """
+
+    run: str
+    findings: tuple[Finding, ...]
+    alpha: float
+    tolerance: float
+    remeasured: int = 0
+    runs: tuple[tuple[str, str], ...] = ()
+    skipped: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def outcome(self) -> Outcome:
+        """The gravest finding; with no figure at all, undecided."""
+        found = {finding.outcome for finding in self.findings}
+        order = (Outcome.REGRESSED, Outcome.UNDECIDED, Outcome.IMPROVED, Outcome.PASS)
+        return next((outcome for outcome in order if outcome in found), Outcome.UNDECIDED)
+
+
+def check(index: History, question: Question | None = None, *, run: str | None = None, kind: str = "overhead") -> Check:
+    """Compare kept runs with the history before them: `run`, or for each question the newest of `kind` with figures.
+
+    A figure that several questions' runs hold is that of the newest one. Raises `UsageError` when there is no such
+    run. With nothing to compare with, its figures are undecided and say what to do.
+    """
+    asked = question or Question()
+    runs, skipped = _chosen(index, run, kind)
+    owners = {metric.key: each for _, each in runs for metric in index.metrics(each)}
+    cases = [case_of(index, key, owner, asked.baseline) for key, owner in sorted(owners.items())]
+    replaced = _replace_doubtful(cases, index, asked)
+    findings, remeasured = _judge(cases, asked), 0
+    while (suspected := [finding for finding in findings if finding.suspected]) and remeasured < asked.attempts:
+        if asked.remeasure is None:
+            break
+        try:
+            # The others are left as they were: measuring them again would only be another chance of a false alarm.
+            _measure_again(cases, suspected, asked.remeasure)
+        except HarnessError as error:
+            asked = replace(asked, remeasure=None, unconfirmed=str(error))
+        else:
+            remeasured += 1
+            asked = replace(asked, unconfirmed="what was measured again is void")
+        findings = _judge(cases, asked)
+    newest = runs[-1][1] if runs else ""
+    return Check(newest, findings, asked.alpha, asked.tolerance, replaced + remeasured, runs, skipped)
+
+
+_Named = tuple[tuple[str, str], ...]
+
+
+def _chosen(index: History, run: str | None, kind: str) -> tuple[_Named, _Named]:
+    """Return the runs to check, and those that hold no figure, each with its question."""
+    if run is not None:
+        rows = index.rows("id = ?", (run,))
+        if not rows:
+            raise UsageError(f"no run {run!r} is kept; `harness overhead` measures and keeps one")
+        return (("", rows[0].id),), ()
+    answers = index.answers(kind)
+    if not answers:
+        raise UsageError(f"no run of kind {kind!r} is kept; `harness overhead` measures and keeps one")
+    runs = tuple((answer.question, answer.run) for answer in answers if answer.run is not None)
+    return runs, tuple((answer.question, answer.skipped) for answer in answers if answer.skipped)
+
+
+def _measure_again(
+    cases: Sequence[Case], wanted: Sequence[Finding], measure: Callable[[str, Sequence[str]], Sequence[Metric]]
+) -> None:
+    for run in dict.fromkeys(finding.run for finding in wanted):
+        keys = tuple(finding.key for finding in wanted if finding.run == run)
+        fresh = {metric.key: metric for metric in measure(run, keys)}
+        for case in cases:
+            if case.key in keys and case.key in fresh:
+                case.add(fresh[case.key])
+
+
+def _replace_doubtful(cases: list[Case], index: History, asked: Question) -> int:
+    """Measure once more, in its place, what is void or unlike the runs before; return how often that was done."""
+    if asked.remeasure is None:
+        return 0
+    doubtful = [case for case in cases if case.void or (case.unlike and _enough(case))]
+    done = 0
+    for run in dict.fromkeys(case.run for case in doubtful):
+        keys = [case.key for case in doubtful if case.run == run]
+        try:
+            fresh = {metric.key: metric for metric in asked.remeasure(run, keys)}
+        except HarnessError as error:
+            for case in doubtful:
+                if case.run == run:
+                    _add_reason(case, f"; it could not be measured again: {error}")
+            continue
+        done += 1
+        for i, case in enumerate(cases):
+            if case.key in keys and case.key in fresh:
+                cases[i] = case_of(index, case.key, run, asked.baseline, fresh[case.key])
+                _add_reason(cases[i], "; so it was when it was measured again")
+    return done
+
+
+def _enough(case: Case) -> bool:
+    level = case.level()
+    return level is not None and level.error is not None
+
+
+def _add_reason(case: Case, why: str) -> None:
+    if case.void:
+        case.void += why
+    elif case.unlike:
+        case.unlike += why
+
+
+def _judge(cases: Sequence[Case], asked: Question) -> tuple[Finding, ...]:
+    """Test all figures by Holm's procedure and word each one's finding."""
+    below, above = bounds(asked.tolerance)
+    levels = {case.key: level for case in cases if (level := case.level()) is not None}
+    tested = [case.key for case in cases if case.key in levels and not case.unlike]
+    p_values = {
+        key: min(1.0, 2 * min(levels[key].beyond(above), levels[key].below(below)))
+        for key in tested
+        if levels[key].error is not None
+    }
+    alphas = _holm(p_values, asked.alpha)
+    return tuple(_finding(case, levels.get(case.key), alphas.get(case.key, asked.alpha), asked) for case in cases)
+
+
+def _holm(p_values: dict[str, float], alpha: float) -> dict[str, float]:
+    """Return each figure's level: alpha/K for the smallest p-value, then alpha/(K - 1), until one fails."""
+    levels: dict[str, float] = {}
+    left, failed = len(p_values), False
+    for key in sorted(p_values, key=lambda key: p_values[key]):
+        levels[key] = alpha / left
+        failed = failed or p_values[key] > alpha / left
+        left -= 0 if failed else 1
+    return levels
+
+
+def _finding(case: Case, level: Level | None, alpha: float, asked: Question) -> Finding:
+    if level is None:
+        return Finding(case.key, Outcome.UNDECIDED, _nothing(case), changes=case.changes, run=case.run)
+    low, high = level.interval(alpha)
+    known = level.error is not None
+    _, above = bounds(asked.tolerance)
+    place = Outcome.UNDECIDED if case.unlike else Outcome(decide(low, high, asked.tolerance))
+    # Where the runs cannot tell yet, measuring again tells more.
+    suspected = known and not case.unlike and level.shift > above
+    doubt = _doubt(case, above, asked) if place is Outcome.REGRESSED else ""
+    outcome = Outcome.UNDECIDED if doubt else place
+    smallest = level.detectable(alpha)
+    return Finding(
+        case.key, outcome, doubt or _reason(case, level, outcome),
+        effect=math.expm1(level.shift),
+        interval=(math.expm1(low), math.expm1(high)) if known else None,
+        minimal_detectable_effect=math.expm1(above + smallest) if math.isfinite(smallest) else None,
+        confidence=1 - alpha if known else None,
+        departs_from=case.departs_from, compared=case.compared, basis=case.basis, suspected=suspected,
+        confirmed=outcome is Outcome.REGRESSED and bool(case.again), changes=case.changes, run=case.run,
+    )  # fmt: skip
+
+
+def _doubt(case: Case, above: float, asked: Question) -> str:
+    """Return why a suspected regression is not to be reported; empty when it is."""
+    if (again := case.level_of_again()) is not None:
+        # What was measured again must itself be over the tolerance: the first figure was chosen for being high.
+        return "" if again.shift > above else "looked slower, and did not when it was measured again; measure more"
+    # Several kept runs at the new level have confirmed one another.
+    if len(case.now) > 1:
+        return ""
+    if case.again_unlike:
+        return f"looks slower in one run, and what was measured again is not like the runs before: {case.again_unlike}"
+    if asked.unconfirmed:
+        return f"looks slower in one run that could not be measured again: {asked.unconfirmed}"
+    return ""
+
+
+def _nothing(case: Case) -> str:
+    if case.void:
+        return f"void, so nothing is known of it; measure it again: {case.void}"
+    return "no history to compare with; measure and keep more runs"
+
+
+def _reason(case: Case, level: Level, outcome: Outcome) -> str:
+    if case.unlike:
+        return f"not like the runs before, so it is no evidence: {case.unlike}"
+    across = case.basis is Basis.RATIO_ACROSS
+    if level.error is None and across:
+        return (
+            "no run of this machine is before it, and ratios differ between machines; other machines kept: "
+            f"{len(case.machines)}; {MACHINES} are needed to know by how much; measure and keep more runs here"
+        )
+    if level.error is None:
+        return (
+            f"comparable runs before it: {len(case.before)}; {ENOUGH} are needed to know how much runs differ; measure "
+            "and keep more runs"
+        )
+    noise = f"how much {len(case.machines)} other machines differ" if across else "the runs' scatter"
+    told = {
+        Outcome.REGRESSED: "slower than the tolerance allows" + (", measured again" if case.again else ""),
+        Outcome.IMPROVED: "faster by more than the tolerance",
+        Outcome.UNDECIDED: "the interval reaches over the tolerance; measure more",
+        Outcome.PASS: "no slower than the tolerance",
+    }[outcome]
+    return f"{told} (noise from {noise})"

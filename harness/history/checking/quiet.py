@@ -1,0 +1,86 @@
+"""Waits for a moment in which nothing else runs on the processors that measure, for as long as one may wait."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.measure.pairs.schedule import Progress, Step
+from harness.measure.pairs.side import cores
+
+__all__ = ["BUSY", "Moment", "Watch", "processors", "wait_for_quiet"]
+
+# Up to this share of a processor's time is what an idle system does by itself.
+BUSY = 0.1
+# How long one look takes; a shorter one would take a pause between two bursts for quiet.
+_LOOK_S = 2.0
+# Linux: ticks since boot, of each processor, by what they were spent on.
+_STAT = Path("/proc/stat")
+_IDLE, _IOWAIT = 3, 4
+_TICK_COLUMNS = 8
+
+Watch = Callable[[float], float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What waiting came to: whether it is quiet now, the seconds waited, and how busy a processor was at the last look.
+
+    `busy` is the share of the time of the busiest processor of those that measure, steal by other guests included;
+    None where the system does not tell, and then it counts as quiet.
+    """
+
+    quiet: bool
+    waited_s: float
+    busy: float | None
+
+
+def _ticks() -> dict[int, tuple[int, int]]:
+    """Return the idle ticks and all ticks of each processor; empty where the system does not tell."""
+    found = {}
+    try:
+        for line in _STAT.read_text(encoding="ascii").splitlines():
+            name, *columns = line.split()
+            if name.startswith("cpu") and name != "cpu":
+                # What guests of this machine take is counted in user time already.
+                ticks = [int(column) for column in columns[:_TICK_COLUMNS]]
+                found[int(name[3:])] = ticks[_IDLE] + ticks[_IOWAIT], sum(ticks)
+    except (OSError, ValueError, IndexError):
+        return {}
+    return found
+
+
+def processors(seconds: float) -> float | None:
+    """Sleep `seconds` and return how busy the busier of the processors that measure was meanwhile, as a share."""
+    before = _ticks()
+    time.sleep(seconds)
+    after, chosen = _ticks(), cores()
+    shares = [
+        1 - (after[core][0] - before[core][0]) / elapsed
+        for core in {chosen.measured, chosen.home}
+        if core in before and core in after and (elapsed := after[core][1] - before[core][1]) > 0
+    ]
+    return min(1.0, max(0.0, *shares)) if shares else None
+
+
+def wait_for_quiet(
+    longest_s: float,
+    watch: Watch = processors,
+    progress: Progress = lambda _step: None,
+    *,
+    bearable: float = BUSY,
+    now: Callable[[], float] = time.monotonic,
+) -> Moment:
+    """Look until the processors are no busier than `bearable`, for at most `longest_s` seconds; one look in any case.
+
+    The last look ends by then, or it is the first one.
+    """
+    started, busy = now(), None
+    while True:
+        busy = watch(_LOOK_S)
+        waited = now() - started
+        if busy is None or busy <= bearable:
+            return Moment(quiet=True, waited_s=waited, busy=busy)
+        if waited + _LOOK_S > longest_s:
+            return Moment(quiet=False, waited_s=waited, busy=busy)
+        progress(Step(waited / longest_s, longest_s - waited, f"waiting for a quiet moment ({busy:.0%} busy)"))

@@ -1,0 +1,1 @@
+"""Kept figures to and from the formats of other tools."""

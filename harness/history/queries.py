@@ -1,0 +1,110 @@
+"""What `harness history list`, `show` and `rm` do, as functions that return values for the command line to print."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from harness.errors import UsageError
+from harness.history.envelope import KINDS, Envelope, timestamp
+from harness.history.figures import Metric
+from harness.history.fingerprint import fingerprint, git_state
+from harness.history.index import Index, Row
+from harness.history.problems import Problem
+from harness.history.store import Store
+
+__all__ = ["Listing", "Shown", "keep", "list_runs", "remove_runs", "show_run"]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Runs, oldest first, the files left out, and the ids of runs that open an epoch (on another machine)."""
+
+    rows: tuple[Row, ...]
+    problems: tuple[Problem, ...]
+    opens_epoch: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One run in full, and its headline figures."""
+
+    envelope: Envelope
+    metrics: tuple[Metric, ...]
+
+
+def keep(store: Store, kind: str, document: Mapping[str, Any], label: str = "") -> Envelope:
+    """Keep a result measured by this process, in this folder, just now; raises `SaveError` with one line.
+
+    The versions kept are those that the measured processes saw, where the document says them.
+    """
+    here = fingerprint()
+    seen = (document.get("environment") or {}).get("libraries") or {}
+    return store.save(
+        kind, document, fingerprint={**here, "versions": {**here["versions"], **seen}}, git=git_state(), label=label
+    )
+
+
+def list_runs(
+    store: Store,
+    *,
+    kind: str | None = None,
+    label: str | None = None,
+    since: str | None = None,
+    instrument: str | None = None,
+    newest: int | None = None,
+) -> Listing:
+    """Return the runs that fit all filters given.
+
+    `label` fits labels that contain it, `since` is a date or moment in ISO 8601 (UTC unless it says otherwise),
+    `instrument` fits runs that measured it on either side, `newest` keeps that many. Raises `UsageError`, naming the
+    flag.
+    """
+    wanted: list[tuple[str, Sequence[object]]] = []
+    if kind is not None:
+        if kind not in KINDS:
+            raise UsageError(f"--kind: {kind!r} is not one of {', '.join(KINDS)}")
+        wanted.append(("kind = ?", (kind,)))
+    if label is not None:
+        wanted.append(("instr(label, ?) > 0", (label,)))
+    if since is not None:
+        wanted.append(("created >= ?", (_moment(since),)))
+    if instrument is not None:
+        measured = "EXISTS (SELECT 1 FROM metrics WHERE metrics.name = runs.name AND (head = ? OR base = ?))"
+        wanted.append((measured, (instrument, instrument)))
+    with Index(store) as index:
+        rows = index.rows(" AND ".join(text for text, _ in wanted), [value for _, values in wanted for value in values])
+        problems = index.problems
+    opens = frozenset(row.id for before, row in pairwise(rows) if before.epoch != row.epoch)
+    return Listing(tuple(rows if newest is None else rows[max(0, len(rows) - newest) :]), tuple(problems), opens)
+
+
+def _moment(since: str) -> str:
+    try:
+        moment = datetime.fromisoformat(since)
+    except ValueError as error:
+        raise UsageError(f"--since: {since!r} is not a date such as 2026-01-31, nor 2026-01-31T12:00Z") from error
+    return timestamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
+def show_run(store: Store, run_id: str) -> Shown:
+    """Return one run by id, or by the start or end of it; ``newest`` is the newest. Raises `UsageError`."""
+    with Index(store) as index:
+        if run_id == "newest":
+            rows = index.rows()
+            if not rows:
+                raise UsageError(f"no run is kept in {store.folder}")
+            run_id = rows[-1].id
+        envelope = store.load(run_id)
+        return Shown(envelope, tuple(index.metrics(envelope.id)))
+
+
+def remove_runs(store: Store, run_ids: Sequence[str]) -> tuple[Path, ...]:
+    """Remove the runs named, all or none when one of the names fits no run or several; return their paths."""
+    if not run_ids:
+        raise UsageError("name the runs to remove; kept results are never removed by themselves")
+    # All names are looked up before the first file goes.
+    found = list(dict.fromkeys(store.find(run_id) for run_id in run_ids))
+    return tuple(store.remove(run_id) for run_id in found)

@@ -1,0 +1,1 @@
+"""What `harness compare` needs: sides, their environments and revisions, and the comparison."""

@@ -1,0 +1,203 @@
+"""What `harness compare` measures and concludes: two sides, one document for each axis, one outcome."""
+
+import random
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from harness.errors import HarnessError, RunError
+from harness.interrupts import interruptible
+from harness.measure.compare.sides import Driven, Ready, of_side, parse_side, prepare
+from harness.measure.compare.venvs import Cache
+from harness.measure.counts.allocations import count_allocated
+from harness.measure.counts.instructions import find_valgrind, run_instructions
+from harness.measure.decision import Decision, decide
+from harness.measure.inputs import lines_for
+from harness.measure.pairs.measure import measure_overhead
+from harness.measure.pairs.schedule import Progress, Step, Terms
+from harness.measure.pairs.side import Side, cores
+from harness.measure.provenance import contradiction, loaded_of, versions_of
+from harness.measure.result import Document, Experiment, Loaded
+from harness.measure.verdict import Comparison, bounds_of
+
+__all__ = ["AXES", "Compared", "ComparedSide", "Judged", "compare", "gravest", "judge", "probe_side"]
+
+_GRAVEST: tuple[Decision, ...] = ("regressed", "undecided", "improved", "pass")
+_REASONS: dict[Decision, str] = {
+    "regressed": "costs more than the tolerance of {tolerance:.1%} allows",
+    "improved": "costs less, by more than the tolerance",
+    "pass": "costs no more than the tolerance allows",
+    "undecided": "the interval reaches over the tolerance; give it more time (--budget, --precision)",
+}
+AXES = ("wall", "instructions", "allocated")
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ComparedSide(_Part):
+    """One side: as it was written, what it was found to be, and what ran on it."""
+
+    role: str
+    given: str
+    kind: Literal["instrument", "requirements", "revision", "interpreter"]
+    commit: str = ""
+    drives: str = Field(description="the instrument, or package.module:function")
+    python: str
+    libraries: dict[str, str] = Field(
+        description="versions installed for the side; of what its process loaded, as the process saw it"
+    )
+
+
+class Judged(_Part):
+    """What was concluded on one axis."""
+
+    axis: str
+    outcome: Decision
+    reason: str
+
+
+class Compared(_Part):
+    """Everything one comparison found; the raw pairs are in the documents, one for each axis."""
+
+    schema_version: Literal[1] = 1
+    kind: Literal["comparison"] = "comparison"
+    base: ComparedSide
+    head: ComparedSide
+    tolerance: float
+    outcome: Decision
+    judged: list[Judged]
+    documents: list[Document]
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C ended one of the axes."""
+        return any(document.interrupted for document in self.documents)
+
+    @property
+    def differing(self) -> dict[str, tuple[str, str]]:
+        """The libraries that both sides have in different versions: name -> (base's, head's)."""
+        shared = sorted(set(self.base.libraries) & set(self.head.libraries))
+        versions = {name: (self.base.libraries[name], self.head.libraries[name]) for name in shared}
+        return {name: found for name, found in versions.items() if found[0] != found[1]}
+
+
+def judge(experiment: Experiment, tolerance: float) -> tuple[Decision, str]:
+    """Return what a ratio's interval says beside a tolerance (see `harness.measure.decision`), and why.
+
+    A void experiment, one without a control where there should be one, and an unbounded interval are undecided.
+    """
+    found = bounds_of(experiment)
+    if found is None:
+        return "undecided", experiment.conclusion
+    outcome = decide(*found, tolerance)
+    return outcome, _REASONS[outcome].format(tolerance=tolerance)
+
+
+def gravest(outcomes: Sequence[Decision]) -> Decision:
+    """Return the one outcome that stands for all; undecided for none."""
+    return next((each for each in _GRAVEST if each in outcomes), "undecided")
+
+
+def probe_side(ready: Ready) -> tuple[Loaded, ...]:
+    """Load a side once and let it go, so that what is wrong with it is said before anything is measured.
+
+    Returns what its process had loaded. Raises the `HarnessError` it met.
+    """
+    with Side(ready.subject, random.Random(1)) as side:  # noqa: S311 - no secret
+        side.load(lines_for(ready.subject.series), cores())
+        answer = side.loaded()
+        side.ask({"do": "finish"})
+        return loaded_of(answer)
+
+
+Measured = Callable[[Comparison, str, Terms, Progress], Document]
+
+
+def measure_axis(comparison: Comparison, axis: str, terms: Terms, progress: Progress) -> Document:
+    """Return one axis' document."""
+    if axis == "wall":
+        return measure_overhead([comparison], terms, progress)
+    if axis == "instructions":
+        return run_instructions([comparison], progress, tolerance=terms.tolerance)
+    return run_instructions(
+        [comparison], progress, tolerance=terms.tolerance, count=count_allocated, axis="allocated_bytes"
+    )
+
+
+def compare(
+    base: str,
+    head: str,
+    driven: Driven,
+    terms: Terms,
+    cache: Cache,
+    *,
+    axes: Sequence[str] = ("wall",),
+    folder: Path | None = None,
+    progress: Progress = lambda _step: None,
+    measure: Measured = measure_axis,
+    probe: Callable[[Ready], Sequence[Loaded]] = probe_side,
+) -> Compared:
+    """Compare two sides, written as in `harness.measure.compare.sides`, and return what was found.
+
+    `terms.tolerance` is that of the outcome. Raises `UsageError` or `RunError` with the side at fault.
+    """
+    here = folder or Path.cwd()
+    asked = (parse_side("BASE", base, here), parse_side("HEAD", head, here))
+    for axis in set(axes) - {"wall"}:
+        find_valgrind("allocations" if axis == "allocated" else axis)
+    with ExitStack() as stack:
+        with interruptible():
+            ready = [prepare(one, other, driven, cache, here, stack) for one, other in (asked, asked[::-1])]
+            loaded = [_tried(side, probe, driven, progress) for side in ready]
+        # An instrument names no version: what it loads is what is meant.
+        named = [{} if side.asked.kind == "instrument" else side.libraries for side in ready]
+        if reason := contradiction(named, loaded):
+            raise RunError(reason)
+        comparison = Comparison(ready[0].subject, ready[1].subject)
+        documents: list[Document] = []
+        for axis in axes:
+            documents.append(measure(comparison, axis, terms, progress))
+            if documents[-1].interrupted:
+                break
+    judged = [_judged(document, terms.tolerance) for document in documents]
+    return Compared(
+        base=_side(ready[0], loaded[0]),
+        head=_side(ready[1], loaded[1]),
+        tolerance=terms.tolerance,
+        outcome=gravest([each.outcome for each in judged]),
+        judged=judged,
+        documents=documents,
+    )
+
+
+def _tried(
+    side: Ready, probe: Callable[[Ready], Sequence[Loaded]], driven: Driven, progress: Progress
+) -> Sequence[Loaded]:
+    progress(Step(0.0, None, f"trying {side.asked.given}"))
+    try:
+        return probe(side)
+    except HarnessError as error:
+        raise of_side(side.asked.role, error, driven) from error
+
+
+def _judged(document: Document, tolerance: float) -> Judged:
+    outcome, reason = judge(document.experiments[0], tolerance)
+    return Judged(axis=document.experiments[0].axis, outcome=outcome, reason=reason)
+
+
+def _side(ready: Ready, loaded: Sequence[Loaded]) -> ComparedSide:
+    asked = ready.asked
+    return ComparedSide(
+        role=asked.role,
+        given=asked.given,
+        kind=asked.kind,
+        commit=asked.revision.commit if asked.revision else "",
+        drives=ready.drives,
+        python=ready.python,
+        libraries={**ready.libraries, **versions_of(loaded)},
+    )

@@ -1,0 +1,1 @@
+"""Instructions and allocated bytes for each line, counted and not timed."""

@@ -1,0 +1,236 @@
+"""Instructions per line: callgrind counts them, free of the machine's moods, where time cannot be had that exactly.
+
+A process runs parts of N and of 2N lines. Their difference is N lines without what a part costs by itself, and without
+start-up and warming up. The hash seed is 0 and the environment always the same, so that the count repeats.
+"""
+
+import json
+import math
+import os
+import re
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.children import ISOLATED, run_to_end
+from harness.errors import RunError, from_answer
+from harness.host.environment import environment
+from harness.interrupts import interruptible
+from harness.measure.deadlines import COUNTING_S
+from harness.measure.inputs import lines_for
+from harness.measure.pairs.pair import voided
+from harness.measure.pairs.schedule import Comparison, Progress, Step
+from harness.measure.pairs.side import Lines, surroundings
+from harness.measure.provenance import Provenance
+from harness.measure.result import Axis, Document, RawPair, TermsUsed
+from harness.measure.subject import Subject
+from harness.measure.verdict import Control, assess, entry_of
+
+__all__ = [
+    "COUNTED", "Counted", "count_instructions", "find_valgrind", "lines_to_count", "parse_parts", "repeat_spread",
+    "run_instructions",
+]  # fmt: skip
+
+# A revision of this project, checked out by `harness compare git:REV`, may be older than the folder of the worker.
+COUNTED = """
+try:
+    from harness.measure.worker.counted import main
+except ModuleNotFoundError:
+    from harness.measure.counted import main
+main()
+"""
+_FAST_LINES = 512
+_SLOW_LINES = 40
+_TOTALS = re.compile(r"^totals: (\d+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Instructions of one subject: those of each part of N and 2N lines, and what follows for a line.
+
+    `answer` is what its process said, with the libraries it had loaded.
+    """
+
+    lines: int
+    parts: tuple[tuple[int, int], ...]
+    void: str = ""
+    answer: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def per_line(self) -> float:
+        """The mean over the repeats of (2N part - N part) / N."""
+        return math.fsum((double - single) / self.lines for single, double in self.parts) / len(self.parts)
+
+
+def find_valgrind(axis: str = "instructions") -> str:
+    """Return valgrind's path; raises `RunError` of `axis` that says how to get it."""
+    found = shutil.which("valgrind")
+    if found is None:
+        text = f"counting {axis} needs valgrind, which is not on PATH; install it (Debian: apt install valgrind)"
+        raise RunError(text, field="axis")
+    return found
+
+
+def lines_to_count(subject: Subject) -> int:
+    """Return N: enough lines for a steady figure, few where each copies every series and takes a million instructions.
+
+    A rule and not a calibration, since the same N has to be used for the count to repeat.
+    """
+    copies = subject.instrument == "opencensus" or subject.rung in {"copy", "exporter", "endpoint", "scraped"}
+    return max(2, _SLOW_LINES // subject.series) if copies else _FAST_LINES
+
+
+def parse_parts(texts: Sequence[str], repeats: int) -> tuple[tuple[int, int], ...]:
+    """Return (N part, 2N part) for each repeat from callgrind's dumps in order; the first is start-up and is ignored.
+
+    Raises `RunError` when the dumps are not those of `repeats` repeats.
+    """
+    totals = [int(found[1]) for found in map(_TOTALS.search, texts) if found]
+    if len(totals) < 2 * repeats + 1:
+        text = f"callgrind left {len(totals)} dumps instead of {2 * repeats + 1} or more"
+        raise RunError(text, field="axis")
+    parts = totals[1 : 2 * repeats + 1]
+    return tuple(zip(parts[::2], parts[1::2], strict=True))
+
+
+def count_instructions(
+    subject: Subject, *, lines: Callable[[int], Lines] = lines_for, count: int | None = None, repeats: int = 1
+) -> Counted:
+    """Return the instructions of `subject`, counted in one process of its own; takes some seconds.
+
+    Raises `RunError` where valgrind is missing or fails, or the `HarnessError` that building the subject met.
+    """
+    valgrind = find_valgrind()
+    number = lines_to_count(subject) if count is None else count
+    text = lines(subject.series)
+    used = min(len(text.texts), max(3 * number, subject.series))
+    command = {
+        "subject": subject.to_json(),
+        "lines": text.texts[:used],
+        "tags": text.tags[:used],
+        "count": number,
+        "repeats": repeats,
+    }
+    with tempfile.TemporaryDirectory(prefix="harness-callgrind-") as folder:
+        answer = _watch(valgrind, Path(folder), command, subject)
+        dumps = sorted(Path(folder).glob("dump.*"), key=lambda path: int(path.suffix[1:]))
+        parts = parse_parts([path.read_text() for path in dumps], repeats)
+    return Counted(number, parts, voided(subject.name, subject.threads, answer), answer)
+
+
+def answer_of(output: bytes) -> dict[str, Any]:
+    """Return what a counted process printed; raises the `HarnessError` that it met."""
+    answer: dict[str, Any] = json.loads(output)
+    if "error" in answer:
+        raise from_answer(answer)
+    return answer
+
+
+def _watch(valgrind: str, folder: Path, command: dict[str, object], subject: Subject) -> dict[str, Any]:
+    options = [
+        "--tool=callgrind",
+        f"--callgrind-out-file={folder}/dump",
+        "--dump-before=sched_yield",
+        "--zero-before=sched_yield",
+    ]
+    python = [subject.python or sys.executable, *ISOLATED, "-c", COUNTED, str(os.getpid())]
+    done = run_to_end(
+        [valgrind, "--quiet", *options, *python],
+        what=f"counting the instructions of {subject.name}",
+        within_s=COUNTING_S,
+        given=json.dumps(command).encode() + b"\n",
+        # Callgrind's files are named in full, so the process may work where the user's own module lies.
+        folder=subject.folder or None,
+        # A fixed environment: its size and content would shift memory, and with it a few branches.
+        environment={
+            "PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1", **surroundings(subject),
+        },
+    )  # fmt: skip
+    if done.code:
+        text = f"counting instructions, {subject.name} ended with {done.code}: {done.last_word}"
+        raise RunError(text, field="axis")
+    return answer_of(done.output)
+
+
+def _pair(base: Counted, head: Counted) -> RawPair:
+    low, high = base.per_line, head.per_line
+    return RawPair(
+        base_blocks=[part for parts in base.parts for part in parts],
+        head_blocks=[part for parts in head.parts for part in parts],
+        base_lines=base.lines,
+        head_lines=head.lines,
+        order="",
+        hash_seeds=(0, 0),
+        base_per_line=low,
+        head_per_line=high,
+        log_ratio=math.log(high / low),
+        difference=high - low,
+        void="; ".join(reason for reason in (base.void, head.void) if reason),
+    )
+
+
+def repeat_spread(counts: Sequence[Counted]) -> float | None:
+    """Return the difference of the highest and the lowest count of a subject as a share of their mean.
+
+    None for fewer than two counts.
+    """
+    values = [each.per_line for each in counts]
+    if len(values) < 2:
+        return None
+    return (max(values) - min(values)) / (math.fsum(values) / len(values))
+
+
+def run_instructions(
+    comparisons: Sequence[Comparison],
+    progress: Progress = lambda _step: None,
+    *,
+    runs: int = 3,
+    lines: Callable[[int], Lines] = lines_for,
+    tolerance: float = 0.0005,
+    count: Callable[..., Counted] = count_instructions,
+    axis: Axis = "instructions",
+) -> Document:
+    """Return the document of the comparisons on the axis ``instructions``, or whatever else `count` counts.
+
+    Each subject is counted in `runs` processes. A pair takes one run of each side. By how much the processes of a side
+    differ is in `repeat_spread`; there is no control, since a handful of counts that repeat to some hundredths of a
+    percent cannot show a bias, and comparing the base with itself would only say so again. Ctrl-C keeps what was
+    counted.
+    """
+    began = time.monotonic()
+    subjects = list(dict.fromkeys(side for pair in comparisons for side in (pair.base, pair.head)))
+    found: dict[Subject, list[Counted]] = {subject: [] for subject in subjects}
+    total, interrupted, provenance = runs * len(subjects), False, Provenance()
+    try:
+        with interruptible():
+            for i, subject in enumerate(subject for _ in range(runs) for subject in subjects):
+                spent = time.monotonic() - began
+                progress(Step(i / total, spent * (total - i) / i if i else None, f"counting {subject.name}"))
+                counted = count(subject, lines=lines)
+                provenance.add(subject, counted.answer)
+                found[subject].append(counted)
+    except KeyboardInterrupt:
+        interrupted = True
+    experiments = []
+    for pair in comparisons:
+        base, head = found[pair.base], found[pair.head]
+        pairs = [_pair(one, other) for one, other in zip(base, head, strict=False)]
+        spreads = [spread for side in (base, head) if (spread := repeat_spread(side)) is not None]
+        entry = assess(pair, pairs, Control(), tolerance=tolerance, axis=axis)
+        experiments.append(entry_of(entry, repeat_spread=max(spreads, default=None)))
+    terms = TermsUsed(
+        precision=None, budget_s=None, rounds=1, block_ns=0, seed=0, tolerance=tolerance, hash_seed="0 in each process"
+    )
+    document = Document(
+        environment=environment(),
+        terms=terms,
+        interrupted=interrupted,
+        elapsed_s=time.monotonic() - began,
+        experiments=experiments,
+    )
+    return provenance.applied(document)

@@ -1,0 +1,1 @@
+"""Pairs of fresh processes: started, interleaved in blocks, scheduled until they decide."""

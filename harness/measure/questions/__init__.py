@@ -1,0 +1,1 @@
+"""One module for each question of `harness overhead`: its plan, its measurement and its answer."""

@@ -1,0 +1,180 @@
+"""The whole matrix in one go: table, ladder, cost laws, scrapes, rates and the self-test, each with its time."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from harness.measure.controls import count_controls
+from harness.measure.pairs.pair import BlockPlan
+from harness.measure.pairs.schedule import Comparison, Progress, Step, Terms
+from harness.measure.questions.answer import Outcome, joined, outcome_of, outcome_of_table
+from harness.measure.questions.ladder import measure_ladder, rung_comparisons
+from harness.measure.questions.laws import FACTORS, law_comparisons, measure_laws
+from harness.measure.questions.scrapes import Conditions, sweep
+from harness.measure.questions.selftest import SELF_TESTED, SHARES, SelfTest, delayed_pair, measure_self_test
+from harness.measure.questions.table import ROWS, TablePlan, measure_table, table_comparisons, table_terms
+
+__all__ = [
+    "SHORT",
+    "FullPlan",
+    "Stage",
+    "measure_full",
+    "paired_parts",
+    "run_stages",
+    "self_test_outcome",
+    "stages_of",
+]
+
+# Many comparisons side by side want many short pairs rather than few long ones.
+SHORT = BlockPlan(rounds=10, block_ns=5_000_000)
+
+
+@dataclass(frozen=True, slots=True)
+class FullPlan:
+    """How the time is spent, in seconds of pairs for each stage; the defaults take some 30 minutes on two cores."""
+
+    instruments: tuple[str, ...] = ROWS
+    table_s: float = 240.0
+    rates_s: float = 150.0
+    rate_run_s: float = 1.0
+    ladder_s: float = 150.0
+    laws_s: tuple[tuple[str, float], ...] = (
+        ("series", 240.0), ("views", 100.0), ("tags", 100.0), ("buckets", 100.0), ("threads", 100.0),
+    )  # fmt: skip
+    scrape_processes: int = 4
+    self_test_s: float = 60.0
+    self_test_trials: int = 5
+    scraper: str = "auto"
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One part of a longer measurement: what it is, about how many seconds it takes, and how it is measured."""
+
+    name: str
+    seconds: float
+    measure: Callable[[Progress], Outcome]
+
+
+def self_test_outcome(found: SelfTest) -> Outcome:
+    """Return the outcome of a self-test; its trials' experiments stand among the others, once."""
+    first, *others = found.documents
+    together = first.model_copy(
+        update={
+            "experiments": [each for document in found.documents for each in document.experiments],
+            "elapsed_s": sum(document.elapsed_s for document in found.documents),
+            "interrupted": any(document.interrupted for document in (first, *others)),
+        }
+    )
+    return outcome_of("self-test", {"self-test": together}, self_test=found.model_copy(update={"documents": []}))
+
+
+def table_plan(plan: FullPlan) -> TablePlan:
+    """Return how the table of the whole matrix is measured, as one of its measurements."""
+    return TablePlan(
+        instruments=plan.instruments, pairs_s=plan.table_s, rates_s=plan.rates_s, rate_run_s=plan.rate_run_s,
+        scraper=plan.scraper, seed=plan.seed,
+    )  # fmt: skip
+
+
+def paired_parts(plan: FullPlan) -> dict[str, tuple[list[Comparison], Terms]]:
+    """Return what is measured in pairs, by name, with terms that share one family of controls.
+
+    A trial of the self-test stands here with a delay of nothing: what it will be is known once it is measured.
+    """
+    drawn = table_plan(plan)
+    trial = [delayed_pair(SELF_TESTED, 0.0)] * (len(SHARES) + 1)
+    parts = {
+        "table": (table_comparisons(drawn, plan.instruments), table_terms(drawn)),
+        "ladder": (rung_comparisons(), Terms(budget_s=plan.ladder_s, seed=plan.seed, plan=SHORT)),
+        **{
+            f"laws:{factor}": (
+                law_comparisons(plan.instruments, factor),
+                Terms(budget_s=seconds, seed=plan.seed, plan=SHORT),
+            )
+            for factor, seconds in plan.laws_s
+        },
+        **{
+            f"self-test {number}": (trial, Terms(budget_s=plan.self_test_s, seed=plan.seed + number))
+            for number in range(plan.self_test_trials)
+        },
+    }
+    controls = count_controls(*(comparisons for comparisons, _ in parts.values()))
+    return {name: (comparisons, replace(terms, controls=controls)) for name, (comparisons, terms) in parts.items()}
+
+
+def stages_of(plan: FullPlan) -> list[Stage]:
+    """Return the stages of the whole matrix in order."""
+    terms = {name: terms for name, (_, terms) in paired_parts(plan).items()}
+
+    def table(progress: Progress) -> Outcome:
+        chosen = table_plan(plan).model_copy(update={"controls": terms["table"].controls})
+        return outcome_of_table(measure_table(chosen, progress))
+
+    def ladder(progress: Progress) -> Outcome:
+        found = measure_ladder(terms["ladder"], progress, scraper=plan.scraper)
+        return outcome_of("ladder", {"ladder": found.document})
+
+    def law(factor: str) -> Callable[[Progress], Outcome]:
+        def measure(progress: Progress) -> Outcome:
+            found, document = measure_laws(plan.instruments, factor, terms[f"laws:{factor}"], progress)
+            return outcome_of("laws", {f"laws:{factor}": document}, laws=found)
+
+        return measure
+
+    def scrapes(progress: Progress) -> Outcome:
+        began = time.monotonic()
+        conditions = Conditions(processes=plan.scrape_processes, scraper=plan.scraper, seed=plan.seed)
+        found = sweep(conditions, progress=progress)
+        stopped = any(each.interrupted for each in found)
+        return outcome_of("scrape", scrapes=found, elapsed_s=time.monotonic() - began, interrupted=stopped)
+
+    def self_test(progress: Progress) -> Outcome:
+        trials = plan.self_test_trials
+        return self_test_outcome(measure_self_test(terms["self-test 0"], progress, trials=trials))
+
+    return [
+        Stage("the table", plan.table_s + plan.rates_s, table),
+        Stage("the ladder", plan.ladder_s, ladder),
+        *(Stage(f"cost by {factor}", seconds, law(factor)) for factor, seconds in plan.laws_s),
+        # Eight points, of which one, scraped each second, takes three times as long.
+        Stage("scrapes", 10 * plan.scrape_processes * 6.5, scrapes),
+        Stage("the self-test", plan.self_test_trials * (plan.self_test_s + 1) + 10, self_test),
+    ]
+
+
+def run_stages(stages: Sequence[Stage], progress: Progress) -> Outcome:
+    """Run the stages one after the other and return them joined; Ctrl-C keeps those that are done.
+
+    The stage under way keeps what its own measurement keeps on Ctrl-C. Where nothing was kept, the interrupt goes on.
+    """
+    total = sum(stage.seconds for stage in stages)
+    outcomes: list[Outcome] = []
+    before, stopped = 0.0, False
+    for stage in stages:
+
+        def tell(step: Step, stage: Stage = stage, before: float = before) -> None:
+            share = (before + step.done * stage.seconds) / total
+            progress(replace(step, done=share, left_s=total * (1 - share), note=f"{stage.name}: {step.note}"))
+
+        try:
+            outcomes.append(stage.measure(tell))
+        except KeyboardInterrupt:
+            if not outcomes:
+                raise
+            stopped = True
+        before += stage.seconds
+        if stopped or outcomes[-1].interrupted:
+            break
+    found = joined("full", outcomes)
+    return found.model_copy(update={"interrupted": True}) if stopped else found
+
+
+def measure_full(plan: FullPlan | None = None, progress: Progress = lambda _step: None) -> Outcome:
+    """Measure the whole matrix; see `FullPlan`."""
+    chosen = plan or FullPlan()
+    unknown = [factor for factor, _ in chosen.laws_s if factor not in FACTORS]
+    if unknown:
+        raise ValueError(f"there is no law by {unknown[0]}")
+    return run_stages(stages_of(chosen), progress)

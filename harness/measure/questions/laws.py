@@ -1,0 +1,285 @@
+"""Cost laws: how the cost of a line grows with the number of series, views, tags, buckets and threads."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import scipy  # its parts load when first used: whoever only reads a document does not wait for them
+from pydantic import BaseModel, ConfigDict, Field
+
+from harness.errors import UsageError
+from harness.measure.pairs.measure import measure_overhead
+from harness.measure.pairs.schedule import Progress, Terms
+from harness.measure.result import Document, Experiment, Interval
+from harness.measure.stats import standard_deviation
+from harness.measure.subject import ALL_VIEWS, Subject
+from harness.measure.verdict import Comparison
+from workloads.units import format_duration
+
+__all__ = ["FACTORS", "FEWEST_PAIRS", "Fit", "Law", "Point", "fit_line", "law_comparisons", "laws_of", "measure_laws"]
+
+# The values each factor is swept over unless told otherwise.
+FACTORS: dict[str, tuple[int, ...]] = {
+    "series": (1, 3, 10, 30, 100, 300, 1000),
+    "views": (1, 2, 3, 4),
+    "tags": (0, 1, 2, 3),
+    "buckets": (1, 10, 50, 200),
+    "threads": (1, 2, 4),
+}
+# A law whose growth over the range swept is surely below this share of its cost is called flat.
+FLAT_SHARE = 0.1
+# The variance of a Student variable is known from this many pairs on.
+FEWEST_PAIRS = 4
+_FEWEST_POINTS = 3
+
+_Array = npt.NDArray[np.float64]
+_SERIES_UNDER_THREADS = 30
+
+
+class Point(BaseModel):
+    """The cost of a line at one value of the factor, in ns, with its standard error; what was lost beside it.
+
+    A void point has no figures; `void` says why.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    x: float
+    cost: float | None
+    error: float | None
+    interval: Interval = Field((None, None), description="95 %, Student's with the pairs behind it")
+    pairs: int = Field(0, description="pairs behind it; 0: not stated, by versions before it was")
+    lost: int = Field(0, description="lines whose record returned and that the page does not show")
+    raised: int = Field(0, description="lines whose record raised")
+    evaluated: int = 0
+    void: str = Field("", description="why its experiment does not count; empty when it does")
+
+    @property
+    def fit_for_a_line(self) -> bool:
+        """Whether it has what fitting takes: a cost, an error above zero, and pairs enough to know that."""
+        known = self.cost is not None and self.error is not None and self.error > 0
+        return known and not self.void and self.pairs >= FEWEST_PAIRS
+
+
+class Fit(BaseModel):
+    """cost = a + b·x by weighted least squares, with 95 % intervals."""
+
+    model_config = ConfigDict(frozen=True)
+
+    a: float
+    b: float
+    a_interval: tuple[float, float]
+    b_interval: tuple[float, float]
+    flat: bool = Field(description="whether even the interval's end grows by less than a tenth over the range")
+    misfit: float = Field(description="chi-squared per degree of freedom; far above 1 the line is no good description")
+
+
+class Law(BaseModel):
+    """One way of recording along one factor; `points` are all that were measured, void ones included."""
+
+    model_config = ConfigDict(frozen=True)
+
+    instrument: str
+    factor: str
+    points: list[Point]
+    fit: Fit | None = Field(description="null where `formula` says why, and for threads, where no line is expected")
+    formula: str
+    left_out: int = Field(0, description="points measured that the fit leaves out: void, or of too few pairs")
+
+
+def fit_line(
+    x: Sequence[float], y: Sequence[float], errors: Sequence[float], pairs: Sequence[int] | None = None
+) -> Fit:
+    """Return the line through points whose standard errors were estimated from so many pairs each; None: are known.
+
+    Weights are 1/variance. An error s/√n estimated from n pairs stands for a Student variable, whose variance is
+    (n - 1)/(n - 3) times s²/n. The interval of a coefficient is the wider of two: from the points' own errors, with
+    Student's quantile at Satterthwaite's (1946) degrees of freedom; and from how far the points lie off the line, the
+    covariance scaled by chi-squared per degree of freedom (the Birge ratio; Birge 1932), at n - 2 degrees. Raises
+    `ValueError` for fewer than three points, for points all at one place, for errors that are not positive, and for
+    fewer than four pairs behind a point, of which the variance is not known.
+    """
+    if len(x) < _FEWEST_POINTS or len(set(x)) < 2:
+        raise ValueError("a line with an interval needs three points at two places or more")
+    if not all(error > 0 and math.isfinite(error) for error in errors):
+        raise ValueError("each point needs a positive, finite error")
+    if pairs is not None and min(pairs) < FEWEST_PAIRS:
+        raise ValueError(f"each point needs at least {FEWEST_PAIRS} pairs")
+    freedoms = np.array([math.inf] * len(x) if pairs is None else [count - 1.0 for count in pairs])
+    widened = np.ones(len(x)) if pairs is None else freedoms / (freedoms - 2)
+    variance = np.asarray(errors, dtype=float) ** 2 * widened
+    design = np.column_stack([np.ones(len(x)), np.asarray(x, dtype=float)])
+    covariance = np.linalg.inv(design.T @ (design / variance[:, None]))
+    # Each coefficient is a sum over the points with these weights.
+    weights = covariance @ (design / variance[:, None]).T
+    a, b = (float(value) for value in weights @ np.asarray(y, dtype=float))
+    misfit = float(np.sum((np.asarray(y) - a - b * np.asarray(x)) ** 2 / variance)) / (len(x) - 2)
+    half = np.sqrt(np.diag(covariance)) * _quantiles(weights**2 * variance, freedoms, misfit)
+    low, high = b - float(half[1]), b + float(half[1])
+    span = max(x) - min(x)
+    middle = abs(a + b * min(x))
+    flat = max(abs(low), abs(high)) * span <= FLAT_SHARE * middle
+    return Fit(
+        a=a, b=b, a_interval=(a - float(half[0]), a + float(half[0])), b_interval=(low, high), flat=flat, misfit=misfit
+    )
+
+
+def _quantiles(shares: _Array, freedoms: _Array, misfit: float) -> _Array:
+    """Return by how many standard errors each coefficient is uncertain.
+
+    `shares` are the contributions of the points to the variance of each coefficient, of shape (2, points).
+    """
+    total = shares.sum(axis=1)
+    inside = total**2 / np.maximum((shares**2 / freedoms).sum(axis=1), 1e-300 * total**2)
+    own = scipy.stats.t.ppf(0.975, inside)
+    scatter = scipy.stats.t.ppf(0.975, shares.shape[1] - 2) * math.sqrt(misfit)
+    found: _Array = np.maximum(own, scatter)
+    return found
+
+
+def _at(subject: Subject, factor: str, value: int) -> Subject:
+    if factor == "series":
+        return replace(subject, series=value)
+    if factor == "threads":
+        # Series that appear while other threads record are what goes wrong, where something does.
+        return replace(subject, threads=value, series=_SERIES_UNDER_THREADS)
+    if factor == "tags":
+        return replace(subject, tags=value)
+    if factor == "views":
+        return replace(subject, views=ALL_VIEWS[:value])
+    if factor == "buckets":
+        return replace(subject, buckets=str(value))
+    raise UsageError(f"--laws: there is no factor {factor!r}; choose of {', '.join(FACTORS)}")
+
+
+def law_comparisons(
+    instruments: Sequence[str], factor: str, values: Sequence[int] | None = None, base: str = "none"
+) -> list[Comparison]:
+    """Return each instrument against `base` at each value of the factor; raises `UsageError` for no such factor."""
+    if factor not in FACTORS:
+        _at(Subject(), factor, 1)
+    return [
+        Comparison(_at(Subject(instrument=base), factor, value), _at(Subject(instrument=name), factor, value))
+        for value in (values or FACTORS[factor])
+        for name in instruments
+    ]
+
+
+def _value(experiment: Experiment, factor: str) -> float:
+    defaults = {"views": len(ALL_VIEWS), "tags": 3}
+    return float(experiment.factors.get(factor, defaults.get(factor, 1)))
+
+
+def _point(experiment: Experiment, factor: str) -> Point | None:
+    counts = {"lost": experiment.lost, "raised": experiment.raised, "evaluated": experiment.evaluated}
+    x = _value(experiment, factor)
+    if experiment.verdict == "void":
+        return Point(x=x, cost=None, error=None, pairs=experiment.pairs, void=experiment.conclusion, **counts)
+    differences = [pair.difference for pair in experiment.raw_pairs if not pair.void]
+    if experiment.cost_per_line is None or len(differences) < 2:
+        return None
+    return Point(
+        x=x,
+        cost=experiment.cost_per_line,
+        error=standard_deviation(differences) / math.sqrt(len(differences)),
+        interval=experiment.cost_interval,
+        pairs=len(differences),
+        **counts,
+    )
+
+
+def laws_of(document: Document, factor: str) -> list[Law]:
+    """Return the law of each head in a document of `law_comparisons`; points of fewer than two pairs are left out."""
+    laws = []
+    for name in dict.fromkeys(each.head for each in document.experiments):
+        found = [_point(each, factor) for each in document.experiments if each.head == name]
+        points = [point for point in found if point is not None]
+        usable = [point for point in points if point.fit_for_a_line]
+        places = len({point.x for point in usable})
+        fitted = _fitted(usable) if factor != "threads" and places >= _FEWEST_POINTS else None
+        laws.append(
+            Law(
+                instrument=name,
+                factor=factor,
+                points=points,
+                fit=fitted,
+                formula=_formula(name, factor, points, fitted),
+                left_out=len(points) - len(usable) if factor != "threads" else 0,
+            )
+        )
+    return laws
+
+
+def _fitted(points: Sequence[Point]) -> Fit:
+    # What is not known of a point keeps it out of here.
+    return fit_line(
+        [point.x for point in points],
+        [point.cost or 0.0 for point in points],
+        [point.error or 0.0 for point in points],
+        [point.pairs for point in points],
+    )
+
+
+def _formula(name: str, factor: str, points: Sequence[Point], fit: Fit | None) -> str:
+    if not points:
+        return f"{name}: too few pairs"
+    if fit is None:
+        told = [f"{'void' if p.cost is None else format_duration(p.cost)} at {p.x:g}{_losses(p)}" for p in points]
+        return f"{name} by {factor}: {', '.join(told)}{_why_no_line(factor, points)}"
+    return _law_text(name, factor, [point for point in points if point.fit_for_a_line], fit) + _left_out(points)
+
+
+def _why_no_line(factor: str, points: Sequence[Point]) -> str:
+    if factor == "threads":
+        return ""
+    usable = sum(point.fit_for_a_line for point in points)
+    return f"; no law: {usable} points are left, and a line takes {_FEWEST_POINTS}{_left_out(points)}"
+
+
+def _left_out(points: Sequence[Point]) -> str:
+    """Return which points a law leaves out, as the end of a sentence; empty where it rests on all of them."""
+    void = [f"{point.x:g}" for point in points if point.void]
+    few = [f"{point.x:g}" for point in points if not point.void and not point.fit_for_a_line]
+    words = [
+        f"{len(at)} of {len(points)} points left out ({why}: {', '.join(at)})"
+        for at, why in ((void, "void"), (few, f"fewer than {FEWEST_PAIRS} pairs, or no error"))
+        if at
+    ]
+    return f"; {'; '.join(words)}" if words else ""
+
+
+def _law_text(name: str, factor: str, points: Sequence[Point], fit: Fit) -> str:
+    low, high = (format_duration(end) for end in fit.a_interval)
+    if fit.flat:
+        weights = [1 / (point.error or math.inf) ** 2 for point in points]
+        mean = math.fsum(w * (point.cost or 0.0) for w, point in zip(weights, points, strict=True)) / math.fsum(weights)
+        return f"{name}: {format_duration(mean)}, flat in {factor} from {points[0].x:g} to {points[-1].x:g}"
+    slope = [format_duration(end) for end in fit.b_interval]
+    if fit.b_interval[0] <= 0 <= fit.b_interval[1]:
+        return f"{name}: whether it grows with {factor} is undecided ({slope[0]} to {slope[1]} for each)"
+    sign = "-" if fit.b < 0 else "+"
+    return (
+        f"{name}: {format_duration(fit.a)} ({low} to {high}) {sign} "
+        f"{format_duration(abs(fit.b))} ({slope[0]} to {slope[1]}) · {factor}"
+    )
+
+
+def _losses(point: Point) -> str:
+    if not (point.lost or point.raised):
+        return ""
+    return f" ({point.raised} raised and {point.lost} lost of {point.evaluated})"
+
+
+def measure_laws(
+    instruments: Sequence[str],
+    factor: str,
+    terms: Terms,
+    progress: Progress = lambda _step: None,
+    *,
+    values: Sequence[int] | None = None,
+) -> tuple[list[Law], Document]:
+    """Measure the cost along one factor and return each instrument's law with the document it comes from."""
+    document = measure_overhead(law_comparisons(instruments, factor, values), terms, progress)
+    return laws_of(document, factor), document

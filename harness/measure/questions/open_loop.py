@@ -1,0 +1,107 @@
+"""An open-loop run of one measured process: due times fixed before, and what became of each line."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.measure.pairs.side import Side
+from workloads.arrivals import make_arrivals
+from workloads.grammar import parse
+
+__all__ = ["Ns", "OpenLoop", "closed_loop_rate", "due_times", "due_until", "run_open_loop"]
+
+Ns = NDArray[np.int64]
+
+_BLOCKS, _BLOCK_NS = 9, 20_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLoop:
+    """All moments in ns of ``time.monotonic_ns``.
+
+    `due` has an entry for each line of the schedule; `starts` and `ends` one for each line that was sent, which are the
+    first ones. `served` has a row (start, end) for each scrape served meanwhile, in order of their starts.
+    """
+
+    due: Ns
+    starts: Ns
+    ends: Ns
+    served: Ns
+    raised: int = 0
+
+    @property
+    def sent(self) -> int:
+        """How many lines were sent; fewer than were due when the process gave up."""
+        return len(self.starts)
+
+    @property
+    def lag(self) -> Ns:
+        """How late each line sent began."""
+        return self.starts - self.due[: self.sent]
+
+    @property
+    def service(self) -> Ns:
+        """How long the subject worked on each line sent."""
+        return self.ends - self.starts
+
+    @property
+    def response(self) -> Ns:
+        """How long after it was due each line sent was done."""
+        return self.ends - self.due[: self.sent]
+
+
+def closed_loop_rate(side: Side) -> float:
+    """Return the lines per second of a side that is loaded and pinned, without a schedule.
+
+    The median of nine blocks of some 20 ms, so that a slow spell does not pass for the subject's own speed.
+    """
+    count = max(1, round(_BLOCK_NS / side.ns_per_line))
+    took = sorted(int(side.ask({"do": "run", "lines": count})["ns"]) for _ in range(_BLOCKS))
+    return count * 1e9 / took[_BLOCKS // 2]
+
+
+def due_times(rate: float, lines: int, seed: int) -> Ns:
+    """Return when `lines` independent arrivals at `rate` a second are due, ns from the start; `seed` fixes them."""
+    return make_arrivals(parse("arrivals", f"poisson:rate={rate:.6f}"), seed).due(0, lines)
+
+
+def due_until(rate: float, duration_ns: int, seed: int) -> Ns:
+    """Return when independent arrivals at `rate` a second are due within `duration_ns`, ns from the start."""
+    arrivals = make_arrivals(parse("arrivals", f"poisson:rate={rate:.6f}"), seed)
+    return arrivals.due(0, arrivals.count_until(duration_ns))
+
+
+def run_open_loop(
+    side: Side, due: Ns, file: Path, *, start_ns: int | None = None, give_up_ns: int | None = None
+) -> OpenLoop:
+    """Have a side that is loaded and pinned run one line for each of `due`, ns after the start.
+
+    The start is `start_ns`, which must lie far enough ahead for the due times to be read, or else as soon as they are.
+    `file` is overwritten, and another one of that name and ``.out`` beside it. `give_up_ns` is explained at
+    `harness.measure.worker.paced`.
+    """
+    due.astype(np.int64).tofile(file)
+    ahead_ns = 0 if start_ns is None else start_ns - time.monotonic_ns()
+    planned_s = (ahead_ns + (int(due[-1]) if len(due) else 0)) / 1e9
+    answer = side.ask(
+        {
+            "do": "pace",
+            "file": str(file),
+            "start_ns": start_ns,
+            "give_up_ns": give_up_ns,
+            "planned_s": max(0.0, planned_s),
+        }
+    )
+    both = np.fromfile(f"{file}.out", dtype=np.int64)
+    sent = answer["lines"]
+    served = np.asarray(answer["served"], dtype=np.int64).reshape(-1, 2)
+    return OpenLoop(
+        due=due + answer["start_ns"],
+        starts=both[:sent],
+        ends=both[sent:],
+        served=served[np.argsort(served[:, 0], kind="stable")],
+        raised=answer["raised"],
+    )

@@ -1,0 +1,219 @@
+"""The pages of two libraries after the same workload, side by side: what a dashboard would have to be changed for."""
+
+import math
+import re
+from collections.abc import Sequence
+
+from prometheus_client.exposition import generate_latest
+from pydantic import BaseModel, ConfigDict, Field
+
+from harness.exposition.page import Family, Page, Sample, parse_page
+from harness.instruments.catalog import create
+from harness.measure.pairs.side import Lines
+from harness.repl import Repl
+from harness.views import QUICKSTART_VIEWS, View
+
+__all__ = [
+    "ASPECTS",
+    "ExpositionDiff",
+    "FamilyShown",
+    "Side",
+    "diff_pages",
+    "exposition_diff",
+    "page_after",
+    "shown_of",
+]
+
+# Neither the time a series was made nor the process around it is part of what a view shows.
+_CREATED = "_created"
+_SUFFIX = re.compile(r"_(?:total|count|sum|bucket|created)$")
+
+
+class FamilyShown(BaseModel):
+    """How one library shows one view."""
+
+    model_config = ConfigDict(frozen=True)
+
+    names: list[str] = Field(description="sample names, suffixes included")
+    type: str
+    help: str
+    descriptions: int = Field(description="HELP and TYPE lines; 2 is what the format allows")
+    labels: list[str] = Field(description="label names, `le` left out")
+    label_sets: list[str] = Field(description="each series' labels as written")
+    le: list[str] = Field(description="bucket bounds as written")
+    inclusive: bool | None = Field(
+        description="whether a value equal to a bound counts in its bucket; null if untested"
+    )
+    count: float | None
+    sum: float | None
+    sum_error: float | None = Field(description="relative error of the sum against the exact one; null without a sum")
+
+
+class Side(BaseModel):
+    """All views as one library shows them; a view it does not show is null."""
+
+    model_config = ConfigDict(frozen=True)
+
+    instrument: str
+    views: dict[str, FamilyShown | None]
+    other_families: list[str] = Field(description="families on the page that belong to no view")
+
+
+class ExpositionDiff(BaseModel):
+    """Two sides, and in words what differs, by view."""
+
+    model_config = ConfigDict(frozen=True)
+
+    left: Side
+    right: Side
+    differences: dict[str, list[str]]
+
+
+class _StandingClock:
+    """Each look at it is a quarter of a millisecond later, so that latencies are the same on both sides."""
+
+    def __init__(self) -> None:
+        self._ns = 0
+
+    def now_ns(self) -> int:
+        self._ns += 250_000
+        return self._ns
+
+
+class _Nowhere:
+    def write(self, text: str, /) -> None:
+        del text
+
+
+def page_after(
+    instrument: str, lines: Lines, views: Sequence[View] = QUICKSTART_VIEWS
+) -> tuple[Page, dict[str, list[float]]]:
+    """Return the page of `instrument` after `lines`, and each view's true values in order.
+
+    The clock is not the machine's: every line takes 0.25 ms. Raises `UsageError` or `InstrumentError` when the
+    instrument cannot be built.
+    """
+    built = create(instrument, tuple(views), "diff")
+    latencies: list[float] = []
+    repl = Repl(built, _StandingClock(), _Nowhere(), latencies.append)
+    try:
+        for text, tags in zip(lines.texts, lines.tags, strict=True):
+            repl.evaluate(text, tags)
+        page = parse_page(generate_latest(built.registry).decode())
+    finally:
+        built.close()
+    lengths = [float(len(text.encode("utf-8", "surrogateescape"))) for text in lines.texts]
+    return page, {"repl_latency": latencies, "repl_line_lengths": lengths}
+
+
+def shown_of(page: Page, view: View, values: Sequence[float]) -> FamilyShown | None:
+    """Return how a page shows a view whose true values are `values`; None when it does not show it at all."""
+    samples = [sample for sample in page.samples if _belongs(sample, view) and not sample.name.endswith(_CREATED)]
+    if not samples:
+        return None
+    family = next(
+        (page.families[name] for name in (view.family, f"{view.family}_total") if name in page.families),
+        Family(view.family, "untyped", ""),
+    )
+    sums = [sample.value for sample in samples if sample.name.endswith("_sum")]
+    counts = [sample.value for sample in samples if sample.name.endswith(("_count", "_total"))]
+    total, exact = math.fsum(sums) if sums else None, math.fsum(values)
+    return FamilyShown(
+        names=list(dict.fromkeys(sample.name for sample in samples)),
+        type=family.type,
+        help=family.help,
+        descriptions=2 + page.repeated.get(family.name, 0),
+        labels=sorted({label for sample in samples for label in sample.labels} - {"le"}),
+        label_sets=sorted({_label_set(sample) for sample in samples}),
+        le=list(dict.fromkeys(sample.labels["le"] for sample in samples if "le" in sample.labels)),
+        inclusive=_inclusive(samples, view, values),
+        count=math.fsum(counts) if counts else None,
+        sum=total,
+        sum_error=abs(total - exact) / exact if total is not None and exact else None,
+    )
+
+
+def _belongs(sample: Sample, view: View) -> bool:
+    return sample.name == view.family or _SUFFIX.sub("", sample.name) == view.family
+
+
+def _label_set(sample: Sample) -> str:
+    inner = ",".join(f'{key}="{value}"' for key, value in sorted(sample.labels.items()) if key != "le")
+    return f"{{{inner}}}"
+
+
+def _inclusive(samples: Sequence[Sample], view: View, values: Sequence[float]) -> bool | None:
+    """Tell on which side of a bound a value equal to it counts, from a bound that some value equals."""
+    for bound in view.bounds:
+        below = sum(value < bound for value in values)
+        upto = sum(value <= bound for value in values)
+        shown = math.fsum(
+            sample.value for sample in samples if "le" in sample.labels and float(sample.labels["le"]) == bound
+        )
+        if below != upto and shown in {below, upto}:
+            return shown == upto
+    return None
+
+
+def _side(instrument: str, lines: Lines, views: Sequence[View]) -> Side:
+    page, values = page_after(instrument, lines, views)
+    shown = {view.name: shown_of(page, view, values.get(view.measure.name, [])) for view in views}
+    ours = {name for view in views for name in (view.family, f"{view.family}_total")}
+    others = sorted(name for name in page.families if _SUFFIX.sub("", name) not in ours and name not in ours)
+    return Side(instrument=instrument, views=shown, other_families=others)
+
+
+def diff_pages(left: Side, right: Side) -> dict[str, list[str]]:
+    """Return, for each view in which the sides differ, what differs in words."""
+    found: dict[str, list[str]] = {}
+    for name in left.views:
+        one, two = left.views[name], right.views.get(name)
+        if one is None or two is None:
+            said = [] if one is two else [f"only {(right if one is None else left).instrument} shows it"]
+        else:
+            said = _family_diff(one, two)
+        if said:
+            found[name] = said
+    if left.other_families != right.other_families:
+        found["other families"] = [f"{', '.join(each.other_families) or 'none'}" for each in (left, right)]
+    return found
+
+
+# What is compared of a family: the field of `FamilyShown`, and its name for a reader.
+ASPECTS = (
+    ("names", "sample names"),
+    ("type", "TYPE"),
+    ("help", "HELP"),
+    ("descriptions", "HELP and TYPE lines"),
+    ("labels", "labels"),
+    ("label_sets", "label sets"),
+    ("le", "bounds as written"),
+    ("inclusive", "a value at its bound counts in that bucket"),
+    ("count", "count"),
+    ("sum", "sum"),
+)
+
+
+def _family_diff(one: FamilyShown, two: FamilyShown) -> list[str]:
+    said = []
+    for field, what in ASPECTS:
+        first, second = getattr(one, field), getattr(two, field)
+        if first != second:
+            said.append(f"{what}: {_told(first)} / {_told(second)}")
+    return said
+
+
+def _told(value: object) -> str:
+    if isinstance(value, list):
+        return " ".join(str(each) for each in value) or "none"
+    if value is None:
+        return "not known"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
+
+
+def exposition_diff(left: str, right: str, lines: Lines, views: Sequence[View] = QUICKSTART_VIEWS) -> ExpositionDiff:
+    """Send the same lines through two instruments, one after the other in this process, and compare their pages."""
+    sides = _side(left, lines, views), _side(right, lines, views)
+    return ExpositionDiff(left=sides[0], right=sides[1], differences=diff_pages(*sides))

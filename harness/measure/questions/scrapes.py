@@ -1,0 +1,144 @@
+"""Scrape as a factor: windows with scrapes and windows without, drawn at random within one open-loop run.
+
+Lines are due at moments fixed before, at a share of the rate that the subject reaches without a schedule. What a scrape
+holds up shows in the response time, which counts from when a line was due; see
+`harness.measure.questions.scrape_effect`.
+"""
+
+import random
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from harness.errors import RunError
+from harness.measure.inputs import lines_for
+from harness.measure.pairs.pair import voided
+from harness.measure.pairs.schedule import Progress, Step
+from harness.measure.pairs.side import Lines, Side, apart, cores, start_sides
+from harness.measure.pairs.slots import SlotScraper
+from harness.measure.questions.edge import preferred_rate
+from harness.measure.questions.gate import Gate, Schedule
+from harness.measure.questions.open_loop import closed_loop_rate, due_until, run_open_loop
+from harness.measure.questions.scrape_effect import Conditions, ScrapeEffect, Trace, scrape_effect
+from harness.measure.subject import Subject
+
+__all__ = ["Conditions", "ScrapeEffect", "measure_scrapes", "sweep"]
+
+_LEAD_NS = 300_000_000
+
+
+def _drawn(conditions: Conditions, rng: random.Random) -> tuple[bool, ...]:
+    flags = [i % 2 == 0 for i in range(conditions.windows)]
+    rng.shuffle(flags)
+    return tuple(flags)
+
+
+class _Bench:
+    """What stays up for all processes of one point: gates, and the scraper that asks them."""
+
+    def __init__(self, conditions: Conditions, lines: Lines, stack: ExitStack) -> None:
+        self._conditions, self._lines = conditions, lines
+        self._cores = cores()
+        stack.enter_context(apart(self._cores))
+        self._gates = [stack.enter_context(Gate()) for _ in range(conditions.scrapers)]
+        ports = [gate.port for gate in self._gates]
+        scraper = stack.enter_context(SlotScraper(conditions.scraper, conditions.interval_ms, ports=ports))
+        self.description = scraper.description
+        self._rng = random.Random(conditions.seed)  # noqa: S311 - a seeded order, nothing secret
+        self._file = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="harness-trace-"))) / "due"
+        self.closed_loop = self._closed_loop()
+        self.rate = preferred_rate(conditions.load * self.closed_loop)
+
+    def _started(self, started: ExitStack) -> Side:
+        conditions = self._conditions
+        subject = Subject(instrument=conditions.instrument, series=conditions.series, scraped=True)
+        (side,) = start_sides(started, [subject], self._rng)
+        side.load(self._lines, self._cores, port=0)
+        side.loaded()
+        side.ask({"do": "pin"})
+        return side
+
+    def _closed_loop(self) -> float:
+        with ExitStack() as started:
+            return closed_loop_rate(self._started(started))
+
+    def trace(self) -> Trace:
+        """Measure one fresh process; raises `RunError` when what it recorded did not arrive."""
+        conditions = self._conditions
+        window_ns = conditions.window_ms * 1_000_000
+        due = due_until(self.rate, conditions.windows * window_ns, self._rng.getrandbits(32))
+        with ExitStack() as started:
+            side = self._started(started)
+            schedule = Schedule(time.monotonic_ns() + _LEAD_NS, window_ns, _drawn(conditions, self._rng))
+            self._set(side.port, schedule)
+            run = run_open_loop(side, due, self._file, start_ns=schedule.start_ns)
+            self._set(0, None)
+            reason = voided(side.subject.name, 1, side.ask({"do": "finish"}))
+        if reason:
+            raise RunError(f"scrapes: {reason}")
+        return Trace(run, schedule)
+
+    def _set(self, port: int, schedule: Schedule | None) -> None:
+        for gate in self._gates:
+            gate.set(port, schedule)
+
+
+def measure_scrapes(
+    conditions: Conditions,
+    progress: Progress = lambda _step: None,
+    *,
+    lines: Callable[[int], Lines] = lines_for,
+) -> ScrapeEffect:
+    """Measure one point; Ctrl-C keeps the processes measured so far.
+
+    Each of the `scrapers` asks a gate of its own every interval. Raises `ScraperError` where Prometheus does not start.
+    """
+    traces: list[Trace] = []
+    interrupted = False
+    with ExitStack() as stack:
+        bench = _Bench(conditions, lines(conditions.series), stack)
+        began = time.monotonic()
+        try:
+            for i in range(conditions.processes):
+                left = (time.monotonic() - began) * (conditions.processes - i) / i if i else None
+                note = f"{conditions.instrument}: process {i + 1} of {conditions.processes}"
+                progress(Step(i / conditions.processes, left, note))
+                traces.append(bench.trace())
+        except KeyboardInterrupt:
+            interrupted = True
+    return scrape_effect(
+        conditions,
+        traces,
+        bench.description,
+        rate=bench.rate,
+        closed_loop=bench.closed_loop,
+        interrupted=interrupted,
+    )
+
+
+def sweep(
+    base: Conditions,
+    intervals_ms: Sequence[int] = (50, 200, 1000),
+    scrapers: Sequence[int] = (1, 2, 4),
+    series: Sequence[int] = (1, 10, 100),
+    progress: Progress = lambda _step: None,
+) -> list[ScrapeEffect]:
+    """Measure `base` and what one factor at a time makes of it: interval, concurrent scrapers, number of series."""
+    points = [base]
+    points += [base.every(value) for value in intervals_ms]
+    points += [replace(base, scrapers=value) for value in scrapers]
+    points += [replace(base, series=value) for value in series]
+    chosen = list(dict.fromkeys(points))
+    found: list[ScrapeEffect] = []
+    for i, point in enumerate(chosen):
+
+        def tell(step: Step, i: int = i) -> None:
+            progress(replace(step, done=(i + step.done) / len(chosen), left_s=None))
+
+        found.append(measure_scrapes(point, tell))
+        if found[-1].interrupted:
+            break
+    return found

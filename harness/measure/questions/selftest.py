@@ -1,0 +1,153 @@
+"""Proof that it measures: known delays go in, and what comes out is set against them."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from harness.measure.pairs.measure import measure_overhead
+from harness.measure.pairs.pair import BlockPlan
+from harness.measure.pairs.schedule import Progress, Step, Terms
+from harness.measure.result import Document, Interval
+from harness.measure.stats import binomial_interval, power_of
+from harness.measure.subject import Subject
+from harness.measure.verdict import Comparison
+from harness.measure.worker.delay import FLOOR_NS
+
+__all__ = [
+    "ABSOLUTE_NS",
+    "SELF_TESTED",
+    "SHARES",
+    "Recovered",
+    "SelfTest",
+    "delayed_pair",
+    "measure_self_test",
+    "recovered",
+]
+
+SHARES = (0.005, 0.01, 0.02, 0.05, 0.10)
+ABSOLUTE_NS = 5000.0
+SELF_TESTED = "prometheus-client"
+_CLOSE = 0.02
+
+Overhead = Callable[[Sequence[Comparison], Terms, Progress], Document]
+
+
+class Recovered(BaseModel):
+    """One injected delay and what the experiments made of it; times in ns per line."""
+
+    model_config = ConfigDict(frozen=True)
+
+    share: float | None = Field(description="of the subject's own time; null for the absolute delay")
+    injected: float
+    recovered: float | None
+    recovered_interval: Interval
+    covered: bool | None = Field(
+        description="whether the interval of the first trial that counts holds the injected delay; null without one"
+    )
+    trials: int = Field(description="that were not void")
+    found: int = Field(description="of these, whose verdict was `slower`")
+    found_interval: tuple[float, float] = Field(description="of the share found, exact binomial, 95 %")
+    predicted_power: float = Field(description="from the pairs' spread, by the noncentral t")
+    close: bool | None = Field(
+        description="recovered within 2 % of the injected; null where the interval is too wide to tell"
+    )
+    void: int = Field(0, description="trials that were void, and say nothing")
+
+
+class SelfTest(BaseModel):
+    """The power curve and the recovered delays, with the documents of all trials."""
+
+    model_config = ConfigDict(frozen=True)
+
+    subject: str
+    subject_ns: float
+    delays: list[Recovered]
+    documents: list[Document]
+
+
+def delayed_pair(instrument: str, delay_ns: float) -> Comparison:
+    """Return `instrument` against itself with `delay_ns` more per line; both sides wait, so only the delay differs."""
+    base = Subject(instrument=instrument, delay_ns=FLOOR_NS)
+    return Comparison(base, Subject(instrument=instrument, delay_ns=FLOOR_NS + delay_ns))
+
+
+def recovered(injected: float, share: float | None, index: int, documents: Sequence[Document]) -> Recovered:
+    """Return what the trials made of one delay, the experiment number `index` of each document."""
+    measured = [document.experiments[index] for document in documents]
+    trials = [trial for trial in measured if trial.verdict != "void"]
+    found = sum(trial.verdict == "slower" for trial in trials)
+    known: dict[str, Any] = {
+        "share": share,
+        "injected": injected,
+        "trials": len(trials),
+        "found": found,
+        "found_interval": binomial_interval(found, len(trials)),
+        "void": len(measured) - len(trials),
+    }
+    if not trials:
+        return Recovered(
+            recovered=None, recovered_interval=(None, None), covered=None, predicted_power=0.0, close=None, **known
+        )
+    first = trials[0]
+    low, high = first.cost_interval
+    half = (high - low) / 2 if low is not None and high is not None else math.inf
+    close = None
+    if first.cost_per_line is not None and half <= _CLOSE * injected:
+        close = abs(first.cost_per_line - injected) <= _CLOSE * injected
+    spread = first.log_ratio_sd
+    relative = injected / first.base_per_line if first.base_per_line else 0.0
+    return Recovered(
+        recovered=first.cost_per_line,
+        recovered_interval=first.cost_interval,
+        covered=low is not None and high is not None and low <= injected <= high,
+        predicted_power=0.0 if spread is None else power_of(relative, spread, first.pairs),
+        close=close,
+        **known,
+    )
+
+
+def _measured_ns(instrument: str, overhead: Overhead) -> float:
+    """Return what a line takes on the base's side, from a few short pairs."""
+    quick = Terms(budget_s=0.001, fewest=3, plan=BlockPlan(rounds=5), control=False)
+    found = overhead([delayed_pair(instrument, 0.0)], quick, lambda _step: None).experiments[0].base_per_line
+    if found is None:
+        raise RuntimeError("no pair of the self-test counted")
+    return found
+
+
+def measure_self_test(
+    terms: Terms,
+    progress: Progress = lambda _step: None,
+    *,
+    instrument: str = SELF_TESTED,
+    trials: int = 1,
+    overhead: Overhead | None = None,
+) -> SelfTest:
+    """Inject 0.5, 1, 2, 5 and 10 % of the subject and 5 µs absolute, side by side, and return what was found.
+
+    Each of the `trials` is an experiment of its own under `terms`, with its own seed.
+    """
+    run: Overhead = overhead or measure_overhead
+    per_line = _measured_ns(instrument, run)
+    injected = [*(share * per_line for share in SHARES), ABSOLUTE_NS]
+    comparisons = [delayed_pair(instrument, delay) for delay in injected]
+    documents: list[Document] = []
+    for trial in range(trials):
+
+        def tell(step: Step, trial: int = trial) -> None:
+            progress(Step((trial + step.done) / trials, step.left_s if trials == 1 else None, step.note))
+
+        documents.append(run(comparisons, _of_trial(terms, trial, trials), tell))
+        if documents[-1].interrupted:
+            break
+    shares = [*SHARES, None]
+    delays = [recovered(delay, shares[i], i, documents) for i, delay in enumerate(injected)]
+    return SelfTest(subject=instrument, subject_ns=per_line, delays=delays, documents=documents)
+
+
+def _of_trial(terms: Terms, trial: int, trials: int) -> Terms:
+    """Return the terms of one trial: its own seed, and a control that is one of as many as there are trials."""
+    return replace(terms, seed=terms.seed + trial, controls=max(terms.controls or 0, trials))

@@ -1,0 +1,331 @@
+"""From the pairs of one comparison to its entry in the document: intervals, smallest effect, control and verdict."""
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from harness.measure.controls import Comparison
+from harness.measure.result import (
+    COUNTED,
+    Attempt,
+    Axis,
+    Check,
+    Experiment,
+    Interval,
+    Null,
+    RawPair,
+    Verdict,
+    interval_of,
+    number_or_none,
+)
+from harness.measure.sequential import t_critical
+from harness.measure.stats import (
+    Estimate,
+    bootstrap_interval,
+    minimal_detectable_effect,
+    standard_deviation,
+    t_interval,
+)
+
+__all__ = [
+    "CONFIDENCE",
+    "Assessed",
+    "Comparison",
+    "Control",
+    "assess",
+    "bounds_of",
+    "counting",
+    "entry_of",
+    "experiment_of",
+    "null_of",
+    "repeated",
+    "verdict_of",
+]
+
+CONFIDENCE = 0.95
+_FEWEST_PAIRS = 2
+# More void pairs than this share, and what is left is a selection.
+_MOST_VOID = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """A/A pairs and how they are judged: `confidence` of their interval, `needed` for their power (0: not stated).
+
+    `controls` is the number of controls of the call, `subjects` the names of what the pairs were taken from.
+    """
+
+    pairs: Sequence[RawPair] = ()
+    confidence: float = 0.99
+    needed: int = 0
+    controls: int = 1
+    subjects: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Assessed:
+    """What the pairs of one comparison say; `ratio` and `null_ratio` are logarithms.
+
+    `critical` is the value, in standard normal units, that the interval was made with, and None for Student's own.
+    """
+
+    comparison: Comparison
+    axis: Axis
+    pairs: Sequence[RawPair]
+    control: Control
+    ratio: Estimate
+    cost: Estimate
+    null_ratio: Estimate
+    verdict: Verdict
+    critical: float | None = None
+    looks: int = 1
+    earlier: tuple[Attempt, ...] = ()
+
+
+def counting(pairs: Sequence[RawPair]) -> list[RawPair]:
+    """Return the pairs that are not void."""
+    return [pair for pair in pairs if not pair.void]
+
+
+def null_of(control: Control) -> tuple[Null, Estimate]:
+    """Return the control's entry and its log-ratio with interval, from the A/A pairs that count."""
+    logs = [pair.log_ratio for pair in counting(control.pairs)]
+    found = t_interval(logs, control.confidence)
+    seen = minimal_detectable_effect(standard_deviation(logs), found.count, 1 - control.confidence)
+    null = Null(
+        ratio=number_or_none(found.exp().value),
+        ratio_interval=_ratio_interval(found),
+        confidence=control.confidence,
+        pairs=found.count,
+        needed=control.needed,
+        controls=control.controls,
+        subjects=max(1, len(control.subjects)),
+        detectable=number_or_none(_relative(seen)),
+    )
+    return null, found
+
+
+def _ratio_interval(log_ratio: Estimate) -> Interval:
+    """Return the interval of the ratio; without bounds in both directions it says nothing in either."""
+    return interval_of(log_ratio.exp()) if log_ratio.bounded else (None, None)
+
+
+def _relative(log: float) -> float:
+    return math.expm1(log) if log < 700 else math.inf
+
+
+def verdict_of(
+    log_ratio: Estimate, null: Estimate | None, tolerance: float, void_share: float = 0.0, needed: int = 0
+) -> Verdict:
+    """Return what the pairs say; `null` is None on a counted axis, which has no control.
+
+    - ``void``: the control's interval misses zero, or more than a quarter of the pairs are void;
+    - ``slower``, ``faster``: the whole interval lies on one side of no change;
+    - ``indistinguishable``: the whole interval lies within ±`tolerance`, so no difference that matters is left;
+    - ``undecided``: anything else, fewer than two pairs of either kind included.
+
+    A control of fewer than `needed` pairs might have missed a bias as large as its interval is wide. The interval that
+    decides is then made wider by it: see `_clear_of`.
+    """
+    if null is not None and null.count and not null.covers(0.0):
+        return "void"
+    if void_share > _MOST_VOID:
+        return "void"
+    if log_ratio.count < _FEWEST_PAIRS or (null is not None and null.count < _FEWEST_PAIRS):
+        return "undecided"
+    low, high = log_ratio.low, log_ratio.high
+    if null is not None and null.count < needed:
+        low, high = _clear_of(low, high, null.low, null.high)
+    if low > 0:
+        return "slower"
+    if high < 0:
+        return "faster"
+    bound = math.log1p(tolerance)
+    return "indistinguishable" if low >= -bound and high <= bound else "undecided"
+
+
+def _clear_of(low: float, high: float, bias_low: float, bias_high: float) -> tuple[float, float]:
+    """Return the log-ratios possible for a measured interval if the bias may lie anywhere in another."""
+    return low - bias_high, high - bias_low
+
+
+def bounds_of(experiment: Experiment) -> tuple[float, float] | None:
+    """Return the interval of the log-ratio that a decision may rest on; None where there is none.
+
+    That is the ratio's own interval, made wider by the control's where that has fewer pairs than its power needs. A
+    void experiment, one without a control on a timed axis and one with an unbounded interval have none.
+    """
+    low, high = experiment.ratio_interval
+    if experiment.verdict == "void" or low is None or high is None or not 0 < low <= high:
+        return None
+    found = math.log(low), math.log(high)
+    if experiment.axis in COUNTED:
+        return found
+    null = experiment.null
+    if null.pairs < _FEWEST_PAIRS:
+        return None
+    if null.pairs >= null.needed:
+        return found
+    ends = null.ratio_interval
+    if ends[0] is None or ends[1] is None or not 0 < ends[0] <= ends[1]:
+        return None
+    return _clear_of(*found, math.log(ends[0]), math.log(ends[1]))
+
+
+def assess(
+    comparison: Comparison,
+    pairs: Sequence[RawPair],
+    control: Control,
+    *,
+    tolerance: float,
+    z: float | None = None,
+    looks: int = 1,
+    axis: Axis = "wall_ns",
+) -> Assessed:
+    """Return what the pairs of one comparison say beside its control.
+
+    `z` is the critical value, in standard normal units, that pays for having looked `looks` times; None for one look.
+    """
+    good = counting(pairs)
+    critical = None if z is None else t_critical(z, len(good))
+    log_ratio = t_interval([pair.log_ratio for pair in good], CONFIDENCE, critical=critical)
+    cost = t_interval([pair.difference for pair in good], CONFIDENCE, critical=critical)
+    null = t_interval([pair.log_ratio for pair in counting(control.pairs)], control.confidence)
+    void_share = 1 - len(good) / len(pairs) if pairs else 0.0
+    verdict = verdict_of(log_ratio, None if axis in COUNTED else null, tolerance, void_share, control.needed)
+    return Assessed(comparison, axis, pairs, control, log_ratio, cost, null, verdict, z, looks)
+
+
+def attempt_of(assessed: Assessed) -> Attempt:
+    """Return what is kept of a void measurement that is made again."""
+    null, _ = null_of(assessed.control)
+    return Attempt(
+        conclusion=_conclusion(assessed, math.nan, null),
+        pairs=assessed.ratio.count,
+        null=null,
+        raw_pairs=list(assessed.pairs),
+        raw_null=list(assessed.control.pairs),
+    )
+
+
+def entry_of(assessed: Assessed, *, repeat_spread: float | None = None) -> Experiment:
+    """Return the document's entry of one comparison."""
+    comparison, pairs, log_ratio, cost = assessed.comparison, assessed.pairs, assessed.ratio, assessed.cost
+    good, z = counting(pairs), assessed.critical
+    count = len(good)
+    logs, differences = [pair.log_ratio for pair in good], [pair.difference for pair in good]
+    ratio = log_ratio.exp()
+    null, _ = null_of(assessed.control)
+    spread = standard_deviation(logs)
+    # The interval that counts may be wider than Student's own; so is the smallest effect it lets one see.
+    alpha = 1 - CONFIDENCE if z is None else math.erfc(z / math.sqrt(2))
+    detectable = _relative(minimal_detectable_effect(spread, count, max(alpha, 1e-12)))
+    return Experiment(
+        axis=assessed.axis,
+        base=comparison.base.name,
+        head=comparison.head.name,
+        factors=comparison.head.factors,
+        base_factors=_differing(comparison),
+        pairs=count,
+        base_per_line=_mean([pair.base_per_line for pair in good]),
+        head_per_line=_mean([pair.head_per_line for pair in good]),
+        cost_per_line=number_or_none(cost.value),
+        cost_interval=interval_of(cost),
+        ratio=number_or_none(ratio.value),
+        ratio_interval=_ratio_interval(log_ratio),
+        minimal_detectable_effect=number_or_none(detectable),
+        null=null,
+        verdict=assessed.verdict,
+        conclusion=_conclusion(assessed, detectable, null),
+        confidence=CONFIDENCE,
+        looks=assessed.looks,
+        log_ratio_sd=number_or_none(spread),
+        off_cpu=statistics.median(pair.off_cpu for pair in good) if good else None,
+        void_pairs=len(pairs) - count,
+        lost=sum(pair.head_lost for pair in pairs),
+        raised=sum(pair.head_raised for pair in pairs),
+        evaluated=sum(pair.head_evaluated for pair in pairs),
+        repeat_spread=None if repeat_spread is None else number_or_none(repeat_spread),
+        scrapes=sum(pair.head_scrapes for pair in good) if comparison.head.scraped else None,
+        bootstrap=Check(
+            ratio_interval=interval_of(bootstrap_interval(logs, CONFIDENCE).exp()),
+            cost_interval=interval_of(bootstrap_interval(differences, CONFIDENCE)),
+        ),
+        raw_pairs=list(pairs),
+        raw_null=list(assessed.control.pairs),
+        attempts=1 + len(assessed.earlier),
+        earlier=list(assessed.earlier),
+    )
+
+
+def experiment_of(
+    comparison: Comparison,
+    pairs: Sequence[RawPair],
+    control: Control | Sequence[RawPair] = (),
+    *,
+    tolerance: float,
+    z: float | None = None,
+    looks: int = 1,
+    axis: Axis = "wall_ns",
+) -> Experiment:
+    """Return the entry of one comparison; a list of A/A pairs stands for a control at 99 % without a stated power."""
+    judged = control if isinstance(control, Control) else Control(control)
+    return entry_of(assess(comparison, pairs, judged, tolerance=tolerance, z=z, looks=looks, axis=axis))
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return math.fsum(values) / len(values) if values else None
+
+
+def _differing(comparison: Comparison) -> dict[str, bool | int | float | str]:
+    head = comparison.head.factors
+    return {key: value for key, value in comparison.base.factors.items() if head.get(key) != value}
+
+
+def _conclusion(assessed: Assessed, effect: float, null: Null) -> str:
+    """Return what the pairs allow one to say, in a sentence."""
+    if assessed.verdict == "void":
+        said = _void_reason(assessed, null)
+        return f"{said}; measured {len(assessed.earlier) + 1} times" if assessed.earlier else said
+    said = _finding(assessed, effect, null)
+    if assessed.axis in COUNTED:
+        return said
+    if _FEWEST_PAIRS <= null.pairs < null.needed:
+        said += (
+            f"; the control has {null.pairs} of the {null.needed} A/A pairs that it should have, so only what exceeds "
+            "its interval too is decided"
+        )
+    times = len(assessed.earlier)
+    return f"{said}; void {'once' if times == 1 else f'{times} times'} before, and measured again" if times else said
+
+
+def _void_reason(assessed: Assessed, null: Null) -> str:
+    pairs = assessed.pairs
+    reasons = [pair.void for pair in pairs if pair.void]
+    if len(reasons) > _MOST_VOID * len(pairs):
+        return f"void: {len(reasons)} of {len(pairs)} pairs do not count ({reasons[0]})"
+    low, high = ("unknown" if end is None else f"{end:.4f}" for end in null.ratio_interval)
+    subjects = assessed.control.subjects or (assessed.comparison.base.name,)
+    name = f"{subjects[0]} against itself" if len(set(subjects)) == 1 else f"each of {len(subjects)} against itself"
+    return f"void: {name} came out at {low} to {high} times its own cost"
+
+
+def _finding(assessed: Assessed, effect: float, null: Null) -> str:
+    base, head = assessed.comparison.base.name, assessed.comparison.head.name
+    ratio, verdict = assessed.ratio.exp(), assessed.verdict
+    seen = f"an effect of {effect:.1%} would have been found four times in five"
+    if verdict in {"slower", "faster"}:
+        return f"{head} costs {ratio.value:.4g} times what {base} does ({ratio.low:.4g} to {ratio.high:.4g})"
+    if verdict == "indistinguishable":
+        return f"{head} and {base} differ by less than matters ({ratio.low:.4f} to {ratio.high:.4f}); {seen}"
+    if ratio.count < _FEWEST_PAIRS:
+        return f"{ratio.count} pairs allow no conclusion"
+    if assessed.axis not in COUNTED and null.pairs < _FEWEST_PAIRS:
+        return f"no conclusion without a control: {null.pairs} A/A pairs were measured"
+    return f"undecided between {ratio.low:.4f} and {ratio.high:.4f} times the cost; {seen}"
+
+
+def repeated(assessed: Assessed, before: Assessed) -> Assessed:
+    """Return a new measurement of what came out void, with what was measured before."""
+    return replace(assessed, earlier=(*before.earlier, attempt_of(before)))

@@ -1,0 +1,322 @@
+"""One side of one pair: a fresh process that runs blocks of lines when told to and says how long they took.
+
+Commands and answers are lines of JSON on standard input and output:
+
+{"do": "load", "subject", "lines", "tags", "cores", "start", "roam", "port"}
+                                                      -> {"ready", "ns_per_line", "calls_per_line", "port", "loaded",
+                                                          "search"}
+{"do": "pin"}                                         -> {}
+{"do": "run", "lines": k, "kept": whether it counts}  -> {"ns", "cpu_ns", "raised"}
+{"do": "pace", "file", "start_ns", "give_up_ns", "planned_s"}
+                                                      -> {"start_ns", "lines", "raised", "served"}
+{"do": "finish"}                                      -> {"evaluated", "raised", "shown", "scrapes"}
+
+An answer {"error", "kind"} ends the process. So does the end of its input, and the death of its parent.
+
+Two of these are started for every pair, so what is not needed by every subject is imported where it is needed.
+"""
+
+import gc
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from itertools import cycle, islice
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from harness.errors import HarnessError, UsageError, to_answer
+from harness.host.libraries import loaded_libraries
+from harness.measure.subject import Subject
+from harness.measure.worker.body import Body
+from harness.measure.worker.build import build
+from harness.measure.worker.delay import Evaluate
+from harness.measure.worker.heap import prepare_heap
+from harness.measure.worker.muting import without_export
+from harness.views import Tags
+
+if TYPE_CHECKING:
+    from harness.measure.worker.paced import Paced
+
+__all__ = ["Worker", "die_with_parent", "main", "private_output", "run_lines"]
+
+# CPython specialises a function's instructions within some tens of calls: by callgrind, lines after the first 64 take
+# as many instructions as later ones. `make pair-rate` shows that the first block kept is no slower than the rest.
+_WARM_UP_NS = 5_000_000
+_WARM_LINES = 64
+_LONGEST_BLOCK_NS = 50_000_000
+_FEWEST_WARM_LINES = 3
+_HEAD_START_NS, _HEAD_START_A_LINE_NS = 5_000_000, 200
+_PR_SET_PDEATHSIG, _SIGKILL = 1, 9
+
+Lines = Sequence[tuple[str, Tags]]
+
+
+def run_lines(evaluate: Evaluate, lines: Lines) -> int:
+    """Evaluate every line and return how many raised; nothing but the calls happens between two lines."""
+    raised = 0
+    left = iter(lines)
+    while True:
+        try:
+            for line, tags in left:
+                evaluate(line, tags)
+        except Exception:
+            raised += 1  # and on with the line after it
+        else:
+            return raised
+
+
+class Worker:
+    """Runs blocks of lines through a body, each thread its own share."""
+
+    def __init__(self, body: Body, lines: Lines) -> None:
+        self._body = body
+        self._lines: Iterator[tuple[str, Tags]] = cycle(lines)
+        self.evaluated = 0
+        self.raised = 0
+        # When blocks that count were timed, start and end in ns of `time.monotonic_ns`.
+        self.turns: list[tuple[int, int]] = []
+
+    def run(self, count: int, *, kept: bool = False) -> dict[str, int]:
+        """Evaluate the next `count` lines; returns the wall time and processor time in ns, and how many raised.
+
+        The times of blocks that are `kept` stand in `turns`.
+        """
+        evaluators = self._body.evaluators
+        block = list(islice(self._lines, count))
+        shares = [block[i :: len(evaluators)] for i in range(len(evaluators))]
+        timed = _in_threads if len(evaluators) > 1 else _alone
+        began = time.monotonic_ns()
+        elapsed, cpu, raised = timed(evaluators, shares)
+        if kept:
+            self.turns.append((began, time.monotonic_ns()))
+        self.evaluated += count
+        self.raised += raised
+        return {"ns": elapsed, "cpu_ns": cpu, "raised": raised}
+
+    def populate(self, tags: Sequence[Tags]) -> None:
+        """Evaluate one line for each tag set, so that every series exists before anything is timed."""
+        with without_export():
+            for each in tags:
+                self.raised += run_lines(self._body.evaluators[0], [("populate", each)])
+                self.evaluated += 1
+
+    def warm_up(self) -> float:
+        """Run ever longer blocks until the interpreter has specialised; return the least ns a line took in one of them.
+
+        The least, because a block that was interrupted says more of the machine than of the line; and whether it has
+        been enough is asked of what blocks take uninterrupted.
+        """
+        best = float(min(self.run(1)["ns"] for _ in range(_FEWEST_WARM_LINES)))
+        count = 2
+        while best * count <= _LONGEST_BLOCK_NS:
+            best = min(best, self.run(count)["ns"] / count)
+            if best * count >= _WARM_UP_NS and count >= _WARM_LINES:
+                break
+            count *= 2
+        return best
+
+    def pace(self, due_ns: Sequence[int], give_up_ns: int | None) -> "Paced":
+        """Evaluate a line for each moment of ``time.monotonic_ns`` at which one is due; see `run_paced`."""
+        from harness.measure.worker.paced import run_paced
+
+        found = run_paced(self._body.evaluators[0], self._lines, due_ns, give_up_ns)
+        self.evaluated += len(found.starts)
+        self.raised += found.raised
+        return found
+
+    def finish(self) -> dict[str, Any]:
+        """Return what was evaluated and what the page, or the library's own data, shows of it, by view."""
+        shown = self._body.counts()
+        self._body.close()
+        return {"evaluated": self.evaluated, "raised": self.raised, "shown": shown}
+
+
+def _alone(evaluators: Sequence[Evaluate], shares: Sequence[Lines]) -> tuple[int, int, int]:
+    wall, cpu = time.perf_counter_ns, time.process_time_ns
+    evaluate, block = evaluators[0], shares[0]
+    cpu_start, start = cpu(), wall()
+    raised = run_lines(evaluate, block)
+    end, cpu_end = wall(), cpu()
+    return end - start, cpu_end - cpu_start, raised
+
+
+def _in_threads(evaluators: Sequence[Evaluate], shares: Sequence[Lines]) -> tuple[int, int, int]:
+    """Let each thread run its share, all released at once; the time is that until the last one is done."""
+    import threading
+
+    barrier = threading.Barrier(len(evaluators) + 1)
+    raised = [0] * len(evaluators)
+
+    def work(i: int) -> None:
+        barrier.wait()
+        raised[i] = run_lines(evaluators[i], shares[i])
+
+    threads = [threading.Thread(target=work, args=(i,), daemon=True) for i in range(len(evaluators))]
+    for thread in threads:
+        thread.start()
+    wall, cpu = time.perf_counter_ns, time.process_time_ns
+    cpu_start, start = cpu(), wall()
+    barrier.wait()
+    for thread in threads:
+        thread.join()
+    return wall() - start, cpu() - cpu_start, sum(raised)
+
+
+def _pin(core: int) -> None:
+    """Move every thread of this process to `core`."""
+    for thread in os.listdir("/proc/self/task"):  # noqa: PTH208 - names are all that is wanted, between two blocks
+        try:
+            os.sched_setaffinity(int(thread), {core})
+        except ProcessLookupError:
+            continue  # it ended meanwhile
+
+
+class _Session:
+    """Answers the commands of one parent."""
+
+    def __init__(self) -> None:
+        self._worker: Worker | None = None
+        self._stop: Callable[[], object] = lambda: None
+        self._served: Callable[[], list[tuple[int, int]]] = list
+        self._heap: list[object] = []
+        self._core = self._home = -1
+        self._roam = False
+
+    def answer(self, command: dict[str, Any]) -> dict[str, Any]:
+        """Return the answer to one command."""
+        do = command["do"]
+        if do == "load":
+            return self._load(command)
+        if self._worker is None:
+            raise UsageError("a worker must load a subject first")
+        if do == "pin":
+            if not self._roam:
+                _pin(self._core)
+            return {}
+        if do == "run":
+            return self._run(self._worker, command["lines"], kept=command.get("kept", True))
+        if do == "pace":
+            return self._pace(self._worker, command)
+        self._stop()
+        return {**self._worker.finish(), "scrapes": self._scrapes(self._worker.turns)}
+
+    def _scrapes(self, turns: Sequence[tuple[int, int]]) -> int:
+        """Return how many scrapes began to be served while blocks that count were timed."""
+        return sum(any(start <= served < end for start, end in turns) for served, _ in self._served())
+
+    def _load(self, command: dict[str, Any]) -> dict[str, Any]:
+        subject = Subject.from_json(command["subject"])
+        self._core, self._home = command["cores"]
+        self._roam = command["roam"]
+        _pin(command["start"])
+        tags = [Tags(*each) for each in command["tags"]]
+        lines = list(zip(command["lines"], tags, strict=True))
+        self._heap = prepare_heap(subject)
+        if subject.own_module:
+            gc.enable()  # the user's code is imported as it would be in the user's program
+        body = build(subject)
+        gc.enable()
+        self._worker = Worker(body, lines)
+        if subject.threads == 1:
+            # With threads, series that appear while others record are part of what is asked.
+            self._worker.populate(list(dict.fromkeys(tags)))
+        bound = self._serve(body, command["port"])
+        per_line = self._worker.warm_up()
+        # What was left behind by then is not paid for in the blocks.
+        gc.collect()
+        if self._roam:
+            _pin(self._home)
+        return {
+            "ready": os.getpid(),
+            "ns_per_line": per_line,
+            "calls_per_line": body.calls_per_line,
+            "port": bound,
+            "loaded": loaded_libraries(subject.own_module),
+            "search": sys.path,
+        }
+
+    def _serve(self, body: Body, port: int | None) -> int:
+        if port is None:
+            return 0
+        if body.registry is None:
+            raise UsageError("this subject has no page to be scraped")
+        from harness.scrape.endpoint import serve
+
+        endpoint = serve(body.registry, "127.0.0.1", port)
+        self._stop = endpoint.stop
+        self._served = lambda: [(window.start_ns, window.end_ns) for window in endpoint.windows]
+        return endpoint.port
+
+    def _pace(self, worker: Worker, command: dict[str, Any]) -> dict[str, Any]:
+        """Run the schedule in `file`, offsets in ns as int64, and write ``file.out``: the starts, then the ends.
+
+        Without a `start_ns` it begins as soon as the schedule is read.
+        """
+        from array import array
+
+        due = array("q")
+        with open(command["file"], "rb") as file:  # noqa: PTH123 - array reads from a plain file
+            due.frombytes(file.read())
+        offsets = due.tolist()
+        start_ns = command["start_ns"]
+        if start_ns is None:
+            # Adding the start to each offset takes some of the time ahead.
+            start_ns = time.monotonic_ns() + _HEAD_START_NS + len(offsets) * _HEAD_START_A_LINE_NS
+        found = worker.pace([start_ns + offset for offset in offsets], command["give_up_ns"])
+        with open(f"{command['file']}.out", "wb") as file:  # noqa: PTH123 - array writes to a plain file
+            array("q", found.starts).tofile(file)
+            array("q", found.ends).tofile(file)
+        return {
+            "start_ns": start_ns,
+            "lines": len(found.starts),
+            "raised": found.raised,
+            "served": self._served(),
+        }
+
+    def _run(self, worker: Worker, count: int, *, kept: bool) -> dict[str, int]:
+        if not self._roam:
+            return worker.run(count, kept=kept)
+        # A side that is scraped while it waits would steal from the other: it waits on the other core.
+        _pin(self._core)
+        try:
+            return worker.run(count, kept=kept)
+        finally:
+            _pin(self._home)
+
+
+def die_with_parent(parent: int) -> None:
+    """Have the kernel end this process when its parent ends, or end it now if that has happened already."""
+    import ctypes
+
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)  # it died before it could be asked
+
+
+def private_output() -> BinaryIO:
+    """Return the stream to the parent, and point standard output to standard error: a user's function may print."""
+    private = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)
+    return private
+
+
+def main() -> None:
+    """Serve commands from standard input until it ends."""
+    # What is imported from here on stays: walking it again and again while it grows is time for nothing.
+    gc.disable()
+    die_with_parent(int(sys.argv[1]))
+    output = private_output()
+    session = _Session()
+    for line in sys.stdin.buffer:
+        try:
+            answer = session.answer(json.loads(line))
+        except HarnessError as error:
+            answer = to_answer(error)
+        output.write(json.dumps(answer).encode() + b"\n")
+        if "error" in answer:
+            break
+
+
+if __name__ == "__main__":
+    main()

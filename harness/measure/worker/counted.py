@@ -1,0 +1,59 @@
+"""The process that callgrind watches: runs a subject's lines in parts whose boundaries callgrind can see.
+
+A call of ``sched_yield`` marks each boundary (``--dump-before=sched_yield``): parts of N and 2N lines, several times.
+Reads one line of JSON, {"subject", "lines", "tags", "count", "repeats"}, and answers with one on standard output.
+"""
+
+import gc
+import json
+import os
+import sys
+from typing import Any
+
+from harness.errors import HarnessError, to_answer
+from harness.host.libraries import loaded_libraries
+from harness.measure.subject import Subject
+from harness.measure.worker.blocks import Worker, die_with_parent
+from harness.measure.worker.build import build
+from harness.views import Tags
+
+__all__ = ["main"]
+
+_WARM_UP_LINES = 64
+
+
+def main() -> None:
+    """Run the parts and print what was evaluated and shown, or the error; ends with its parent, its only argument."""
+    die_with_parent(int(sys.argv[1]))
+    command = json.loads(sys.stdin.readline())
+    try:
+        answer = _counted(command)
+    except HarnessError as error:
+        answer = to_answer(error)
+    sys.stdout.write(json.dumps(answer))
+
+
+def _counted(command: dict[str, Any]) -> dict[str, Any]:
+    subject = Subject.from_json(command["subject"])
+    body = build(subject)
+    tags = [Tags(*each) for each in command["tags"]]
+    worker = Worker(body, list(zip(command["lines"], tags, strict=True)))
+    worker.populate(list(dict.fromkeys(tags)))
+    count = command["count"]
+    # The interpreter specialises a loop after some tens of rounds; a slow subject gets as few as it can do with.
+    worker.run(min(_WARM_UP_LINES, 2 * count))
+    # A full collection would fall into one part or another, and take more than a line does; none walks what is old.
+    gc.collect()
+    gc.freeze()
+    for _ in range(command["repeats"]):
+        os.sched_yield()
+        worker.run(count)
+        os.sched_yield()
+        worker.run(2 * count)
+    os.sched_yield()
+    loaded = {"loaded": loaded_libraries(subject.own_module), "search": sys.path}
+    return {**worker.finish(), **loaded}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""The open loop inside a measured process: each line starts when it is due, or at once where the one before ended late.
+
+Like `harness.load.driver`, without what a load run needs besides: nothing is generated, counted or shown meanwhile.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from harness.load.clock import MonotonicClock, fine_timers
+from harness.measure.worker.delay import Evaluate
+from harness.views import Tags
+
+__all__ = ["Paced", "run_paced"]
+
+
+@dataclass(slots=True)
+class Paced:
+    """When each line sent began and ended, ns of ``time.monotonic_ns``, and how many of them raised."""
+
+    starts: list[int]
+    ends: list[int]
+    raised: int = 0
+
+
+def run_paced(
+    evaluate: Evaluate,
+    lines: Iterator[tuple[str, Tags]],
+    due_ns: Sequence[int],
+    give_up_ns: int | None = None,
+    clock: MonotonicClock | None = None,
+) -> Paced:
+    """Evaluate one line for each due time, ns of the clock in ascending order.
+
+    Where a line is to start more than `give_up_ns` late, it and all after it are left out: the rate is far from being
+    kept, and going on would only take time. None never gives up.
+    """
+    ticking = clock or MonotonicClock()
+    now, wait = ticking.now_ns, ticking.wait_until
+    found = Paced([], [])
+    began, ended = found.starts.append, found.ends.append
+    patience = 1 << 62 if give_up_ns is None else give_up_ns
+    with fine_timers():
+        for due, (line, tags) in zip(due_ns, lines, strict=False):
+            start = now()
+            if start < due:
+                wait(due)
+                start = now()
+            elif start - due > patience:
+                break
+            try:
+                evaluate(line, tags)
+            except Exception:
+                found.raised += 1  # and on with the line after it
+            end = now()
+            began(start)
+            ended(end)
+    return found

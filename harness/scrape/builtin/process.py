@@ -1,0 +1,181 @@
+"""The process behind the built-in scraper: asks as Prometheus asks, on an aligned interval, and reports in JSON lines.
+
+Run as ``python -m harness.scrape.builtin.process SPEC``. It ends when its standard input does, which the system sees to
+whichever way its parent goes. Times are ``time.monotonic_ns``, which all processes of a machine share.
+
+Commands, one a line: ``allow NS`` (a scrape may take so long, and the interval becomes as long), ``stored``, ``pages``.
+
+Messages, one object a line: ``scrape`` (start in ns, duration in ms, ok, bytes, timed out), ``error`` (why the last one
+failed), ``problems`` (name, size, detail; everything until now), ``stored`` (the last page, packed and in base 64),
+``page`` (begin and end in ns, packed as what changed since the page before; the first one whole), ``pages_end``.
+"""
+
+import base64
+import contextlib
+import gzip
+import http.client
+import json
+import os
+import select
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from harness.audit.scrape_checks import Checker
+from harness.exposition.headers import scrape_headers
+from harness.exposition.page import ExpositionError, Shown, read_shown
+from harness.scrape.builtin.packing import PageStore, pack
+from harness.views import QUICKSTART_VIEWS, View
+
+__all__ = ["Asker", "main"]
+
+_PIECE_BYTES = 1 << 20
+
+
+class Asker:
+    """Asks one target for its page, again and again, over one connection as long as the server keeps it open."""
+
+    def __init__(self, address: str, port: int, timeout_ns: int, views: Sequence[View] = QUICKSTART_VIEWS) -> None:
+        self._connection = http.client.HTTPConnection(address, port)
+        self._views = views
+        self.timeout_ns = timeout_ns
+        self.shown: Shown | None = None
+        self.error = ""
+        self._deadline_ns = 0
+
+    def ask(self) -> tuple[int, float, bool, int | None, bool]:
+        """Scrape once; return start in ns, duration in ms, whether it brought a page, its bytes, whether it timed out.
+
+        What the page shows stands in `shown`, or the reason why there is none in `error`.
+        """
+        start_ns = time.monotonic_ns()
+        self._deadline_ns = start_ns + self.timeout_ns
+        body, timed_out = b"", False
+        self.error, self.shown = "", None
+        try:
+            response, body = self._get()
+            if response.status != http.HTTPStatus.OK:
+                self.error = f"HTTP status {response.status} {response.reason}"
+        except (OSError, http.client.HTTPException) as error:
+            self._connection.close()
+            timed_out = isinstance(error, TimeoutError)
+            self.error = str(error) or type(error).__name__
+        duration_ms = (time.monotonic_ns() - start_ns) / 1e6
+        if not self.error:
+            self._read(response, body)
+        return start_ns, duration_ms, not self.error, len(body) or None, timed_out
+
+    def _get(self) -> tuple[http.client.HTTPResponse, bytes]:
+        """Return an answer and its body; the timeout is for both together, as Prometheus' is."""
+        self._connection.timeout = self._left_s()
+        if self._connection.sock is None:
+            self._connection.connect()
+        connected = self._connection.sock
+        connected.settimeout(self._left_s())
+        self._connection.request("GET", "/metrics", headers=scrape_headers(self.timeout_ns))
+        response = self._connection.getresponse()
+        pieces = []
+        # A server that closes the connection after its answer has left the socket to the response alone.
+        while not response.isclosed():
+            connected.settimeout(self._left_s())
+            piece = response.read1(_PIECE_BYTES)
+            if not piece:
+                response.close()
+            pieces.append(piece)
+        return response, b"".join(pieces)
+
+    def _left_s(self) -> float:
+        left_ns = self._deadline_ns - time.monotonic_ns()
+        if left_ns <= 0:
+            raise TimeoutError("timed out")
+        return left_ns / 1e9
+
+    def _read(self, response: http.client.HTTPResponse, body: bytes) -> None:
+        try:
+            if response.headers.get("Content-Encoding") == "gzip":
+                body = gzip.decompress(body)
+            self.shown = read_shown(body.decode(), response.headers.get("Content-Type", ""), self._views)
+        except (ExpositionError, UnicodeDecodeError, OSError, EOFError) as error:
+            self.error = str(error)
+
+
+def _report(**message: Any) -> None:
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
+
+
+def _text(packed: bytes) -> str:
+    return base64.b64encode(packed).decode("ascii")
+
+
+class _Loop:
+    """Scrapes when it is time, and does what it is told in between."""
+
+    def __init__(self, spec: dict[str, Any]) -> None:
+        views = [view for view in QUICKSTART_VIEWS if view.name in spec["views"]]
+        self._interval_ns: int = spec["interval_ns"]
+        self._asker = Asker(spec["address"], spec["port"], spec["timeout_ns"], views)
+        self._checker = Checker(views)
+        self._store = PageStore()
+        self._due_ns = time.monotonic_ns() + spec["offset_ns"]
+        self._unread = b""
+
+    def run(self) -> None:
+        while self._listen():
+            self._scrape()
+            # A scrape that took too long is followed by the next one on the grid, as with Prometheus.
+            late_ns = time.monotonic_ns() - self._due_ns
+            self._due_ns += max(1, -(-late_ns // self._interval_ns)) * self._interval_ns
+
+    def _scrape(self) -> None:
+        scrape = self._asker.ask()
+        message: dict[str, Any] = {"scrape": scrape}
+        if self._asker.error:
+            message["error"] = self._asker.error
+        shown = self._asker.shown
+        if shown is not None:
+            # One microsecond for what the duration lost as a float.
+            self._store.add(scrape[0], scrape[0] + int(scrape[1] * 1e6) + 1000, shown)
+            self._checker.observe(shown)
+            if problems := self._checker.findings():
+                message["problems"] = [(finding.name, finding.size, finding.detail) for finding in problems]
+        _report(**message)
+
+    def _listen(self) -> bool:
+        """Obey what comes in until the time is up; return False at the end of input."""
+        while True:
+            left_s = max(0.0, (self._due_ns - time.monotonic_ns()) / 1e9)
+            readable, _, _ = select.select([0], [], [], left_s)
+            if not readable:
+                return True
+            # Unbuffered, or a second command would hide from select in a buffer.
+            said = os.read(0, 4096)
+            if not said:
+                return False
+            *commands, self._unread = (self._unread + said).split(b"\n")
+            for command in commands:
+                self._obey(*command.decode().split())
+
+    def _obey(self, command: str, *arguments: str) -> None:
+        if command == "allow":
+            self._asker.timeout_ns = int(arguments[0])
+            self._interval_ns = max(self._interval_ns, self._asker.timeout_ns)
+            self._due_ns = time.monotonic_ns()
+        elif command == "stored":
+            _report(stored=_text(pack(self._store.last)))
+        elif command == "pages":
+            for page in self._store.packed():
+                _report(page=[page.begin_ns, page.end_ns, _text(page.packed)])
+            _report(pages_end=True)
+
+
+def main(arguments: list[str]) -> int:
+    """Scrape until the input ends; `arguments` holds the specification as one JSON object."""
+    with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
+        _Loop(json.loads(arguments[0])).run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
