@@ -22,11 +22,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.history.checking.check import Outcome, Question, check
+from harness.history.checking.check import Decision, Question, check
 from harness.history.checking.level import Value, shift
 from harness.history.checking.likeness import limits_of
-from harness.history.figures import Metric
-from harness.history.index import Answer, Point, Row
+from harness.history.figures import Figure
+from harness.history.index import FigurePoint, NewestRun, RunRow
 from harness.history.processor import _deviation
 from harness.measure.stats import binomial_interval
 
@@ -55,40 +55,41 @@ def share(hits: int, trials: int) -> str:
 class Simulated:
     """A history held in memory: for each run its machine and its figures."""
 
-    runs: list[tuple[str, dict[str, Metric]]] = field(default_factory=list)
+    runs: list[tuple[str, dict[str, Figure]]] = field(default_factory=list)
 
     def add(self, machine: str, logs: Sequence[float], within: float) -> None:
         """Add a run with one figure for each logarithm."""
         figures = {f"figure {i}": metric(f"figure {i}", log, within) for i, log in enumerate(logs)}
         self.runs.append((machine, figures))
 
-    def rows(self, where: str = "", values: Sequence[object] = ()) -> list[Row]:
+    def rows(self, where: str = "", values: Sequence[object] = ()) -> list[RunRow]:
         """Not needed: runs are chosen by question."""
         raise NotImplementedError(where, values)
 
-    def answers(self, kind: str) -> list[Answer]:
+    def answers(self, kind: str) -> list[NewestRun]:
         """Return the newest run."""
         del kind
-        return [Answer("", str(len(self.runs) - 1))]
+        return [NewestRun("", str(len(self.runs) - 1))]
 
-    def metrics(self, run_id: str) -> list[Metric]:
+    def metrics(self, run_id: str) -> list[Figure]:
         """Return the figures of one run."""
         return list(self.runs[int(run_id)][1].values())
 
-    def points(self, key: str, newest: int | None = None, until: str | None = None) -> list[Point]:
+    def points(self, key: str, newest: int | None = None, until: str | None = None) -> list[FigurePoint]:
         """Return one figure over time."""
         end = len(self.runs) if until is None else int(until) + 1
         first = 0 if newest is None else max(0, end - newest)
         return [
-            Point(str(i), "", machine, figures[key]) for i, (machine, figures) in enumerate(self.runs[first:end], first)
+            FigurePoint(str(i), "", machine, figures[key])
+            for i, (machine, figures) in enumerate(self.runs[first:end], first)
         ]
 
 
-def metric(key: str, log: float, within: float) -> Metric:
+def metric(key: str, log: float, within: float) -> Figure:
     """Return a figure whose pairs state the error `within`."""
     half = 2.045 * within  # Student's quantile for 30 pairs
     ratio = math.exp(log)
-    return Metric(
+    return Figure(
         key, "ns", ratio, ratio=ratio, ratio_low=math.exp(log - half), ratio_high=math.exp(log + half), pairs=PAIRS
     )
 
@@ -113,10 +114,10 @@ def _misses(values: Series, before: int) -> bool:
     return not low <= 0 <= high
 
 
-def _again(day: Sequence[float], within: float, rng: np.random.Generator) -> Callable[..., list[Metric]]:
+def _again(day: Sequence[float], within: float, rng: np.random.Generator) -> Callable[..., list[Figure]]:
     """Return what measures a run again: the same day's noise, and pairs of its own."""
 
-    def measure(_run: str, keys: Sequence[str]) -> list[Metric]:
+    def measure(_run: str, keys: Sequence[str]) -> list[Figure]:
         logs = {f"figure {i}": log for i, log in enumerate(day)}
         return [metric(key, logs[key] + within * rng.standard_normal(), within) for key in keys]
 
@@ -129,7 +130,7 @@ def machines(trials: int) -> Iterator[str]:
     for between_machines in (0.01, 0.03, 0.1):
         for phi in (0.0, 0.5):
             rng = np.random.default_rng([2, int(between_machines * 100), int(phi * 10)])
-            found = dict.fromkeys(Outcome, 0)
+            found = dict.fromkeys(Decision, 0)
             for _ in range(histories):
                 for outcome in _moving(rng, between_machines, phi):
                     found[outcome] += 1
@@ -141,7 +142,7 @@ def machines(trials: int) -> Iterator[str]:
             )
 
 
-def _moving(rng: np.random.Generator, between_machines: float, phi: float, moves: int = 8) -> Iterator[Outcome]:
+def _moving(rng: np.random.Generator, between_machines: float, phi: float, moves: int = 8) -> Iterator[Decision]:
     """Check after each run of a history of 20 runs on each of `moves` machines, with three unchanged figures."""
     history = Simulated()
     for machine in range(moves):
@@ -161,13 +162,13 @@ def power(trials: int) -> Iterator[str]:
             row = []
             for slower in (0.05, 0.0):
                 rng = np.random.default_rng([3, before, int(between * 1e4), int(within * 1e4)])
-                hits = sum(_tenth(rng, before, between, within, slower) is Outcome.REGRESSED for _ in range(trials))
+                hits = sum(_tenth(rng, before, between, within, slower) is Decision.REGRESSED for _ in range(trials))
                 row.append(share(hits, trials))
             noise = f"between {between:.1%}, within {within:.1%}"
             yield f"{before:3} runs before, {noise}: 5 % slower {row[0]}, unchanged {row[1]}"
 
 
-def _tenth(rng: np.random.Generator, before: int, between: float, within: float, slower: float) -> Outcome:
+def _tenth(rng: np.random.Generator, before: int, between: float, within: float, slower: float) -> Decision:
     history = Simulated()
     days = between * rng.standard_normal(before + 1)
     days[-1] += math.log1p(slower)

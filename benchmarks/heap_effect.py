@@ -24,7 +24,7 @@ from harness.instruments.catalog import BUILT_IN
 from harness.measure.inputs import lines_for
 from harness.measure.pairs.measure import measure_overhead
 from harness.measure.pairs.schedule import Comparison, Terms
-from harness.measure.result import Document, Experiment
+from harness.measure.result import Experiment, Experiments
 from harness.measure.subject import Subject
 from harness.measure.worker.blocks import Worker
 from harness.measure.worker.build import build
@@ -53,7 +53,7 @@ def row(experiment: Experiment) -> str:
     return f"{name:<26}{series:>8}{base:>12}{ratio:>9}  {low} to {high}  {experiment.verdict}, {experiment.pairs} pairs"
 
 
-def table(document: Document) -> str:
+def table(document: Experiments) -> str:
     """Return the table of all experiments."""
     head = f"{'way of recording':<26}{'series':>8}{'a line':>12}{'ratio':>9}  95 % interval"
     return "\n".join([head, *map(row, document.experiments)])

@@ -26,7 +26,7 @@ import scipy
 from harness.cli.progress import Bar
 from harness.measure.pairs.measure import comparisons_for, measure_overhead
 from harness.measure.pairs.schedule import Terms
-from harness.measure.result import Document, Experiment
+from harness.measure.result import Experiment, Experiments
 from harness.measure.stats import Estimate
 from harness.measure.verdict import counting
 
@@ -81,13 +81,13 @@ def against_bar(ratio: Estimate, bar: float = BAR) -> str:
     return "missed" if ratio.low > bar else "undecided"
 
 
-def measure(series: Sequence[int], budget_s: float, seed: int = 1) -> Document:
+def measure(series: Sequence[int], budget_s: float, seed: int = 1) -> Experiments:
     """Measure both ways of recording at each number of series, by turns."""
     with Bar(quiet=False) as bar:
         return measure_overhead(comparisons_for([LEAN, OTHER], series), Terms(budget_s=budget_s, seed=seed), bar)
 
 
-def session(series: Sequence[int], budget_s: float) -> list[Document]:
+def session(series: Sequence[int], budget_s: float) -> list[Experiments]:
     """Return a session's documents: the first, and one for each time that void experiments were measured again."""
     documents = [measure(series, budget_s)]
     for repeat in range(MOST_REPEATS):
@@ -98,7 +98,7 @@ def session(series: Sequence[int], budget_s: float) -> list[Document]:
     return documents
 
 
-def newest(documents: Sequence[Document], name: str, series: int) -> Experiment | None:
+def newest(documents: Sequence[Experiments], name: str, series: int) -> Experiment | None:
     """Return the last experiment of a way of recording at a number of series."""
     found = [
         each
@@ -109,17 +109,17 @@ def newest(documents: Sequence[Document], name: str, series: int) -> Experiment 
     return found[-1] if found else None
 
 
-def _pair(documents: Sequence[Document], series: int) -> tuple[Experiment, Experiment] | None:
+def _pair(documents: Sequence[Experiments], series: int) -> tuple[Experiment, Experiment] | None:
     lean, other = newest(documents, LEAN, series), newest(documents, OTHER, series)
     return None if lean is None or other is None else (lean, other)
 
 
-def _void(documents: Sequence[Document], series: int) -> bool:
+def _void(documents: Sequence[Experiments], series: int) -> bool:
     pair = _pair(documents, series)
     return pair is None or any(each.verdict == "void" for each in pair)
 
 
-def rows(documents: Sequence[Document]) -> list[list[str]]:
+def rows(documents: Sequence[Experiments]) -> list[list[str]]:
     """Return a row for each number of series; a void experiment has no figures."""
     counts = sorted({int(each.factors["series"]) for document in documents for each in document.experiments})
     found = []
@@ -148,7 +148,7 @@ def _microseconds(experiment: Experiment) -> str:
     return f"{experiment.cost_per_line / 1000:.2f} ±{(high - low) / 2000:.2f}"
 
 
-def block(documents: Sequence[Document]) -> str:
+def block(documents: Sequence[Experiments]) -> str:
     """Return the table as Markdown with what it was measured on."""
     heads = ["series", f"{LEAN}, µs", f"{OTHER}, µs", "ratio (95 % interval)", f"at most {BAR}", "pairs"]
     table = [heads, ["--:"] * len(heads), *rows(documents)]
@@ -175,17 +175,17 @@ def write_docs(text: str, path: Path = DOCS) -> None:
     path.write_text(f"{head}{BEGIN}\n{text}{END}{tail}", encoding="utf-8")
 
 
-def keep(documents: Sequence[Document], path: Path) -> None:
+def keep(documents: Sequence[Experiments], path: Path) -> None:
     """Keep the session with every pair; the same figures give the same bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps([each.model_dump(mode="json") for each in documents], separators=(",", ":"))
     path.write_bytes(gzip.compress(text.encode(), mtime=0))
 
 
-def read(path: Path) -> list[Document]:
+def read(path: Path) -> list[Experiments]:
     """Return a session that was kept."""
     found: list[dict[str, Any]] = json.loads(gzip.decompress(path.read_bytes()))
-    return [Document.model_validate(each) for each in found]
+    return [Experiments.model_validate(each) for each in found]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

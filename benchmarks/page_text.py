@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from string import Template
 
-from harness.measure.questions.answer import Outcome
+from harness.measure.questions.answer import Answer
 from harness.measure.questions.validation import Validation
 from harness.measure.result import Experiment
 from harness.report.outcome_markdown import (
@@ -32,7 +32,7 @@ _FACTORS = ("series", "views", "tags", "buckets", "threads")
 _NOT_MEASURED = "Not measured in this run."
 
 
-def page(outcome: Outcome, links: Links, validation: Validation | None) -> str:
+def page(outcome: Answer, links: Links, validation: Validation | None) -> str:
     """Return the page: the template with every figure put in; what was not measured says so."""
     figures = {
         "headline": "\n".join([*_headline(outcome), *_void(outcome)]),
@@ -68,7 +68,7 @@ def _picture(links: Links, name: str) -> str:
     return f"![{description.replace('[', '(').replace(']', ')')}]({path})\n"
 
 
-def _experiment(outcome: Outcome, what: str, head: str, **factors: object) -> Experiment | None:
+def _experiment(outcome: Answer, what: str, head: str, **factors: object) -> Experiment | None:
     document = outcome.part(what)
     for each in document.experiments if document is not None else ():
         if each.head == head and factors.items() <= each.factors.items():
@@ -83,7 +83,7 @@ def _shown(experiment: Experiment) -> str:
     return f"{value} {unit.name} ({interval})"
 
 
-def _headline(outcome: Outcome) -> Iterator[str]:
+def _headline(outcome: Answer) -> Iterator[str]:
     lines = []
     for series, what in ((1, "table"), (100, "laws:series")):
         heavy = _experiment(outcome, what, "opencensus", series=series, scraped=False)
@@ -105,7 +105,7 @@ def _headline(outcome: Outcome) -> Iterator[str]:
         yield "\n".join(lines) + "\n"
 
 
-def _void(outcome: Outcome) -> Iterator[str]:
+def _void(outcome: Answer) -> Iterator[str]:
     """Yield how many experiments are void, and how many were before they were measured again."""
     void = sum(each.verdict == "void" for each in outcome.experiments)
     again = sum(each.attempts > 1 for each in outcome.experiments)
@@ -119,7 +119,7 @@ def _void(outcome: Outcome) -> Iterator[str]:
         yield f"{again} of the {total} experiments were void at first and were measured again.\n"
 
 
-def _findings(outcome: Outcome) -> Iterator[str]:
+def _findings(outcome: Answer) -> Iterator[str]:
     for row in outcome.table:
         if row.audit is not None and row.audit.findings:
             names = ", ".join(f"`{name}`" for name in row.audit.findings)

@@ -18,7 +18,7 @@ from pathlib import Path
 from page_text import page
 
 from harness.cli.progress import Bar
-from harness.measure.questions.answer import Outcome, renewed
+from harness.measure.questions.answer import Answer, renewed
 from harness.measure.questions.full import FullPlan, measure_full
 from harness.measure.questions.validation import Validation, read_records, summarise
 from harness.report.adapt import law_of
@@ -38,7 +38,7 @@ QUICK = FullPlan(
 )  # fmt: skip
 
 
-def pictures(outcome: Outcome) -> dict[str, Picture]:
+def pictures(outcome: Answer) -> dict[str, Picture]:
     """Return the page's pictures by file name."""
     found: dict[str, Picture] = {}
     table = outcome.part("table")
@@ -54,7 +54,7 @@ def pictures(outcome: Outcome) -> dict[str, Picture]:
     return found
 
 
-def _costs(outcome: Outcome) -> Picture:
+def _costs(outcome: Answer) -> Picture:
     table = outcome.part("table")
     rows = rows_of(table.experiments if table is not None else [])
 
@@ -69,7 +69,7 @@ def validation(docs: Path) -> Validation | None:
     return summarise(records) if records else None
 
 
-def write(outcome: Outcome, docs: Path) -> None:
+def write(outcome: Answer, docs: Path) -> None:
     """Write the page and its pictures below `docs`."""
     (docs / "img").mkdir(parents=True, exist_ok=True)
     drawn = pictures(outcome)
@@ -79,7 +79,7 @@ def write(outcome: Outcome, docs: Path) -> None:
     (docs / f"{PAGE}.md").write_text(page(outcome, links, validation(docs)), encoding="utf-8")
 
 
-def keep(outcome: Outcome, docs: Path) -> None:
+def keep(outcome: Answer, docs: Path) -> None:
     """Keep the whole document, raw pairs included, beside the page; the same figures give the same bytes."""
     (docs / "data").mkdir(parents=True, exist_ok=True)
     text = json.dumps(outcome.document(), separators=(",", ":"))
@@ -95,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     docs = asked.quick or DOCS
     if asked.render:
         kept = json.loads(gzip.decompress((docs / "data" / f"{PAGE}.json.gz").read_bytes()))
-        write(renewed(Outcome.model_validate(kept)), docs)
+        write(renewed(Answer.model_validate(kept)), docs)
         return 0
     with Bar() as bar:
         outcome = measure_full(QUICK if asked.quick else None, bar)

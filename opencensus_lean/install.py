@@ -18,7 +18,7 @@ from opencensus_lean.store import LeanStore
 if TYPE_CHECKING:
     from prometheus_client.registry import CollectorRegistry
 
-    from opencensus_lean.page import Page
+    from opencensus_lean.page import LeanPage
 
 __all__ = ["LeanExporter", "install"]
 
@@ -33,7 +33,9 @@ class LeanExporter:
     nothing, so that a program may leave that line as it is.
     """
 
-    def __init__(self, store: LeanStore, page: "Page | None", feeder: Feeder | None, undo: Callable[[], None]) -> None:
+    def __init__(
+        self, store: LeanStore, page: "LeanPage | None", feeder: Feeder | None, undo: Callable[[], None]
+    ) -> None:
         self._store = store
         self._page = page
         self._feeder = feeder
@@ -160,16 +162,16 @@ class _Exporters:
             self._map._exporters = self._library  # noqa: SLF001
 
 
-def _page(store: LeanStore, registry: "CollectorRegistry | None", port: int | None) -> "Page | None":
+def _page(store: LeanStore, registry: "CollectorRegistry | None", port: int | None) -> "LeanPage | None":
     try:
-        from opencensus_lean.page import Page
+        from opencensus_lean.page import LeanPage
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "prometheus_client":
             raise
         if port is None and registry is None:
             return None
         raise ImportError(f"serving a page needs {_PROMETHEUS_CLIENT}; install(port=None) serves none") from error
-    return Page(store, registry)
+    return LeanPage(store, registry)
 
 
 def install(

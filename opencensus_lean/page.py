@@ -13,10 +13,10 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from opencensus_lean.cell import Cell
-from opencensus_lean.series import Shown, TagValues
+from opencensus_lean.series import ShownView, TagValues
 from opencensus_lean.store import LeanStore
 
-__all__ = ["Page", "StoreCollector"]
+__all__ = ["LeanPage", "StoreCollector"]
 
 _NOT_IN_LABELS = re.compile(r"[^a-zA-Z0-9_]")
 
@@ -34,7 +34,7 @@ _VALUES: dict[_Plain, Callable[[Any], float]] = {
 }
 
 
-def _family(shown: Shown, cells: Mapping[TagValues, Cell]) -> Metric:
+def _family(shown: ShownView, cells: Mapping[TagValues, Cell]) -> Metric:
     """Return the view's one family with a series for each of the folded `cells`."""
     labels = [_NOT_IN_LABELS.sub("_", key) for key in shown.columns.keys]
     if shown.bounds is not None:
@@ -46,7 +46,7 @@ def _family(shown: Shown, cells: Mapping[TagValues, Cell]) -> Metric:
     return family
 
 
-def _histogram(shown: Shown, labels: list[str], cells: Mapping[TagValues, Cell]) -> Metric:
+def _histogram(shown: ShownView, labels: list[str], cells: Mapping[TagValues, Cell]) -> Metric:
     family = HistogramMetricFamily(shown.family, shown.view.description, labels=labels)
     bounds = shown.bounds or ()
     names = [*map(str, bounds), "+Inf"]
@@ -69,7 +69,7 @@ class StoreCollector(Collector):
                 yield _family(shown, cells)
 
 
-class Page:
+class LeanPage:
     """The registry that shows a store, and its server if there is one."""
 
     def __init__(self, store: LeanStore, registry: CollectorRegistry | None) -> None:

@@ -7,7 +7,7 @@ from opencensus.stats import aggregation_data
 
 from opencensus_lean.cell import Bounds, Cell
 
-__all__ = ["CellsByMeasure", "Columns", "Shown", "TagValues"]
+__all__ = ["CellsByMeasure", "Columns", "ShownView", "TagValues"]
 
 TagValues = tuple[str | None, ...]
 CellsByMeasure = dict[str, Cell]
@@ -80,7 +80,7 @@ class _Distribution(aggregation_data.DistributionAggregationData):  # type: igno
         return self._total
 
 
-class Shown:
+class ShownView:
     """A registered view with what is needed to show it; `on_page` is false where another view has its family's name."""
 
     def __init__(self, view: Any, family: str, columns: Columns, start: str, *, on_page: bool) -> None:

@@ -10,7 +10,7 @@ from opencensus.stats.view_data import ViewData
 
 from opencensus_lean.cell import FOLD_AT, Cell
 from opencensus_lean.forks import hold_while_forking
-from opencensus_lean.series import Columns, Shown, TagValues
+from opencensus_lean.series import Columns, ShownView, TagValues
 
 __all__ = ["LeanStore"]
 
@@ -29,7 +29,7 @@ class LeanStore:
     def __init__(self, namespace: str) -> None:
         self._prefix = f"{namespace}_" if namespace else ""
         self._lock = threading.RLock()
-        self._shown: dict[str, Shown] = {}  # by view name
+        self._shown: dict[str, ShownView] = {}  # by view name
         self._columns: tuple[Columns, ...] = ()
         hold_while_forking(self, self._lock)
 
@@ -53,7 +53,7 @@ class LeanStore:
             if columns is None:
                 columns = Columns(keys)
                 self._columns = (*self._columns, columns)
-            shown = Shown(view, family, columns, start, on_page=not taken)
+            shown = ShownView(view, family, columns, start, on_page=not taken)
             columns.add(shown.measure, shown.bounds)
             self._shown[view.name] = shown
 
@@ -97,7 +97,7 @@ class LeanStore:
             data.end()
             yield data
 
-    def snapshot(self, name: str | None = None) -> list[tuple[Shown, dict[TagValues, Cell]]]:
+    def snapshot(self, name: str | None = None) -> list[tuple[ShownView, dict[TagValues, Cell]]]:
         """Return the view `name`, or all, with their folded cells by tag values, as they stood at one instant.
 
         Only copying happens under the lock, so that a scrape of many series holds recorders up no longer than it must.

@@ -14,7 +14,7 @@ from workloads import files
 from workloads.errors import GrammarError
 from workloads.grammar import Term, quoted
 from workloads.poisson import BITS, LEAF, UnitPoisson
-from workloads.rate_law import NS, Flat, Law, Piece, Slope, Wave
+from workloads.rate_law import NS, Flat, Piece, RateLaw, Slope, Wave
 
 __all__ = ["Arrivals", "ClosedLoop", "Jittered", "Scheduled", "Timestamps", "make_arrivals"]
 
@@ -52,7 +52,7 @@ class Scheduled:
 
     __slots__ = ("_law",)
 
-    def __init__(self, law: Law) -> None:
+    def __init__(self, law: RateLaw) -> None:
         self._law = law
 
     @property
@@ -96,7 +96,7 @@ class Jittered:
 
     __slots__ = ("_law", "_unit")
 
-    def __init__(self, law: Law, seed: int) -> None:
+    def __init__(self, law: RateLaw, seed: int) -> None:
         self._law = law
         self._unit = UnitPoisson(seed)
 
@@ -229,44 +229,44 @@ def _steady(rate: Fraction) -> list[Piece]:
     return [Flat(_HOUR_NS, rate * (_HOUR_NS // NS))] if rate else []
 
 
-def _constant(term: Term) -> Law:
-    return Law([], _steady(term.fraction("rate")))
+def _constant(term: Term) -> RateLaw:
+    return RateLaw([], _steady(term.fraction("rate")))
 
 
-def _ramp(term: Term) -> Law:
+def _ramp(term: Term) -> RateLaw:
     start, end, over = term.fraction("from"), term.fraction("to"), term.integer("over")
     if not start and not end:
         raise GrammarError("from and to must not both be 0")
     piece: Piece = Flat(over, start * over / NS) if start == end else Slope(over, start / NS, end / NS)
-    return Law([piece], _steady(end))
+    return RateLaw([piece], _steady(end))
 
 
-def _steps(term: Term) -> Law:
+def _steps(term: Term) -> RateLaw:
     rates, each = term.fractions("rates"), term.integer("each")
     if not any(rates):
         raise GrammarError("one of the rates must be above 0")
-    return Law([Flat(each, rate * each / NS) for rate in rates], _steady(rates[-1]))
+    return RateLaw([Flat(each, rate * each / NS) for rate in rates], _steady(rates[-1]))
 
 
-def _sine(term: Term) -> Law:
+def _sine(term: Term) -> RateLaw:
     rate, span = term.fraction("rate"), term.integer("period")
-    return Law([], [Wave(span, rate * span / NS, float(term.fraction("amplitude")))])
+    return RateLaw([], [Wave(span, rate * span / NS, float(term.fraction("amplitude")))])
 
 
-def _burst(term: Term) -> Law:
+def _burst(term: Term) -> RateLaw:
     rate, span = term.fraction("rate"), term.integer("period")
     busy = math.floor(span * term.fraction("duty"))
     pieces: list[Piece] = [Flat(busy, rate * span / NS)]
     if span > busy:
         pieces.append(Flat(span - busy, Fraction(0)))
-    return Law([], pieces)
+    return RateLaw([], pieces)
 
 
 # Traffic at each full hour, relative to the others: a night, a late morning, lunch, an afternoon, an evening.
 _HOURS = (20, 14, 10, 8, 8, 12, 25, 50, 90, 130, 155, 160, 140, 135, 150, 158, 150, 130, 105, 85, 70, 55, 40, 28)
 
 
-def _day(term: Term) -> Law:
+def _day(term: Term) -> RateLaw:
     span = term.integer("period")
     ends = [span * hour // len(_HOURS) for hour in range(len(_HOURS) + 1)]
     first = term.integer("from") % len(_HOURS)
@@ -279,10 +279,10 @@ def _day(term: Term) -> Law:
         Flat(end - start, low * (end - start)) if low == high else Slope(end - start, low, high)
         for (start, end), (low, high) in zip(pairwise(ends), pairwise(levels), strict=True)
     ]
-    return Law([], slopes)
+    return RateLaw([], slopes)
 
 
-_LAWS: dict[str, Callable[[Term], Law]] = {
+_LAWS: dict[str, Callable[[Term], RateLaw]] = {
     "constant": _constant,
     "poisson": _constant,
     "ramp": _ramp,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
 
-__all__ = ["LANGUAGES", "MAX_LINE_BYTES", "MAX_SERIES", "Form", "Language", "Parameter", "Value"]
+__all__ = ["LANGUAGES", "MAX_LINE_BYTES", "MAX_SERIES", "Form", "Language", "Parameter", "ValueKind"]
 
 MAX_LINE_BYTES = 64 * 1024
 MAX_SERIES = 100_000
@@ -16,7 +16,7 @@ MAX_SERIES = 100_000
 _DAY_NS = 86_400 * 10**9
 
 
-class Value(Enum):
+class ValueKind(Enum):
     """What kind of value a key takes; the text shows how one is written."""
 
     SIZE = "bytes, as 80 or 4KiB"
@@ -40,7 +40,7 @@ class Parameter:
     """
 
     name: str
-    value: Value
+    value: ValueKind
     meaning: str
     default: str | None = None
     low: Fraction | int | None = None
@@ -77,7 +77,7 @@ class Language:
 
 
 def _size(name: str, meaning: str, default: str | None = None, low: int = 0) -> Parameter:
-    return Parameter(name, Value.SIZE, meaning, default, low, MAX_LINE_BYTES)
+    return Parameter(name, ValueKind.SIZE, meaning, default, low, MAX_LINE_BYTES)
 
 
 _LIMITS = (
@@ -86,8 +86,8 @@ _LIMITS = (
 )
 _FILE_BYTES = 2**30
 _REPLAY_LIMITS = (
-    Parameter("min", Value.SIZE, "leave out shorter lines", "0", 0, _FILE_BYTES),
-    Parameter("max", Value.SIZE, "leave out longer lines", "1GiB", 0, _FILE_BYTES),
+    Parameter("min", ValueKind.SIZE, "leave out shorter lines", "0", 0, _FILE_BYTES),
+    Parameter("max", ValueKind.SIZE, "leave out longer lines", "1GiB", 0, _FILE_BYTES),
 )
 
 _LENGTHS = Language(
@@ -100,7 +100,9 @@ _LENGTHS = Language(
             "a bell around the mean",
             (
                 _size("mean", "the middle", "80"),
-                Parameter("sd", Value.NUMBER, "standard deviation, in bytes", "20", Fraction(1, 1000), MAX_LINE_BYTES),
+                Parameter(
+                    "sd", ValueKind.NUMBER, "standard deviation, in bytes", "20", Fraction(1, 1000), MAX_LINE_BYTES
+                ),
                 *_LIMITS,
             ),
         ),
@@ -109,7 +111,7 @@ _LENGTHS = Language(
             "many short lines, few long ones",
             (
                 _size("median", "half the lines are shorter", "40", low=1),
-                Parameter("sigma", Value.NUMBER, "standard deviation of ln(length)", "0.8", Fraction(1, 1000), 10),
+                Parameter("sigma", ValueKind.NUMBER, "standard deviation of ln(length)", "0.8", Fraction(1, 1000), 10),
                 *_LIMITS,
             ),
         ),
@@ -118,7 +120,7 @@ _LENGTHS = Language(
             "pareto",
             "a heavy tail above a least length",
             (
-                Parameter("alpha", Value.NUMBER, "tail index; smaller is heavier", "1.5", Fraction(1, 10), 100),
+                Parameter("alpha", ValueKind.NUMBER, "tail index; smaller is heavier", "1.5", Fraction(1, 10), 100),
                 _size("min", "the least length, where the tail starts", "20", low=1),
                 _size("max", "no line is longer", "64KiB"),
             ),
@@ -127,7 +129,7 @@ _LENGTHS = Language(
             "zipf",
             "length k as often as 1/k^s, from 1 byte",
             (
-                Parameter("s", Value.NUMBER, "exponent; larger is steeper", "1.1", Fraction(1, 100), 100),
+                Parameter("s", ValueKind.NUMBER, "exponent; larger is steeper", "1.1", Fraction(1, 100), 100),
                 _size("min", "no line is shorter", "1"),
                 _size("max", "no line is longer", "64KiB"),
             ),
@@ -135,15 +137,15 @@ _LENGTHS = Language(
         Form(
             "empirical",
             "the lengths of a text file's lines, each as often as there",
-            (Parameter("path", Value.PATH, "the file"), *_LIMITS),
+            (Parameter("path", ValueKind.PATH, "the file"), *_LIMITS),
         ),
         Form(
             "histogram",
             "the buckets of a histogram on a /metrics page, evenly inside each bucket",
             (
-                Parameter("path", Value.PATH, "the page: a file or an http URL"),
-                Parameter("metric", Value.TEXT, "the family's name; needed if the page has several", ""),
-                Parameter("label", Value.TEXT, "take only series with this name:value", ""),
+                Parameter("path", ValueKind.PATH, "the page: a file or an http URL"),
+                Parameter("metric", ValueKind.TEXT, "the family's name; needed if the page has several", ""),
+                Parameter("label", ValueKind.TEXT, "take only series with this name:value", ""),
                 *_LIMITS,
             ),
         ),
@@ -151,7 +153,7 @@ _LENGTHS = Language(
         Form(
             "replay",
             "a file's own lines, in order, and again from the start when it ends",
-            (Parameter("path", Value.PATH, "the file"), *_REPLAY_LIMITS),
+            (Parameter("path", ValueKind.PATH, "the file"), *_REPLAY_LIMITS),
         ),
     ),
     bare="constant",
@@ -172,18 +174,18 @@ _CONTENT = Language(
 )
 
 _JITTER = Parameter(
-    "jitter", Value.CHOICE, "poisson: the same law, at random instants", "none", choices=("none", "poisson")
+    "jitter", ValueKind.CHOICE, "poisson: the same law, at random instants", "none", choices=("none", "poisson")
 )
 _MIN_RATE = Fraction(1, 86_400)
 _MAX_RATE = 10**9
 
 
 def _rate(name: str, meaning: str, default: str | None = None, low: Fraction | int = _MIN_RATE) -> Parameter:
-    return Parameter(name, Value.RATE, meaning, default, low, _MAX_RATE)
+    return Parameter(name, ValueKind.RATE, meaning, default, low, _MAX_RATE)
 
 
 def _period(name: str, meaning: str, default: str, low: int = 10**6, high: int = _DAY_NS) -> Parameter:
-    return Parameter(name, Value.DURATION, meaning, default, low, high)
+    return Parameter(name, ValueKind.DURATION, meaning, default, low, high)
 
 
 _ARRIVALS = Language(
@@ -207,7 +209,7 @@ _ARRIVALS = Language(
             "steps",
             "one rate after another; the last one stays",
             (
-                Parameter("rates", Value.RATES, "the rates, 0 for a pause", None, 0, _MAX_RATE),
+                Parameter("rates", ValueKind.RATES, "the rates, 0 for a pause", None, 0, _MAX_RATE),
                 _period("each", "how long each lasts", "10s"),
                 _JITTER,
             ),
@@ -217,7 +219,7 @@ _ARRIVALS = Language(
             "a mean rate that swings up first, then down",
             (
                 _rate("rate", "mean lines per second"),
-                Parameter("amplitude", Value.SHARE, "swing as a share of the mean", "50%", 0, 1),
+                Parameter("amplitude", ValueKind.SHARE, "swing as a share of the mean", "50%", 0, 1),
                 _period("period", "length of one swing", "1m"),
                 _JITTER,
             ),
@@ -228,7 +230,7 @@ _ARRIVALS = Language(
             (
                 _rate("rate", "mean lines per second"),
                 _period("period", "from one burst to the next", "1s"),
-                Parameter("duty", Value.SHARE, "part of the period that is busy", "10%", Fraction(1, 1000), 1),
+                Parameter("duty", ValueKind.SHARE, "part of the period that is busy", "10%", Fraction(1, 1000), 1),
                 _JITTER,
             ),
         ),
@@ -238,7 +240,7 @@ _ARRIVALS = Language(
             (
                 _rate("rate", "mean lines per second"),
                 _period("period", "how long the day lasts", "24h", low=10**9),
-                Parameter("from", Value.COUNT, "hour at which it begins, 24 for midnight", "24", 1, 24),
+                Parameter("from", ValueKind.COUNT, "hour at which it begins, 24 for midnight", "24", 1, 24),
                 _JITTER,
             ),
         ),
@@ -246,9 +248,9 @@ _ARRIVALS = Language(
             "replay",
             "the timestamps of a file, one a line in ascending order, from the first on",
             (
-                Parameter("path", Value.PATH, "the file"),
-                Parameter("unit", Value.CHOICE, "unit of the timestamps", "s", choices=("s", "ms", "us", "ns")),
-                Parameter("speed", Value.NUMBER, "2 plays twice as fast", "1", Fraction(1, 10**6), 10**6),
+                Parameter("path", ValueKind.PATH, "the file"),
+                Parameter("unit", ValueKind.CHOICE, "unit of the timestamps", "s", choices=("s", "ms", "us", "ns")),
+                Parameter("speed", ValueKind.NUMBER, "2 plays twice as fast", "1", Fraction(1, 10**6), 10**6),
             ),
         ),
         Form("max", "closed loop: each line as soon as the one before is done"),
@@ -258,7 +260,7 @@ _ARRIVALS = Language(
 
 
 def _share(name: str, meaning: str, default: str | None = "0") -> Parameter:
-    return Parameter(name, Value.SHARE, meaning, default, 0, 1)
+    return Parameter(name, ValueKind.SHARE, meaning, default, 0, 1)
 
 
 _ERRORS = Language(
@@ -281,7 +283,7 @@ _ERRORS = Language(
 
 
 def _series(default: str | None = None) -> Parameter:
-    return Parameter("n", Value.COUNT, "how many values of the tag method", default, 1, MAX_SERIES)
+    return Parameter("n", ValueKind.COUNT, "how many values of the tag method", default, 1, MAX_SERIES)
 
 
 _SERIES = Language(
@@ -293,7 +295,7 @@ _SERIES = Language(
             "the k-th method as often as 1/k^s",
             (
                 _series(),
-                Parameter("s", Value.NUMBER, "exponent; larger is steeper", "1.1", Fraction(1, 100), 100),
+                Parameter("s", ValueKind.NUMBER, "exponent; larger is steeper", "1.1", Fraction(1, 100), 100),
             ),
         ),
     ),

@@ -17,9 +17,9 @@ from typing import TypeVar
 
 from workloads import units
 from workloads.errors import GrammarError
-from workloads.forms import LANGUAGES, Form, Language, Parameter, Value
+from workloads.forms import LANGUAGES, Form, Language, Parameter, ValueKind
 
-__all__ = ["Row", "Term", "describe", "markdown", "parse", "quoted"]
+__all__ = ["FormRow", "Term", "describe", "markdown", "parse", "quoted"]
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 # A plus sign joins two terms where a weight follows it, or where blanks stand on both sides: 1e+3 and c++.txt do not.
@@ -67,7 +67,7 @@ class Term:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class FormRow:
     """One line of the tables in the documentation and in help texts; `key` is empty for a form without keys."""
 
     name: str
@@ -175,8 +175,8 @@ def _example(form: Form) -> str:
 
 def _sample(parameter: Parameter) -> str:
     samples = {
-        Value.SIZE: "80", Value.RATE: "1000/s", Value.RATES: "100:500:1k", Value.DURATION: "10s", Value.COUNT: "100",
-        Value.NUMBER: "1", Value.SHARE: "1%", Value.PATH: "FILE", Value.TEXT: "TEXT",
+        ValueKind.SIZE: "80", ValueKind.RATE: "1000/s", ValueKind.RATES: "100:500:1k", ValueKind.DURATION: "10s", ValueKind.COUNT: "100",
+        ValueKind.NUMBER: "1", ValueKind.SHARE: "1%", ValueKind.PATH: "FILE", ValueKind.TEXT: "TEXT",
     }  # fmt: skip
     return samples.get(parameter.value) or parameter.choices[0]
 
@@ -273,29 +273,29 @@ def _bounded(parameter: Parameter, text: str, value: Fraction | int) -> Fraction
     return value
 
 
-_CONVERT: dict[Value, Callable[[Parameter, str], object]] = {
-    Value.SIZE: _whole(units.parse_size),
-    Value.COUNT: _whole(units.parse_count),
-    Value.DURATION: _whole(units.parse_duration_ns),
-    Value.RATE: _exact(_rate),
-    Value.RATES: lambda parameter, text: tuple(_exact(_rate)(parameter, part) for part in text.split(":")),
-    Value.SHARE: _exact(units.parse_share),
-    Value.NUMBER: _exact(units.parse_number),
-    Value.PATH: _text,
-    Value.TEXT: _text,
-    Value.CHOICE: _choice,
+_CONVERT: dict[ValueKind, Callable[[Parameter, str], object]] = {
+    ValueKind.SIZE: _whole(units.parse_size),
+    ValueKind.COUNT: _whole(units.parse_count),
+    ValueKind.DURATION: _whole(units.parse_duration_ns),
+    ValueKind.RATE: _exact(_rate),
+    ValueKind.RATES: lambda parameter, text: tuple(_exact(_rate)(parameter, part) for part in text.split(":")),
+    ValueKind.SHARE: _exact(units.parse_share),
+    ValueKind.NUMBER: _exact(units.parse_number),
+    ValueKind.PATH: _text,
+    ValueKind.TEXT: _text,
+    ValueKind.CHOICE: _choice,
 }
 
 
 def _shown(parameter: Parameter, value: Fraction | int) -> str:
     match parameter.value:
-        case Value.DURATION:
+        case ValueKind.DURATION:
             return units.format_exact_duration(int(value))
-        case Value.SIZE:
+        case ValueKind.SIZE:
             return units.format_size(int(value))
-        case Value.RATE | Value.RATES:
+        case ValueKind.RATE | ValueKind.RATES:
             return f"{value * 86_400}/d" if 0 < value < 1 else f"{value}/s"
-        case Value.SHARE:
+        case ValueKind.SHARE:
             return f"{float(value * 100):g}%"
         case _:
             return f"{float(value):g}" if isinstance(value, Fraction) else str(value)
@@ -309,17 +309,17 @@ def _range(parameter: Parameter) -> str:
     return f"{_shown(parameter, parameter.low)} to {_shown(parameter, parameter.high)}"
 
 
-def describe(kind: str) -> list[Row]:
+def describe(kind: str) -> list[FormRow]:
     """Return the table of one of the kinds of `LANGUAGES`, a row for each form's key, for help texts and documents."""
     rows = []
     for form in LANGUAGES[kind].forms:
         if not form.parameters:
-            rows.append(Row(form.name, form.meaning))
+            rows.append(FormRow(form.name, form.meaning))
         for parameter in form.parameters:
             default = "required" if parameter.default is None else parameter.default or "none"
             takes = parameter.value.value
             rows.append(
-                Row(form.name, form.meaning, parameter.name, takes, default, _range(parameter), parameter.meaning)
+                FormRow(form.name, form.meaning, parameter.name, takes, default, _range(parameter), parameter.meaning)
             )
     return rows
 

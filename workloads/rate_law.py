@@ -22,7 +22,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["NS", "Flat", "Law", "Piece", "Place", "Slope", "Wave"]
+__all__ = ["NS", "Flat", "Piece", "Place", "RateLaw", "Slope", "Wave"]
 
 NS = 10**9
 # Numerators below this, times a block's size, stay inside 64 bits.
@@ -206,7 +206,7 @@ class Place:
         return self.before + self.piece.mass
 
 
-class Law:
+class RateLaw:
     """Pieces played once, then a cycle of pieces for ever; without a cycle, the law ends and `total` is finite."""
 
     __slots__ = ("_cycle", "_cycle_mass", "_cycle_ns", "_cycle_start", "_cycle_starts", "_once")

@@ -14,7 +14,7 @@ from harness.expected import Expected, SeriesTruth
 from harness.exposition.page import Page, SeriesShown, Shown, fold
 from harness.views import Aggregation, Tags, View
 
-__all__ = ["Audit", "Outcome", "audit"]
+__all__ = ["Audit", "AuditOutcome", "audit"]
 
 MAX_EXAMPLES = 5
 # Unit roundoff of a double, the relative error of one rounding.
@@ -24,7 +24,7 @@ _ROUNDOFF = 2.0**-53
 _NO_STORE = {Name.SCRAPER_DIED, Name.STORE_UNREADABLE}
 
 
-class Outcome(StrEnum):
+class AuditOutcome(StrEnum):
     """What an audit comes to."""
 
     CONSERVED = "conserved"
@@ -39,21 +39,21 @@ class Audit:
     findings: tuple[Finding, ...]
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> AuditOutcome:
         """Not conserved where anything was seen to be wrong, else not verified where something could not be seen.
 
         Conserved means that all was looked at, and that no value was lost, invented or misplaced.
         """
         errors = [finding for finding in self.findings if finding.severity is Severity.ERROR]
         if not errors:
-            return Outcome.CONSERVED
-        return Outcome.NOT_VERIFIED if all(unseen(error.name) for error in errors) else Outcome.NOT_CONSERVED
+            return AuditOutcome.CONSERVED
+        return AuditOutcome.NOT_VERIFIED if all(unseen(error.name) for error in errors) else AuditOutcome.NOT_CONSERVED
 
     @property
     def conserved(self) -> bool | None:
         """The outcome in short: None where it could not be verified."""
         outcome = self.outcome
-        return None if outcome is Outcome.NOT_VERIFIED else outcome is Outcome.CONSERVED
+        return None if outcome is AuditOutcome.NOT_VERIFIED else outcome is AuditOutcome.CONSERVED
 
 
 def audit(

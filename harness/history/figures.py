@@ -8,11 +8,11 @@ from typing import Any
 
 from harness.history.processor import NOT_KEPT, processor_of
 
-__all__ = ["Measured", "Metric", "experiments_of", "key_of", "measured_in", "metrics_of", "question_of"]
+__all__ = ["Figure", "StoredExperiment", "experiments_of", "key_of", "measured_in", "metrics_of", "question_of"]
 
 
 @dataclass(frozen=True, slots=True)
-class Metric:
+class Figure:
     """One figure of one run.
 
     `key` names the same figure in all runs. `value` with its interval is per line (or per call for an imported
@@ -56,7 +56,7 @@ class Metric:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class StoredExperiment:
     """An experiment of a kept document, with what it was measured on.
 
     `terms` are those of `harness.measure.result.TermsUsed`, empty where they were not stored. Experiments of one
@@ -74,10 +74,10 @@ class Measured:
         return key_of(self.experiment, self.terms)
 
 
-def metrics_of(kind: str, document: Mapping[str, Any]) -> tuple[Metric, ...]:
+def metrics_of(kind: str, document: Mapping[str, Any]) -> tuple[Figure, ...]:
     """Return the figures of a result of one of `harness.history.envelope.KINDS`; what is malformed is left out."""
     read = {"overhead": _overhead, "run": _run, "suite": _suite}.get(kind)
-    found: dict[str, Metric] = {}
+    found: dict[str, Figure] = {}
     # A kind of an earlier or later day is listed, without figures.
     for metric in () if read is None else read(document):
         # The same experiment twice in one document: the later one has more behind it.
@@ -90,7 +90,7 @@ def experiments_of(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [measured.experiment for measured in measured_in(document)]
 
 
-def measured_in(document: Mapping[str, Any]) -> list[Measured]:
+def measured_in(document: Mapping[str, Any]) -> list[StoredExperiment]:
     """Return the experiments of an overhead document, each with the terms of the part it belongs to."""
     whole = document if list(_maps(document.get("experiments"))) else _mapping(document.get("document"))
     experiments = list(_maps(whole.get("experiments")))
@@ -101,8 +101,8 @@ def measured_in(document: Mapping[str, Any]) -> list[Measured]:
     return found
 
 
-def _measured(experiment: Mapping[str, Any], source: Mapping[str, Any], part: int) -> Measured:
-    return Measured(experiment, _mapping(source.get("terms")), part, _number(source.get("elapsed_s")))
+def _measured(experiment: Mapping[str, Any], source: Mapping[str, Any], part: int) -> StoredExperiment:
+    return StoredExperiment(experiment, _mapping(source.get("terms")), part, _number(source.get("elapsed_s")))
 
 
 def key_of(experiment: Mapping[str, Any], terms: Mapping[str, Any] | None = None) -> str:
@@ -137,7 +137,7 @@ def question_of(document: Mapping[str, Any]) -> str:
     return " ".join([mode, *factors]) if mode == "laws" else mode
 
 
-def _overhead(document: Mapping[str, Any]) -> Iterator[Metric]:
+def _overhead(document: Mapping[str, Any]) -> Iterator[Figure]:
     for measured in measured_in(document):
         experiment, key = measured.experiment, measured.key
         if not key:
@@ -148,13 +148,13 @@ def _overhead(document: Mapping[str, Any]) -> Iterator[Metric]:
         if experiment.get("verdict") == "void":
             # Kept by its name: a gate must not pass because what it watches could not be measured.
             void = str(experiment.get("conclusion") or "void").removeprefix("void: ")
-            yield Metric(key, unit, None, pairs=pairs, axis=axis, base=base, head=head, factors=written, void=void)
+            yield Figure(key, unit, None, pairs=pairs, axis=axis, base=base, head=head, factors=written, void=void)
             continue
         low, high = _interval(experiment.get("cost_interval"))
         ratio_low, ratio_high = _interval(experiment.get("ratio_interval"))
         timed = axis == "wall_ns"
         processor = processor_of(experiment, measured.terms) if timed else NOT_KEPT
-        yield Metric(
+        yield Figure(
             key, unit, _number(experiment.get("cost_per_line")), low, high,
             _positive(experiment.get("ratio")), _positive(ratio_low), _positive(ratio_high), pairs,
             _number(experiment.get("minimal_detectable_effect")), axis, base, head, written,
@@ -165,7 +165,7 @@ def _overhead(document: Mapping[str, Any]) -> Iterator[Metric]:
         )  # fmt: skip
 
 
-def _run(document: Mapping[str, Any]) -> Iterator[Metric]:
+def _run(document: Mapping[str, Any]) -> Iterator[Figure]:
     if document.get("verdict") == "invalid":
         return
     instrument = str(_mapping(document.get("spec")).get("instrument", ""))
@@ -176,10 +176,10 @@ def _run(document: Mapping[str, Any]) -> Iterator[Metric]:
         if value is not None:
             # The same digest is the same lines at the same times; other loads have other latencies.
             key = f"{latency.removesuffix('_ns')} {percentile} {instrument} load={digest}"
-            yield Metric(key, "ns", value, head=instrument, axis=f"{latency} {percentile}", findings=findings)
+            yield Figure(key, "ns", value, head=instrument, axis=f"{latency} {percentile}", findings=findings)
 
 
-def _suite(document: Mapping[str, Any]) -> Iterator[Metric]:
+def _suite(document: Mapping[str, Any]) -> Iterator[Figure]:
     for benchmark in _maps(document.get("benchmarks")):
         stats = _mapping(benchmark.get("stats"))
         mean, spread, rounds = (_number(stats.get(name)) for name in ("mean", "stddev", "rounds"))
@@ -188,7 +188,7 @@ def _suite(document: Mapping[str, Any]) -> Iterator[Metric]:
             continue
         # Rounds of one process are no independent pairs: their spread is shown, never tested with.
         half = 0.0 if spread is None or not rounds else 1.96 * spread / math.sqrt(rounds)
-        yield Metric(
+        yield Figure(
             f"suite {name}", "ns", mean * 1e9, (mean - half) * 1e9, (mean + half) * 1e9, axis="mean", head=name
         )
 

@@ -13,11 +13,11 @@ from dataclasses import astuple, dataclass, fields, replace
 from typing import Any, Self
 
 from harness.history.envelope import Envelope
-from harness.history.figures import Metric, metrics_of, question_of
+from harness.history.figures import Figure, metrics_of, question_of
 from harness.history.problems import Problem, Trouble
 from harness.history.store import Store
 
-__all__ = ["INDEX_NAME", "Answer", "Index", "Point", "Row"]
+__all__ = ["INDEX_NAME", "FigurePoint", "Index", "NewestRun", "RunRow"]
 
 INDEX_NAME = ".index.sqlite"
 
@@ -26,7 +26,7 @@ _VERSION = 4
 _PATIENCE_S = 5.0
 
 _FINGERPRINT_PARTS = ("machine", "versions")
-_METRIC_FIELDS = tuple(field.name for field in fields(Metric))
+_METRIC_FIELDS = tuple(field.name for field in fields(Figure))
 _METRIC_COLUMNS = ", ".join(f"metrics.{name}" for name in _METRIC_FIELDS)
 # What says that the cache cannot be used just now, and not that it is damaged.
 _HELD = {
@@ -48,7 +48,7 @@ PRAGMA user_version = {_VERSION};
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class RunRow:
     """One run of the list; `machine` and `versions` are JSON text, `metrics` the number of figures it holds."""
 
     id: str
@@ -65,17 +65,17 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class FigurePoint:
     """One figure of one run, placed in time."""
 
     run: str
     created: str
     epoch: str
-    metric: Metric
+    metric: Figure
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class NewestRun:
     """The newest run with figures that asked a question; None where there is none.
 
     `skipped` is the newest run of all where that has no figure; empty where it has.
@@ -86,7 +86,7 @@ class Answer:
     skipped: str = ""
 
 
-_ROW_FIELDS = tuple(field.name for field in fields(Row))
+_ROW_FIELDS = tuple(field.name for field in fields(RunRow))
 
 
 def _truth(value: int | None) -> bool | None:
@@ -123,7 +123,7 @@ class Index:
         found = self._base.execute("SELECT name, trouble, detail FROM files WHERE trouble IS NOT NULL ORDER BY name")
         return [Problem(self._store.folder / name, Trouble(trouble), detail) for name, trouble, detail in found]
 
-    def rows(self, where: str = "", values: Sequence[object] = ()) -> list[Row]:
+    def rows(self, where: str = "", values: Sequence[object] = ()) -> list[RunRow]:
         """Return the runs, oldest first; `where` is an SQL condition over the columns of `runs`, with its `values`."""
         condition = f"WHERE {where}" if where else ""
         found: Iterable[Any] = self._base.execute(
@@ -132,9 +132,9 @@ class Index:
             f" FROM runs {condition} ORDER BY created, id",
             tuple(values),
         )
-        return [Row(**{**dict(zip(_ROW_FIELDS, row, strict=True)), "dirty": _truth(row[8])}) for row in found]
+        return [RunRow(**{**dict(zip(_ROW_FIELDS, row, strict=True)), "dirty": _truth(row[8])}) for row in found]
 
-    def points(self, key: str, newest: int | None = None, until: str | None = None) -> list[Point]:
+    def points(self, key: str, newest: int | None = None, until: str | None = None) -> list[FigurePoint]:
         """Return one figure over time, oldest first, of the `newest` runs that have it (default: all).
 
         `until` is the id of the last run wanted.
@@ -147,7 +147,7 @@ class Index:
             " ORDER BY metrics.created DESC, metrics.name DESC LIMIT ?",
             (key, until, until, -1 if newest is None else newest),
         )
-        return [Point(run, created, epoch, Metric(*rest)) for run, created, epoch, *rest in found][::-1]
+        return [FigurePoint(run, created, epoch, Figure(*rest)) for run, created, epoch, *rest in found][::-1]
 
     def newest(self, kind: str, most: int = 1) -> list[str]:
         """Return the ids of the `most` newest runs of a kind, for each question that was asked.
@@ -162,15 +162,15 @@ class Index:
         )
         return [row[0] for row in found]
 
-    def answers(self, kind: str) -> list[Answer]:
+    def answers(self, kind: str) -> list[NewestRun]:
         """Return, for each question that runs of a kind asked, the newest run with figures; the newest one last."""
-        found: dict[str, Answer] = {}
+        found: dict[str, NewestRun] = {}
         for question, run, figures in self._base.execute(
             "SELECT question, id, (SELECT count(*) FROM metrics WHERE metrics.name = runs.name)"
             " FROM runs WHERE kind = ? ORDER BY created DESC, id DESC",
             (kind,),
         ):
-            answer = found.setdefault(question, Answer(question))
+            answer = found.setdefault(question, NewestRun(question))
             if answer.run is None and figures:
                 found[question] = replace(answer, run=run)
             elif answer.run is None and not answer.skipped:
@@ -203,13 +203,13 @@ class Index:
         """Return the names of all figures kept, sorted."""
         return [row[0] for row in self._base.execute("SELECT DISTINCT key FROM metrics ORDER BY key")]
 
-    def metrics(self, run_id: str) -> list[Metric]:
+    def metrics(self, run_id: str) -> list[Figure]:
         """Return the figures of one run, sorted by key."""
         found = self._base.execute(
             f"SELECT {_METRIC_COLUMNS} FROM metrics WHERE name = ? ORDER BY key",  # noqa: S608 - our own columns
             (self._store.path(run_id).name,),
         )
-        return [Metric(*row) for row in found]
+        return [Figure(*row) for row in found]
 
     def _open(self) -> sqlite3.Connection:
         """Open the cache beside the files, thrown away once if damaged; what cannot be written is held in memory."""

@@ -9,30 +9,30 @@ from typing import Any
 
 from harness.errors import UsageError
 from harness.history.envelope import KINDS, Envelope, timestamp
-from harness.history.figures import Metric
+from harness.history.figures import Figure
 from harness.history.fingerprint import fingerprint, git_state
-from harness.history.index import Index, Row
+from harness.history.index import Index, RunRow
 from harness.history.problems import Problem
 from harness.history.store import Store
 
-__all__ = ["Listing", "Shown", "keep", "list_runs", "remove_runs", "show_run"]
+__all__ = ["Listing", "ShownRun", "keep", "list_runs", "remove_runs", "show_run"]
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
     """Runs, oldest first, the files left out, and the ids of runs that open an epoch (on another machine)."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[RunRow, ...]
     problems: tuple[Problem, ...]
     opens_epoch: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShownRun:
     """One run in full, and its headline figures."""
 
     envelope: Envelope
-    metrics: tuple[Metric, ...]
+    metrics: tuple[Figure, ...]
 
 
 def keep(store: Store, kind: str, document: Mapping[str, Any], label: str = "") -> Envelope:
@@ -89,7 +89,7 @@ def _moment(since: str) -> str:
     return timestamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
-def show_run(store: Store, run_id: str) -> Shown:
+def show_run(store: Store, run_id: str) -> ShownRun:
     """Return one run by id, or by the start or end of it; ``newest`` is the newest. Raises `UsageError`."""
     with Index(store) as index:
         if run_id == "newest":
@@ -98,7 +98,7 @@ def show_run(store: Store, run_id: str) -> Shown:
                 raise UsageError(f"no run is kept in {store.folder}")
             run_id = rows[-1].id
         envelope = store.load(run_id)
-        return Shown(envelope, tuple(index.metrics(envelope.id)))
+        return ShownRun(envelope, tuple(index.metrics(envelope.id)))
 
 
 def remove_runs(store: Store, run_ids: Sequence[str]) -> tuple[Path, ...]:

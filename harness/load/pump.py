@@ -24,7 +24,7 @@ from harness.load.truthlog import TruthLog
 if TYPE_CHECKING:
     from workloads.workload import Block
 
-__all__ = ["BLOCK_LINES", "Pages", "Progress", "drive_workload"]
+__all__ = ["BLOCK_LINES", "Pages", "Snapshot", "drive_workload"]
 
 # Given a moment of the clock, the times since then at which the subject's page was being made for a scrape.
 Pages = Callable[[int], Sequence[Window]]
@@ -48,7 +48,7 @@ _RATE_OVER = 25
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class Snapshot:
     """How a run stands: totals since the start, rates (lines/s) over the last seconds, latencies in nanoseconds."""
 
     elapsed_ns: int
@@ -127,7 +127,7 @@ class _Pump:
         policy: Policy,
         latencies_ms: list[float],
         stop: Stop,
-        progress: Callable[[Progress], object] | None,
+        progress: Callable[[Snapshot], object] | None,
         pages: Pages,
         queue: RunQueue,
         log: TruthLog | None,
@@ -261,12 +261,12 @@ class _Pump:
         self.shown_ns = now
         self.shown.append((now, self.ledger.offered, self.last_due_ns))
 
-    def _snapshot(self, now: int) -> Progress:
+    def _snapshot(self, now: int) -> Snapshot:
         ledger, timings = self.ledger, self.recorder.timings
         then, offered, due = self.shown[0] if self.shown else (self.start_ns, 0, 0)
         lines, span = ledger.offered - offered, self.last_due_ns - due
         lag, service, response = (one.percentiles((50, 99)) for one in (timings.lag, timings.service, timings.response))
-        return Progress(
+        return Snapshot(
             elapsed_ns=now - self.start_ns,
             offered=ledger.offered,
             processed=ledger.processed,
@@ -329,7 +329,7 @@ def drive_workload(
     *,
     latencies_ms: list[float],
     stop: Stop | None = None,
-    progress: Callable[[Progress], object] | None = None,
+    progress: Callable[[Snapshot], object] | None = None,
     pages: Pages = no_pages,
     queue: RunQueue | None = None,
     log: TruthLog | None = None,

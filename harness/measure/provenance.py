@@ -8,7 +8,7 @@ from typing import Any
 import harness
 from harness.errors import RunError
 from harness.host.libraries import LIBRARIES, belongs_to, portable
-from harness.measure.result import Document, Loaded
+from harness.measure.result import Experiments, Loaded
 from harness.measure.subject import Subject
 
 __all__ = ["Provenance", "contradiction", "loaded_of", "versions_of"]
@@ -56,7 +56,7 @@ class Provenance:
                     f"{subject.name}: {each.library} was changed while it was measured ({each.file}); measure again"
                 )
 
-    def applied(self, document: Document) -> Document:
+    def applied(self, document: Experiments) -> Experiments:
         """Return the document with what was loaded in it, in the place of what is merely installed."""
         told: dict[str, set[str]] = {}
         for loaded in self._loaded.values():

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from harness.measure.result import Document, Experiment
+from harness.measure.result import Experiment, Experiments
 from harness.measure.stats import minimal_detectable_effect
 from harness.measure.verdict import counting
 
@@ -99,7 +99,7 @@ def advice_on(stored: Mapping[str, Any]) -> str:
     return "" if found is None else advice(found)
 
 
-def document_notes(document: Document) -> Iterator[str]:
+def document_notes(document: Experiments) -> Iterator[str]:
     """Yield what a reader has to know before the figures, each in a line: noise, processors, foreign libraries."""
     found = resolution_of(document.experiments)
     if found is not None:

@@ -16,12 +16,12 @@ __all__ = [
     "SCHEMA_VERSION",
     "Attempt",
     "Axis",
-    "Document",
+    "Control",
     "Experiment",
+    "Experiments",
     "Factor",
     "Interval",
     "Loaded",
-    "Null",
     "RawPair",
     "TermsUsed",
     "Verdict",
@@ -85,7 +85,7 @@ class RawPair(_Part):
     void: str = Field("", description="why the pair does not count; empty when it does")
 
 
-class Null(_Part):
+class Control(_Part):
     """The control: A/A pairs, each a subject against itself, measured as the other pairs are and among them.
 
     Counted axes have none: there `pairs` is 0.
@@ -107,7 +107,7 @@ class Null(_Part):
     )
 
 
-class Check(_Part):
+class BootstrapCheck(_Part):
     """The same intervals by the bootstrap, as a check; no verdict rests on them."""
 
     ratio_interval: Interval
@@ -119,7 +119,7 @@ class Attempt(_Part):
 
     conclusion: str = Field(description="why it is void")
     pairs: int = Field(description="pairs that counted")
-    null: Null
+    null: Control
     raw_pairs: list[RawPair]
     raw_null: list[RawPair]
 
@@ -144,7 +144,7 @@ class Experiment(_Part):
     minimal_detectable_effect: float | None = Field(
         description="relative change found with power 0.8 by this many pairs at the level of the interval"
     )
-    null: Null
+    null: Control
     verdict: Verdict
     conclusion: str = Field(description="what the pairs allow one to say, in a sentence")
     confidence: float
@@ -164,7 +164,7 @@ class Experiment(_Part):
     scrapes: int | None = Field(
         None, description="scrapes of the head while it was on turn, pairs that count; null where nobody scraped"
     )
-    bootstrap: Check
+    bootstrap: BootstrapCheck
     raw_pairs: list[RawPair]
     raw_null: list[RawPair]
     attempts: int = Field(1, description="how often it was measured; more than once where it came out void before")
@@ -197,7 +197,7 @@ class Loaded(_Part):
     file: str = Field(description="the module's file, relative to its environment or its project where it lies in one")
 
 
-class Document(_Part):
+class Experiments(_Part):
     """Everything one call measured."""
 
     schema_version: Literal[1] = SCHEMA_VERSION

@@ -10,10 +10,10 @@ from harness.measure.result import (
     COUNTED,
     Attempt,
     Axis,
-    Check,
+    BootstrapCheck,
+    Control,
     Experiment,
     Interval,
-    Null,
     RawPair,
     Verdict,
     interval_of,
@@ -32,7 +32,7 @@ __all__ = [
     "CONFIDENCE",
     "Assessed",
     "Comparison",
-    "Control",
+    "ControlPairs",
     "assess",
     "bounds_of",
     "counting",
@@ -50,7 +50,7 @@ _MOST_VOID = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Control:
+class ControlPairs:
     """A/A pairs and how they are judged: `confidence` of their interval, `needed` for their power (0: not stated).
 
     `controls` is the number of controls of the call, `subjects` the names of what the pairs were taken from.
@@ -73,7 +73,7 @@ class Assessed:
     comparison: Comparison
     axis: Axis
     pairs: Sequence[RawPair]
-    control: Control
+    control: ControlPairs
     ratio: Estimate
     cost: Estimate
     null_ratio: Estimate
@@ -88,12 +88,12 @@ def counting(pairs: Sequence[RawPair]) -> list[RawPair]:
     return [pair for pair in pairs if not pair.void]
 
 
-def null_of(control: Control) -> tuple[Null, Estimate]:
+def null_of(control: ControlPairs) -> tuple[Control, Estimate]:
     """Return the control's entry and its log-ratio with interval, from the A/A pairs that count."""
     logs = [pair.log_ratio for pair in counting(control.pairs)]
     found = t_interval(logs, control.confidence)
     seen = minimal_detectable_effect(standard_deviation(logs), found.count, 1 - control.confidence)
-    null = Null(
+    null = Control(
         ratio=number_or_none(found.exp().value),
         ratio_interval=_ratio_interval(found),
         confidence=control.confidence,
@@ -176,7 +176,7 @@ def bounds_of(experiment: Experiment) -> tuple[float, float] | None:
 def assess(
     comparison: Comparison,
     pairs: Sequence[RawPair],
-    control: Control,
+    control: ControlPairs,
     *,
     tolerance: float,
     z: float | None = None,
@@ -248,7 +248,7 @@ def entry_of(assessed: Assessed, *, repeat_spread: float | None = None) -> Exper
         evaluated=sum(pair.head_evaluated for pair in pairs),
         repeat_spread=None if repeat_spread is None else number_or_none(repeat_spread),
         scrapes=sum(pair.head_scrapes for pair in good) if comparison.head.scraped else None,
-        bootstrap=Check(
+        bootstrap=BootstrapCheck(
             ratio_interval=interval_of(bootstrap_interval(logs, CONFIDENCE).exp()),
             cost_interval=interval_of(bootstrap_interval(differences, CONFIDENCE)),
         ),
@@ -262,7 +262,7 @@ def entry_of(assessed: Assessed, *, repeat_spread: float | None = None) -> Exper
 def experiment_of(
     comparison: Comparison,
     pairs: Sequence[RawPair],
-    control: Control | Sequence[RawPair] = (),
+    control: ControlPairs | Sequence[RawPair] = (),
     *,
     tolerance: float,
     z: float | None = None,
@@ -270,7 +270,7 @@ def experiment_of(
     axis: Axis = "wall_ns",
 ) -> Experiment:
     """Return the entry of one comparison; a list of A/A pairs stands for a control at 99 % without a stated power."""
-    judged = control if isinstance(control, Control) else Control(control)
+    judged = control if isinstance(control, ControlPairs) else ControlPairs(control)
     return entry_of(assess(comparison, pairs, judged, tolerance=tolerance, z=z, looks=looks, axis=axis))
 
 
@@ -283,7 +283,7 @@ def _differing(comparison: Comparison) -> dict[str, bool | int | float | str]:
     return {key: value for key, value in comparison.base.factors.items() if head.get(key) != value}
 
 
-def _conclusion(assessed: Assessed, effect: float, null: Null) -> str:
+def _conclusion(assessed: Assessed, effect: float, null: Control) -> str:
     """Return what the pairs allow one to say, in a sentence."""
     if assessed.verdict == "void":
         said = _void_reason(assessed, null)
@@ -300,7 +300,7 @@ def _conclusion(assessed: Assessed, effect: float, null: Null) -> str:
     return f"{said}; void {'once' if times == 1 else f'{times} times'} before, and measured again" if times else said
 
 
-def _void_reason(assessed: Assessed, null: Null) -> str:
+def _void_reason(assessed: Assessed, null: Control) -> str:
     pairs = assessed.pairs
     reasons = [pair.void for pair in pairs if pair.void]
     if len(reasons) > _MOST_VOID * len(pairs):
@@ -311,7 +311,7 @@ def _void_reason(assessed: Assessed, null: Null) -> str:
     return f"void: {name} came out at {low} to {high} times its own cost"
 
 
-def _finding(assessed: Assessed, effect: float, null: Null) -> str:
+def _finding(assessed: Assessed, effect: float, null: Control) -> str:
     base, head = assessed.comparison.base.name, assessed.comparison.head.name
     ratio, verdict = assessed.ratio.exp(), assessed.verdict
     seen = f"an effect of {effect:.1%} would have been found four times in five"

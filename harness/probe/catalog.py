@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-__all__ = ["INSTRUMENTS", "PROBES", "Outcome", "Probe"]
+__all__ = ["INSTRUMENTS", "PROBES", "Probe", "ProbeResult"]
 
 INSTRUMENTS = ("opencensus", "opencensus-lean")
 
@@ -22,7 +22,7 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ProbeResult:
     """What a probe found: `present` is None when the experiment could not be made, and `evidence` says why.
 
     `data` holds the numbers behind the evidence, fit for JSON.

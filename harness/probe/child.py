@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.probe.exporting import EXPORTING, CannotProbe
 from harness.probe.recording import RECORDING
-from harness.probe.subject import Subject
+from harness.probe.subject import ProbeSubject
 
 __all__ = ["EXPERIMENTS", "main"]
 
@@ -18,7 +18,7 @@ def main(name: str, instrument: str) -> dict[str, Any]:
     """Return the outcome of the experiment `name` on `instrument`, fit for JSON."""
     warnings.simplefilter("ignore")
     try:
-        present, evidence, data = EXPERIMENTS[name](Subject(instrument))
+        present, evidence, data = EXPERIMENTS[name](ProbeSubject(instrument))
     except CannotProbe as reason:
         return {"present": None, "evidence": str(reason), "data": {}}
     return {"present": bool(present), "evidence": evidence, "data": data}

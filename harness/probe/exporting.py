@@ -12,7 +12,7 @@ from opencensus.stats import aggregation
 from prometheus_client import REGISTRY, Gauge
 from prometheus_client.registry import CollectorRegistry
 
-from harness.probe.subject import LENGTH, NAMESPACE, Subject
+from harness.probe.subject import LENGTH, NAMESPACE, ProbeSubject
 
 __all__ = ["EXPORTING", "CannotProbe"]
 
@@ -28,7 +28,7 @@ def _ours(page: str) -> str:
     return "".join(line + "\n" for line in page.splitlines() if re.match(rf"(# \w+ )?{NAMESPACE}_", line))
 
 
-def repeated_help(subject: Subject) -> Result:
+def repeated_help(subject: ProbeSubject) -> Result:
     """Record two tag sets and count the HELP and TYPE lines of each family."""
     subject.start().record("a")
     subject.record("b")
@@ -38,7 +38,7 @@ def repeated_help(subject: Subject) -> Result:
     return most > 1, f"2 tag sets: {most} HELP/TYPE pairs for one family", {"pairs": most}
 
 
-def promtool_rejects(subject: Subject) -> Result:
+def promtool_rejects(subject: ProbeSubject) -> Result:
     """Record two tag sets and ask ``promtool check metrics``."""
     promtool = shutil.which("promtool")
     if promtool is None:
@@ -57,7 +57,7 @@ def promtool_rejects(subject: Subject) -> Result:
     return done.returncode != 0, f"exit {done.returncode}{': ' * bool(said)}{said}", {"exit": done.returncode}
 
 
-def duplicate_series(subject: Subject) -> Result:
+def duplicate_series(subject: ProbeSubject) -> Result:
     """Leave a tag out of one line, set it empty in another, and count the samples with the same labels."""
     subject.start().record(None)
     subject.record("")
@@ -65,7 +65,7 @@ def duplicate_series(subject: Subject) -> Result:
     return len(lines) > 1, f"{len(lines)} samples with the labels {lines[0].partition('{')[2][:-1]}", {"samples": lines}
 
 
-def _page_with(subject: Subject, how: Any) -> Result:
+def _page_with(subject: ProbeSubject, how: Any) -> Result:
     """Say whether the page survives a view with the aggregation `how`."""
     subject.start().view("other", LENGTH, how)
     subject.record()
@@ -82,17 +82,17 @@ def _page_with(subject: Subject, how: Any) -> Result:
     return not shown, f"the page shows {shown}", {"shown": shown}
 
 
-def sum_view_breaks_page(subject: Subject) -> Result:
+def sum_view_breaks_page(subject: ProbeSubject) -> Result:
     """Ask for the page with a view of a sum."""
     return _page_with(subject, aggregation.SumAggregation())
 
 
-def last_value_view_breaks_page(subject: Subject) -> Result:
+def last_value_view_breaks_page(subject: ProbeSubject) -> Result:
     """Ask for the page with a view of the last value."""
     return _page_with(subject, aggregation.LastValueAggregation())
 
 
-def default_address_fails(subject: Subject) -> Result:
+def default_address_fails(subject: ProbeSubject) -> Result:
     """Give namespace and port and no address, as the quickstart does."""
     try:
         subject.export()
@@ -101,7 +101,7 @@ def default_address_fails(subject: Subject) -> Result:
     return False, f"serves {subject.url}", {"url": subject.url}
 
 
-def server_cannot_stop(subject: Subject) -> Result:
+def server_cannot_stop(subject: ProbeSubject) -> Result:
     """Call whatever the exporter offers to stop it, then ask for the page again."""
     subject.start().record()
     called = []
@@ -121,7 +121,7 @@ def server_cannot_stop(subject: Subject) -> Result:
     return True, f"after {', '.join(called)} the page is still served", {"called": called}
 
 
-def registry_ignored(subject: Subject) -> Result:
+def registry_ignored(subject: ProbeSubject) -> Result:
     """Give a registry that holds a metric already and see whether the page is that registry's."""
     registry = CollectorRegistry()
     Gauge("only_mine", "in the registry that was given", registry=registry)
@@ -137,7 +137,7 @@ def _shown(there: bool) -> str:
     return "shown" if there else "not shown"
 
 
-def registers_globally(subject: Subject) -> Result:
+def registers_globally(subject: ProbeSubject) -> Result:
     """Count the collectors in the process-wide registry before and after, with another one given."""
     before = len(REGISTRY._collector_to_names)  # noqa: SLF001 - the library offers no count
     subject.start().record()
@@ -145,7 +145,7 @@ def registers_globally(subject: Subject) -> Result:
     return added > 0, f"{added} collectors added to the process-wide registry", {"added": added}
 
 
-def global_registry_raises(subject: Subject) -> Result:
+def global_registry_raises(subject: ProbeSubject) -> Result:
     """Give the process-wide registry, as a program does that has other metrics there."""
     try:
         subject.start(registry=REGISTRY)
@@ -156,7 +156,7 @@ def global_registry_raises(subject: Subject) -> Result:
     return False, f"{subject.total('lines_total'):g} of 2 lines shown", {}
 
 
-def shared_defaults(subject: Subject) -> Result:
+def shared_defaults(subject: ProbeSubject) -> Result:
     """Build two exporters without a registry and see whether they share one."""
     first: Any
     second: Any
@@ -175,7 +175,7 @@ def shared_defaults(subject: Subject) -> Result:
     return same, f"two exporters {'share one registry' if same else 'have two registries'}", {}
 
 
-EXPORTING: dict[str, Callable[[Subject], Result]] = {
+EXPORTING: dict[str, Callable[[ProbeSubject], Result]] = {
     "repeated-help": repeated_help,
     "promtool-rejects": promtool_rejects,
     "duplicate-series": duplicate_series,

@@ -15,12 +15,12 @@ from typing import Any
 from opencensus.stats import aggregation, measure
 from opencensus.stats.stats_recorder import StatsRecorder
 
-from harness.probe.subject import LENGTH, Subject, tagged
+from harness.probe.subject import LENGTH, ProbeSubject, tagged
 
 __all__ = ["LOSE", "RAISE", "RECORDING", "TEAR", "Chance"]
 
 Result = tuple[bool, str, dict[str, Any]]
-Experiment = Callable[[Subject], Result]
+Experiment = Callable[[ProbeSubject], Result]
 
 _THREADS = 8
 _SERIES = 20
@@ -73,7 +73,7 @@ class _Heard(logging.Handler):
         self.lines.append(record.getMessage())
 
 
-def copy_per_record(subject: Subject) -> Result:
+def copy_per_record(subject: ProbeSubject) -> Result:
     """Compare the memory that one record takes for a moment with 1 and with 100 series: a copy of all is growth."""
     subject.start()
     peaks = {}
@@ -88,14 +88,14 @@ def copy_per_record(subject: Subject) -> Result:
     return peaks[100] > 3 * peaks[1], evidence, {"peak_bytes": peaks}
 
 
-def exclusive_bound(subject: Subject) -> Result:
+def exclusive_bound(subject: ProbeSubject) -> Result:
     """Record a length equal to a bound and see where it is counted."""
     subject.start().record(length=5)
     counted = subject.value("lengths_bucket", le="5")
     return counted == 0, f'a length of exactly 5: le="5" shows {counted:g}', {"le_5": counted}
 
 
-def sum_falls(subject: Subject) -> Result:
+def sum_falls(subject: ProbeSubject) -> Result:
     """Record zero lengths among others and count how often the sum goes down."""
     subject.start()
     draw = random.Random(1)  # noqa: S311 - a workload, not a secret
@@ -108,7 +108,7 @@ def sum_falls(subject: Subject) -> Result:
     return falls > 0, f"the sum went down {falls} times in {records} records", {"falls": falls, "records": records}
 
 
-def sum_inexact(subject: Subject) -> Result:
+def sum_inexact(subject: ProbeSubject) -> Result:
     """Compare the sum of many values with their true sum, rounded once."""
     subject.start()
     draw = random.Random(2)  # noqa: S311 - a workload, not a secret
@@ -119,7 +119,7 @@ def sum_inexact(subject: Subject) -> Result:
     return shown != true, f"shown {shown!r}, true {true!r}", {"shown": shown, "true": true}
 
 
-def negative_drops_line(subject: Subject) -> Result:
+def negative_drops_line(subject: ProbeSubject) -> Result:
     """Record a negative latency, as a clock that steps back gives, and see whether the line is still counted."""
     logging.disable()
     subject.start().record()
@@ -128,7 +128,7 @@ def negative_drops_line(subject: Subject) -> Result:
     return counted == 1, f"2 lines, one with a negative latency: {counted:g} counted", {"counted": counted}
 
 
-def nan_raises(subject: Subject) -> Result:
+def nan_raises(subject: ProbeSubject) -> Result:
     """Record a value that is not a number."""
     logging.disable()
     subject.start().record()
@@ -141,7 +141,7 @@ def nan_raises(subject: Subject) -> Result:
     return counted != 2 or sums != 0.25, f"no error; {counted:g} of 2 lines counted", {"counted": counted}
 
 
-def unregistered_hides_rest(subject: Subject) -> Result:
+def unregistered_hides_rest(subject: ProbeSubject) -> Result:
     """Put a measure that no view folds before the others."""
     subject.start().record()
     mmap = subject.stats.stats_recorder.new_measurement_map()
@@ -152,7 +152,7 @@ def unregistered_hides_rest(subject: Subject) -> Result:
     return counted == 1, f"2 lines, one behind an unregistered measure: {counted:g} counted", {"counted": counted}
 
 
-def twin_measure_ignored(subject: Subject) -> Result:
+def twin_measure_ignored(subject: ProbeSubject) -> Result:
     """Record with a second measure object of the same name, type and unit, as two modules of a program make it."""
     subject.start().record()
     mmap = subject.stats.stats_recorder.new_measurement_map()
@@ -162,7 +162,7 @@ def twin_measure_ignored(subject: Subject) -> Result:
     return counted == 1, f"2 lines, one by an equal measure: {counted:g} counted", {"counted": counted}
 
 
-def recorder_of_thread_lost(subject: Subject) -> Result:
+def recorder_of_thread_lost(subject: ProbeSubject) -> Result:
     """Record with a recorder that a new thread builds for itself."""
     subject.start().record()
 
@@ -178,7 +178,7 @@ def recorder_of_thread_lost(subject: Subject) -> Result:
     return counted == 1, f"2 lines, one by the thread's own recorder: {counted:g} counted", {"counted": counted}
 
 
-def bound_zero_warns(_subject: Subject) -> Result:
+def bound_zero_warns(_subject: ProbeSubject) -> Result:
     """Give the quickstart's bounds as printed."""
     heard = _Heard()
     aggregation.DistributionAggregation([0, 25, 50])
@@ -186,7 +186,7 @@ def bound_zero_warns(_subject: Subject) -> Result:
     return bool(heard.lines), f"logged: {said}" if said else "nothing logged", {"logged": heard.lines}
 
 
-def _contend(subject: Subject, number: int, *, abreast: bool) -> dict[str, int]:
+def _contend(subject: ProbeSubject, number: int, *, abreast: bool) -> dict[str, int]:
     """Let threads open the same new series of a measure of its own, and return what they did and what is shown.
 
     Threads kept `abreast` meet where a series is opened; those that drift, where one copies while another opens.
@@ -220,7 +220,7 @@ def _contend(subject: Subject, number: int, *, abreast: bool) -> dict[str, int]:
     return {"attempted": _THREADS * _SERIES, "raised": len(raised), "shown": int(subject.shown(f"{name}_total")) - 1}
 
 
-def _race(subject: Subject, seen: Callable[[dict[str, int]], bool], chance: Chance, *, abreast: bool) -> Result:
+def _race(subject: ProbeSubject, seen: Callable[[dict[str, int]], bool], chance: Chance, *, abreast: bool) -> Result:
     """Try until a try shows what is looked for, as often as makes a miss unlikely."""
     subject.start()
     sys.setswitchinterval(1e-6)
@@ -238,12 +238,12 @@ def _race(subject: Subject, seen: Callable[[dict[str, int]], bool], chance: Chan
     return found, evidence, {**one, "tries": tries, "miss": chance.miss}
 
 
-def threads_raise(subject: Subject) -> Result:
+def threads_raise(subject: ProbeSubject) -> Result:
     """Let threads open the same new series, again and again, and count the errors out of `record`."""
     return _race(subject, lambda one: one["raised"] > 0, RAISE, abreast=False)
 
 
-def threads_lose(subject: Subject) -> Result:
+def threads_lose(subject: ProbeSubject) -> Result:
     """Compare the page with what was attempted and what returned, while threads open the same new series."""
     return _race(
         subject,
@@ -253,7 +253,7 @@ def threads_lose(subject: Subject) -> Result:
     )
 
 
-def _scrape(subject: Subject, made: list[int]) -> dict[str, float]:
+def _scrape(subject: ProbeSubject, made: list[int]) -> dict[str, float]:
     """Return the two counts of lines that a page shows, while the program goes on recording between two families.
 
     `made` holds how many lines were recorded so far. A page is written family by family, as its reader takes it.
@@ -271,7 +271,7 @@ def _scrape(subject: Subject, made: list[int]) -> dict[str, float]:
     return found
 
 
-def torn_scrape(subject: Subject) -> Result:
+def torn_scrape(subject: ProbeSubject) -> Result:
     """Scrape while a thread records two measures together; a torn page has a line more of one than of the other."""
     subject.start().record()
     stop, made = threading.Event(), [0]

@@ -11,7 +11,7 @@ from typing import Any
 from harness.children import ISOLATED, own_folder, python_path, run_to_end
 from harness.errors import RunError, UsageError
 from harness.interrupts import end_children
-from harness.probe.catalog import INSTRUMENTS, PROBES, Outcome, Probe
+from harness.probe.catalog import INSTRUMENTS, PROBES, Probe, ProbeResult
 
 __all__ = ["SCHEMA_VERSION", "document", "rows", "run_probe", "run_probes", "select"]
 
@@ -29,7 +29,7 @@ def select(names: Sequence[str] = ()) -> tuple[Probe, ...]:
     return tuple(known[name] for name in dict.fromkeys(names)) or PROBES
 
 
-def run_probe(probe: Probe, instrument: str, timeout_s: float = TIMEOUT_S) -> Outcome:
+def run_probe(probe: Probe, instrument: str, timeout_s: float = TIMEOUT_S) -> ProbeResult:
     """Make the experiment in a fresh process, because what it looks for lives in the process's own state.
 
     An experiment that hangs, dies or cannot be made has ``present=None`` and says so in its evidence. Raises
@@ -46,13 +46,13 @@ def run_probe(probe: Probe, instrument: str, timeout_s: float = TIMEOUT_S) -> Ou
             environment={**os.environ, "PYTHONPATH": python_path(own_folder())},
         )
     except RunError:
-        return Outcome(probe.name, instrument, None, f"no answer within {timeout_s:g} s")
+        return ProbeResult(probe.name, instrument, None, f"no answer within {timeout_s:g} s")
     try:
         found = json.loads(done.output.splitlines()[-1])
-        return Outcome(probe.name, instrument, found["present"], found["evidence"], found["data"])
+        return ProbeResult(probe.name, instrument, found["present"], found["evidence"], found["data"])
     except (IndexError, ValueError, KeyError, TypeError):
         last = done.last_word if done.complaints.strip() else "it said nothing"
-        return Outcome(probe.name, instrument, None, f"the experiment ended with code {done.code}: {last}")
+        return ProbeResult(probe.name, instrument, None, f"the experiment ended with code {done.code}: {last}")
 
 
 def run_probes(
@@ -60,15 +60,15 @@ def run_probes(
     instruments: Sequence[str] = INSTRUMENTS,
     *,
     jobs: int = 2,
-    on_outcome: Callable[[Outcome], object] = lambda _outcome: None,
+    on_outcome: Callable[[ProbeResult], object] = lambda _outcome: None,
     timeout_s: float = TIMEOUT_S,
-) -> list[Outcome]:
+) -> list[ProbeResult]:
     """Run each probe on each instrument, `jobs` at a time, and return the outcomes probe by probe.
 
     `on_outcome` hears of each as it comes, in this thread. Ctrl-C ends the few that are running.
     """
     wanted = [(probe, instrument) for probe in probes for instrument in instruments]
-    outcomes: dict[tuple[str, str], Outcome] = {}
+    outcomes: dict[tuple[str, str], ProbeResult] = {}
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         running = [pool.submit(run_probe, probe, instrument, timeout_s) for probe, instrument in wanted]
         try:
@@ -84,12 +84,12 @@ def run_probes(
     return [outcomes[probe.name, instrument] for probe, instrument in wanted]
 
 
-def rows(outcomes: Iterable[Outcome]) -> list[tuple[str, str, str, str]]:
+def rows(outcomes: Iterable[ProbeResult]) -> list[tuple[str, str, str, str]]:
     """Return probe, instrument, state and evidence of each outcome, to be printed as a table."""
     return [(each.probe, each.instrument, each.state, each.evidence) for each in outcomes]
 
 
-def document(outcomes: Iterable[Outcome]) -> dict[str, Any]:
+def document(outcomes: Iterable[ProbeResult]) -> dict[str, Any]:
     """Return the outcomes with the versions they were found in, as JSON takes them."""
     defects = {probe.name: probe.defect for probe in PROBES}
     return {

@@ -11,7 +11,7 @@ from opencensus.tags.tag_value import TagValue
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import CollectorRegistry
 
-__all__ = ["KEY", "LENGTH", "LENGTH_BOUNDS", "NAMESPACE", "TIME", "Subject", "tagged"]
+__all__ = ["KEY", "LENGTH", "LENGTH_BOUNDS", "NAMESPACE", "TIME", "ProbeSubject", "tagged"]
 
 NAMESPACE = "probe"
 LENGTH_BOUNDS = (5, 10, 100)
@@ -29,7 +29,7 @@ def tagged(value: str | None) -> Any:
     return tags
 
 
-class Subject:
+class ProbeSubject:
     """The process's own recorder and view manager, exported by the way `instrument` names.
 
     A probe runs in a process of its own, so what the library leaves behind in it does not matter.
@@ -42,7 +42,7 @@ class Subject:
         self.exporter: Any = None
         self.url = ""
 
-    def start(self, *, registry: CollectorRegistry | None = None, **options: Any) -> "Subject":
+    def start(self, *, registry: CollectorRegistry | None = None, **options: Any) -> "ProbeSubject":
         """Serve on a free port of 127.0.0.1 unless `options` say otherwise, and register three views."""
         self.registry = registry or self.registry
         self.export(**{"address": "127.0.0.1", "registry": self.registry, **options})

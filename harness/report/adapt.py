@@ -5,15 +5,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from harness.report.model import (
-    Audited,
-    ExpositionDiff,
+    AuditSummary,
     ExpositionRow,
-    Finding,
-    Ladder,
-    Law,
+    FindingWords,
+    LadderSummary,
     LawPoint,
+    LawSummary,
     LawTerm,
-    Measured,
+    MeasuredValue,
+    PageDifference,
     RungCost,
     finite,
 )
@@ -27,39 +27,39 @@ if TYPE_CHECKING:
 __all__ = ["audit_of", "exposition_of", "ladder_of", "law_of", "spread_of_outcome"]
 
 
-def audit_of(found: "table.Audited") -> Audited:
+def audit_of(found: "table.Audited") -> AuditSummary:
     """Return the audit of a row of the default table, its findings with the severity, cause and remedy of their name.
 
     A finding of a later version, whose name is not known here, is a warning.
     """
-    return Audited(found.conserved, [_finding(name) for name in found.findings], found.outcome)
+    return AuditSummary(found.conserved, [_finding(name) for name in found.findings], found.outcome)
 
 
-def _finding(name: str) -> Finding:
+def _finding(name: str) -> FindingWords:
     from harness.audit import findings
 
     try:
         known = findings.Name(name)
     except ValueError:
-        return Finding(name, "warning", math.nan, "")
+        return FindingWords(name, "warning", math.nan, "")
     severity = findings.Finding(name=known, size=math.nan).severity
-    return Finding(name, severity.value, math.nan, "", findings.cause(known), findings.remedy(known))
+    return FindingWords(name, severity.value, math.nan, "", findings.cause(known), findings.remedy(known))
 
 
-def ladder_of(found: "ladder.Ladder") -> Ladder:
+def ladder_of(found: "ladder.Ladder") -> LadderSummary:
     """Return a measured ladder; its lowest rung's step is its own cost."""
     rungs: list[RungCost] = []
     for rung in found.rungs:
-        total = Measured(finite(rung.per_line))
+        total = MeasuredValue(finite(rung.per_line))
         first = not rungs
         increment = total if first else measured(rung.increment, rung.increment_interval)
-        below = Measured(rungs[-1].total.value if rungs else None)
+        below = MeasuredValue(rungs[-1].total.value if rungs else None)
         rungs.append(RungCost(rung.rung, rung.title, increment, total, rung.verdict, below))
     subject = "opencensus" if found.series == 1 else f"opencensus, {found.series} series"
-    return Ladder(rungs, subject)
+    return LadderSummary(rungs, subject)
 
 
-def law_of(found: "laws.Law") -> Law:
+def law_of(found: "laws.CostLaw") -> LawSummary:
     """Return a fitted law; lines lost or raised at a point become its note, and so do points that it leaves out."""
     points = [LawPoint(point.x, measured(point.cost, point.interval), void=bool(point.void)) for point in found.points]
     fit = found.fit
@@ -67,8 +67,8 @@ def law_of(found: "laws.Law") -> Law:
         ()
         if fit is None
         else (
-            LawTerm("a", 0, Measured(fit.a, *fit.a_interval)),
-            LawTerm("b", 1, Measured(fit.b, *fit.b_interval)),
+            LawTerm("a", 0, MeasuredValue(fit.a, *fit.a_interval)),
+            LawTerm("b", 1, MeasuredValue(fit.b, *fit.b_interval)),
         )
     )
     said = [
@@ -83,17 +83,19 @@ def law_of(found: "laws.Law") -> Law:
         said.append(f"{found.left_out - len(void)} more points of too few pairs left out")
     if fit is not None and fit.flat:
         said.insert(0, "flat within the range measured")
-    return Law(found.instrument, found.factor, points, terms, None if fit is None else fit.misfit, "; ".join(said))
+    return LawSummary(
+        found.instrument, found.factor, points, terms, None if fit is None else fit.misfit, "; ".join(said)
+    )
 
 
-def spread_of_outcome(found: "outcome.Outcome") -> float | None:
+def spread_of_outcome(found: "outcome.Answer") -> float | None:
     """Return the largest difference between counts of one side in the default table; None where each was made once."""
     return max((row.instructions_spread for row in found.table if row.instructions_spread is not None), default=None)
 
 
-def exposition_of(found: "exposition_diff.ExpositionDiff") -> ExpositionDiff:
+def exposition_of(found: "exposition_diff.ExpositionDiff") -> PageDifference:
     """Return two pages side by side, aspect by aspect within each view."""
-    return ExpositionDiff(found.left.instrument, found.right.instrument, list(_aspects(found)))
+    return PageDifference(found.left.instrument, found.right.instrument, list(_aspects(found)))
 
 
 def _aspects(found: "exposition_diff.ExpositionDiff") -> Iterator[ExpositionRow]:

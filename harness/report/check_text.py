@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from harness.report.terminal.history import aligned, inert
 
 if TYPE_CHECKING:
-    from harness.history.checking.check import Check, Finding
+    from harness.history.checking.check import CheckResult, FigureDecision
 
 __all__ = ["annotations", "as_json", "conclusion", "lines", "markdown", "promise", "runs_of"]
 
@@ -33,7 +33,7 @@ def plain_percent(share: float | None) -> str:
     return "-" if share is None or not math.isfinite(share) else f"{100 * share:.3g} %"
 
 
-def _cells(finding: "Finding") -> tuple[str, ...]:
+def _cells(finding: "FigureDecision") -> tuple[str, ...]:
     interval = "-" if finding.interval is None else f"{percent(finding.interval[0])} to {percent(finding.interval[1])}"
     return (
         finding.outcome.value, percent(finding.effect), interval, plain_percent(finding.minimal_detectable_effect),
@@ -41,7 +41,7 @@ def _cells(finding: "Finding") -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _changes(finding: "Finding") -> Iterator[str]:
+def _changes(finding: "FigureDecision") -> Iterator[str]:
     for run, change in finding.changes:
         low, high = (math.expm1(change.shift + side * 1.96 * change.error) for side in (-1, 1))
         yield (
@@ -50,7 +50,7 @@ def _changes(finding: "Finding") -> Iterator[str]:
         )
 
 
-def conclusion(check: "Check") -> str:
+def conclusion(check: "CheckResult") -> str:
     """Return the verdict in one line."""
     if not check.findings:
         which = f"run {inert(check.run)} holds" if check.run else "no run holds"
@@ -65,7 +65,7 @@ def conclusion(check: "Check") -> str:
     )
 
 
-def runs_of(check: "Check") -> Iterator[str]:
+def runs_of(check: "CheckResult") -> Iterator[str]:
     """Yield which run answers which question, where there are several, and which were skipped."""
     if len(check.runs) > 1:
         told = (f"{inert(question) or 'comparison'}: {inert(run)}" for question, run in check.runs)
@@ -75,7 +75,7 @@ def runs_of(check: "Check") -> Iterator[str]:
         yield f"skipped: run {inert(run)}{what} holds no figure to compare"
 
 
-def promise(check: "Check") -> str:
+def promise(check: "CheckResult") -> str:
     """Return what is promised about false alarms, and what it rests on."""
     return (
         f"false alarms: at most {plain_percent(check.alpha)} a check for all {len(check.findings)} figures together "
@@ -84,7 +84,7 @@ def promise(check: "Check") -> str:
     )
 
 
-def lines(check: "Check") -> Iterator[str]:
+def lines(check: "CheckResult") -> Iterator[str]:
     """Yield the verdict as text: a table of all figures, what there is to say about each, the conclusion."""
     if check.findings:
         yield from aligned([_COLUMNS, *map(_cells, check.findings)], right=_RIGHT)
@@ -101,7 +101,7 @@ def lines(check: "Check") -> Iterator[str]:
     yield conclusion(check)
 
 
-def as_json(check: "Check") -> dict[str, Any]:
+def as_json(check: "CheckResult") -> dict[str, Any]:
     """Return the verdict as plain JSON values; change points are of logarithms."""
     findings = [
         {
@@ -120,7 +120,7 @@ def as_json(check: "Check") -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _bounded(finding: "Finding") -> bool:
+def _bounded(finding: "FigureDecision") -> bool:
     return finding.interval is not None and all(map(math.isfinite, finding.interval))
 
 
@@ -133,7 +133,7 @@ def _property(text: str) -> str:
     return _data(text).replace(":", "%3A").replace(",", "%2C")
 
 
-def annotations(check: "Check") -> Iterator[str]:
+def annotations(check: "CheckResult") -> Iterator[str]:
     """Yield a GitHub workflow command for each figure that regressed (error) or is undecided (warning)."""
     for finding in check.findings:
         level = {"regressed": "error", "undecided": "warning"}.get(finding.outcome.value)
@@ -150,7 +150,7 @@ def _cell(text: str) -> str:
     return _MARKDOWN.sub(lambda found: html.escape(found[0]) if found[0] in "<>" else f"\\{found[0]}", inert(text))
 
 
-def markdown(check: "Check") -> str:
+def markdown(check: "CheckResult") -> str:
     """Return the verdict as a section of GitHub-flavoured Markdown."""
     head = f"| {' | '.join(_COLUMNS)} |\n|{'---|' * len(_COLUMNS)}\n"
     rows = "".join(f"| {' | '.join(map(_cell, _cells(finding)))} |\n" for finding in check.findings)

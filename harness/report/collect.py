@@ -7,14 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import UsageError
 from harness.report.adapt import audit_of, exposition_of, law_of, spread_of_outcome
-from harness.report.model import Audited, ExpositionDiff, Law, Report, Saturation, ScrapeLatency, Source
+from harness.report.model import (
+    AuditSummary,
+    LawSummary,
+    PageDifference,
+    Report,
+    ScrapeLatency,
+    SourceSummary,
+    SustainedRate,
+)
 from harness.report.overhead import ladders_of
 from harness.report.rates import saturation_of
 from harness.report.scrape_study import scrape_latency_of
 
 if TYPE_CHECKING:
-    from harness.measure.questions.answer import Outcome
-    from harness.measure.result import Document, Experiment
+    from harness.measure.questions.answer import Answer
+    from harness.measure.result import Experiment, Experiments
     from harness.run.result import RunResult
 
 __all__ = ["Found", "assembled", "read_document"]
@@ -37,7 +45,7 @@ class Found:
     """A document that was read: `where` is its id or its file, `created` when it was measured, as far as is known."""
 
     where: str
-    content: "Outcome | Document | RunResult"
+    content: "Answer | Experiments | RunResult"
     what: str
     created: str = ""
     label: str = ""
@@ -80,18 +88,18 @@ def _parsed(document: Mapping[str, Any]) -> Iterator[Found]:
         yield from (Found("", each, "comparison") for each in compared.documents)
         return
     if "mode" not in document:
-        from harness.measure.result import Document
+        from harness.measure.result import Experiments
 
-        yield Found("", Document.model_validate(document), "comparison")
+        yield Found("", Experiments.model_validate(document), "comparison")
         return
-    from harness.measure.questions.answer import Outcome, renewed
+    from harness.measure.questions.answer import Answer, renewed
 
     # Its laws and its self-test as they are concluded today, whatever version wrote them.
-    outcome = renewed(Outcome.model_validate(document))
+    outcome = renewed(Answer.model_validate(document))
     yield Found("", outcome, _what(outcome))
 
 
-def _what(outcome: "Outcome") -> str:
+def _what(outcome: "Answer") -> str:
     if outcome.mode == "laws":
         return f"cost by {', '.join(dict.fromkeys(law.factor for law in outcome.laws))}"
     return _WORDS.get(outcome.mode, outcome.mode)
@@ -102,16 +110,16 @@ class _Newest:
     """The newest word on each question; whatever is put in later takes the place of what is like it."""
 
     costs: "dict[tuple[object, ...], Experiment]" = field(default_factory=dict)
-    document: "Document | None" = None
-    ladder: "Document | None" = None
+    document: "Experiments | None" = None
+    ladder: "Experiments | None" = None
     behind: "dict[str, list[Experiment]]" = field(default_factory=dict)
-    audits: dict[str, Audited] = field(default_factory=dict)
+    audits: dict[str, AuditSummary] = field(default_factory=dict)
     counted: dict[str, float] = field(default_factory=dict)
     counted_spread: float | None = None
-    laws: dict[tuple[str, str], Law] = field(default_factory=dict)
-    rates: dict[tuple[str, int], Saturation] = field(default_factory=dict)
+    laws: dict[tuple[str, str], LawSummary] = field(default_factory=dict)
+    rates: dict[tuple[str, int], SustainedRate] = field(default_factory=dict)
     scrapes: dict[tuple[object, ...], ScrapeLatency] = field(default_factory=dict)
-    pages: dict[tuple[str, str], ExpositionDiff] = field(default_factory=dict)
+    pages: dict[tuple[str, str], PageDifference] = field(default_factory=dict)
     runs: "dict[tuple[str, str], RunResult]" = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
@@ -123,15 +131,15 @@ class _Newest:
             self.runs.pop(key, None)
             self.runs[key] = content
             return
-        from harness.measure.questions.answer import Outcome
+        from harness.measure.questions.answer import Answer
 
-        if isinstance(content, Outcome):
+        if isinstance(content, Answer):
             self._outcome(content, found.where)
         else:
             self._costs(content, found.where)
             self.ladder = content if ladders_of(content) else self.ladder
 
-    def _outcome(self, outcome: "Outcome", where: str) -> None:
+    def _outcome(self, outcome: "Answer", where: str) -> None:
         for part in outcome.parts:
             document = outcome.part(part.what)
             if document is not None and part.what.partition(":")[0] in _COSTS:
@@ -156,7 +164,7 @@ class _Newest:
             (each.left.instrument, each.right.instrument): exposition_of(each) for each in outcome.exposition
         }
 
-    def _costs(self, document: "Document", where: str) -> None:
+    def _costs(self, document: "Experiments", where: str) -> None:
         before = self.document
         if before is not None and _machine(before) != _machine(document):
             # Nanoseconds of two machines do not belong into one table.
@@ -168,7 +176,7 @@ class _Newest:
             self.costs[each.axis, each.base, each.head, factors] = each
 
 
-def _machine(document: "Document") -> tuple[object, ...]:
+def _machine(document: "Experiments") -> tuple[object, ...]:
     place = document.environment
     return place.cpu, place.cpu_count, place.kernel, place.python, place.python_build
 
@@ -205,7 +213,8 @@ def assembled(found: Sequence[Found], problems: Sequence[str] = (), **more: Any)
         evidence=evidence,
         runs=list(newest.runs.values()),
         sources=[
-            Source(each.where, each.what, _minute(each.created), each.label, each.content.environment) for each in found
+            SourceSummary(each.where, each.what, _minute(each.created), each.label, each.content.environment)
+            for each in found
         ],
         problems=[*problems, *newest.problems],
         **more,

@@ -11,7 +11,7 @@ from harness.report.adapt import audit_of
 from harness.report.model import (
     Change,
     Epoch,
-    Ladder,
+    LadderSummary,
     Report,
     Trend,
     finite,
@@ -21,10 +21,10 @@ from harness.report.plots.scales import percent
 from harness.report.rates import saturation_of
 
 if TYPE_CHECKING:
-    from harness.history.figures import Metric
-    from harness.history.index import Index, Point
+    from harness.history.figures import Figure
+    from harness.history.index import FigurePoint, Index
     from harness.measure.questions.table import Table
-    from harness.measure.result import Document
+    from harness.measure.result import Experiments
     from harness.run.result import RunResult
 
 __all__ = ["MOST_TRENDS", "report_of", "report_of_table", "rows_of_table", "title_of", "trend_of", "trends_of"]
@@ -33,13 +33,15 @@ MOST_TRENDS = 12
 
 
 def report_of(
-    overhead: "Document | None" = None,
+    overhead: "Experiments | None" = None,
     runs: "Sequence[RunResult]" = (),
     trends: Sequence[Trend] = (),
     **more: Any,
 ) -> Report:
     """Return the report of documents; ladders among the experiments are found here. `more` are fields of `Report`."""
-    ladders: Sequence[Ladder] = more.pop("ladders", None) or (ladders_of(overhead) if overhead is not None else ())
+    ladders: Sequence[LadderSummary] = more.pop("ladders", None) or (
+        ladders_of(overhead) if overhead is not None else ()
+    )
     return Report(overhead=overhead, runs=runs, trends=trends, ladders=ladders, **more)
 
 
@@ -96,7 +98,7 @@ def _machine(text: str) -> str:
     return ", ".join(str(machine[name]) for name in ("cpu", "python", "kernel") if machine.get(name))
 
 
-def title_of(metric: "Metric") -> str:
+def title_of(metric: "Figure") -> str:
     """Return a figure's name for readers: ``opencensus against none, 100 series``, ``opencensus: service p50``."""
     factors = json.loads(metric.factors)
     if metric.axis and metric.base and isinstance(factors, Mapping) and " base." not in metric.key:
@@ -109,7 +111,7 @@ def title_of(metric: "Metric") -> str:
     return metric.key
 
 
-def trend_of(key: str, points: "Sequence[Point]", labels: Mapping[str, str] | None = None) -> Trend:
+def trend_of(key: str, points: "Sequence[FigurePoint]", labels: Mapping[str, str] | None = None) -> Trend:
     """Return one figure over time; its changes are looked for within each epoch, never across two.
 
     Where every run measured a control, the figure is its ratio to it, which is also what verdicts rest on: a machine
@@ -143,11 +145,11 @@ def trend_of(key: str, points: "Sequence[Point]", labels: Mapping[str, str] | No
 _Column = tuple[float | None, float | None, float | None]
 
 
-def _ratio(metric: "Metric") -> _Column:
+def _ratio(metric: "Figure") -> _Column:
     return metric.ratio, metric.ratio_low, metric.ratio_high
 
 
-def _absolute(metric: "Metric") -> _Column:
+def _absolute(metric: "Figure") -> _Column:
     return metric.value, metric.low, metric.high
 
 

@@ -7,27 +7,27 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from harness.host.environment import Environment
-    from harness.measure.result import Document, Experiment
+    from harness.measure.result import Experiment, Experiments
     from harness.run.result import RunResult
 
 __all__ = [
-    "Audited",
+    "AuditSummary",
     "Change",
     "Epoch",
-    "ExpositionDiff",
     "ExpositionRow",
-    "Finding",
-    "Ladder",
-    "Law",
+    "FindingWords",
+    "LadderSummary",
     "LawPoint",
+    "LawSummary",
     "LawTerm",
-    "Measured",
+    "MeasuredValue",
+    "PageDifference",
     "Report",
     "RungCost",
-    "Saturation",
-    "ScrapeEffect",
+    "ScrapeEffectSummary",
     "ScrapeLatency",
-    "Source",
+    "SourceSummary",
+    "SustainedRate",
     "Trend",
     "finite",
 ]
@@ -39,7 +39,7 @@ def finite(value: float | None) -> float | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class MeasuredValue:
     """A value and the ends of its 95 % interval; None is what is not known, or not bounded by so few pairs."""
 
     value: float | None = None
@@ -53,7 +53,7 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class FindingWords:
     """One thing an audit found; `severity` is info, warning or error."""
 
     name: str
@@ -65,14 +65,14 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Audited:
+class AuditSummary:
     """What the audit of a way of recording said.
 
     `conserved` is None where there was nothing to compare, or where, as `outcome` then says, it could not be verified.
     """
 
     conserved: bool | None
-    findings: Sequence[Finding] = ()
+    findings: Sequence[FindingWords] = ()
     outcome: str | None = None
 
     @property
@@ -90,10 +90,10 @@ class RungCost:
 
     name: str
     title: str
-    increment: Measured
-    total: Measured
+    increment: MeasuredValue
+    total: MeasuredValue
     verdict: str = ""
-    below: Measured = Measured()
+    below: MeasuredValue = MeasuredValue()
 
     @property
     def void(self) -> bool:
@@ -102,7 +102,7 @@ class RungCost:
 
 
 @dataclass(frozen=True, slots=True)
-class Ladder:
+class LadderSummary:
     """What recording is made of, one step more at each rung; in ns per line, or instructions."""
 
     rungs: Sequence[RungCost]
@@ -115,7 +115,7 @@ class LawPoint:
     """The cost per line at one value of the factor; a `void` one has none."""
 
     x: float
-    cost: Measured
+    cost: MeasuredValue
     void: bool = False
 
 
@@ -125,11 +125,11 @@ class LawTerm:
 
     symbol: str
     power: float
-    coefficient: Measured
+    coefficient: MeasuredValue
 
 
 @dataclass(frozen=True, slots=True)
-class Law:
+class LawSummary:
     """Cost per line against one factor, in ns: the points measured and the terms fitted to them.
 
     `misfit` is chi-squared per degree of freedom: far above 1 the law is no good description.
@@ -151,7 +151,7 @@ class Law:
 
 
 @dataclass(frozen=True, slots=True)
-class Saturation:
+class SustainedRate:
     """The highest open-loop rate, in lines/s, at which the response p99 stays under `bound_ms`.
 
     `rate` is known with its interval, or else at most bounded by `at_least`, and `note` says why. `single` marks the
@@ -160,7 +160,7 @@ class Saturation:
     """
 
     subject: str
-    rate: Measured
+    rate: MeasuredValue
     bound_ms: float
     factors: str = ""
     at_least: float | None = None
@@ -172,7 +172,7 @@ class Saturation:
 
 
 @dataclass(frozen=True, slots=True)
-class ScrapeEffect:
+class ScrapeEffectSummary:
     """One percentile in windows without scrapes and in windows with them, ns, and the difference with its interval.
 
     `during` is of lines that were due while a scrape was being served, `during_difference` what they took longer than
@@ -180,12 +180,12 @@ class ScrapeEffect:
     """
 
     percentile: str
-    outside: Measured
-    inside: Measured
-    difference: Measured
-    during: Measured = Measured()
-    during_difference: Measured = Measured()
-    service_difference: Measured = Measured()
+    outside: MeasuredValue
+    inside: MeasuredValue
+    difference: MeasuredValue
+    during: MeasuredValue = MeasuredValue()
+    during_difference: MeasuredValue = MeasuredValue()
+    service_difference: MeasuredValue = MeasuredValue()
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +199,7 @@ class ScrapeLatency:
     subject: str
     inside: str
     outside: str
-    effects: Sequence[ScrapeEffect] = ()
+    effects: Sequence[ScrapeEffectSummary] = ()
     factors: str = ""
     served: str = ""
     duration: str = "response time"
@@ -217,7 +217,7 @@ class ExpositionRow:
 
 
 @dataclass(frozen=True, slots=True)
-class ExpositionDiff:
+class PageDifference:
     """The pages of two libraries after the same workload."""
 
     left: str
@@ -266,7 +266,7 @@ class Trend:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SourceSummary:
     """A document that a report shows: `where` is its id or its file, `what` the words for what it measured."""
 
     where: str
@@ -288,18 +288,18 @@ class Report:
 
     title: str = "What recording costs"
     made: str = ""
-    overhead: "Document | None" = None
-    saturation: Sequence[Saturation] = ()
-    audits: "dict[str, Audited]" = field(default_factory=dict)
+    overhead: "Experiments | None" = None
+    saturation: Sequence[SustainedRate] = ()
+    audits: "dict[str, AuditSummary]" = field(default_factory=dict)
     counted: Mapping[str, float] = field(default_factory=dict)
     counted_spread: float | None = None
-    ladders: Sequence[Ladder] = ()
-    laws: Sequence[Law] = ()
+    ladders: Sequence[LadderSummary] = ()
+    laws: Sequence[LawSummary] = ()
     latencies: Sequence[ScrapeLatency] = ()
-    expositions: Sequence[ExpositionDiff] = ()
+    expositions: Sequence[PageDifference] = ()
     trends: Sequence[Trend] = ()
     more_trends: int = 0
     evidence: "Sequence[Experiment]" = ()
-    sources: Sequence[Source] = ()
+    sources: Sequence[SourceSummary] = ()
     runs: "Sequence[RunResult]" = ()
     problems: Sequence[str] = ()

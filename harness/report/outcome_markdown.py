@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from harness.report.adapt import exposition_of, law_of, spread_of_outcome
 from harness.report.markup import clean
-from harness.report.model import Measured
+from harness.report.model import MeasuredValue
 from harness.report.overhead import (
     VOID,
     attempt_words,
@@ -27,8 +27,8 @@ from harness.report.terminal.answer import audits_of_outcome, counted_of_outcome
 
 if TYPE_CHECKING:
     from harness.host.environment import Environment
-    from harness.measure.questions.answer import Outcome
-    from harness.measure.questions.laws import Law as FoundLaw
+    from harness.measure.questions.answer import Answer
+    from harness.measure.questions.laws import CostLaw as FoundLaw
     from harness.measure.result import Experiment
 
 __all__ = [
@@ -57,7 +57,7 @@ def _cell(text: str) -> str:
     return clean(text).replace("\n", " ").replace("|", "\\|")
 
 
-def outcome_markdown(outcome: "Outcome") -> str:
+def outcome_markdown(outcome: "Answer") -> str:
     """Return every part that was measured, with what could be decided above and the environment below."""
     from harness.measure.resolution import document_notes
 
@@ -77,7 +77,7 @@ def outcome_markdown(outcome: "Outcome") -> str:
     return "\n".join(part for part in parts if part)
 
 
-def costs_markdown(outcome: "Outcome") -> str:
+def costs_markdown(outcome: "Answer") -> str:
     """Return the table of ways of recording; empty where none was measured."""
     for what in ("table", "comparison"):
         document = outcome.part(what)
@@ -96,7 +96,7 @@ def costs_markdown(outcome: "Outcome") -> str:
     return ""
 
 
-def evidence_markdown(outcome: "Outcome", what: str = "table") -> str:
+def evidence_markdown(outcome: "Answer", what: str = "table") -> str:
     """Return what each verdict rests on: ratio, smallest effect, A/A control, pairs."""
     document = outcome.part(what)
     if document is None:
@@ -135,7 +135,7 @@ def _void_reasons(experiments: "Sequence[Experiment]") -> Iterator[str]:
         yield f"- {VOID.split()[0]} {_cell(', '.join(heads))}: {_cell(why)}\n"
 
 
-def ladder_markdown(outcome: "Outcome") -> str:
+def ladder_markdown(outcome: "Answer") -> str:
     """Return the ladder, rung by rung."""
     document = outcome.part("ladder")
     tables = []
@@ -152,7 +152,7 @@ def ladder_markdown(outcome: "Outcome") -> str:
     return "\n".join([*tables, *reasons])
 
 
-def laws_markdown(outcome: "Outcome", factor: str | None = None) -> str:
+def laws_markdown(outcome: "Answer", factor: str | None = None) -> str:
     """Return the points and the formula of each law, factor by factor."""
     chosen = dict.fromkeys(law.factor for law in outcome.laws if factor is None or law.factor == factor)
     return "\n".join(_laws([law for law in outcome.laws if law.factor == each], each) for each in chosen)
@@ -171,7 +171,7 @@ def _laws(found: "Sequence[FoundLaw]", factor: str) -> str:
     return "\n".join([table, *(f"- {_cell(words)}" for words in said if words)]) + "\n"
 
 
-def scrapes_markdown(outcome: "Outcome") -> str:
+def scrapes_markdown(outcome: "Answer") -> str:
     """Return the percentiles with and without scrapes: a table for each duration, and what each study rests on."""
     studies = [scrape_latency_of(effect) for effect in outcome.scrapes]
     parts = []
@@ -188,7 +188,7 @@ def scrapes_markdown(outcome: "Outcome") -> str:
     return "\n".join(parts)
 
 
-def rates_markdown(outcome: "Outcome") -> str:
+def rates_markdown(outcome: "Answer") -> str:
     """Return the highest rates sustained, with the reason below where there is no interval."""
     if not outcome.saturation:
         return ""
@@ -198,7 +198,7 @@ def rates_markdown(outcome: "Outcome") -> str:
     return "\n".join([table, told, *(["", *notes] if notes else [])]) + "\n"
 
 
-def power_markdown(outcome: "Outcome") -> str:
+def power_markdown(outcome: "Answer") -> str:
     """Return what became of the delays that were put in."""
     found = outcome.self_test
     if found is None:
@@ -208,7 +208,7 @@ def power_markdown(outcome: "Outcome") -> str:
         [
             "absolute" if each.share is None else percent(each.share),
             plain(each.injected / unit.scale, 4),
-            plus_minus(Measured(each.recovered, *each.recovered_interval), unit) if each.trials else VOID,
+            plus_minus(MeasuredValue(each.recovered, *each.recovered_interval), unit) if each.trials else VOID,
             {True: "yes", False: "no", None: ""}[each.covered],
             f"{each.found} of {each.trials}{f', {each.void} void' if each.void else ''}",
             percent(each.predicted_power) if each.trials else "",
@@ -222,12 +222,12 @@ def power_markdown(outcome: "Outcome") -> str:
     return table_markdown(heads, rows)
 
 
-def exposition_markdown(outcome: "Outcome") -> str:
+def exposition_markdown(outcome: "Answer") -> str:
     """Return where two pages differ."""
     return "\n".join(_pages(outcome))
 
 
-def _pages(outcome: "Outcome") -> Iterator[str]:
+def _pages(outcome: "Answer") -> Iterator[str]:
     for found in outcome.exposition:
         diff = exposition_of(found)
         rows = [[row.aspect, row.left, row.right] for row in diff.rows if not row.same]

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from harness.report.model import Audited, Ladder, Measured, RungCost, Saturation, finite
+from harness.report.model import AuditSummary, LadderSummary, MeasuredValue, RungCost, SustainedRate, finite
 from harness.report.plots.scales import UNKNOWN, Unit, percent, plain, unit_for, with_interval
 
 if TYPE_CHECKING:
-    from harness.measure.result import Document, Experiment, Interval
+    from harness.measure.result import Experiment, Experiments, Interval
 
 __all__ = [
     "VERDICTS",
     "VOID",
-    "Cell",
+    "CostCell",
     "OverheadRow",
     "attempt_words",
     "audit_words",
@@ -57,7 +57,7 @@ _OF_SCRAPES = frozenset({"scraped", "scrape_interval_ms"})
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class CostCell:
     """A figure for a table: value and interval as texts, and what is wrong with it, if anything is."""
 
     value: str
@@ -82,8 +82,8 @@ class OverheadRow:
     scraped: "Experiment | None" = None
     instructions: "Experiment | None" = None
     counted: float | None = None
-    rate: Saturation | None = None
-    audit: Audited | None = None
+    rate: SustainedRate | None = None
+    audit: AuditSummary | None = None
 
     @property
     def experiments(self) -> "list[Experiment]":
@@ -91,21 +91,21 @@ class OverheadRow:
         return [each for each in (self.resting, self.scraped, self.instructions) if each is not None]
 
 
-def measured(value: float | None, interval: "Interval") -> Measured:
+def measured(value: float | None, interval: "Interval") -> MeasuredValue:
     """Return a document's value and interval; NaN and infinity count as not known."""
-    return Measured(finite(value), finite(interval[0]), finite(interval[1]))
+    return MeasuredValue(finite(value), finite(interval[0]), finite(interval[1]))
 
 
-def cost_of(experiment: "Experiment | None") -> Measured:
+def cost_of(experiment: "Experiment | None") -> MeasuredValue:
     """Return what a line costs above the base; nothing for a void experiment."""
     if experiment is None or experiment.verdict == "void":
-        return Measured()
+        return MeasuredValue()
     return measured(experiment.cost_per_line, experiment.cost_interval)
 
 
-def ratio_of(experiment: "Experiment") -> Measured:
+def ratio_of(experiment: "Experiment") -> MeasuredValue:
     """Return the head's cost over the base's; nothing for a void experiment."""
-    return Measured() if experiment.verdict == "void" else measured(experiment.ratio, experiment.ratio_interval)
+    return MeasuredValue() if experiment.verdict == "void" else measured(experiment.ratio, experiment.ratio_interval)
 
 
 def seen_words(experiment: "Experiment") -> str:
@@ -170,8 +170,8 @@ def _is_rung(experiment: "Experiment") -> bool:
 
 def rows_of(
     experiments: "Iterable[Experiment]",
-    saturation: Sequence[Saturation] = (),
-    audits: Mapping[str, Audited] | None = None,
+    saturation: Sequence[SustainedRate] = (),
+    audits: Mapping[str, AuditSummary] | None = None,
     counted: Mapping[str, float] | None = None,
 ) -> list[OverheadRow]:
     """Return the rows in the order of the experiments; rungs of a ladder are no ways of recording and left out.
@@ -208,7 +208,7 @@ def rows_of(
     return rows
 
 
-def ladders_of(document: "Document") -> list[Ladder]:
+def ladders_of(document: "Experiments") -> list[LadderSummary]:
     """Return the ladders among the experiments: one for each axis, each rung measured against the one below it."""
     from harness.measure.steps import RUNGS
 
@@ -223,17 +223,17 @@ def ladders_of(document: "Document") -> list[Ladder]:
         if rungs:
             lowest = known.get((RUNGS[0].name, RUNGS[1].name))
             known_start = lowest is not None and lowest.verdict != "void"
-            start = Measured(finite(lowest.base_per_line) if lowest is not None and known_start else None)
+            start = MeasuredValue(finite(lowest.base_per_line) if lowest is not None and known_start else None)
             if start.value is not None:
                 rungs.insert(0, RungCost(RUNGS[0].name, RUNGS[0].title, start, start))
-            ladders.append(Ladder(rungs, unit="ns" if axis == "wall_ns" else "instructions"))
+            ladders.append(LadderSummary(rungs, unit="ns" if axis == "wall_ns" else "instructions"))
     return ladders
 
 
 def _rung(experiment: "Experiment", title: str) -> RungCost:
     if experiment.verdict == "void":
-        return RungCost(experiment.head, title, Measured(), Measured(), experiment.verdict)
-    below, total = (Measured(finite(side)) for side in (experiment.base_per_line, experiment.head_per_line))
+        return RungCost(experiment.head, title, MeasuredValue(), MeasuredValue(), experiment.verdict)
+    below, total = (MeasuredValue(finite(side)) for side in (experiment.base_per_line, experiment.head_per_line))
     return RungCost(experiment.head, title, cost_of(experiment), total, experiment.verdict, below)
 
 
@@ -242,22 +242,22 @@ def unit_of(experiments: "Iterable[Experiment | None]", axis: str = "ns") -> Uni
     return unit_for([cost_of(each).value for each in experiments], axis)
 
 
-def cost_cell(experiment: "Experiment | None", unit: Unit) -> Cell:
+def cost_cell(experiment: "Experiment | None", unit: Unit) -> CostCell:
     """Return the cost per line above the base; a void experiment shows its word and no figure to be believed."""
     if experiment is None:
-        return Cell("")
+        return CostCell("")
     if experiment.verdict == "void":
-        return Cell(VOID)
+        return CostCell(VOID)
     value, interval = with_interval(cost_of(experiment), unit)
-    return Cell(value, interval, "?" if experiment.verdict == "undecided" else "")
+    return CostCell(value, interval, "?" if experiment.verdict == "undecided" else "")
 
 
-def scrapes_cell(experiment: "Experiment | None") -> Cell:
+def scrapes_cell(experiment: "Experiment | None") -> CostCell:
     """Return how many scrapes of the head a figure rests on; empty where nobody counted."""
-    return Cell("" if experiment is None or experiment.scrapes is None else str(experiment.scrapes))
+    return CostCell("" if experiment is None or experiment.scrapes is None else str(experiment.scrapes))
 
 
-def audit_words(audit: Audited | None) -> str:
+def audit_words(audit: AuditSummary | None) -> str:
     """Return what the audit says in a few words."""
     if audit is None or (audit.conserved is None and not audit.findings):
         return ""

@@ -9,10 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.report.markup import clean
-from harness.report.model import Audited, Ladder, Law, LawTerm, Saturation
+from harness.report.model import AuditSummary, LadderSummary, LawSummary, LawTerm, SustainedRate
 from harness.report.overhead import (
     VOID,
-    Cell,
+    CostCell,
     OverheadRow,
     attempt_words,
     audit_words,
@@ -33,7 +33,7 @@ from harness.report.plots.waterfall import ladder_unit, within_noise
 from harness.report.rates import rate_cell
 
 if TYPE_CHECKING:
-    from harness.measure.result import Document, Experiment
+    from harness.measure.result import Experiment, Experiments
 
 __all__ = [
     "Column",
@@ -54,7 +54,7 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|#~!$&@])")
 class Column:
     """A column of the overhead table: its heading, its unit line, and its cells."""
 
-    def __init__(self, heading: str, unit: str, cells: Sequence[Cell]) -> None:
+    def __init__(self, heading: str, unit: str, cells: Sequence[CostCell]) -> None:
         self.heading = heading
         self.unit = unit
         self.cells = cells
@@ -77,7 +77,7 @@ def columns(rows: Sequence[OverheadRow]) -> list[Column]:
         Column("scrapes", "", [scrapes_cell(row.scraped) for row in rows]),
         Column("sustained unscraped", "lines/s", [rate_cell(row.rate) for row in rows]),
         Column("instructions", counted.name, [_counted(row, counted) for row in rows]),
-        Column("audit", "", [Cell(audit_words(row.audit)) for row in rows]),
+        Column("audit", "", [CostCell(audit_words(row.audit)) for row in rows]),
     ]
     return [column for column in found if not column.empty]
 
@@ -86,19 +86,19 @@ def _wall_unit(rows: Sequence[OverheadRow]) -> Unit:
     return unit_of(part for row in rows for part in (row.resting, row.scraped))
 
 
-def _counted(row: OverheadRow, unit: Unit) -> Cell:
+def _counted(row: OverheadRow, unit: Unit) -> CostCell:
     if row.instructions is None and row.counted is not None:
-        return Cell(plain(row.counted / unit.scale, 5))
+        return CostCell(plain(row.counted / unit.scale, 5))
     return cost_cell(row.instructions, unit)
 
 
 def overhead_view(
-    document: "Document",
-    saturation: Sequence[Saturation] = (),
-    audits: Mapping[str, Audited] | None = None,
+    document: "Experiments",
+    saturation: Sequence[SustainedRate] = (),
+    audits: Mapping[str, AuditSummary] | None = None,
     counted: Mapping[str, float] | None = None,
-    ladders: Sequence[Ladder] = (),
-    laws: Sequence[Law] = (),
+    ladders: Sequence[LadderSummary] = (),
+    laws: Sequence[LawSummary] = (),
 ) -> RenderableType:
     """Return everything one overhead document says, for a terminal."""
     rows = rows_of(document.experiments, saturation, audits, counted)
@@ -201,7 +201,7 @@ def remarks(rows: Sequence[OverheadRow]) -> list[Text]:
     return lines
 
 
-def ladder_table(ladder: Ladder) -> Table:
+def ladder_table(ladder: LadderSummary) -> Table:
     """Return a ladder for a terminal: what each rung adds, with interval and a bar, and the whole."""
     unit = ladder_unit(ladder)
     table = _table(f"The ladder of {clean(ladder.subject)}, {unit.name} a line")
@@ -222,7 +222,7 @@ def ladder_table(ladder: Ladder) -> Table:
     return table
 
 
-def law_lines(laws: Sequence[Law]) -> list[str]:
+def law_lines(laws: Sequence[LawSummary]) -> list[str]:
     """Return each law as a line: the formula, then the coefficients' intervals."""
     lines = []
     for law in laws:
@@ -247,9 +247,9 @@ def _escaped(text: str) -> str:
 
 
 def overhead_markdown(
-    document: "Document",
-    saturation: Sequence[Saturation] = (),
-    audits: Mapping[str, Audited] | None = None,
+    document: "Experiments",
+    saturation: Sequence[SustainedRate] = (),
+    audits: Mapping[str, AuditSummary] | None = None,
     counted: Mapping[str, float] | None = None,
 ) -> str:
     """Return the overhead table as Markdown for pasting, with the environment that produced it below."""

@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.report.markup import clean
-from harness.report.model import Measured, Saturation, finite
-from harness.report.overhead import Cell
+from harness.report.model import MeasuredValue, SustainedRate, finite
+from harness.report.overhead import CostCell
 from harness.report.plots.scales import UNKNOWN, plain
 
 if TYPE_CHECKING:
@@ -23,14 +23,14 @@ HEADINGS = ("series", "sustained, lines/s", "tries passed", "tries failed", "wit
 _SINGLE = "single try"
 
 
-def saturation_of(found: "saturation.Saturation") -> Saturation:
+def saturation_of(found: "saturation.Saturation") -> SustainedRate:
     """Return what a search for the highest rate found; the one bisection of an earlier version is a single try."""
     factors = f"{found.series} series" if found.series != 1 else ""
     single = found.method == "bisection"
     low, high = found.interval or (None, None)
-    return Saturation(
+    return SustainedRate(
         found.instrument,
-        Measured(finite(found.rate) if single or found.interval else None, low, high),
+        MeasuredValue(finite(found.rate) if single or found.interval else None, low, high),
         found.bound_ns / 1e6,
         factors,
         at_least=None if single else found.at_least,
@@ -42,35 +42,35 @@ def saturation_of(found: "saturation.Saturation") -> Saturation:
     )
 
 
-def rate_cell(rate: Saturation | None) -> Cell:
+def rate_cell(rate: SustainedRate | None) -> CostCell:
     """Return the highest rate sustained, in lines/s.
 
     An interval's ends are rounded away from the value, a bound towards the side it is safe on, so that rounding never
     claims more than the tries do.
     """
     if rate is None:
-        return Cell("")
+        return CostCell("")
     value = finite(rate.rate.value)
     if rate.single:
         # Nothing is known of how far it may be off: two digits, and no interval.
-        return _bound("", value, round, _SINGLE) if value else Cell(UNKNOWN)
+        return _bound("", value, round, _SINGLE) if value else CostCell(UNKNOWN)
     low, high = finite(rate.rate.low), finite(rate.rate.high)
     if value is not None and low is not None and high is not None and 0 < low < high:
         step = 10.0 ** math.floor(math.log10((high - low) / 4))
         ends = [plain(_to(low, step, math.floor), 15), plain(_to(high, step, math.ceil), 15)]
         half = _to(max(high - value, value - low), step, math.ceil)
         middle = plain(_to(value, step), 15)
-        return Cell(middle, "–".join(ends), short=_short(_to(value, step), half))
+        return CostCell(middle, "–".join(ends), short=_short(_to(value, step), half))
     if rate.at_least:
         return _bound("≥ ", rate.at_least, math.floor)
     # A bound from above is not shown: a busy machine fails every try, whatever the rate.
-    return Cell(UNKNOWN)
+    return CostCell(UNKNOWN)
 
 
-def _bound(sign: str, value: float, way: Callable[[float], int], note: str = "") -> Cell:
+def _bound(sign: str, value: float, way: Callable[[float], int], note: str = "") -> CostCell:
     """Return a rate in two digits, rounded in the way that is safe for it."""
     known = _to(value, _step(value, 2), way)
-    return Cell(f"{sign}{plain(known, 15)}", "", note, short=f"{sign}{_short(known)}")
+    return CostCell(f"{sign}{plain(known, 15)}", "", note, short=f"{sign}{_short(known)}")
 
 
 def _short(value: float, half: float | None = None) -> str:
@@ -89,7 +89,7 @@ def _to(value: float, step: float, way: Callable[[float], int] = round) -> float
     return way(round(value / step, 9)) * step
 
 
-def condition_words(rate: Saturation) -> str:
+def condition_words(rate: SustainedRate) -> str:
     """Return under what condition a rate counts as sustained: ``99 % within 5 ms, runs of 0.4 s, not scraped``."""
     run = f", runs of {plain(rate.run_s)} s" if rate.run_s else ""
     return f"99 % within {plain(rate.bound_ms)} ms{run}, {'scraped' if rate.scraped else 'not scraped'}"

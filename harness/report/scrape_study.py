@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from harness.load.tail import FEWEST_BEYOND, supported
-from harness.report.model import Measured, ScrapeEffect, ScrapeLatency, finite
+from harness.report.model import MeasuredValue, ScrapeEffectSummary, ScrapeLatency, finite
 from harness.report.overhead import conditions, measured
 from harness.report.plots.percentiles import decoded
 from harness.report.plots.scales import UNKNOWN, Unit, percent, plain, plus_minus, unit_for, with_interval
 
 if TYPE_CHECKING:
-    from harness.measure.questions.scrape_effect import ScrapeEffect as FoundEffect
+    from harness.measure.questions.scrape_effect import ScrapeEffect
 
 __all__ = ["effect_rows", "headings", "scrape_latency_of", "study_words", "unit_of_study"]
 
@@ -19,7 +19,7 @@ _CLOSED = "service time in a closed loop"
 TOO_FEW = f"{UNKNOWN}: fewer than {FEWEST_BEYOND} lines of some process lie beyond that percentile"
 
 
-def scrape_latency_of(found: "FoundEffect") -> ScrapeLatency:
+def scrape_latency_of(found: "ScrapeEffect") -> ScrapeLatency:
     """Return what a scrape does to a line, without the percentiles that too few lines are beyond.
 
     Documents of earlier versions measured service times in a closed loop, and say so.
@@ -43,27 +43,27 @@ def scrape_latency_of(found: "FoundEffect") -> ScrapeLatency:
     )  # fmt: skip
 
 
-def _open(found: "FoundEffect") -> list[ScrapeEffect]:
+def _open(found: "ScrapeEffect") -> list[ScrapeEffectSummary]:
     during = {shift.percentile: shift for shift in found.by_moment}
     service = {shift.percentile: shift for shift in found.service_by_window}
     effects = []
     for shift in found.by_window:
         moment, served = during.get(shift.percentile), service.get(shift.percentile)
         effects.append(
-            ScrapeEffect(
+            ScrapeEffectSummary(
                 _name(shift.percentile),
-                Measured(finite(shift.unscraped)),
-                Measured(finite(shift.scraped)),
+                MeasuredValue(finite(shift.unscraped)),
+                MeasuredValue(finite(shift.scraped)),
                 measured(shift.difference, shift.interval),
-                Measured() if moment is None else Measured(finite(moment.scraped)),
-                Measured() if moment is None else measured(moment.difference, moment.interval),
-                Measured() if served is None else measured(served.difference, served.interval),
+                MeasuredValue() if moment is None else MeasuredValue(finite(moment.scraped)),
+                MeasuredValue() if moment is None else measured(moment.difference, moment.interval),
+                MeasuredValue() if served is None else measured(served.difference, served.interval),
             )
         )
     return effects
 
 
-def _closed(found: "FoundEffect") -> list[ScrapeEffect]:
+def _closed(found: "ScrapeEffect") -> list[ScrapeEffectSummary]:
     """Return the effects of a document that did not count the lines of each process: so many on average."""
     sides = (decoded("", text) for text in (found.histograms.unscraped, found.histograms.scraped))
     counts = [found.lines / 2 if curve is None else curve.histogram.count for curve in sides]
@@ -71,11 +71,11 @@ def _closed(found: "FoundEffect") -> list[ScrapeEffect]:
     effects = []
     for shift in found.by_window:
         if supported(shift.percentile, fewest):
-            low, high = Measured(finite(shift.unscraped)), Measured(finite(shift.scraped))
+            low, high = MeasuredValue(finite(shift.unscraped)), MeasuredValue(finite(shift.scraped))
             difference = measured(shift.difference, shift.interval)
         else:
-            low = high = difference = Measured()
-        effects.append(ScrapeEffect(_name(shift.percentile), low, high, difference))
+            low = high = difference = MeasuredValue()
+        effects.append(ScrapeEffectSummary(_name(shift.percentile), low, high, difference))
     return effects
 
 
@@ -83,7 +83,7 @@ def _name(percentile: float) -> str:
     return f"p{percentile:g}"
 
 
-def study_words(found: "FoundEffect") -> str:
+def study_words(found: "ScrapeEffect") -> str:
     """Return what a study rests on, in a sentence."""
     words = (
         f"{plain(found.lines, 15)} lines and {plain(found.scrapes, 15)} scrapes by {found.scraper} in "
@@ -123,7 +123,7 @@ def effect_rows(latency: ScrapeLatency, unit: Unit | None = None) -> list[list[s
     return rows
 
 
-def _pair(outside: Measured | None, inside: Measured, difference: Measured, unit: Unit) -> Sequence[str]:
+def _pair(outside: MeasuredValue | None, inside: MeasuredValue, difference: MeasuredValue, unit: Unit) -> Sequence[str]:
     sides = [each for each in (outside, inside) if each is not None]
     return [*(with_interval(each, unit)[0] for each in sides), plus_minus(difference, unit)]
 

@@ -29,11 +29,11 @@ from harness.run.spec import RunSpec
 from harness.views import View
 from workloads.workload import Workload
 
-__all__ = ["Measured", "assemble"]
+__all__ = ["RunRecord", "assemble"]
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class RunRecord:
     """Everything a result is made of; times in nanoseconds.
 
     `exposes` is false for an instrument that shows nothing by design, so that there is nothing to audit.
@@ -50,7 +50,7 @@ class Measured:
     exposes: bool = True
 
 
-def assemble(measured: Measured) -> RunResult:
+def assemble(measured: RunRecord) -> RunResult:
     """Return the result of a run."""
     driven, seen, ledger = measured.driven, measured.seen, measured.driven.ledger
     evidence = evidence_of(driven, measured.self_cost_ns)
@@ -134,7 +134,7 @@ def _scrapes(driven: DriveResult, seen: Seen) -> Scrapes:
     )
 
 
-def _audited(measured: Measured) -> AuditResult:
+def _audited(measured: RunRecord) -> AuditResult:
     began = time.monotonic()
     seen, ledger = measured.seen, measured.driven.ledger
     found = audit(

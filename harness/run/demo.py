@@ -13,7 +13,7 @@ from harness.instruments import create
 from harness.load.clock import MonotonicClock
 from harness.load.drive_result import DriveResult
 from harness.load.ledger import Ledger
-from harness.load.pump import BLOCK_LINES, Progress, drive_workload
+from harness.load.pump import BLOCK_LINES, Snapshot, drive_workload
 from harness.load.stop import Stop
 from harness.repl import Repl
 from harness.scrape.endpoint import serve
@@ -39,7 +39,7 @@ class DemoObserver(Protocol):
     def say(self, text: str) -> None:
         """Hear one line for the user."""
 
-    def progress(self, progress: Progress, scrapes: int, failed_scrapes: int) -> None:
+    def progress(self, progress: Snapshot, scrapes: int, failed_scrapes: int) -> None:
         """Hear how it stands."""
 
 
@@ -140,7 +140,7 @@ def show(spec: DemoSpec, observer: DemoObserver) -> DriveResult:
         watch = _Watch(server, observer)
         latencies_ms: list[float] = []
 
-        def progress(snapshot: Progress) -> None:
+        def progress(snapshot: Snapshot) -> None:
             watch.look()
             observer.progress(snapshot, endpoint.served, endpoint.failed)
 

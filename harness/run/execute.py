@@ -17,12 +17,12 @@ from harness.load.clock import MonotonicClock
 from harness.load.drive_result import DriveResult
 from harness.load.driver import BURST, CLOSED, drop
 from harness.load.ledger import Ledger
-from harness.load.pump import BLOCK_LINES, Progress, drive_workload
+from harness.load.pump import BLOCK_LINES, Snapshot, drive_workload
 from harness.load.selfcost import measure_self_cost
 from harness.load.stop import Stop
 from harness.load.truthlog import TruthLog
 from harness.repl import Repl
-from harness.run.assemble import Measured, assemble
+from harness.run.assemble import RunRecord, assemble
 from harness.run.look import look
 from harness.run.requirements import Requirement, parse_requirement
 from harness.run.result import RunResult
@@ -44,7 +44,7 @@ class Observer(Protocol):
     def phase(self, text: str) -> None:
         """Hear what is being done while no lines are sent."""
 
-    def progress(self, progress: Progress, scrapes: int, failed_scrapes: int) -> None:
+    def progress(self, progress: Snapshot, scrapes: int, failed_scrapes: int) -> None:
         """Hear how the run stands, at most five times a second, from the driving thread."""
 
 
@@ -135,7 +135,7 @@ def _measure(parts: _Parts) -> RunResult:
         interval_ns=parts.spec.scrape_interval_ns,
         series=len(parts.workload.methods),
     )
-    measured = Measured(
+    measured = RunRecord(
         spec=parts.spec,
         views=parts.views,
         workload=parts.workload,
@@ -163,7 +163,7 @@ def _drive(parts: _Parts, ledger: Ledger, log: TruthLog | None) -> DriveResult:
     latencies_ms: list[float] = []
     served_before, failed_before = endpoint.served, endpoint.failed
 
-    def progress(snapshot: Progress) -> None:
+    def progress(snapshot: Snapshot) -> None:
         observer.progress(snapshot, endpoint.served - served_before, endpoint.failed - failed_before)
 
     clock = MonotonicClock()

@@ -27,7 +27,7 @@ from typing import Any
 from workloads.errors import GrammarError, UsageError
 from workloads.units import parse_count, parse_duration_ns, parse_fraction, parse_rate
 
-__all__ = ["Outcome", "Requirement", "check", "parse_requirement"]
+__all__ = ["CheckedRequirement", "Requirement", "check", "parse_requirement"]
 
 FLAG = "--require"
 
@@ -65,7 +65,7 @@ class Requirement:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CheckedRequirement:
     """A requirement's text, whether it held, and the value found in the unit of the text, or None without data."""
 
     text: str
@@ -86,18 +86,18 @@ def parse_requirement(text: str) -> Requirement:
     return Requirement(text.strip(), look, _OPERATORS[sign], limit, scale)
 
 
-def check(requirements: Iterable[Requirement | str], result: Result) -> list[Outcome]:
+def check(requirements: Iterable[Requirement | str], result: Result) -> list[CheckedRequirement]:
     """Return how each requirement fared on a result document (the keys of ``harness run --json``)."""
     return [_outcome(parse_requirement(one) if isinstance(one, str) else one, result) for one in requirements]
 
 
-def _outcome(requirement: Requirement, result: Result) -> Outcome:
+def _outcome(requirement: Requirement, result: Result) -> CheckedRequirement:
     actual = requirement.look(result)
     if actual is None:
-        return Outcome(requirement.text, held=False, actual=None)
+        return CheckedRequirement(requirement.text, held=False, actual=None)
     # A fraction, so that 1% of 700 lines is 7 and not a hair above.
     held = requirement.compare(Fraction(actual), requirement.limit)
-    return Outcome(requirement.text, held, float(Fraction(actual) / requirement.scale))
+    return CheckedRequirement(requirement.text, held, float(Fraction(actual) / requirement.scale))
 
 
 def _quantity(name: str, value: str) -> tuple[Look, Fraction, Fraction]:

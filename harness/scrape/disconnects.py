@@ -14,7 +14,7 @@ from typing import Any
 
 from prometheus_client.metrics_core import Metric
 
-__all__ = ["ClientGoneError", "Turns", "WatchedRegistry"]
+__all__ = ["ClientGoneError", "PageTurns", "WatchedRegistry"]
 
 # Writing so many samples takes some ten milliseconds; smaller pages are made as if nobody watched.
 _EVERY = 1000
@@ -31,7 +31,7 @@ class ClientGoneError(Exception):
 _GLANCE_S = 0.1
 
 
-class Turns:
+class PageTurns:
     """Makes scrapes wait while the harness reads the page for itself.
 
     A scraper whose scrapes time out asks again at once, and would slow down the very page by which it is judged.

@@ -16,7 +16,7 @@ from prometheus_client import make_wsgi_app
 from harness.deadline import Deadline
 from harness.errors import EndpointError
 from harness.exposition.page import TEXT, Page, parse_page
-from harness.scrape.disconnects import ClientGoneError, Turns, WatchedRegistry
+from harness.scrape.disconnects import ClientGoneError, PageTurns, WatchedRegistry
 from harness.scrape.fetch import fetch
 from harness.scrape.windows import CLIENT_GONE, Window, WindowLog
 
@@ -211,7 +211,7 @@ _Application = Callable[["WSGIEnvironment", "StartResponse"], Iterable[bytes]]
 
 def _application(registry: "CollectorRegistry", log: WindowLog) -> _Application:
     """Return prometheus-client's own application, limited to /metrics, with each scrape's window noted."""
-    turns = Turns()
+    turns = PageTurns()
 
     def respond(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         path = environ.get("PATH_INFO")

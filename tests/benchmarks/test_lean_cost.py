@@ -29,7 +29,7 @@ from benchmarks.lean_cost import (
 )
 from harness.measure.pairs.measure import comparisons_for
 from harness.measure.pairs.schedule import Terms, run_experiments
-from harness.measure.result import Document, RawPair
+from harness.measure.result import Experiments, RawPair
 from harness.measure.stats import Estimate
 from harness.measure.subject import Subject
 
@@ -81,7 +81,7 @@ def test_the_bar_is_met_by_the_whole_interval_only(low: float, high: float, said
 PER_LINE = {"none": 1000.0, LEAN: 3500.0, OTHER: 6000.0}
 
 
-def document(series: Sequence[int], drift: float = 1.0, null: float = 1.0) -> Document:
+def document(series: Sequence[int], drift: float = 1.0, null: float = 1.0) -> Experiments:
     """Return what the pipeline makes of pairs of a machine that drifts, and of a base that differs from itself."""
     drawn = np.random.default_rng(3)
     now = iter(range(1000))
@@ -112,7 +112,7 @@ def test_a_void_experiment_has_no_figures_and_is_measured_again(monkeypatch: pyt
     """In its place, twice at most; the others are not."""
     asked: list[list[int]] = []
 
-    def measure(series: Sequence[int], budget_s: float, seed: int = 1) -> Document:
+    def measure(series: Sequence[int], budget_s: float, seed: int = 1) -> Experiments:
         asked.append(list(series))
         return document(series, null=1.2)
 
@@ -121,7 +121,7 @@ def test_a_void_experiment_has_no_figures_and_is_measured_again(monkeypatch: pyt
     assert len(asked) == len(documents) == 1 + MOST_REPEATS
     assert rows(documents) == [["1", "void", "void", "", "", ""], ["10", "void", "void", "", "", ""]]
 
-    def settled(series: Sequence[int], budget_s: float, seed: int = 1) -> Document:
+    def settled(series: Sequence[int], budget_s: float, seed: int = 1) -> Experiments:
         found = document(series, null=1.2 if seed == 1 else 1.0)
         if seed > 1:
             return found

@@ -10,9 +10,9 @@ from types import ModuleType
 
 import pytest
 
-from harness.measure.questions.answer import Outcome, renewed
+from harness.measure.questions.answer import Answer, renewed
 from harness.measure.result import Experiment
-from harness.report.model import Measured
+from harness.report.model import MeasuredValue
 from harness.report.plots.scales import Unit, plus_minus, with_interval
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
@@ -42,20 +42,20 @@ def test_the_page_is_what_its_data_says(tmp_path: Path, script: ModuleType) -> N
     assert drawn == {path.name: path.read_bytes() for path in (DOCS / "img").glob(f"{PAGE}-*.svg")}
 
 
-def stored() -> Outcome:
-    return Outcome.model_validate(json.loads(gzip.decompress((DOCS / "data" / f"{PAGE}.json.gz").read_bytes())))
+def stored() -> Answer:
+    return Answer.model_validate(json.loads(gzip.decompress((DOCS / "data" / f"{PAGE}.json.gz").read_bytes())))
 
 
 def shown(experiment: Experiment) -> Iterator[str]:
     """Yield how a cost or a ratio with its interval would read, in any unit."""
-    cost = Measured(experiment.cost_per_line, *experiment.cost_interval)
+    cost = MeasuredValue(experiment.cost_per_line, *experiment.cost_interval)
     for scale in (1.0, 1e3, 1e6):
         yield plus_minus(cost, Unit("", scale))
         yield " (".join(with_interval(cost, Unit("", scale))) + ")"
-    yield with_interval(Measured(experiment.ratio, *experiment.ratio_interval))[1]
+    yield with_interval(MeasuredValue(experiment.ratio, *experiment.ratio_interval))[1]
 
 
-def written(outcome: Outcome, folder: Path, script: ModuleType) -> str:
+def written(outcome: Answer, folder: Path, script: ModuleType) -> str:
     """Return page and pictures as text."""
     script.write(renewed(outcome), folder)
     return "\n".join(path.read_text(encoding="utf-8") for path in (folder / f"{PAGE}.md", *(folder / "img").iterdir()))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from workloads import units
 from workloads.errors import GrammarError
-from workloads.forms import LANGUAGES, Parameter, Value
+from workloads.forms import LANGUAGES, Parameter, ValueKind
 from workloads.grammar import describe, parse, quoted
 
 NAMES = [form.name for language in LANGUAGES.values() for form in language.forms]
@@ -130,9 +130,9 @@ def test_no_text_is_more_than_an_error_line(kind: str, text: str) -> None:
 
 
 def _text_of(parameter: Parameter, value: Fraction | int) -> str:
-    if parameter.value is Value.DURATION:
+    if parameter.value is ValueKind.DURATION:
         return units.format_exact_duration(int(value))
-    if parameter.value is Value.SHARE:
+    if parameter.value is ValueKind.SHARE:
         return f"{float(value):.12f}"
     return f"{float(value):.9f}" if isinstance(value, Fraction) else str(value)
 
@@ -142,14 +142,14 @@ def test_each_stated_range_is_the_range_kept(kind: str) -> None:
     """For every key in the table the ends of its range are taken, and what lies beyond them is refused."""
     checked = 0
     for form in LANGUAGES[kind].forms:
-        needed = {p.name: "1" for p in form.parameters if p.default is None and p.value is not Value.PATH}
-        needed |= {p.name: "x" for p in form.parameters if p.value is Value.PATH}
+        needed = {p.name: "1" for p in form.parameters if p.default is None and p.value is not ValueKind.PATH}
+        needed |= {p.name: "x" for p in form.parameters if p.value is ValueKind.PATH}
         for p in form.parameters:
             if p.low is None or p.high is None:
                 continue
             for value, good in ((p.low, True), (p.high, True), (p.high * 2 + 1, False), (-1, False)):
                 given_values = {**needed, p.name: _text_of(p, value)}
-                if p.value in {Value.RATE, Value.RATES} and 0 < value < 1:
+                if p.value in {ValueKind.RATE, ValueKind.RATES} and 0 < value < 1:
                     given_values[p.name] = "1/d"
                 text = f"{form.name}:" + ",".join(f"{key}={v}" for key, v in given_values.items())
                 if good:

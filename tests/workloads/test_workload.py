@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from harness import repl
 from harness.views import LENGTH_BOUNDS_BYTES as VIEW_BOUNDS
 from workloads.errors import GrammarError
-from workloads.forms import LANGUAGES, Parameter, Value
+from workloads.forms import LANGUAGES, Parameter, ValueKind
 from workloads.refusals import ERROR_KINDS, MAX_LINE_BYTES, classify
 from workloads.workload import LENGTH_BOUNDS_BYTES, Block, Workload, WorkloadSpec
 
@@ -268,13 +268,13 @@ def _numbers(parameter: Parameter) -> st.SearchStrategy[str]:
     """Return texts for a key: its ends, something small, and something absurd."""
     plain = st.sampled_from(["0", "1", "2", "40", "1e3", "0.5", "-1", "nan", "", "9e99"])
     units = {
-        Value.RATE: st.sampled_from(["1/d", "1000000000/s", "3", "0", "0.123456789/s", "7/m"]),
-        Value.RATES: st.sampled_from(["1:0:1000000000", "0:1/d", "5", "0:0", "3:0"]),
-        Value.DURATION: st.sampled_from(["1ms", "1000003ns", "24h", "17s", "1ns"]),
-        Value.SIZE: st.sampled_from(["0", "1", "64KiB", "65537", "333"]),
-        Value.SHARE: st.sampled_from(["0", "100%", "0.1%", "33.333%", "101%"]),
-        Value.CHOICE: st.sampled_from([*parameter.choices, "x"]),
-        Value.PATH: st.just("/no/such/file"),
+        ValueKind.RATE: st.sampled_from(["1/d", "1000000000/s", "3", "0", "0.123456789/s", "7/m"]),
+        ValueKind.RATES: st.sampled_from(["1:0:1000000000", "0:1/d", "5", "0:0", "3:0"]),
+        ValueKind.DURATION: st.sampled_from(["1ms", "1000003ns", "24h", "17s", "1ns"]),
+        ValueKind.SIZE: st.sampled_from(["0", "1", "64KiB", "65537", "333"]),
+        ValueKind.SHARE: st.sampled_from(["0", "100%", "0.1%", "33.333%", "101%"]),
+        ValueKind.CHOICE: st.sampled_from([*parameter.choices, "x"]),
+        ValueKind.PATH: st.just("/no/such/file"),
     }
     return units.get(parameter.value, plain) | plain
 

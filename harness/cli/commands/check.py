@@ -19,11 +19,11 @@ from workloads.units import parse_duration_ns
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from harness.history.checking.check import Check
-    from harness.history.figures import Metric
+    from harness.history.checking.check import CheckResult
+    from harness.history.figures import Figure
     from harness.history.index import Index
     from harness.history.store import Store
-    from harness.measure.result import Document
+    from harness.measure.result import Experiments
 
 __all__ = ["check"]
 
@@ -39,7 +39,7 @@ def _seconds(duration: str) -> float:
 
 def _fresh(
     store: "Store", instruments: str | None, base: str | None, budget: str | None, *, quiet: bool
-) -> "list[Document]":
+) -> "list[Experiments]":
     """Measure what the newest kept run with figures measured, as it did, or the ways of recording named."""
     from harness.history.checking.remeasure import Group, groups_in, measure, shared
     from harness.history.index import Index
@@ -81,7 +81,7 @@ def _usual() -> list[str]:
     return [name for name in ROWS if there(name)]
 
 
-def _joined(documents: "Sequence[Document]") -> dict[str, Any]:
+def _joined(documents: "Sequence[Experiments]") -> dict[str, Any]:
     """Return one document of all groups that were measured one after another, each with its own terms."""
     if len(documents) == 1:
         return documents[0].model_dump(mode="json")
@@ -93,8 +93,8 @@ def _joined(documents: "Sequence[Document]") -> dict[str, Any]:
 
 def _remeasure(
     store: "Store", budget: str | None, wait: str, bearable: "Callable[[str, Sequence[str]], float]", *, quiet: bool
-) -> "Callable[[str, Sequence[str]], Sequence[Metric]]":
-    def again(run: str, keys: "Sequence[str]") -> "Sequence[Metric]":
+) -> "Callable[[str, Sequence[str]], Sequence[Figure]]":
+    def again(run: str, keys: "Sequence[str]") -> "Sequence[Figure]":
         # Looking at what is installed takes as long as the check itself, so it waits for a suspicion.
         from harness.history.checking.quiet import processors, wait_for_quiet
         from harness.history.checking.remeasure import measure_again, why_not
@@ -136,7 +136,7 @@ def _require_kind(index: "Index", kind: str) -> None:
     raise UsageError(f"no run of kind {kind} is kept; `harness overhead` or --fresh measures and keeps one{others}")
 
 
-def _told(found: "Check", as_json: bool) -> None:
+def _told(found: "CheckResult", as_json: bool) -> None:
     """Print the verdict, and hand it to GitHub where it runs there."""
     from harness.report import check_text
 

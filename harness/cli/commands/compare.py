@@ -127,9 +127,9 @@ def compare(
             f"{'HEAD' if base else 'BASE'}: it is missing; name two sides, as in: compare git:main git:HEAD"
         )
     from harness.cli.commands.run import check_writable, save_json
-    from harness.history.checking.check import Outcome
+    from harness.history.checking.check import Decision
     from harness.measure.compare.compare import compare as measure
-    from harness.measure.compare.sides import Driven
+    from harness.measure.compare.sides import SideCode
     from harness.measure.compare.venvs import Cache
     from harness.measure.pairs.schedule import Terms
     from workloads.units import parse_duration_ns
@@ -146,7 +146,7 @@ def compare(
     )
     tell = _teller(quiet)
     cache = Cache(folder, say=lambda text: None if quiet else click.echo(f"harness: {text}", err=True))
-    driven = Driven(instrument, target, extra)
+    driven = SideCode(instrument, target, extra)
     with deferred():
         compared = measure(base, head, driven, terms, cache, axes=_axes(axis), progress=tell)
         with held():
@@ -156,4 +156,4 @@ def compare(
             finally:
                 _print(compared)
                 sys.stdout.flush()
-    return INTERRUPTED if compared.interrupted else Outcome(compared.outcome).exit_code
+    return INTERRUPTED if compared.interrupted else Decision(compared.outcome).exit_code

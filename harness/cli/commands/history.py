@@ -214,7 +214,7 @@ def export(form: str, output: Path | None, store: Path | None, limit: int | None
 
 
 def _exported(store: "Store", found: "Listing", form: str) -> str:
-    from harness.history.exchange.exports import Figure, export_figures, export_pytest_benchmark
+    from harness.history.exchange.exports import ExportedFigure, export_figures, export_pytest_benchmark
     from harness.history.index import Index
 
     if form == "pytest-benchmark":
@@ -222,7 +222,7 @@ def _exported(store: "Store", found: "Listing", form: str) -> str:
     with Index(store) as index:
         return export_figures(
             (
-                Figure(row.id, row.created, row.kind, row.label, row.epoch, row.revision, metric)
+                ExportedFigure(row.id, row.created, row.kind, row.label, row.epoch, row.revision, metric)
                 for row in found.rows
                 for metric in index.metrics(row.id)
             ),

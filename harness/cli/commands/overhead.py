@@ -12,7 +12,7 @@ from harness.errors import SaveError
 from harness.interrupts import deferred, held
 
 if TYPE_CHECKING:
-    from harness.measure.questions.answer import Outcome
+    from harness.measure.questions.answer import Answer
 
 __all__ = ["exit_code", "overhead"]
 
@@ -83,7 +83,7 @@ def _options(command: Any) -> Any:
     return command
 
 
-def exit_code(outcome: "Outcome") -> int:
+def exit_code(outcome: "Answer") -> int:
     """Return 130 after Ctrl-C, 1 where an experiment is void or the self-test missed what was put in, else 0."""
     if outcome.interrupted:
         return INTERRUPTED
@@ -92,7 +92,7 @@ def exit_code(outcome: "Outcome") -> int:
     return 1 if void or missed else 0
 
 
-def _print(outcome: "Outcome", markdown: str | None) -> None:
+def _print(outcome: "Answer", markdown: str | None) -> None:
     from rich.console import Console
 
     from harness.report.outcome_markdown import outcome_markdown

@@ -10,7 +10,7 @@ from workloads.units import parse_duration_ns
 
 if TYPE_CHECKING:
     from harness.measure.pairs.schedule import Progress, Terms
-    from harness.measure.questions.answer import Outcome
+    from harness.measure.questions.answer import Answer
     from harness.measure.subject import Subject
 
 __all__ = ["ALLOWED", "MEASURE", "checked_mode"]
@@ -113,7 +113,7 @@ def _one_series(flags: Flags) -> int:
     return int(series[0])
 
 
-def _table(flags: Flags, progress: "Progress") -> "Outcome":
+def _table(flags: Flags, progress: "Progress") -> "Answer":
     from harness.measure.questions.answer import outcome_of_table
     from harness.measure.questions.table import TablePlan, measure_table
 
@@ -132,7 +132,7 @@ def _subject(flags: Flags) -> "Subject":
     return Subject(threads=threads, heap=heap, scraped=scraped, interval_ms=_interval_ms(flags, 100))
 
 
-def _comparison(flags: Flags, progress: "Progress") -> "Outcome":
+def _comparison(flags: Flags, progress: "Progress") -> "Answer":
     from harness.instruments.catalog import load_factory
     from harness.measure.counts.instructions import find_valgrind, run_instructions
     from harness.measure.pairs.measure import comparisons_for, measure_overhead
@@ -152,7 +152,7 @@ def _comparison(flags: Flags, progress: "Progress") -> "Outcome":
     )
 
 
-def _target(flags: Flags, progress: "Progress") -> "Outcome":
+def _target(flags: Flags, progress: "Progress") -> "Answer":
     from harness.measure.counts.instructions import find_valgrind, run_instructions
     from harness.measure.pairs.measure import measure_overhead, target_comparison
     from harness.measure.questions.answer import outcome_of
@@ -166,7 +166,7 @@ def _target(flags: Flags, progress: "Progress") -> "Outcome":
     return outcome_of("target", {"comparison": measure_overhead([comparison], _terms(flags), progress)})
 
 
-def _ladder(flags: Flags, progress: "Progress") -> "Outcome":
+def _ladder(flags: Flags, progress: "Progress") -> "Answer":
     from harness.measure.questions.answer import outcome_of
     from harness.measure.questions.full import SHORT
     from harness.measure.questions.ladder import measure_ladder
@@ -194,7 +194,7 @@ def _law_values(text: str) -> tuple[str, tuple[int, ...] | None]:
     return factor, tuple(int(value) for value in values) or None
 
 
-def _laws(flags: Flags, progress: "Progress") -> "Outcome":
+def _laws(flags: Flags, progress: "Progress") -> "Answer":
     from harness.measure.questions.answer import outcome_of
     from harness.measure.questions.full import SHORT
     from harness.measure.questions.laws import measure_laws
@@ -205,7 +205,7 @@ def _laws(flags: Flags, progress: "Progress") -> "Outcome":
     return outcome_of("laws", {f"laws:{factor}": document}, laws=laws)
 
 
-def _scrape(flags: Flags, progress: "Progress") -> "Outcome":
+def _scrape(flags: Flags, progress: "Progress") -> "Answer":
     from dataclasses import replace
 
     from harness.measure.questions.answer import outcome_of
@@ -242,7 +242,7 @@ def _scrape(flags: Flags, progress: "Progress") -> "Outcome":
     return outcome_of("scrape", scrapes=found, elapsed_s=time.monotonic() - began, interrupted=stopped)
 
 
-def _saturation(flags: Flags, progress: "Progress") -> "Outcome":
+def _saturation(flags: Flags, progress: "Progress") -> "Answer":
     from dataclasses import replace
 
     from harness.measure.questions.answer import outcome_of
@@ -269,7 +269,7 @@ def _saturation(flags: Flags, progress: "Progress") -> "Outcome":
     return outcome_of("saturation", saturation=found, elapsed_s=time.monotonic() - began, interrupted=stopped)
 
 
-def _self_test(flags: Flags, progress: "Progress") -> "Outcome":
+def _self_test(flags: Flags, progress: "Progress") -> "Answer":
     from harness.measure.questions.full import self_test_outcome
     from harness.measure.questions.selftest import measure_self_test
 
@@ -280,7 +280,7 @@ def _self_test(flags: Flags, progress: "Progress") -> "Outcome":
     return self_test_outcome(found)
 
 
-def _diff(flags: Flags, _progress: "Progress") -> "Outcome":
+def _diff(flags: Flags, _progress: "Progress") -> "Answer":
     from harness.instruments.catalog import load_factory
     from harness.measure.inputs import edge_lines
     from harness.measure.questions.answer import outcome_of
@@ -297,7 +297,7 @@ def _diff(flags: Flags, _progress: "Progress") -> "Outcome":
     return outcome_of("diff", exposition=[found], elapsed_s=time.monotonic() - began)
 
 
-def _full(flags: Flags, progress: "Progress") -> "Outcome":
+def _full(flags: Flags, progress: "Progress") -> "Answer":
     from harness.measure.questions.full import FullPlan, measure_full
 
     instruments = tuple(_instruments(flags))
@@ -305,7 +305,7 @@ def _full(flags: Flags, progress: "Progress") -> "Outcome":
     return measure_full(plan, progress)
 
 
-MEASURE: dict[str, Callable[[Flags, "Progress"], "Outcome"]] = {
+MEASURE: dict[str, Callable[[Flags, "Progress"], "Answer"]] = {
     "table": _table,
     "comparison": _comparison,
     "target": _target,

@@ -46,7 +46,7 @@ def probe(names: tuple[str, ...], instrument: str, json_file: Path | None, quiet
     from harness.cli.commands.run import check_writable, save_json
     from harness.cli.progress import Bar
     from harness.measure.pairs.schedule import Step
-    from harness.probe.catalog import INSTRUMENTS, Outcome
+    from harness.probe.catalog import INSTRUMENTS, ProbeResult
     from harness.probe.runner import document, run_probes, select
     from harness.report.terminal.probes import probe_view
 
@@ -55,12 +55,12 @@ def probe(names: tuple[str, ...], instrument: str, json_file: Path | None, quiet
         check_writable(json_file, "--json")
     instruments = INSTRUMENTS if instrument == "all" else (instrument,)
     wanted = [(probe.name, name) for probe in probes for name in instruments]
-    made: dict[tuple[str, str], Outcome] = {}
+    made: dict[tuple[str, str], ProbeResult] = {}
     interrupted = False
     with deferred():
         with Bar(quiet=quiet) as bar:
 
-            def tell(outcome: Outcome) -> None:
+            def tell(outcome: ProbeResult) -> None:
                 made[outcome.probe, outcome.instrument] = outcome
                 done = len(made) / len(wanted)
                 bar(Step(done, bar.left(done), outcome.probe))
@@ -73,7 +73,7 @@ def probe(names: tuple[str, ...], instrument: str, json_file: Path | None, quiet
                     raise
                 interrupted = True
         with held():
-            outcomes = [made.get(each) or Outcome(*each, None, "not looked for: interrupted") for each in wanted]
+            outcomes = [made.get(each) or ProbeResult(*each, None, "not looked for: interrupted") for each in wanted]
             found = document(outcomes) | ({"interrupted": True} if interrupted else {})
             try:
                 if json_file is not None:

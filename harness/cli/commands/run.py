@@ -20,7 +20,7 @@ from harness.interrupts import deferred, held
 if TYPE_CHECKING:
     from rich.live import Live
 
-    from harness.load.pump import Progress
+    from harness.load.pump import Snapshot
     from harness.run.result import RunResult
 
 __all__ = ["Display", "check_writable", "exit_code", "run", "save_json", "write_whole"]
@@ -85,7 +85,7 @@ class Display:
             else:
                 click.echo(f"harness: {text}", err=True)
 
-    def progress(self, progress: "Progress", scrapes: int, failed_scrapes: int) -> None:
+    def progress(self, progress: "Snapshot", scrapes: int, failed_scrapes: int) -> None:
         """Show one snapshot."""
         from harness.report.terminal.live import live_table, plain_line
 

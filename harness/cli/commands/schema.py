@@ -14,13 +14,13 @@ def schema(which: str | None) -> None:
 
     A `spec` goes into `harness run`, a `result` comes out of it, and an `overhead` document out of `harness overhead`.
     """
-    from harness.measure.questions.answer import Outcome
+    from harness.measure.questions.answer import Answer
     from harness.run.result import RunResult
     from harness.run.spec import RunSpec
 
     schemas = {
         "spec": RunSpec.model_json_schema(),
         "result": RunResult.model_json_schema(mode="serialization"),
-        "overhead": Outcome.model_json_schema(mode="serialization"),
+        "overhead": Answer.model_json_schema(mode="serialization"),
     }
     print(json.dumps(schemas[which] if which else schemas, indent=2))

@@ -12,8 +12,8 @@ import numpy as np
 from harness.history.checking.change_points import ChangePoint, Kind, change_points, tamed
 from harness.history.checking.level import ENOUGH, MACHINES, Level, Value, across, mean_of, shift, since
 from harness.history.checking.likeness import Limits, limits_of
-from harness.history.figures import Metric
-from harness.history.index import Answer, Point, Row
+from harness.history.figures import Figure
+from harness.history.index import FigurePoint, NewestRun, RunRow
 
 __all__ = ["HORIZON", "RECENT", "Basis", "Case", "History", "case_of", "value_of"]
 
@@ -26,16 +26,16 @@ HORIZON = 300
 class History(Protocol):
     """What is read of the kept runs; `harness.history.index.Index` reads it from a store."""
 
-    def rows(self, where: str = "", values: Sequence[object] = ()) -> Sequence[Row]:
+    def rows(self, where: str = "", values: Sequence[object] = ()) -> Sequence[RunRow]:
         """Return the runs that fit a condition, oldest first."""
 
-    def answers(self, kind: str) -> Sequence[Answer]:
+    def answers(self, kind: str) -> Sequence[NewestRun]:
         """Return the newest run with figures for each question."""
 
-    def metrics(self, run_id: str) -> Sequence[Metric]:
+    def metrics(self, run_id: str) -> Sequence[Figure]:
         """Return the figures of one run."""
 
-    def points(self, key: str, newest: int | None = None, until: str | None = None) -> list[Point]:
+    def points(self, key: str, newest: int | None = None, until: str | None = None) -> list[FigurePoint]:
         """Return one figure over time, oldest first."""
 
 
@@ -96,7 +96,7 @@ class Case:
             return since(self.baseline, newest[0], self.before)
         return shift(self.before, newest if alone else [*self.now[:-1], *newest]) if self.before else None
 
-    def add(self, metric: Metric) -> None:
+    def add(self, metric: Figure) -> None:
         """Take in a figure measured again, unless it is void or the machine was in another state again."""
         value = value_of(metric, self.basis)
         self.again_unlike = self.limits.exceeded(metric)
@@ -104,7 +104,7 @@ class Case:
             self.again.append(value)
 
 
-def value_of(metric: Metric, basis: Basis) -> Value | None:
+def value_of(metric: Figure, basis: Basis) -> Value | None:
     """Return the logarithm to compare, or None where the run did not state the figure."""
     if basis is Basis.ABSOLUTE:
         positive = metric.value is not None and metric.value > 0
@@ -117,10 +117,10 @@ def value_of(metric: Metric, basis: Basis) -> Value | None:
     return Value.of(metric.ratio, metric.ratio_low, metric.ratio_high, metric.pairs)
 
 
-_Known = list[tuple[Point, Value]]
+_Known = list[tuple[FigurePoint, Value]]
 
 
-def case_of(index: History, key: str, run: str, baseline: str | None = None, fresh: Metric | None = None) -> Case:
+def case_of(index: History, key: str, run: str, baseline: str | None = None, fresh: Figure | None = None) -> Case:
     """Gather what one figure of `run` is compared with.
 
     That is the runs before on the same machine. Where they are too few, and there are enough other machines to tell
@@ -149,7 +149,7 @@ def case_of(index: History, key: str, run: str, baseline: str | None = None, fre
     return _split(case, [*same, (here, value)])
 
 
-def _basis(here: Metric, before: Sequence[Metric]) -> Basis:
+def _basis(here: Figure, before: Sequence[Figure]) -> Basis:
     """Return what to compare on one machine: processor time where enough runs kept it and the head does not wait."""
     if here.ratio is None:
         return Basis.ABSOLUTE
@@ -160,14 +160,14 @@ def _basis(here: Metric, before: Sequence[Metric]) -> Basis:
     return Basis.PROCESSOR
 
 
-def _ordinary(points: Sequence[Point], basis: Basis) -> tuple[_Known, Limits]:
+def _ordinary(points: Sequence[FigurePoint], basis: Basis) -> tuple[_Known, Limits]:
     """Return the runs of one machine that state the figure and are like most others there, and the limits for that."""
     known = [(point, value) for point in points if (value := value_of(point.metric, basis)) is not None]
     limits = limits_of([point.metric for point, _ in known], processor=basis is Basis.PROCESSOR)
     return [(point, value) for point, value in known if not limits.exceeded(point.metric)], limits
 
 
-def _machines(points: Sequence[Point], here: str) -> list[_Known]:
+def _machines(points: Sequence[FigurePoint], here: str) -> list[_Known]:
     """Return the runs of each other machine, the one measured on last at the end."""
     epochs = dict.fromkeys(point.epoch for point in reversed(points) if point.epoch != here)
     found = [_ordinary([point for point in points if point.epoch == epoch], Basis.RATIO)[0] for epoch in epochs]
@@ -182,7 +182,7 @@ def _across(case: Case, others: list[_Known], value: Value) -> Case:
     return case
 
 
-def _since(case: Case, index: History, same: _Known, here: tuple[Point, Value], baseline: str) -> Case:
+def _since(case: Case, index: History, same: _Known, here: tuple[FigurePoint, Value], baseline: str) -> Case:
     """Compare with one run; where it was measured on another machine there is nothing to compare."""
     named = [point for point in index.points(case.key, 1, baseline) if point.run == baseline]
     found = value_of(named[0].metric, case.basis) if named and named[0].epoch == here[0].epoch else None

@@ -27,13 +27,13 @@ from harness.errors import HarnessError, UsageError
 from harness.history.checking.cases import RECENT, Basis, Case, History, case_of
 from harness.history.checking.change_points import ChangePoint
 from harness.history.checking.level import ENOUGH, MACHINES, Level
-from harness.history.figures import Metric
+from harness.history.figures import Figure
 from harness.measure.decision import bounds, decide
 
-__all__ = ["RECENT", "Basis", "Check", "Finding", "Outcome", "Question", "check"]
+__all__ = ["RECENT", "Basis", "CheckResult", "Decision", "FigureDecision", "Question", "check"]
 
 
-class Outcome(Enum):
+class Decision(Enum):
     """What a check found; the command's exit code comes with it."""
 
     PASS = "pass"  # noqa: S105 - no password
@@ -44,7 +44,7 @@ class Outcome(Enum):
     @property
     def exit_code(self) -> int:
         """0 when nothing stands in the way, 1 for a regression, 3 when the runs cannot tell."""
-        return {Outcome.REGRESSED: 1, Outcome.UNDECIDED: 3}.get(self, 0)
+        return {Decision.REGRESSED: 1, Decision.UNDECIDED: 3}.get(self, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Question:
     tolerance: float = 0.03
     alpha: float = 0.05
     baseline: str | None = None
-    remeasure: Callable[[str, Sequence[str]], Sequence[Metric]] | None = None
+    remeasure: Callable[[str, Sequence[str]], Sequence[Figure]] | None = None
     attempts: int = 1
     unconfirmed: str = ""
 
@@ -72,7 +72,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class FigureDecision:
     """What was found for one figure; effects are relative (0.05 is 5 % slower), None where nothing can be said.
 
     `departs_from` is the run at which the level changed, or the newest run compared with. `suspected` tells that the
@@ -82,7 +82,7 @@ class Finding:
     """
 
     key: str
-    outcome: Outcome
+    outcome: Decision
     reason: str
     effect: float | None = None
     interval: tuple[float, float] | None = None
@@ -98,7 +98,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class CheckResult:
     """The verdict: findings, one for each figure, and the family-wise level they share.
 
     `run` is the newest run checked; `runs` are all of them, each with the question it answers, oldest first. `skipped`
@@ -106,7 +106,7 @@ class Check:
     """
 
     run: str
-    findings: tuple[Finding, ...]
+    findings: tuple[FigureDecision, ...]
     alpha: float
     tolerance: float
     remeasured: int = 0
@@ -114,14 +114,16 @@ class Check:
     skipped: tuple[tuple[str, str], ...] = ()
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> Decision:
         """The gravest finding; with no figure at all, undecided."""
         found = {finding.outcome for finding in self.findings}
-        order = (Outcome.REGRESSED, Outcome.UNDECIDED, Outcome.IMPROVED, Outcome.PASS)
-        return next((outcome for outcome in order if outcome in found), Outcome.UNDECIDED)
+        order = (Decision.REGRESSED, Decision.UNDECIDED, Decision.IMPROVED, Decision.PASS)
+        return next((outcome for outcome in order if outcome in found), Decision.UNDECIDED)
 
 
-def check(index: History, question: Question | None = None, *, run: str | None = None, kind: str = "overhead") -> Check:
+def check(
+    index: History, question: Question | None = None, *, run: str | None = None, kind: str = "overhead"
+) -> CheckResult:
     """Compare kept runs with the history before them: `run`, or for each question the newest of `kind` with figures.
 
     A figure that several questions' runs hold is that of the newest one. Raises `UsageError` when there is no such
@@ -146,7 +148,7 @@ def check(index: History, question: Question | None = None, *, run: str | None =
             asked = replace(asked, unconfirmed="what was measured again is void")
         findings = _judge(cases, asked)
     newest = runs[-1][1] if runs else ""
-    return Check(newest, findings, asked.alpha, asked.tolerance, replaced + remeasured, runs, skipped)
+    return CheckResult(newest, findings, asked.alpha, asked.tolerance, replaced + remeasured, runs, skipped)
 
 
 _Named = tuple[tuple[str, str], ...]
@@ -167,7 +169,7 @@ def _chosen(index: History, run: str | None, kind: str) -> tuple[_Named, _Named]
 
 
 def _measure_again(
-    cases: Sequence[Case], wanted: Sequence[Finding], measure: Callable[[str, Sequence[str]], Sequence[Metric]]
+    cases: Sequence[Case], wanted: Sequence[FigureDecision], measure: Callable[[str, Sequence[str]], Sequence[Figure]]
 ) -> None:
     for run in dict.fromkeys(finding.run for finding in wanted):
         keys = tuple(finding.key for finding in wanted if finding.run == run)
@@ -212,7 +214,7 @@ def _add_reason(case: Case, why: str) -> None:
         case.unlike += why
 
 
-def _judge(cases: Sequence[Case], asked: Question) -> tuple[Finding, ...]:
+def _judge(cases: Sequence[Case], asked: Question) -> tuple[FigureDecision, ...]:
     """Test all figures by Holm's procedure and word each one's finding."""
     below, above = bounds(asked.tolerance)
     levels = {case.key: level for case in cases if (level := case.level()) is not None}
@@ -237,26 +239,26 @@ def _holm(p_values: dict[str, float], alpha: float) -> dict[str, float]:
     return levels
 
 
-def _finding(case: Case, level: Level | None, alpha: float, asked: Question) -> Finding:
+def _finding(case: Case, level: Level | None, alpha: float, asked: Question) -> FigureDecision:
     if level is None:
-        return Finding(case.key, Outcome.UNDECIDED, _nothing(case), changes=case.changes, run=case.run)
+        return FigureDecision(case.key, Decision.UNDECIDED, _nothing(case), changes=case.changes, run=case.run)
     low, high = level.interval(alpha)
     known = level.error is not None
     _, above = bounds(asked.tolerance)
-    place = Outcome.UNDECIDED if case.unlike else Outcome(decide(low, high, asked.tolerance))
+    place = Decision.UNDECIDED if case.unlike else Decision(decide(low, high, asked.tolerance))
     # Where the runs cannot tell yet, measuring again tells more.
     suspected = known and not case.unlike and level.shift > above
-    doubt = _doubt(case, above, asked) if place is Outcome.REGRESSED else ""
-    outcome = Outcome.UNDECIDED if doubt else place
+    doubt = _doubt(case, above, asked) if place is Decision.REGRESSED else ""
+    outcome = Decision.UNDECIDED if doubt else place
     smallest = level.detectable(alpha)
-    return Finding(
+    return FigureDecision(
         case.key, outcome, doubt or _reason(case, level, outcome),
         effect=math.expm1(level.shift),
         interval=(math.expm1(low), math.expm1(high)) if known else None,
         minimal_detectable_effect=math.expm1(above + smallest) if math.isfinite(smallest) else None,
         confidence=1 - alpha if known else None,
         departs_from=case.departs_from, compared=case.compared, basis=case.basis, suspected=suspected,
-        confirmed=outcome is Outcome.REGRESSED and bool(case.again), changes=case.changes, run=case.run,
+        confirmed=outcome is Decision.REGRESSED and bool(case.again), changes=case.changes, run=case.run,
     )  # fmt: skip
 
 
@@ -281,7 +283,7 @@ def _nothing(case: Case) -> str:
     return "no history to compare with; measure and keep more runs"
 
 
-def _reason(case: Case, level: Level, outcome: Outcome) -> str:
+def _reason(case: Case, level: Level, outcome: Decision) -> str:
     if case.unlike:
         return f"not like the runs before, so it is no evidence: {case.unlike}"
     across = case.basis is Basis.RATIO_ACROSS
@@ -297,9 +299,9 @@ def _reason(case: Case, level: Level, outcome: Outcome) -> str:
         )
     noise = f"how much {len(case.machines)} other machines differ" if across else "the runs' scatter"
     told = {
-        Outcome.REGRESSED: "slower than the tolerance allows" + (", measured again" if case.again else ""),
-        Outcome.IMPROVED: "faster by more than the tolerance",
-        Outcome.UNDECIDED: "the interval reaches over the tolerance; measure more",
-        Outcome.PASS: "no slower than the tolerance",
+        Decision.REGRESSED: "slower than the tolerance allows" + (", measured again" if case.again else ""),
+        Decision.IMPROVED: "faster by more than the tolerance",
+        Decision.UNDECIDED: "the interval reaches over the tolerance; measure more",
+        Decision.PASS: "no slower than the tolerance",
     }[outcome]
     return f"{told} (noise from {noise})"

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.history.figures import Metric
+from harness.history.figures import Figure
 
 __all__ = ["RECENT", "Limits", "limits_of"]
 
@@ -49,7 +49,7 @@ class Limits:
     slowest: float = math.inf
     spread: float | None = None
 
-    def exceeded(self, metric: Metric) -> str:
+    def exceeded(self, metric: Figure) -> str:
         """Return in words what sets a run apart from those before; empty where nothing does."""
         if metric.off_cpu is not None and metric.off_cpu > self.off_cpu:
             return (
@@ -63,7 +63,7 @@ class Limits:
             return f"its pairs scatter by {spread:.1%}, those of the runs before by {self.spread:.1%}"
         return ""
 
-    def _at_another_speed(self, metric: Metric) -> str | None:
+    def _at_another_speed(self, metric: Figure) -> str | None:
         if not metric.base_per_line or self.fastest <= math.log(metric.base_per_line) <= self.slowest:
             return None
         slower = math.log(metric.base_per_line) > self.slowest
@@ -73,19 +73,19 @@ class Limits:
             f"{math.exp(usual):.0f} is the {end} that they allow"
         )
 
-    def _scattered(self, metric: Metric) -> bool:
+    def _scattered(self, metric: Figure) -> bool:
         spread = spread_of(metric, processor=self.processor)
         if spread is None or not self.spread or metric.pairs < _SPREAD_PAIRS:
             return False
         return spread > _SPREAD_TIMES * self.spread
 
 
-def spread_of(metric: Metric, *, processor: bool) -> float | None:
+def spread_of(metric: Figure, *, processor: bool) -> float | None:
     """Return what the pairs' log-ratio scatters by, of processor times or of elapsed times."""
     return metric.processor_spread if processor else metric.spread
 
 
-def limits_of(before: Sequence[Metric], *, processor: bool = False) -> Limits:
+def limits_of(before: Sequence[Figure], *, processor: bool = False) -> Limits:
     """Return the limits that the last `RECENT` of the runs before, oldest first, set by their medians."""
     recent = before[-RECENT:]
     off = [metric.off_cpu for metric in recent if metric.off_cpu is not None]

@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.errors import UsageError
 from harness.history.envelope import Envelope
-from harness.history.figures import Measured, Metric, key_of, measured_in, metrics_of
+from harness.history.figures import Figure, StoredExperiment, key_of, measured_in, metrics_of
 from harness.history.fingerprint import epoch_in
 from harness.instruments.catalog import BUILT_IN
 from harness.measure.controls import count_controls
@@ -15,7 +15,7 @@ from harness.measure.counts.instructions import run_instructions
 from harness.measure.pairs.measure import measure_overhead
 from harness.measure.pairs.pair import BlockPlan
 from harness.measure.pairs.schedule import Progress, Terms
-from harness.measure.result import Document
+from harness.measure.result import Experiments
 from harness.measure.steps import RUNGS
 from harness.measure.subject import Subject
 from harness.measure.verdict import Comparison, experiment_of
@@ -44,7 +44,7 @@ class Group:
     keys: tuple[str, ...] = ()
 
 
-Measurer = Callable[[Sequence[Comparison], Terms, Progress], Document]
+Measurer = Callable[[Sequence[Comparison], Terms, Progress], Experiments]
 
 
 def why_not(run: Envelope, fingerprint: Mapping[str, Any], git: Mapping[str, Any]) -> str:
@@ -68,7 +68,7 @@ def groups_in(document: Mapping[str, Any], keys: Collection[str] | None = None) 
     Raises `UsageError` when a figure that is wanted cannot be told from its description; one that only stood beside
     it is left out then.
     """
-    members: list[tuple[Measured, Comparison]] = []
+    members: list[tuple[StoredExperiment, Comparison]] = []
     wanted: list[str] = []
     for measured in measured_in(document):
         key = measured.key
@@ -86,7 +86,7 @@ def groups_in(document: Mapping[str, Any], keys: Collection[str] | None = None) 
     return tuple(group for group in groups if group.keys)
 
 
-_Members = Sequence[tuple[Measured, Comparison]]
+_Members = Sequence[tuple[StoredExperiment, Comparison]]
 
 
 def _side_by_side(members: _Members) -> list[_Members]:
@@ -98,7 +98,7 @@ def _side_by_side(members: _Members) -> list[_Members]:
     for measured, comparison in members:
         if interval := _interval_ms(comparison):
             intervals.setdefault((measured.part, measured.experiment["axis"]), interval)
-    found: dict[tuple[int, str, int], list[tuple[Measured, Comparison]]] = {}
+    found: dict[tuple[int, str, int], list[tuple[StoredExperiment, Comparison]]] = {}
     for measured, comparison in members:
         place = (measured.part, measured.experiment["axis"])
         interval = _interval_ms(comparison) or intervals.get(place, 0)
@@ -118,7 +118,7 @@ def _group(members: _Members, wanted: Collection[str]) -> Group:
     return Group(first.experiment["axis"], tuple(comparisons.values()), _terms(first), keys)
 
 
-def _terms(measured: Measured) -> Terms:
+def _terms(measured: StoredExperiment) -> Terms:
     """Return the terms of the kept experiment, with as much time as it took where none was set then."""
     used = measured.terms
     precision, budget = _positive(used.get("precision")), _positive(used.get("budget_s"))
@@ -188,7 +188,7 @@ def shared(groups: Sequence[Group], budget_s: float, seed: int) -> tuple[Group, 
     )
 
 
-def measure(groups: Sequence[Group], progress: Progress, paired: Measurer | None = None) -> list[Document]:
+def measure(groups: Sequence[Group], progress: Progress, paired: Measurer | None = None) -> list[Experiments]:
     """Measure the groups one after the other; a document for each, fewer after Ctrl-C.
 
     `paired` takes the place of `measure_overhead` in tests. Raises what measuring raises.
@@ -214,7 +214,7 @@ def measure_again(
     *,
     budget_s: float | None = None,
     paired: Measurer | None = None,
-) -> tuple[Metric, ...]:
+) -> tuple[Figure, ...]:
     """Measure some figures of a kept run again and return them, on the plan and beside the comparisons of then.
 
     `budget_s` limits the time of all in place of what was spent then. Raises `KeyboardInterrupt` when it was

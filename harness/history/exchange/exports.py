@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from harness.errors import UsageError
 from harness.history.envelope import Envelope
-from harness.history.figures import Metric, measured_in, metrics_of
+from harness.history.figures import Figure, measured_in, metrics_of
 
-__all__ = ["FORMATS", "Figure", "export_figures", "export_pytest_benchmark", "figures_of"]
+__all__ = ["FORMATS", "ExportedFigure", "export_figures", "export_pytest_benchmark", "figures_of"]
 
 _DESCRIBED = (
     "run", "created", "kind", "label", "epoch", "revision", "key", "axis", "base", "head", "factors", "unit",
@@ -22,7 +22,7 @@ _LABELS = ("key", "axis", "base", "head", "run", "kind", "epoch")
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class ExportedFigure:
     """One figure with what is to be known of its run; thousands of runs are exported without opening their files."""
 
     run: str
@@ -31,7 +31,7 @@ class Figure:
     label: str
     epoch: str
     revision: str | None
-    metric: Metric
+    metric: Figure
 
     def labels(self) -> dict[str, str]:
         """Return what tells it from other samples, for formats that have labels."""
@@ -40,21 +40,21 @@ class Figure:
         return dict(zip(_LABELS, values, strict=True))
 
 
-def figures_of(run: Envelope) -> Iterator[Figure]:
+def figures_of(run: Envelope) -> Iterator[ExportedFigure]:
     """Yield the figures of one run."""
     revision = run.git.get("revision")
     for metric in metrics_of(run.kind, run.document):
-        yield Figure(run.id, run.created, run.kind, run.label, run.epoch, revision, metric)
+        yield ExportedFigure(run.id, run.created, run.kind, run.label, run.epoch, revision, metric)
 
 
-def export_figures(figures: Iterable[Figure], form: str) -> str:
+def export_figures(figures: Iterable[ExportedFigure], form: str) -> str:
     """Return `figures`, oldest first, in one of `FORMATS`; raises `UsageError` for another format."""
     if form not in FORMATS:
         raise UsageError(f"--format: {form!r} is not one of {', '.join(FORMATS)}")
     return FORMATS[form](list(figures))
 
 
-def _csv(figures: Sequence[Figure]) -> str:
+def _csv(figures: Sequence[ExportedFigure]) -> str:
     """One row for each figure; empty cells where a run said nothing. RFC 4180 quoting."""
     out = io.StringIO()
     names = ("value", "low", "high", "ratio", "ratio_low", "ratio_high", "pairs", "smallest_effect")
@@ -77,7 +77,7 @@ def _inert(text: str) -> str:
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
-def _smaller_is_better(figures: Sequence[Figure]) -> str:
+def _smaller_is_better(figures: Sequence[ExportedFigure]) -> str:
     """Return name, unit, value, range and extra of each figure's newest run; the action keeps its own history."""
     newest: dict[str, dict[str, Any]] = {}
     for figure in figures:
@@ -163,7 +163,7 @@ def _benchmark(key: str, experiment: Mapping[str, Any], seconds: list[float]) ->
     }  # fmt: skip
 
 
-def _openmetrics(figures: Sequence[Figure]) -> str:
+def _openmetrics(figures: Sequence[ExportedFigure]) -> str:
     """Write gauges in OpenMetrics 1.0 text, the time of the run as their timestamp, seconds as the unit of time."""
     text: list[str] = []
     for name, unit, told, read in _FAMILIES:
@@ -174,11 +174,11 @@ def _openmetrics(figures: Sequence[Figure]) -> str:
     return "\n".join([*text, "# EOF"]) + "\n"
 
 
-def _in_seconds(value: float | None, metric: Metric) -> float | None:
+def _in_seconds(value: float | None, metric: Figure) -> float | None:
     return value / 1e9 if value is not None and metric.unit == "ns" else None
 
 
-_FAMILIES: Final[tuple[tuple[str, str, str, Callable[[Metric], float | None]], ...]] = (
+_FAMILIES: Final[tuple[tuple[str, str, str, Callable[[Figure], float | None]], ...]] = (
     ("recording_cost_seconds", "seconds", "Cost for each line above the control.", lambda m: _in_seconds(m.value, m)),
     ("recording_cost_low_seconds", "seconds", "Lower end of its 95 % interval.", lambda m: _in_seconds(m.low, m)),
     ("recording_cost_high_seconds", "seconds", "Upper end of its 95 % interval.", lambda m: _in_seconds(m.high, m)),
@@ -202,7 +202,7 @@ def _seconds(created: str) -> str:
     return f"{moment:.6f}" if math.isfinite(moment) else ""
 
 
-FORMATS: Final[dict[str, Callable[[Sequence[Figure]], str]]] = {
+FORMATS: Final[dict[str, Callable[[Sequence[ExportedFigure]], str]]] = {
     "csv": _csv,
     "customSmallerIsBetter": _smaller_is_better,
     "openmetrics": _openmetrics,

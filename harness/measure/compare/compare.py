@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from harness.errors import HarnessError, RunError
 from harness.interrupts import interruptible
-from harness.measure.compare.sides import Driven, Ready, of_side, parse_side, prepare
+from harness.measure.compare.sides import Ready, SideCode, of_side, parse_side, prepare
 from harness.measure.compare.venvs import Cache
 from harness.measure.counts.allocations import count_allocated
 from harness.measure.counts.instructions import find_valgrind, run_instructions
@@ -20,7 +20,7 @@ from harness.measure.pairs.measure import measure_overhead
 from harness.measure.pairs.schedule import Progress, Step, Terms
 from harness.measure.pairs.side import Side, cores
 from harness.measure.provenance import contradiction, loaded_of, versions_of
-from harness.measure.result import Document, Experiment, Loaded
+from harness.measure.result import Experiment, Experiments, Loaded
 from harness.measure.verdict import Comparison, bounds_of
 
 __all__ = ["AXES", "Compared", "ComparedSide", "Judged", "compare", "gravest", "judge", "probe_side"]
@@ -71,7 +71,7 @@ class Compared(_Part):
     tolerance: float
     outcome: Decision
     judged: list[Judged]
-    documents: list[Document]
+    documents: list[Experiments]
 
     @property
     def interrupted(self) -> bool:
@@ -115,10 +115,10 @@ def probe_side(ready: Ready) -> tuple[Loaded, ...]:
         return loaded_of(answer)
 
 
-Measured = Callable[[Comparison, str, Terms, Progress], Document]
+Measured = Callable[[Comparison, str, Terms, Progress], Experiments]
 
 
-def measure_axis(comparison: Comparison, axis: str, terms: Terms, progress: Progress) -> Document:
+def measure_axis(comparison: Comparison, axis: str, terms: Terms, progress: Progress) -> Experiments:
     """Return one axis' document."""
     if axis == "wall":
         return measure_overhead([comparison], terms, progress)
@@ -132,7 +132,7 @@ def measure_axis(comparison: Comparison, axis: str, terms: Terms, progress: Prog
 def compare(
     base: str,
     head: str,
-    driven: Driven,
+    driven: SideCode,
     terms: Terms,
     cache: Cache,
     *,
@@ -159,7 +159,7 @@ def compare(
         if reason := contradiction(named, loaded):
             raise RunError(reason)
         comparison = Comparison(ready[0].subject, ready[1].subject)
-        documents: list[Document] = []
+        documents: list[Experiments] = []
         for axis in axes:
             documents.append(measure(comparison, axis, terms, progress))
             if documents[-1].interrupted:
@@ -176,7 +176,7 @@ def compare(
 
 
 def _tried(
-    side: Ready, probe: Callable[[Ready], Sequence[Loaded]], driven: Driven, progress: Progress
+    side: Ready, probe: Callable[[Ready], Sequence[Loaded]], driven: SideCode, progress: Progress
 ) -> Sequence[Loaded]:
     progress(Step(0.0, None, f"trying {side.asked.given}"))
     try:
@@ -185,7 +185,7 @@ def _tried(
         raise of_side(side.asked.role, error, driven) from error
 
 
-def _judged(document: Document, tolerance: float) -> Judged:
+def _judged(document: Experiments, tolerance: float) -> Judged:
     outcome, reason = judge(document.experiments[0], tolerance)
     return Judged(axis=document.experiments[0].axis, outcome=outcome, reason=reason)
 

@@ -22,10 +22,10 @@ from typing import Literal
 from harness.errors import HarnessError, RunError, UsageError
 from harness.instruments.catalog import BUILT_IN, load_factory
 from harness.measure.compare.revisions import Revision, find_revision
-from harness.measure.compare.venvs import Cache, Environment, Recipe, describe
+from harness.measure.compare.venvs import Cache, Recipe, Venv, describe
 from harness.measure.subject import OWN, Subject
 
-__all__ = ["Asked", "Driven", "Kind", "Ready", "implied_instrument", "of_side", "parse_side", "prepare"]
+__all__ = ["Kind", "Ready", "SideCode", "SideSpec", "implied_instrument", "of_side", "parse_side", "prepare"]
 
 Kind = Literal["instrument", "requirements", "revision", "interpreter"]
 
@@ -49,7 +49,7 @@ _OLDEST = (3, 11)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SideSpec:
     """A side as it was written and what it was found to be; `role` is ``BASE`` or ``HEAD``."""
 
     role: str
@@ -60,7 +60,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Driven:
+class SideCode:
     """What is run on sides that are no instrument: an instrument by name, or the user's own function; and with what.
 
     `extra` are requirements installed on both sides.
@@ -75,43 +75,43 @@ class Driven:
 class Ready:
     """A side that can be measured."""
 
-    asked: Asked
+    asked: SideSpec
     subject: Subject
     drives: str
     python: str
     libraries: dict[str, str] = field(default_factory=dict)
 
 
-def parse_side(role: str, given: str, folder: Path) -> Asked:
+def parse_side(role: str, given: str, folder: Path) -> SideSpec:
     """Return what `given` is, seen from `folder`; raises `UsageError` in one line that begins with `role`."""
     text = given.strip()
     if text.startswith("git:"):
-        return Asked(role, given, "revision", revision=_revision(role, given, text.removeprefix("git:"), folder))
+        return SideSpec(role, given, "revision", revision=_revision(role, given, text.removeprefix("git:"), folder))
     if text.startswith("pip:"):
-        return Asked(role, given, "requirements", _requirements(role, text.removeprefix("pip:")))
+        return SideSpec(role, given, "requirements", _requirements(role, text.removeprefix("pip:")))
     if text in BUILT_IN or (":" in text and "/" not in text and not _OPERATOR.search(text)):
         _check_instrument(role, text)
-        return Asked(role, text, "instrument")
+        return SideSpec(role, text, "instrument")
     if "/" in text and "@" not in text and _is_program(folder / Path(text).expanduser()):
-        return Asked(role, str(folder / Path(text).expanduser()), "interpreter")
+        return SideSpec(role, str(folder / Path(text).expanduser()), "interpreter")
     if text.startswith(("./", "../", "/", "~")):
         raise UsageError(f"{role}: there is no such program as {given!r}")
     return _other(role, given, text, folder)
 
 
-def _other(role: str, given: str, text: str, folder: Path) -> Asked:
+def _other(role: str, given: str, text: str, folder: Path) -> SideSpec:
     if not text or _OPERATOR.search(text) or " " in text:
-        return Asked(role, given, "requirements", _requirements(role, text))
+        return SideSpec(role, given, "requirements", _requirements(role, text))
     try:
-        return Asked(role, given, "revision", revision=find_revision(text, folder))
+        return SideSpec(role, given, "revision", revision=find_revision(text, folder))
     except RunError:
         pass  # it may be something else
     try:
         _check_instrument(role, text)  # somebody else's, by entry point
-        return Asked(role, text, "instrument")
+        return SideSpec(role, text, "instrument")
     except UsageError:
         if _NAME.fullmatch(text) and implied_instrument([text]):
-            return Asked(role, given, "requirements", (text,))
+            return SideSpec(role, given, "requirements", (text,))
     raise UsageError(
         f"{role}: {given!r} is no instrument ({', '.join(BUILT_IN)}), no interpreter, no revision of a repository "
         "here (git:REV), and no requirement (name==version)"
@@ -153,7 +153,7 @@ def implied_instrument(requirements: Sequence[str]) -> str:
     return next((found for library, found in _IMPLIED if any(name.startswith(library) for name in names)), "")
 
 
-def _instrument_of(asked: Asked, driven: Driven, other: Asked) -> str:
+def _instrument_of(asked: SideSpec, driven: SideCode, other: SideSpec) -> str:
     if asked.kind == "instrument":
         return asked.given
     found = driven.instrument or implied_instrument(asked.requirements)
@@ -167,7 +167,9 @@ def _instrument_of(asked: Asked, driven: Driven, other: Asked) -> str:
     return found
 
 
-def prepare(asked: Asked, other: Asked, driven: Driven, cache: Cache, folder: Path, open_until: ExitStack) -> Ready:
+def prepare(
+    asked: SideSpec, other: SideSpec, driven: SideCode, cache: Cache, folder: Path, open_until: ExitStack
+) -> Ready:
     """Return the side ready to be measured; its environment is kept from being cleared until `open_until` closes.
 
     Raises `UsageError` or `RunError` in one line that begins with the side's role.
@@ -178,14 +180,16 @@ def prepare(asked: Asked, other: Asked, driven: Driven, cache: Cache, folder: Pa
         raise of_side(asked.role, error, driven) from error
 
 
-def of_side(role: str, error: HarnessError, driven: Driven) -> HarnessError:
+def of_side(role: str, error: HarnessError, driven: SideCode) -> HarnessError:
     """Return `error` with the side it was met on; its field stays where that was given, and was not told by a side."""
     text, given = str(error), {"instrument": driven.instrument, "target": driven.target}
     field = error.field if given.get(error.field, True) else ""
     return type(error)(text if text.startswith(f"{role}: ") else f"{role}: {text}", field=field)
 
 
-def _prepare(asked: Asked, other: Asked, driven: Driven, cache: Cache, folder: Path, open_until: ExitStack) -> Ready:
+def _prepare(
+    asked: SideSpec, other: SideSpec, driven: SideCode, cache: Cache, folder: Path, open_until: ExitStack
+) -> Ready:
     if driven.target and asked.kind == "instrument":
         raise UsageError(f"{asked.given!r} is an instrument, which takes the place of --target")
     instrument = "" if driven.target else _instrument_of(asked, driven, other)
@@ -206,7 +210,7 @@ def _missing(requirements: Sequence[str], instrument: str) -> tuple[str, ...]:
     return tuple(each for each in (*_NEEDS.get(instrument, ()), *_ALWAYS) if each not in named)
 
 
-def _interpreter(path: str, cache: Cache) -> Environment:
+def _interpreter(path: str, cache: Cache) -> Venv:
     # Not resolved: a virtual environment's interpreter is a link to another one.
     python = os.path.abspath(path)  # noqa: PTH100
     known = describe(python)
@@ -214,10 +218,10 @@ def _interpreter(path: str, cache: Cache) -> Environment:
         raise UsageError(f"{path} is {known['python']}; {'.'.join(map(str, _OLDEST))} or newer is needed")
     if "prometheus-client" not in known["libraries"]:
         raise UsageError(f"{path} has no prometheus-client, which every side is checked through; install it there")
-    return Environment(python, known["libraries"], known["python"], packages=cache.own_packages())
+    return Venv(python, known["libraries"], known["python"], packages=cache.own_packages())
 
 
-def _subject(asked: Asked, found: Environment, instrument: str, driven: Driven, folder: Path) -> Subject:
+def _subject(asked: SideSpec, found: Venv, instrument: str, driven: SideCode, folder: Path) -> Subject:
     tree = Path(found.folder) if found.folder else None
     # A revision of this very project is measured by itself: its own packages go before ours.
     itself = tree is not None and any(

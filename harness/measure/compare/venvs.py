@@ -25,7 +25,7 @@ from harness.errors import RunError
 from harness.measure.compare.revisions import Revision, check_out
 from harness.measure.deadlines import INSTALLING_S
 
-__all__ = ["Cache", "Environment", "Recipe", "default_folder", "describe"]
+__all__ = ["Cache", "Recipe", "Venv", "default_folder", "describe"]
 
 # Bumped when an entry of an earlier day would no longer do.
 _FORMAT = 1
@@ -63,7 +63,7 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True)
-class Environment:
+class Venv:
     """What can be run: an interpreter, the folder of a revision's code, what is installed, our packages' folder."""
 
     python: str
@@ -108,7 +108,7 @@ class Cache:
         self._say = say
 
     @contextmanager
-    def environment(self, recipe: Recipe) -> Iterator[Environment]:
+    def environment(self, recipe: Recipe) -> Iterator[Venv]:
         """Yield the recipe's environment, built now if there is none, and keep it from being cleared meanwhile.
 
         Raises `RunError` in one line, with pip's or git's last one, when it cannot be built.
@@ -172,7 +172,7 @@ class Cache:
             self._say("waiting for another command that uses the same environment")
             fcntl.flock(file, how)
 
-    def _whole(self, entry: Path, recipe: Recipe) -> Environment | None:
+    def _whole(self, entry: Path, recipe: Recipe) -> Venv | None:
         """Return the entry's environment when it is complete and still answers as it did when it was built."""
         python = str(entry / "venv" / "bin" / "python")
         try:
@@ -184,7 +184,7 @@ class Cache:
         folder = entry / "tree" / recipe.revision.inside if recipe.revision else None
         if folder is not None and not folder.is_dir():
             return None
-        return Environment(python, known["libraries"], known["python"], str(folder or ""), self.own_packages())
+        return Venv(python, known["libraries"], known["python"], str(folder or ""), self.own_packages())
 
     def _build(self, entry: Path, recipe: Recipe) -> None:
         self._say(f"building an environment for {recipe} (kept in {self.folder})")

@@ -27,9 +27,9 @@ from harness.measure.pairs.pair import voided
 from harness.measure.pairs.schedule import Comparison, Progress, Step
 from harness.measure.pairs.side import Lines, surroundings
 from harness.measure.provenance import Provenance
-from harness.measure.result import Axis, Document, RawPair, TermsUsed
+from harness.measure.result import Axis, Experiments, RawPair, TermsUsed
 from harness.measure.subject import Subject
-from harness.measure.verdict import Control, assess, entry_of
+from harness.measure.verdict import ControlPairs, assess, entry_of
 
 __all__ = [
     "COUNTED", "Counted", "count_instructions", "find_valgrind", "lines_to_count", "parse_parts", "repeat_spread",
@@ -194,7 +194,7 @@ def run_instructions(
     tolerance: float = 0.0005,
     count: Callable[..., Counted] = count_instructions,
     axis: Axis = "instructions",
-) -> Document:
+) -> Experiments:
     """Return the document of the comparisons on the axis ``instructions``, or whatever else `count` counts.
 
     Each subject is counted in `runs` processes. A pair takes one run of each side. By how much the processes of a side
@@ -221,12 +221,12 @@ def run_instructions(
         base, head = found[pair.base], found[pair.head]
         pairs = [_pair(one, other) for one, other in zip(base, head, strict=False)]
         spreads = [spread for side in (base, head) if (spread := repeat_spread(side)) is not None]
-        entry = assess(pair, pairs, Control(), tolerance=tolerance, axis=axis)
+        entry = assess(pair, pairs, ControlPairs(), tolerance=tolerance, axis=axis)
         experiments.append(entry_of(entry, repeat_spread=max(spreads, default=None)))
     terms = TermsUsed(
         precision=None, budget_s=None, rounds=1, block_ns=0, seed=0, tolerance=tolerance, hash_seed="0 in each process"
     )
-    document = Document(
+    document = Experiments(
         environment=environment(),
         terms=terms,
         interrupted=interrupted,

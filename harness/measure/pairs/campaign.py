@@ -24,9 +24,9 @@ from harness.measure.result import RawPair
 from harness.measure.sequential import Looks, t_critical
 from harness.measure.stats import standard_deviation
 from harness.measure.subject import Subject
-from harness.measure.verdict import CONFIDENCE, Assessed, Control, assess, counting
+from harness.measure.verdict import CONFIDENCE, Assessed, ControlPairs, assess, counting
 
-__all__ = ["Campaign", "Measure", "Progress", "Step", "Terms"]
+__all__ = ["Campaign", "PairMeasurer", "Progress", "Step", "Terms"]
 
 # Pairs at which a comparison with a wanted precision is looked at; the spending needs them fixed, not their end.
 LOOKS_AT = (12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
@@ -94,7 +94,7 @@ class Step:
 Progress = Callable[[Step], None]
 
 
-class Measure(Protocol):
+class PairMeasurer(Protocol):
     """Measures pairs; recorded ones take its place in tests."""
 
     def __call__(self, base: Subject, head: Subject, /) -> RawPair:
@@ -198,7 +198,7 @@ class Campaign:
         self,
         comparisons: Sequence[Comparison],
         terms: Terms,
-        measure: Measure,
+        measure: PairMeasurer,
         now: Callable[[], float],
         repetition: int = 0,
     ) -> None:
@@ -332,11 +332,11 @@ class Campaign:
             )
         return found
 
-    def _control(self, kind: Pipeline) -> Control:
+    def _control(self, kind: Pipeline) -> ControlPairs:
         state = self.controls.get(kind)
         if state is None:
-            return Control()
-        return Control(
+            return ControlPairs()
+        return ControlPairs(
             pairs=[pair for pairs in state.pairs.values() for pair in pairs],
             confidence=1 - (AGAIN if self._repetition else level_of(self.count)),
             needed=state.needed,

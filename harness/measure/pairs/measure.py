@@ -11,7 +11,7 @@ from harness.measure.pairs.launcher import Launcher
 from harness.measure.pairs.schedule import Progress, Terms, run_experiments
 from harness.measure.pairs.side import Lines
 from harness.measure.pairs.slots import SlotScraper
-from harness.measure.result import Document
+from harness.measure.result import Experiments
 from harness.measure.subject import Subject
 from harness.measure.verdict import Comparison
 
@@ -50,7 +50,7 @@ def measure_overhead(
     *,
     scraper: str = "auto",
     lines: Callable[[int], Lines] = lines_for,
-) -> Document:
+) -> Experiments:
     """Measure the comparisons side by side in pairs of processes; returns the document, `interrupted` after Ctrl-C.
 
     Scraped subjects are scraped by `scraper`. Raises `UsageError` where they do not agree on the interval, and whatever

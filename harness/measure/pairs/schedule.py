@@ -6,15 +6,24 @@ from dataclasses import dataclass, replace
 
 from harness.host.environment import environment
 from harness.interrupts import interruptible
-from harness.measure.pairs.campaign import Campaign, Measure, Progress, Step, Terms
-from harness.measure.result import Document, TermsUsed
+from harness.measure.pairs.campaign import Campaign, PairMeasurer, Progress, Step, Terms
+from harness.measure.result import Experiments, TermsUsed
 from harness.measure.verdict import Assessed, Comparison, counting, entry_of, repeated
 
-__all__ = ["Comparison", "Measure", "Measured", "Progress", "Step", "Terms", "measure_assessed", "run_experiments"]
+__all__ = [
+    "AssessedPairs",
+    "Comparison",
+    "PairMeasurer",
+    "Progress",
+    "Step",
+    "Terms",
+    "measure_assessed",
+    "run_experiments",
+]
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class AssessedPairs:
     """What comparisons measured side by side came to, whether Ctrl-C ended them, and the seconds it took."""
 
     found: list[Assessed]
@@ -25,10 +34,10 @@ class Measured:
 def measure_assessed(
     comparisons: Sequence[Comparison],
     terms: Terms,
-    measure: Measure,
+    measure: PairMeasurer,
     progress: Progress = lambda _step: None,
     now: Callable[[], float] = time.monotonic,
-) -> Measured:
+) -> AssessedPairs:
     """Measure the comparisons side by side, those that come out void again in their place, and return what was found.
 
     What is void is measured again under the same terms, in the share of the time that it had, at most
@@ -52,7 +61,7 @@ def measure_assessed(
             break
         for i, each in zip(void, again.assessed(), strict=True):
             found[i] = repeated(each, found[i])
-    return Measured(found, interrupted, now() - began)
+    return AssessedPairs(found, interrupted, now() - began)
 
 
 def _run(campaign: Campaign, progress: Progress) -> bool:
@@ -73,16 +82,16 @@ def _later(progress: Progress) -> Progress:
 def run_experiments(
     comparisons: Sequence[Comparison],
     terms: Terms,
-    measure: Measure,
+    measure: PairMeasurer,
     progress: Progress = lambda _step: None,
     now: Callable[[], float] = time.monotonic,
-) -> Document:
+) -> Experiments:
     """Measure the comparisons as `measure_assessed` does and return the document of what was found.
 
     After Ctrl-C the document holds the pairs so far and `interrupted`.
     """
     measured = measure_assessed(comparisons, terms, measure, progress, now)
-    return Document(
+    return Experiments(
         environment=environment(),
         terms=TermsUsed(
             precision=terms.precision,

@@ -7,15 +7,15 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.host.environment import Environment, environment
-from harness.measure.questions.laws import Law, laws_of
+from harness.measure.questions.laws import CostLaw, laws_of
 from harness.measure.questions.pages import ExpositionDiff
 from harness.measure.questions.saturation import Saturation
 from harness.measure.questions.scrape_effect import ScrapeEffect
 from harness.measure.questions.selftest import SelfTest, recovered
 from harness.measure.questions.table import Audited, Table
-from harness.measure.result import Document, Experiment, TermsUsed
+from harness.measure.result import Experiment, Experiments, TermsUsed
 
-__all__ = ["Mode", "Outcome", "Part", "TableRow", "joined", "outcome_of", "outcome_of_table", "renewed"]
+__all__ = ["Answer", "Mode", "Part", "TableRow", "joined", "outcome_of", "outcome_of_table", "renewed"]
 
 Mode = Literal[
     "table", "comparison", "target", "ladder", "laws", "scrape", "saturation", "self-test", "diff", "full"
@@ -50,25 +50,25 @@ class TableRow(_Section):
     missing: dict[str, str]
 
 
-class Outcome(Document):
+class Answer(Experiments):
     """A document of comparisons, and what else was measured in the same call; empty sections were not asked for."""
 
     mode: Mode
     created: str = Field("", description="when the measuring was done, UTC, ISO 8601")
     parts: list[Part] = Field(default_factory=list)
     table: list[TableRow] = Field(default_factory=list)
-    laws: list[Law] = Field(default_factory=list)
+    laws: list[CostLaw] = Field(default_factory=list)
     saturation: list[Saturation] = Field(default_factory=list)
     scrapes: list[ScrapeEffect] = Field(default_factory=list)
     self_test: SelfTest | None = Field(None, description="its experiments stand among the others")
     exposition: list[ExpositionDiff] = Field(default_factory=list)
 
-    def part(self, what: str) -> Document | None:
+    def part(self, what: str) -> Experiments | None:
         """Return the experiments measured for `what`, as a document of their own; None when there are none."""
         found = next((part for part in self.parts if part.what == what), None)
         if found is None:
             return None
-        return Document(
+        return Experiments(
             environment=self.environment,
             terms=found.terms,
             interrupted=self.interrupted,
@@ -84,10 +84,10 @@ class Outcome(Document):
 
 
 def outcome_of(
-    mode: Mode, parts: Mapping[str, Document] | None = None, *, elapsed_s: float = 0.0, interrupted: bool = False,
+    mode: Mode, parts: Mapping[str, Experiments] | None = None, *, elapsed_s: float = 0.0, interrupted: bool = False,
     **sections: Any,
-) -> Outcome:  # fmt: skip
-    """Return the outcome of documents by what they were measured for; `sections` are fields of `Outcome`.
+) -> Answer:  # fmt: skip
+    """Return the outcome of documents by what they were measured for; `sections` are fields of `Answer`.
 
     Where documents are given, theirs are the time and whether it was interrupted, in addition to what is passed.
     """
@@ -99,7 +99,7 @@ def outcome_of(
         end = len(experiments)
         ranges.append(Part(what=what, first=first, end=end, terms=document.terms, elapsed_s=document.elapsed_s))
     documents = list((parts or {}).values())
-    return Outcome(
+    return Answer(
         environment=_environment(documents),
         loaded={name: each for document in documents for name, each in document.loaded.items()},
         terms=documents[0].terms if documents else _NO_PAIRS,
@@ -114,14 +114,14 @@ def outcome_of(
     )
 
 
-def _environment(documents: Sequence[Document]) -> Environment:
+def _environment(documents: Sequence[Experiments]) -> Environment:
     """Return where it was measured, with the libraries as the measured processes saw them."""
     libraries = {name: version for document in documents for name, version in document.environment.libraries.items()}
     here = documents[0].environment if documents else environment()
     return here.model_copy(update={"libraries": libraries}) if libraries else here
 
 
-def outcome_of_table(table: Table) -> Outcome:
+def outcome_of_table(table: Table) -> Answer:
     """Return the outcome of the default table."""
     rows = [
         TableRow(
@@ -138,7 +138,7 @@ def outcome_of_table(table: Table) -> Outcome:
     return outcome_of("table", {"table": table.document}, elapsed_s=rest, table=rows, saturation=saturation)
 
 
-def renewed(outcome: Outcome) -> Outcome:
+def renewed(outcome: Answer) -> Answer:
     """Return a stored outcome with its laws and its self-test derived anew from the experiments behind them.
 
     What an earlier version concluded from its pairs may have used void ones, or intervals too narrow; the pairs stand.
@@ -151,7 +151,7 @@ def renewed(outcome: Outcome) -> Outcome:
     return outcome.model_copy(update={"laws": laws, "self_test": _renewed_self_test(outcome)})
 
 
-def _renewed_self_test(outcome: Outcome) -> SelfTest | None:
+def _renewed_self_test(outcome: Answer) -> SelfTest | None:
     document, found = outcome.part("self-test"), outcome.self_test
     if document is None or found is None:
         return found
@@ -163,9 +163,9 @@ def _renewed_self_test(outcome: Outcome) -> SelfTest | None:
     return found.model_copy(update={"delays": delays if trials else found.delays})
 
 
-def joined(mode: Mode, outcomes: list[Outcome]) -> Outcome:
+def joined(mode: Mode, outcomes: list[Answer]) -> Answer:
     """Return several outcomes as one; of sections that exist once the last one counts."""
-    parts: dict[str, Document] = {}
+    parts: dict[str, Experiments] = {}
     for outcome in outcomes:
         parts |= {part.what: each for part in outcome.parts if (each := outcome.part(part.what)) is not None}
     paired = sum(document.elapsed_s for document in parts.values())

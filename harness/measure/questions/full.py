@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from harness.measure.controls import count_controls
 from harness.measure.pairs.pair import BlockPlan
 from harness.measure.pairs.schedule import Comparison, Progress, Step, Terms
-from harness.measure.questions.answer import Outcome, joined, outcome_of, outcome_of_table
+from harness.measure.questions.answer import Answer, joined, outcome_of, outcome_of_table
 from harness.measure.questions.ladder import measure_ladder, rung_comparisons
 from harness.measure.questions.laws import FACTORS, law_comparisons, measure_laws
 from harness.measure.questions.scrapes import Conditions, sweep
@@ -54,10 +54,10 @@ class Stage:
 
     name: str
     seconds: float
-    measure: Callable[[Progress], Outcome]
+    measure: Callable[[Progress], Answer]
 
 
-def self_test_outcome(found: SelfTest) -> Outcome:
+def self_test_outcome(found: SelfTest) -> Answer:
     """Return the outcome of a self-test; its trials' experiments stand among the others, once."""
     first, *others = found.documents
     together = first.model_copy(
@@ -108,29 +108,29 @@ def stages_of(plan: FullPlan) -> list[Stage]:
     """Return the stages of the whole matrix in order."""
     terms = {name: terms for name, (_, terms) in paired_parts(plan).items()}
 
-    def table(progress: Progress) -> Outcome:
+    def table(progress: Progress) -> Answer:
         chosen = table_plan(plan).model_copy(update={"controls": terms["table"].controls})
         return outcome_of_table(measure_table(chosen, progress))
 
-    def ladder(progress: Progress) -> Outcome:
+    def ladder(progress: Progress) -> Answer:
         found = measure_ladder(terms["ladder"], progress, scraper=plan.scraper)
         return outcome_of("ladder", {"ladder": found.document})
 
-    def law(factor: str) -> Callable[[Progress], Outcome]:
-        def measure(progress: Progress) -> Outcome:
+    def law(factor: str) -> Callable[[Progress], Answer]:
+        def measure(progress: Progress) -> Answer:
             found, document = measure_laws(plan.instruments, factor, terms[f"laws:{factor}"], progress)
             return outcome_of("laws", {f"laws:{factor}": document}, laws=found)
 
         return measure
 
-    def scrapes(progress: Progress) -> Outcome:
+    def scrapes(progress: Progress) -> Answer:
         began = time.monotonic()
         conditions = Conditions(processes=plan.scrape_processes, scraper=plan.scraper, seed=plan.seed)
         found = sweep(conditions, progress=progress)
         stopped = any(each.interrupted for each in found)
         return outcome_of("scrape", scrapes=found, elapsed_s=time.monotonic() - began, interrupted=stopped)
 
-    def self_test(progress: Progress) -> Outcome:
+    def self_test(progress: Progress) -> Answer:
         trials = plan.self_test_trials
         return self_test_outcome(measure_self_test(terms["self-test 0"], progress, trials=trials))
 
@@ -144,13 +144,13 @@ def stages_of(plan: FullPlan) -> list[Stage]:
     ]
 
 
-def run_stages(stages: Sequence[Stage], progress: Progress) -> Outcome:
+def run_stages(stages: Sequence[Stage], progress: Progress) -> Answer:
     """Run the stages one after the other and return them joined; Ctrl-C keeps those that are done.
 
     The stage under way keeps what its own measurement keeps on Ctrl-C. Where nothing was kept, the interrupt goes on.
     """
     total = sum(stage.seconds for stage in stages)
-    outcomes: list[Outcome] = []
+    outcomes: list[Answer] = []
     before, stopped = 0.0, False
     for stage in stages:
 
@@ -171,7 +171,7 @@ def run_stages(stages: Sequence[Stage], progress: Progress) -> Outcome:
     return found.model_copy(update={"interrupted": True}) if stopped else found
 
 
-def measure_full(plan: FullPlan | None = None, progress: Progress = lambda _step: None) -> Outcome:
+def measure_full(plan: FullPlan | None = None, progress: Progress = lambda _step: None) -> Answer:
     """Measure the whole matrix; see `FullPlan`."""
     chosen = plan or FullPlan()
     unknown = [factor for factor, _ in chosen.laws_s if factor not in FACTORS]

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Self
 
-__all__ = ["Gate", "Schedule"]
+__all__ = ["Gate", "Windows"]
 
 _TIMEOUT_S = 10.0
 _ASKED = ("Accept", "Accept-Encoding")
@@ -19,7 +19,7 @@ _ANSWERED = ("Content-Type", "Content-Encoding")
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
+class Windows:
     """Windows of equal length from `start_ns` (``time.monotonic_ns``); `scraped` tells which let scrapes pass."""
 
     start_ns: int
@@ -74,7 +74,7 @@ class _Handler(BaseHTTPRequestHandler):
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     target = 0
-    schedule: Schedule | None = None
+    schedule: Windows | None = None
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing: a scraper that hung up is no error of ours."""
@@ -94,7 +94,7 @@ class Gate:
         """Where scrapers ask."""
         return int(self._server.server_address[1])
 
-    def set(self, target_port: int, schedule: Schedule | None) -> None:
+    def set(self, target_port: int, schedule: Windows | None) -> None:
         """Pass scrapes on to `target_port` as the schedule says; None closes the gate."""
         self._server.target, self._server.schedule = target_port, schedule
 

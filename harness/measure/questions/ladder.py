@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from harness.measure.pairs.measure import measure_overhead
 from harness.measure.pairs.schedule import Progress, Terms
-from harness.measure.result import Document, Experiment, Interval
+from harness.measure.result import Experiment, Experiments, Interval
 from harness.measure.steps import RUNGS, Rung
 from harness.measure.subject import Subject
 from harness.measure.verdict import Comparison
@@ -34,7 +34,7 @@ class Ladder(BaseModel):
 
     series: int
     rungs: list[Increment]
-    document: Document
+    document: Experiments
 
 
 def _subject(rung: Rung, series: int, interval_ms: int) -> Subject:
@@ -47,7 +47,7 @@ def rung_comparisons(series: int = 1, interval_ms: int = 100) -> list[Comparison
     return [Comparison(low, high) for low, high in pairwise(subjects)]
 
 
-def ladder_of(document: Document, series: int = 1) -> Ladder:
+def ladder_of(document: Experiments, series: int = 1) -> Ladder:
     """Return the ladder that a document of `rung_comparisons` amounts to."""
     by_head: dict[str, Experiment] = {each.head: each for each in document.experiments}
     second = by_head[RUNGS[1].name]

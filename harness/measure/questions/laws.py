@@ -12,13 +12,23 @@ from pydantic import BaseModel, ConfigDict, Field
 from harness.errors import UsageError
 from harness.measure.pairs.measure import measure_overhead
 from harness.measure.pairs.schedule import Progress, Terms
-from harness.measure.result import Document, Experiment, Interval
+from harness.measure.result import Experiment, Experiments, Interval
 from harness.measure.stats import standard_deviation
 from harness.measure.subject import ALL_VIEWS, Subject
 from harness.measure.verdict import Comparison
 from workloads.units import format_duration
 
-__all__ = ["FACTORS", "FEWEST_PAIRS", "Fit", "Law", "Point", "fit_line", "law_comparisons", "laws_of", "measure_laws"]
+__all__ = [
+    "FACTORS",
+    "FEWEST_PAIRS",
+    "CostLaw",
+    "Fit",
+    "Point",
+    "fit_line",
+    "law_comparisons",
+    "laws_of",
+    "measure_laws",
+]
 
 # The values each factor is swept over unless told otherwise.
 FACTORS: dict[str, tuple[int, ...]] = {
@@ -76,7 +86,7 @@ class Fit(BaseModel):
     misfit: float = Field(description="chi-squared per degree of freedom; far above 1 the line is no good description")
 
 
-class Law(BaseModel):
+class CostLaw(BaseModel):
     """One way of recording along one factor; `points` are all that were measured, void ones included."""
 
     model_config = ConfigDict(frozen=True)
@@ -190,7 +200,7 @@ def _point(experiment: Experiment, factor: str) -> Point | None:
     )
 
 
-def laws_of(document: Document, factor: str) -> list[Law]:
+def laws_of(document: Experiments, factor: str) -> list[CostLaw]:
     """Return the law of each head in a document of `law_comparisons`; points of fewer than two pairs are left out."""
     laws = []
     for name in dict.fromkeys(each.head for each in document.experiments):
@@ -200,7 +210,7 @@ def laws_of(document: Document, factor: str) -> list[Law]:
         places = len({point.x for point in usable})
         fitted = _fitted(usable) if factor != "threads" and places >= _FEWEST_POINTS else None
         laws.append(
-            Law(
+            CostLaw(
                 instrument=name,
                 factor=factor,
                 points=points,
@@ -279,7 +289,7 @@ def measure_laws(
     progress: Progress = lambda _step: None,
     *,
     values: Sequence[int] | None = None,
-) -> tuple[list[Law], Document]:
+) -> tuple[list[CostLaw], Experiments]:
     """Measure the cost along one factor and return each instrument's law with the document it comes from."""
     document = measure_overhead(law_comparisons(instruments, factor, values), terms, progress)
     return laws_of(document, factor), document

@@ -17,7 +17,7 @@ __all__ = [
     "ASPECTS",
     "ExpositionDiff",
     "FamilyShown",
-    "Side",
+    "ShownPages",
     "diff_pages",
     "exposition_diff",
     "page_after",
@@ -49,7 +49,7 @@ class FamilyShown(BaseModel):
     sum_error: float | None = Field(description="relative error of the sum against the exact one; null without a sum")
 
 
-class Side(BaseModel):
+class ShownPages(BaseModel):
     """All views as one library shows them; a view it does not show is null."""
 
     model_config = ConfigDict(frozen=True)
@@ -64,8 +64,8 @@ class ExpositionDiff(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    left: Side
-    right: Side
+    left: ShownPages
+    right: ShownPages
     differences: dict[str, list[str]]
 
 
@@ -155,15 +155,15 @@ def _inclusive(samples: Sequence[Sample], view: View, values: Sequence[float]) -
     return None
 
 
-def _side(instrument: str, lines: Lines, views: Sequence[View]) -> Side:
+def _side(instrument: str, lines: Lines, views: Sequence[View]) -> ShownPages:
     page, values = page_after(instrument, lines, views)
     shown = {view.name: shown_of(page, view, values.get(view.measure.name, [])) for view in views}
     ours = {name for view in views for name in (view.family, f"{view.family}_total")}
     others = sorted(name for name in page.families if _SUFFIX.sub("", name) not in ours and name not in ours)
-    return Side(instrument=instrument, views=shown, other_families=others)
+    return ShownPages(instrument=instrument, views=shown, other_families=others)
 
 
-def diff_pages(left: Side, right: Side) -> dict[str, list[str]]:
+def diff_pages(left: ShownPages, right: ShownPages) -> dict[str, list[str]]:
     """Return, for each view in which the sides differ, what differs in words."""
     found: dict[str, list[str]] = {}
     for name in left.views:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from harness.errors import UsageError
 from harness.load.histogram import Histogram
 from harness.load.tail import supported
-from harness.measure.questions.gate import Schedule
+from harness.measure.questions.gate import Windows
 from harness.measure.questions.open_loop import Ns, OpenLoop
 from harness.measure.result import Interval, interval_of, number_or_none
 from harness.measure.stats import t_interval
@@ -144,7 +144,7 @@ class Trace:
     """What one process did, and the windows it did it in."""
 
     run: OpenLoop
-    schedule: Schedule
+    schedule: Windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,7 @@ class Classes:
     during: Flags
 
 
-def classes_of(due: Ns, served: Ns, schedule: Schedule) -> Classes:
+def classes_of(due: Ns, served: Ns, schedule: Windows) -> Classes:
     """Return the classes of lines by when they were due; `served` has a row (start, end) for each scrape, by start."""
     index, offset = np.divmod(due - schedule.start_ns, schedule.window_ns)
     within = (index >= 0) & (index < len(schedule.scraped)) & (offset >= _SETTLE_SHARE * schedule.window_ns)

@@ -20,7 +20,7 @@ from harness.measure.pairs.schedule import Progress, Step
 from harness.measure.pairs.side import Lines, Side, apart, cores, start_sides
 from harness.measure.pairs.slots import SlotScraper
 from harness.measure.questions.edge import preferred_rate
-from harness.measure.questions.gate import Gate, Schedule
+from harness.measure.questions.gate import Gate, Windows
 from harness.measure.questions.open_loop import closed_loop_rate, due_until, run_open_loop
 from harness.measure.questions.scrape_effect import Conditions, ScrapeEffect, Trace, scrape_effect
 from harness.measure.subject import Subject
@@ -72,7 +72,7 @@ class _Bench:
         due = due_until(self.rate, conditions.windows * window_ns, self._rng.getrandbits(32))
         with ExitStack() as started:
             side = self._started(started)
-            schedule = Schedule(time.monotonic_ns() + _LEAD_NS, window_ns, _drawn(conditions, self._rng))
+            schedule = Windows(time.monotonic_ns() + _LEAD_NS, window_ns, _drawn(conditions, self._rng))
             self._set(side.port, schedule)
             run = run_open_loop(side, due, self._file, start_ns=schedule.start_ns)
             self._set(0, None)
@@ -81,7 +81,7 @@ class _Bench:
             raise RunError(f"scrapes: {reason}")
         return Trace(run, schedule)
 
-    def _set(self, port: int, schedule: Schedule | None) -> None:
+    def _set(self, port: int, schedule: Windows | None) -> None:
         for gate in self._gates:
             gate.set(port, schedule)
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from harness.measure.pairs.measure import measure_overhead
 from harness.measure.pairs.pair import BlockPlan
 from harness.measure.pairs.schedule import Progress, Step, Terms
-from harness.measure.result import Document, Interval
+from harness.measure.result import Experiments, Interval
 from harness.measure.stats import binomial_interval, power_of
 from harness.measure.subject import Subject
 from harness.measure.verdict import Comparison
@@ -32,7 +32,7 @@ ABSOLUTE_NS = 5000.0
 SELF_TESTED = "prometheus-client"
 _CLOSE = 0.02
 
-Overhead = Callable[[Sequence[Comparison], Terms, Progress], Document]
+Overhead = Callable[[Sequence[Comparison], Terms, Progress], Experiments]
 
 
 class Recovered(BaseModel):
@@ -65,7 +65,7 @@ class SelfTest(BaseModel):
     subject: str
     subject_ns: float
     delays: list[Recovered]
-    documents: list[Document]
+    documents: list[Experiments]
 
 
 def delayed_pair(instrument: str, delay_ns: float) -> Comparison:
@@ -74,7 +74,7 @@ def delayed_pair(instrument: str, delay_ns: float) -> Comparison:
     return Comparison(base, Subject(instrument=instrument, delay_ns=FLOOR_NS + delay_ns))
 
 
-def recovered(injected: float, share: float | None, index: int, documents: Sequence[Document]) -> Recovered:
+def recovered(injected: float, share: float | None, index: int, documents: Sequence[Experiments]) -> Recovered:
     """Return what the trials made of one delay, the experiment number `index` of each document."""
     measured = [document.experiments[index] for document in documents]
     trials = [trial for trial in measured if trial.verdict != "void"]
@@ -134,7 +134,7 @@ def measure_self_test(
     per_line = _measured_ns(instrument, run)
     injected = [*(share * per_line for share in SHARES), ABSOLUTE_NS]
     comparisons = [delayed_pair(instrument, delay) for delay in injected]
-    documents: list[Document] = []
+    documents: list[Experiments] = []
     for trial in range(trials):
 
         def tell(step: Step, trial: int = trial) -> None:

@@ -20,12 +20,19 @@ from harness.measure.pairs.schedule import Comparison, Progress, Step, Terms
 from harness.measure.pairs.side import cores
 from harness.measure.questions.saturation import Processes, Saturation, Search, saturate_side_by_side
 from harness.measure.questions.trial import run_trial
-from harness.measure.result import Document, Experiment
+from harness.measure.result import Experiment, Experiments
 from harness.measure.subject import Subject
 from harness.run.spec import RunSpec
 
 __all__ = [
-    "FEWEST_SCRAPES", "ROWS", "Audited", "Row", "Table", "TablePlan", "measure_table", "table_comparisons",
+    "FEWEST_SCRAPES",
+    "ROWS",
+    "Audited",
+    "Table",
+    "TablePlan",
+    "TableRow",
+    "measure_table",
+    "table_comparisons",
     "table_terms",
 ]  # fmt: skip
 
@@ -51,7 +58,7 @@ class Audited(_Part):
     findings: list[str] = Field(description="names of the errors and warnings found")
 
 
-class Row(_Part):
+class TableRow(_Part):
     """One way of recording; null where a column could not be measured, `missing` says why."""
 
     instrument: str
@@ -69,8 +76,8 @@ class Row(_Part):
 class Table(_Part):
     """The whole table, and the paired document its costs come from."""
 
-    rows: list[Row]
-    document: Document
+    rows: list[TableRow]
+    document: Experiments
     scraper: str
     elapsed_s: float
 
@@ -247,7 +254,7 @@ def _wait_for(beside: _Beside, progress: Progress) -> bool:
     return True
 
 
-def _pairs(plan: TablePlan, instruments: Sequence[str], progress: Progress) -> Document:
+def _pairs(plan: TablePlan, instruments: Sequence[str], progress: Progress) -> Experiments:
     comparisons, terms = table_comparisons(plan, instruments), table_terms(plan)
 
     def tell(step: Step) -> None:
@@ -289,13 +296,15 @@ def _rates(plan: TablePlan, instruments: Sequence[str], progress: Progress) -> t
     return {search.subject.instrument: search.result() for search in searches if search.begun}, whole
 
 
-def _row(name: str, document: Document, rates: dict[str, Saturation], beside: _Beside, absent: dict[str, str]) -> Row:
+def _row(
+    name: str, document: Experiments, rates: dict[str, Saturation], beside: _Beside, absent: dict[str, str]
+) -> TableRow:
     found = {bool(each.factors["scraped"]): each for each in document.experiments if each.head == name}
     missing = {column: why for (row, column), why in beside.missing.items() if row == name}
     if name in absent:
         missing["instrument"] = absent[name]
     counted, spread = beside.instructions(name)
-    return Row(
+    return TableRow(
         instrument=name,
         cost=found.get(False),
         cost_scraped=found.get(True),

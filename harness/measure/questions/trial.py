@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from harness.children import ISOLATED, own_folder, python_path, run_to_end
 from harness.errors import HarnessError, RunError, from_answer, to_answer
-from harness.load.pump import Progress
+from harness.load.pump import Snapshot
 from harness.measure.deadlines import trial_within_s
 from harness.run.result import RunResult
 from harness.run.spec import RunSpec
@@ -24,7 +24,7 @@ class _Quiet:
     def phase(self, text: str) -> None:
         """Ignore it."""
 
-    def progress(self, progress: Progress, scrapes: int, failed_scrapes: int) -> None:
+    def progress(self, progress: Snapshot, scrapes: int, failed_scrapes: int) -> None:
         """Ignore it."""
 
 

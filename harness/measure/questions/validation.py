@@ -22,7 +22,7 @@ from harness.host.environment import environment
 from harness.measure.pairs.measure import measure_overhead
 from harness.measure.pairs.schedule import Progress, Step, Terms
 from harness.measure.questions.selftest import delayed_pair
-from harness.measure.result import Document, Experiment
+from harness.measure.result import Experiment, Experiments
 from harness.measure.stats import binomial_interval
 from harness.measure.subject import Subject
 from harness.measure.verdict import Comparison
@@ -236,7 +236,7 @@ def _median(values: list[float]) -> float | None:
     return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
-Overhead = Callable[[list[Comparison], Terms], Document]
+Overhead = Callable[[list[Comparison], Terms], Experiments]
 
 
 def validate(

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from harness.report.markup import Child, Element, h, outside
-from harness.report.model import Ladder, Law, Measured, Saturation
+from harness.report.model import LadderSummary, LawSummary, MeasuredValue, SustainedRate
 from harness.report.overhead import (
     VOID,
-    Cell,
+    CostCell,
     OverheadRow,
     attempt_words,
     conditions,
@@ -38,7 +38,7 @@ __all__ = ["ladder_section", "laws_section", "overhead_section", "raw_section", 
 _MOST_PAIRS = 400  # shown of one experiment; a page is for reading, the document has them all
 
 
-def _figure_cell(cell: Cell) -> Child:
+def _figure_cell(cell: CostCell) -> Child:
     if not cell.value:
         return ""
     parts: list[Child] = [h("span", f"{cell.value}{cell.note}", class_="figure")]
@@ -47,9 +47,9 @@ def _figure_cell(cell: Cell) -> Child:
     return parts
 
 
-def interval_cell(value: Measured) -> Child:
+def interval_cell(value: MeasuredValue) -> Child:
     """Return a value and its interval for a cell."""
-    return _figure_cell(Cell(*with_interval(value)))
+    return _figure_cell(CostCell(*with_interval(value)))
 
 
 def overhead_section(report: "Report") -> Element | None:
@@ -90,7 +90,7 @@ def _overhead_table(rows: Sequence[OverheadRow]) -> Element:
     return table(f"Cost per line above {bases}", heads, body, stacked=True)
 
 
-def _audited(row: OverheadRow, cell: Cell) -> Child:
+def _audited(row: OverheadRow, cell: CostCell) -> Child:
     """Return a cell; one that names findings links to them."""
     if row.audit is not None and row.audit.findings and cell.value.startswith(("!", "✗")):
         return h("a", cell.value, href="#findings")
@@ -115,7 +115,7 @@ def _forest_figure(rows: Sequence[OverheadRow]) -> Element | None:
 
 def _forest_cell(row: ForestRow, kind: int, unit: Unit) -> Child:
     part = (row.resting, row.scraped)[kind]
-    return VOID if row.void[kind] else _figure_cell(Cell(*with_interval(part, unit)))
+    return VOID if row.void[kind] else _figure_cell(CostCell(*with_interval(part, unit)))
 
 
 def _evidence_table(rows: Sequence[OverheadRow]) -> Element:
@@ -156,7 +156,7 @@ def _name(experiment: "Experiment") -> str:
     return f"{experiment.head} against {experiment.base}{f' ({words})' if words else ''}{axis}"
 
 
-def saturation_section(rates: Sequence[Saturation]) -> Element | None:
+def saturation_section(rates: Sequence[SustainedRate]) -> Element | None:
     """Return the highest rates sustained."""
     if not rates:
         return None
@@ -177,7 +177,7 @@ def saturation_section(rates: Sequence[Saturation]) -> Element | None:
     ]
     return section(
         "saturation",
-        "Saturation",
+        "SustainedRate",
         note(
             "The open-loop rate up to which half of the fresh processes keep the response time's p99 under the bound, "
             "with its 95\u202f% interval; ≥ is a bound, where the tries allow no interval. A single try is one of an "
@@ -187,7 +187,7 @@ def saturation_section(rates: Sequence[Saturation]) -> Element | None:
     )
 
 
-def ladder_section(ladders: Sequence[Ladder]) -> Element | None:
+def ladder_section(ladders: Sequence[LadderSummary]) -> Element | None:
     """Return the ladders, each as waterfall and table."""
     if not ladders:
         return None
@@ -206,13 +206,13 @@ def ladder_section(ladders: Sequence[Ladder]) -> Element | None:
     )
 
 
-def _ladder_table(ladder: Ladder) -> Element:
+def _ladder_table(ladder: LadderSummary) -> Element:
     unit = ladder_unit(ladder)
     heads = [Head("Step"), Head("Adds", NUMBER, unit.name), Head("In all", NUMBER, unit.name), Head("Verdict")]
     body = [
         [
             rung.title,
-            VOID if rung.void else _figure_cell(Cell(*with_interval(rung.increment, unit))),
+            VOID if rung.void else _figure_cell(CostCell(*with_interval(rung.increment, unit))),
             "" if rung.void else with_interval(rung.total, unit)[0],
             verdict(rung.verdict, verdict_words(rung.verdict)) if rung.verdict else "",
         ]
@@ -221,11 +221,11 @@ def _ladder_table(ladder: Ladder) -> Element:
     return table(f"The ladder of {ladder.subject}", heads, body, quiet=True)
 
 
-def laws_section(laws: Sequence[Law]) -> Element | None:
+def laws_section(laws: Sequence[LawSummary]) -> Element | None:
     """Return the laws, one plot for each factor."""
     if not laws:
         return None
-    by_factor: dict[str, list[Law]] = {}
+    by_factor: dict[str, list[LawSummary]] = {}
     for law in laws:
         by_factor.setdefault(law.factor, []).append(law)
     parts: list[Child] = []
@@ -244,10 +244,10 @@ def laws_section(laws: Sequence[Law]) -> Element | None:
     )
 
 
-def _law_table(laws: Sequence[Law]) -> Element:
+def _law_table(laws: Sequence[LawSummary]) -> Element:
     heads = [
         Head("Way of recording"),
-        Head("Law"),
+        Head("LawSummary"),
         Head("Coefficients with 95\u202f% intervals"),
         Head("Misfit", NUMBER),
     ]
@@ -268,7 +268,7 @@ def _coefficient(symbol: str, value: str, interval: str) -> list[Child]:
     return [h("i", symbol), f": {value} ", shown]
 
 
-def _points_table(laws: Sequence[Law]) -> Element:
+def _points_table(laws: Sequence[LawSummary]) -> Element:
     heads = [
         Head("Way of recording"),
         Head(laws[0].factor, NUMBER),
@@ -280,7 +280,7 @@ def _points_table(laws: Sequence[Law]) -> Element:
         unit = law_unit(law)
         for point in law.points:
             fitted = law.at(point.x)
-            cost = VOID if point.void else [_figure_cell(Cell(*with_interval(point.cost, unit))), f" {unit.name}"]
+            cost = VOID if point.void else [_figure_cell(CostCell(*with_interval(point.cost, unit))), f" {unit.name}"]
             body.append(
                 [
                     outside(law.subject),

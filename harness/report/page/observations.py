@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 from harness.load.tail import statistic_supported
 from harness.report.markup import Child, Element, h, outside
 from harness.report.model import (
-    Audited,
-    ExpositionDiff,
+    AuditSummary,
     ExpositionRow,
-    Finding,
-    Measured,
+    FindingWords,
+    MeasuredValue,
+    PageDifference,
     Report,
     ScrapeLatency,
-    Source,
+    SourceSummary,
     Trend,
 )
 from harness.report.overhead import VOID
@@ -181,15 +181,15 @@ def _requirements(run: "RunResult") -> Element | None:
     return table(f"Requirements of {run.spec.name}", heads, body)
 
 
-def audits_of(report: Report) -> Iterator[tuple[str, Audited]]:
+def audits_of(report: Report) -> Iterator[tuple[str, AuditSummary]]:
     """Yield every audit of a report with the name of what was audited."""
     yield from report.audits.items()
     for run in report.runs:
         found = [
-            Finding(each.name, each.severity, each.size, each.detail, each.cause, each.remedy)
+            FindingWords(each.name, each.severity, each.size, each.detail, each.cause, each.remedy)
             for each in run.audit.findings
         ]
-        yield f"{run.spec.name} ({run.spec.instrument})", Audited(run.audit.conserved, found, run.audit.outcome)
+        yield f"{run.spec.name} ({run.spec.instrument})", AuditSummary(run.audit.conserved, found, run.audit.outcome)
 
 
 def findings_section(report: Report) -> Element | None:
@@ -198,7 +198,7 @@ def findings_section(report: Report) -> Element | None:
     if not audits:
         return None
     order = {"error": 0, "warning": 1, "info": 2}
-    heads = [Head("Finding"), Head("Severity"), Head("In"), Head("Size", NUMBER), Head("Detail")]
+    heads = [Head("FindingWords"), Head("Severity"), Head("In"), Head("Size", NUMBER), Head("Detail")]
     found = [(name, each) for name, audit in audits for each in audit.findings]
     found.sort(key=lambda pair: order.get(pair[1].severity, 3))
     body: list[list[Child]] = [
@@ -224,7 +224,7 @@ def _size(size: float) -> str:
     return f"{size:.1e}" if 0 < abs(size) < 1e-4 else plain(size, 4)
 
 
-def _explained(finding: Finding) -> list[Child]:
+def _explained(finding: FindingWords) -> list[Child]:
     parts: list[Child] = [h("div", outside(finding.detail))]
     for label, words in (("Cause: ", finding.cause), ("Remedy: ", finding.remedy)):
         if words:
@@ -232,7 +232,7 @@ def _explained(finding: Finding) -> list[Child]:
     return [h("div", parts)]
 
 
-def _conserved(audit: Audited) -> Element:
+def _conserved(audit: AuditSummary) -> Element:
     if audit.not_verified:
         return verdict("invalid", "✗ not verified: not everything could be looked at")
     if audit.conserved is None:
@@ -242,7 +242,7 @@ def _conserved(audit: Audited) -> Element:
     return verdict("invalid", "✗ not conserved: values differ from the ledger's")
 
 
-def exposition_section(expositions: Sequence[ExpositionDiff]) -> Element | None:
+def exposition_section(expositions: Sequence[PageDifference]) -> Element | None:
     """Return the pages of two libraries beside each other."""
     if not expositions:
         return None
@@ -261,7 +261,7 @@ def exposition_section(expositions: Sequence[ExpositionDiff]) -> Element | None:
     return section("exposition", "Exposition compared", parts)
 
 
-def _aspects(title: str, diff: ExpositionDiff, rows: Sequence[ExpositionRow]) -> Element:
+def _aspects(title: str, diff: PageDifference, rows: Sequence[ExpositionRow]) -> Element:
     heads = [Head("Aspect"), Head(diff.left), Head(diff.right)]
     body: list[list[Child]] = [
         [row.aspect, h("code", outside(row.left)), h("code", outside(row.right))] for row in rows
@@ -296,7 +296,7 @@ def _trend(trend: Trend, ident: str) -> Element:
     heads = [Head("Run"), Head("Made"), Head("Figure", NUMBER, unit.name), Head("Remarks")]
     body: list[list[Child]] = []
     for index in sorted({*range(start, len(trend)), *changes, *epochs} & set(range(len(trend)))):
-        measured = Measured(trend.values[index], trend.lows[index], trend.highs[index])
+        measured = MeasuredValue(trend.values[index], trend.lows[index], trend.highs[index])
         void = "void: no figure" if index in trend.void else ""
         remarks = "; ".join(part for part in (epochs.get(index), void, changes.get(index)) if part)
         body.append(
@@ -311,9 +311,9 @@ def _trend(trend: Trend, ident: str) -> Element:
     return figure(trend_picture(trend, ident), table(caption, heads, body))
 
 
-def _in_unit(value: Measured, scale: float) -> Measured:
+def _in_unit(value: MeasuredValue, scale: float) -> MeasuredValue:
     parts = (None if part is None else part / scale for part in (value.value, value.low, value.high))
-    return Measured(*parts)
+    return MeasuredValue(*parts)
 
 
 def environment_section(report: Report) -> Element | None:
@@ -340,8 +340,8 @@ def _places(report: Report) -> "Iterator[tuple[str, Environment]]":
     yield from ((run.spec.name, run.environment) for run in report.runs)
 
 
-def _sources(sources: Sequence[Source]) -> Element:
-    heads = [Head("Shown"), Head("Measured"), Head("Label"), Head("Document")]
+def _sources(sources: Sequence[SourceSummary]) -> Element:
+    heads = [Head("Shown"), Head("MeasuredValue"), Head("Label"), Head("Document")]
     body: list[list[Child]] = [
         [outside(each.what), outside(each.created), outside(each.label), h("code", outside(each.where))]
         for each in sources

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.report.markup import Element
-from harness.report.model import Measured, finite
+from harness.report.model import MeasuredValue, finite
 from harness.report.overhead import VOID, OverheadRow, cost_of
 from harness.report.plots.canvas import Canvas, Picture, elided, marker, text_width, whisker
 from harness.report.plots.scales import (
@@ -31,8 +31,8 @@ class ForestRow:
     """
 
     label: str
-    resting: Measured
-    scraped: Measured
+    resting: MeasuredValue
+    scraped: MeasuredValue
     void: tuple[bool, bool] = (False, False)
 
 
@@ -90,7 +90,7 @@ class ForestPicture(Picture):
             canvas.text(left + 18, 12, kind, kind="label")
             left += 40 + text_width(kind)
 
-    def _dot(self, canvas: Canvas, x: Scale, at: tuple[float, str], cost: Measured, *, scraped: bool) -> None:
+    def _dot(self, canvas: Canvas, x: Scale, at: tuple[float, str], cost: MeasuredValue, *, scraped: bool) -> None:
         y, label = at
         edge = 10.0 if canvas.narrow else 246.0
         value, low, high = finite(cost.value), finite(cost.low), finite(cost.high)

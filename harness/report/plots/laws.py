@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.report.markup import Element
-from harness.report.model import Law, LawTerm, finite
+from harness.report.model import LawSummary, LawTerm, finite
 from harness.report.overhead import VOID
 from harness.report.plots.canvas import NARROW, Canvas, Picture, legend, legend_rows, marker, text_width, whisker
 from harness.report.plots.scales import (
@@ -24,12 +24,12 @@ __all__ = ["LawsPicture", "formula", "laws_picture", "term_text", "void_points"]
 _SAMPLES = 80
 
 
-def law_unit(law: Law) -> Unit:
+def law_unit(law: LawSummary) -> Unit:
     """Return the unit that suits a law's points."""
     return unit_for([point.cost.value for point in law.points] or [t.coefficient.value for t in law.terms])
 
 
-def void_points(laws: Sequence[Law]) -> str:
+def void_points(laws: Sequence[LawSummary]) -> str:
     """Return which points of some laws are void, as a sentence; empty for none."""
     words = [
         f"{law.subject} at {', '.join(plain(point.x, 6) for point in law.points if point.void)}"
@@ -39,7 +39,7 @@ def void_points(laws: Sequence[Law]) -> str:
     return f"Void, marked below the axis, and in no fit: {'; '.join(words)}." if words else ""
 
 
-def formula(law: Law) -> str:
+def formula(law: LawSummary) -> str:
     """Return the law as people write it: ``cost = 21.3 µs + 71.9 µs × series``; empty without a fit."""
     parts: list[str] = []
     for term in law.terms:
@@ -70,7 +70,7 @@ def term_text(term: LawTerm, factor: str) -> tuple[str, str, str]:
 class LawsPicture(Picture):
     """Laws over one factor in one plot."""
 
-    laws: Sequence[Law]
+    laws: Sequence[LawSummary]
 
     def draw(self, width: int, suffix: str = "") -> Element:
         """Return the picture at `width` pixels."""
@@ -104,7 +104,7 @@ class _Axes:
     factor: str
 
     @classmethod
-    def of(cls, laws: Sequence[Law], canvas: Canvas, top: float, bottom: float) -> "_Axes":
+    def of(cls, laws: Sequence[LawSummary], canvas: Canvas, top: float, bottom: float) -> "_Axes":
         """Return axes that hold every point, its interval, and the fitted curves."""
         points = [point for law in laws for point in law.points if finite(point.cost.value) is not None]
         xs = [point.x for law in laws for point in law.points] or [0.0, 1.0]
@@ -148,7 +148,7 @@ def _padded(low: float, high: float, *, log: bool) -> tuple[float, float]:
     return (low - 0.03 * span if low else low), high + 0.06 * span
 
 
-def _draw_law(canvas: Canvas, axes: _Axes, law: Law, index: int) -> None:
+def _draw_law(canvas: Canvas, axes: _Axes, law: LawSummary, index: int) -> None:
     curve = []
     low, high = _span(law, axes)
     for step in range(_SAMPLES + 1):
@@ -163,7 +163,7 @@ def _draw_law(canvas: Canvas, axes: _Axes, law: Law, index: int) -> None:
             _draw_point(canvas, axes, law, point.x, index)
 
 
-def _void_at(laws: Sequence[Law]) -> dict[float, list[str]]:
+def _void_at(laws: Sequence[LawSummary]) -> dict[float, list[str]]:
     """Return whose points are void, by the value of the factor."""
     found: dict[float, list[str]] = {}
     for law in laws:
@@ -183,12 +183,12 @@ def _draw_void(canvas: Canvas, axes: _Axes, void: dict[float, list[str]]) -> Non
         canvas.tell(place, axes.bottom + 48, f"{axes.factor} {plain(at, 4)}: void for {', '.join(subjects)}")
 
 
-def _span(law: Law, axes: _Axes) -> tuple[float, float]:
+def _span(law: LawSummary, axes: _Axes) -> tuple[float, float]:
     xs = [point.x for point in law.points if not point.void] or list(axes.xs)
     return min(xs), max(xs)
 
 
-def _draw_point(canvas: Canvas, axes: _Axes, law: Law, at: float, index: int) -> None:
+def _draw_point(canvas: Canvas, axes: _Axes, law: LawSummary, at: float, index: int) -> None:
     point = next(point for point in law.points if point.x == at)
     value = finite(point.cost.value)
     if value is None:
@@ -203,7 +203,7 @@ def _draw_point(canvas: Canvas, axes: _Axes, law: Law, at: float, index: int) ->
     canvas.tell(x, y, f"{law.subject}, {law.factor} {plain(point.x, 4)}: {shown} {axes.unit.name}{told}")
 
 
-def laws_picture(laws: Sequence[Law], ident: str = "laws") -> LawsPicture:
+def laws_picture(laws: Sequence[LawSummary], ident: str = "laws") -> LawsPicture:
     """Return the plot of laws over the same factor, described by their formulae."""
     factor = laws[0].factor if laws else "nothing"
     words = "; ".join(f"{law.subject}: {formula(law) or 'no law fitted'}" for law in laws)

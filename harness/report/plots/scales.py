@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from harness.report.model import Measured, finite
+from harness.report.model import MeasuredValue, finite
 
 __all__ = [
     "COUNT",
@@ -86,7 +86,7 @@ def percent(share: float | None, *, signed: bool = False) -> str:
     return f"{sign}{plain(known * 100, 2 if abs(known) < 1 else 3)}{_THIN}%"
 
 
-def with_interval(measured: Measured, unit: Unit = COUNT) -> tuple[str, str]:
+def with_interval(measured: MeasuredValue, unit: Unit = COUNT) -> tuple[str, str]:
     """Return value and interval as texts, both rounded to two digits of the interval's half-width.
 
     The interval reads ``93.1–97.5``, or ``−0.3 to 0.2`` where a sign would be lost in a dash; empty when not bounded.
@@ -105,7 +105,7 @@ def with_interval(measured: Measured, unit: Unit = COUNT) -> tuple[str, str]:
     return _fixed(value, decimals), f"{_fixed(low, decimals)}{joint}{_fixed(high, decimals)}"
 
 
-def plus_minus(measured: Measured, unit: Unit = COUNT) -> str:
+def plus_minus(measured: MeasuredValue, unit: Unit = COUNT) -> str:
     """Return value and interval in one short text, ``95.3 ±1.9``; an interval that is not even keeps its ends."""
     value, interval = with_interval(measured, unit)
     if not interval or measured.value is None or measured.low is None or measured.high is None:

@@ -7,7 +7,7 @@ the steps before lacks one; where the last rung is void there is no sum.
 from dataclasses import dataclass
 
 from harness.report.markup import Element, h
-from harness.report.model import Ladder, Measured, RungCost, finite
+from harness.report.model import LadderSummary, MeasuredValue, RungCost, finite
 from harness.report.overhead import VOID
 from harness.report.plots.canvas import Canvas, Picture, elided, text_width, whisker
 from harness.report.plots.scales import Scale, Unit, linear_scale, linear_ticks, plain, unit_for, with_interval
@@ -15,14 +15,14 @@ from harness.report.plots.scales import Scale, Unit, linear_scale, linear_ticks,
 __all__ = ["WaterfallPicture", "ladder_unit", "waterfall", "within_noise"]
 
 
-def ladder_unit(ladder: Ladder) -> Unit:
+def ladder_unit(ladder: LadderSummary) -> Unit:
     """Return the unit that suits the whole ladder: that of its highest total."""
     totals = [abs(known) for rung in ladder.rungs if (known := finite(rung.total.value)) is not None]
     unit = unit_for([max(totals, default=0.0)], ladder.unit)
     return Unit(f"{unit.name} instructions".strip(), unit.scale) if ladder.unit == "instructions" else unit
 
 
-def within_noise(increment: Measured) -> bool:
+def within_noise(increment: MeasuredValue) -> bool:
     """Tell whether the interval leaves open that the step costs nothing."""
     low, high = finite(increment.low), finite(increment.high)
     return low is None or high is None or low <= 0 <= high
@@ -37,7 +37,7 @@ class _Step:
     end: float | None
 
 
-def _steps(ladder: Ladder) -> list[_Step]:
+def _steps(ladder: LadderSummary) -> list[_Step]:
     """Return where each bar starts and ends: the measured increments added up, so that bars meet."""
     steps: list[_Step] = []
     level: float | None = 0.0
@@ -56,7 +56,7 @@ def _steps(ladder: Ladder) -> list[_Step]:
 class WaterfallPicture(Picture):
     """The picture of one ladder."""
 
-    ladder: Ladder
+    ladder: LadderSummary
 
     def draw(self, width: int, suffix: str = "") -> Element:
         """Return the picture at `width` pixels."""
@@ -151,7 +151,7 @@ def _total(canvas: Canvas, total: float | None, top: float, row: float, x: Scale
     canvas.tell((begin + end) / 2, middle, f"all of it: {shown} {unit.name}")
 
 
-def waterfall(ladder: Ladder, ident: str = "waterfall") -> WaterfallPicture:
+def waterfall(ladder: LadderSummary, ident: str = "waterfall") -> WaterfallPicture:
     """Return the waterfall of a ladder, described in words."""
     unit = ladder_unit(ladder)
     known = [rung for rung in ladder.rungs if not rung.void]

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from harness.report.adapt import audit_of, exposition_of, law_of, spread_of_outcome
 from harness.report.markup import clean
-from harness.report.model import Audited, ExpositionDiff, Law, LawPoint, Measured
+from harness.report.model import AuditSummary, LawPoint, LawSummary, MeasuredValue, PageDifference
 from harness.report.overhead import VOID, ladders_of, repeat_words
 from harness.report.overhead_table import ladder_table, overhead_view
 from harness.report.plots.scales import UNKNOWN, Unit, percent, plain, plus_minus, unit_for
@@ -17,8 +17,8 @@ from harness.report.rates import rates_table, saturation_of
 from harness.report.scrape_study import effect_rows, headings, scrape_latency_of, unit_of_study
 
 if TYPE_CHECKING:
-    from harness.measure.questions.answer import Outcome
-    from harness.measure.questions.laws import Law as FoundLaw
+    from harness.measure.questions.answer import Answer
+    from harness.measure.questions.laws import CostLaw
     from harness.measure.questions.selftest import SelfTest
 
 __all__ = ["audits_of_outcome", "counted_of_outcome", "law_words", "outcome_view", "point_words"]
@@ -68,17 +68,17 @@ _NEXT = {
 }
 
 
-def audits_of_outcome(outcome: "Outcome") -> dict[str, Audited]:
+def audits_of_outcome(outcome: "Answer") -> dict[str, AuditSummary]:
     """Return the audits of the default table by way of recording."""
     return {row.instrument: audit_of(row.audit) for row in outcome.table if row.audit is not None}
 
 
-def counted_of_outcome(outcome: "Outcome") -> dict[str, float]:
+def counted_of_outcome(outcome: "Answer") -> dict[str, float]:
     """Return the instructions a line adds, by way of recording."""
     return {row.instrument: row.instructions_per_line for row in outcome.table if row.instructions_per_line is not None}
 
 
-def outcome_view(outcome: "Outcome") -> RenderableType:
+def outcome_view(outcome: "Answer") -> RenderableType:
     """Return everything for a terminal, part by part, in the order in which it was measured."""
     from harness.measure.resolution import document_notes
 
@@ -94,7 +94,7 @@ def outcome_view(outcome: "Outcome") -> RenderableType:
     return Group(*parts) if parts else Text("Nothing was measured.")
 
 
-def _costs(outcome: "Outcome") -> Iterator[RenderableType]:
+def _costs(outcome: "Answer") -> Iterator[RenderableType]:
     for what in ("table", "comparison"):
         document = outcome.part(what)
         if document is None:
@@ -109,7 +109,7 @@ def _costs(outcome: "Outcome") -> Iterator[RenderableType]:
         yield _reading(outcome, what)
 
 
-def _table_notes(outcome: "Outcome") -> Iterator[Text]:
+def _table_notes(outcome: "Answer") -> Iterator[Text]:
     for row in outcome.table:
         if row.audit is not None and row.audit.findings:
             names = ", ".join(name.replace("_", " ") for name in row.audit.findings)
@@ -126,7 +126,7 @@ def _table_notes(outcome: "Outcome") -> Iterator[Text]:
             yield Text(clean(f"– {rate.instrument}: no interval of the rate sustained: {rate.reason}"), style="dim")
 
 
-def _few_scrapes(outcome: "Outcome") -> Iterator[Text]:
+def _few_scrapes(outcome: "Answer") -> Iterator[Text]:
     from harness.measure.questions.table import FEWEST_SCRAPES
 
     few = [
@@ -139,7 +139,7 @@ def _few_scrapes(outcome: "Outcome") -> Iterator[Text]:
         yield Text(clean(f"{words}; for more: harness overhead --scraped --budget 5m"), style="yellow")
 
 
-def _reading(outcome: "Outcome", what: str) -> RenderableType:
+def _reading(outcome: "Answer", what: str) -> RenderableType:
     interval = next(
         (f"{value} ms" for each in outcome.experiments if (value := each.factors.get("scrape_interval_ms"))), "–"
     )
@@ -170,7 +170,7 @@ def _reading(outcome: "Outcome", what: str) -> RenderableType:
     return table
 
 
-def _control(outcome: "Outcome") -> str:
+def _control(outcome: "Answer") -> str:
     """Return the level of the controls in words: ``99.5 %, 2 controls in all``."""
     nulls = [each.null for each in outcome.experiments if each.axis == "wall_ns" and each.null.pairs]
     if not nulls:
@@ -180,12 +180,12 @@ def _control(outcome: "Outcome") -> str:
     return f"{percent(usual.confidence)}{shared}"
 
 
-def _repeat(outcome: "Outcome") -> str:
+def _repeat(outcome: "Answer") -> str:
     """Return by how much the default table's counts repeat, as the end of a sentence."""
     return "; " + repeat_words(spread_of_outcome(outcome))
 
 
-def _shown(outcome: "Outcome") -> dict[str, bool]:
+def _shown(outcome: "Answer") -> dict[str, bool]:
     """Return, for each column that may be missing, whether it is there."""
     return {
         "while scraped": any(each.factors.get("scraped") for each in outcome.experiments),
@@ -199,7 +199,7 @@ def _shown(outcome: "Outcome") -> dict[str, bool]:
     }
 
 
-def _ladder(outcome: "Outcome") -> Iterator[RenderableType]:
+def _ladder(outcome: "Answer") -> Iterator[RenderableType]:
     document = outcome.part("ladder")
     if document is None:
         return
@@ -211,7 +211,7 @@ def _ladder(outcome: "Outcome") -> Iterator[RenderableType]:
     yield Text("adds: what this step costs above the one before; a thin bar is a step within the noise", style="dim")
 
 
-def _laws(outcome: "Outcome") -> Iterator[RenderableType]:
+def _laws(outcome: "Answer") -> Iterator[RenderableType]:
     laws = [law_of(each) for each in outcome.laws]
     for factor in dict.fromkeys(law.factor for law in laws):
         chosen = [law for law in laws if law.factor == factor]
@@ -239,14 +239,14 @@ def point_words(point: LawPoint | None, unit: Unit) -> str:
     return VOID if point.void else plus_minus(point.cost, unit)
 
 
-def law_words(found: "FoundLaw", law: Law) -> str:
+def law_words(found: "CostLaw", law: LawSummary) -> str:
     """Return what there is to say below a law's points: its formula, why it has none, what was lost; or nothing."""
     if found.fit is not None or found.left_out:
         return found.formula
     return f"{law.subject}: {law.note}" if law.note else ""
 
 
-def _scrapes(outcome: "Outcome") -> Iterator[RenderableType]:
+def _scrapes(outcome: "Answer") -> Iterator[RenderableType]:
     for effect in outcome.scrapes:
         latency = scrape_latency_of(effect)
         words = f", {latency.factors}" if latency.factors else ""
@@ -261,7 +261,7 @@ def _scrapes(outcome: "Outcome") -> Iterator[RenderableType]:
         yield Text(clean(latency.note), style="dim")
 
 
-def _others(outcome: "Outcome") -> Iterator[RenderableType]:
+def _others(outcome: "Answer") -> Iterator[RenderableType]:
     if outcome.saturation and not outcome.table:
         yield rates_table(outcome.saturation)
     if outcome.self_test is not None:
@@ -277,7 +277,7 @@ def _power(found: "SelfTest") -> Table:
     for heading in (unit.name, "recovered", "holds it", "found", "95 %", "power"):
         table.add_column(heading, justify="right", no_wrap=True)
     for each in found.delays:
-        recovered = Measured(each.recovered, *each.recovered_interval)
+        recovered = MeasuredValue(each.recovered, *each.recovered_interval)
         low, high = each.found_interval
         table.add_row(
             "absolute" if each.share is None else percent(each.share),
@@ -291,7 +291,7 @@ def _power(found: "SelfTest") -> Table:
     return table
 
 
-def _pages(diff: ExpositionDiff) -> RenderableType:
+def _pages(diff: PageDifference) -> RenderableType:
     table = _table("The same lines, two pages; only what differs", "")
     table.add_column(clean(diff.left), overflow="fold")
     table.add_column(clean(diff.right), overflow="fold")
@@ -310,7 +310,7 @@ def _table(title: str, first: str) -> Table:
     return table
 
 
-def _interrupted(outcome: "Outcome") -> Iterator[Text]:
+def _interrupted(outcome: "Answer") -> Iterator[Text]:
     pairs = sum(each.pairs for each in outcome.experiments)
     yield Text(f"Interrupted after {pairs} pairs. What they allow one to conclude:", style="yellow")
     for each in outcome.experiments:
@@ -318,7 +318,7 @@ def _interrupted(outcome: "Outcome") -> Iterator[Text]:
         yield Text(clean(f"  {each.head} against {each.base}{scraped}: {each.conclusion}"))
 
 
-def _advice(outcome: "Outcome") -> list[RenderableType]:
+def _advice(outcome: "Answer") -> list[RenderableType]:
     lines = []
     timed = [each for each in outcome.experiments if each.axis == "wall_ns"]
     void = sum(each.verdict == "void" for each in timed)

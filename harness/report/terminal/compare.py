@@ -9,7 +9,7 @@ from rich.text import Text
 from harness.measure.compare.compare import Compared, ComparedSide
 from harness.measure.resolution import document_notes
 from harness.measure.result import Experiment
-from harness.report.model import Measured
+from harness.report.model import MeasuredValue
 from harness.report.overhead import VOID, attempt_words, control_words
 from harness.report.plots.scales import percent, plain, unit_for, with_interval
 
@@ -65,8 +65,8 @@ def _row(experiment: Experiment) -> tuple[Text, ...]:
         f"{name}{f', {unit.name}' if unit.name else ''}",
         plain(None if experiment.base_per_line is None else experiment.base_per_line / unit.scale),
         plain(None if experiment.head_per_line is None else experiment.head_per_line / unit.scale),
-        _with(with_interval(Measured(experiment.cost_per_line, *experiment.cost_interval), unit)),
-        _with(with_interval(Measured(experiment.ratio, *experiment.ratio_interval))),
+        _with(with_interval(MeasuredValue(experiment.cost_per_line, *experiment.cost_interval), unit)),
+        _with(with_interval(MeasuredValue(experiment.ratio, *experiment.ratio_interval))),
         percent(experiment.minimal_detectable_effect),
         str(experiment.pairs),
     )

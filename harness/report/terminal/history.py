@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from harness.history.figures import Metric
-    from harness.history.index import Row
-    from harness.history.queries import Listing, Shown
+    from harness.history.figures import Figure
+    from harness.history.index import RunRow
+    from harness.history.queries import Listing, ShownRun
 
 __all__ = ["COLUMNS", "aligned", "inert", "list_cells", "shown_lines"]
 
@@ -35,14 +35,14 @@ def list_cells(listing: "Listing") -> list[tuple[str, ...]]:
     return [_cells(row, opens=row.id in listing.opens_epoch) for row in listing.rows]
 
 
-def _cells(row: "Row", *, opens: bool) -> tuple[str, ...]:
+def _cells(row: "RunRow", *, opens: bool) -> tuple[str, ...]:
     revision = f"{inert(row.revision)[:9]}{'+' if row.dirty else ''}" if row.revision else "-"
     notes = [row.verdict] if row.verdict else []
     notes += ["new epoch"] if opens else []
     return row.id, row.kind, inert(row.label) or "-", str(row.metrics), revision, inert(row.epoch), ", ".join(notes)
 
 
-def shown_lines(shown: "Shown") -> Iterator[str]:
+def shown_lines(shown: "ShownRun") -> Iterator[str]:
     """Yield one run in full, but for its raw pairs: who, when, on what, and its figures."""
     run = shown.envelope
     machine, versions = run.fingerprint.get("machine", {}), run.fingerprint.get("versions", {})
@@ -64,7 +64,7 @@ def shown_lines(shown: "Shown") -> Iterator[str]:
     yield from aligned(rows, right=frozenset(range(5)))
 
 
-def _figure(metric: "Metric") -> tuple[str, ...]:
+def _figure(metric: "Figure") -> tuple[str, ...]:
     return (
         "-" if metric.value is None else f"{_number(metric.value)} {metric.unit}",
         _interval(metric.low, metric.high),

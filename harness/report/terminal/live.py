@@ -3,29 +3,29 @@
 from rich.table import Table
 from rich.text import Text
 
-from harness.load.pump import Progress
+from harness.load.pump import Snapshot
 from harness.load.tail import supported
 from workloads.units import format_duration
 
 __all__ = ["live_table", "plain_line"]
 
 
-def _span(progress: Progress, low: int | None, high: int | None) -> str:
+def _span(progress: Snapshot, low: int | None, high: int | None) -> str:
     return f"p50 {_percentile(progress, 50, low)}, p99 {_percentile(progress, 99, high)}"
 
 
-def _percentile(progress: Progress, percent: float, value: int | None) -> str:
+def _percentile(progress: Snapshot, percent: float, value: int | None) -> str:
     count = progress.offered - progress.dropped
     return "–" if value is None or not supported(percent, count) else format_duration(value)
 
 
-def _rate(progress: Progress) -> str:
+def _rate(progress: Snapshot) -> str:
     if progress.target_rate is None:
         return f"{progress.rate:,.0f} lines/s"
     return f"{progress.rate:,.0f} of {progress.target_rate:,.0f} lines/s"
 
 
-def live_table(progress: Progress, scrapes: int, failed_scrapes: int, total_ns: int | None) -> Table:
+def live_table(progress: Snapshot, scrapes: int, failed_scrapes: int, total_ns: int | None) -> Table:
     """Return the table of one snapshot; `total_ns` is how long the run is to last, where that is known."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(style="dim", no_wrap=True)
@@ -45,7 +45,7 @@ def live_table(progress: Progress, scrapes: int, failed_scrapes: int, total_ns: 
     return table
 
 
-def plain_line(progress: Progress, scrapes: int, failed_scrapes: int) -> str:
+def plain_line(progress: Snapshot, scrapes: int, failed_scrapes: int) -> str:
     """Return the same in one line, for a pipe or a log."""
     lag, response = (_percentile(progress, 99, value) for value in (progress.lag_p99_ns, progress.response_p99_ns))
     return (

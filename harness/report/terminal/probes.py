@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.probe.catalog import Outcome, Probe
+from harness.probe.catalog import Probe, ProbeResult
 from harness.report.markup import clean
 
 __all__ = ["probe_view"]
@@ -21,7 +21,7 @@ _SIGNS = {
 
 def probe_view(
     probes: Sequence[Probe],
-    outcomes: Sequence[Outcome],
+    outcomes: Sequence[ProbeResult],
     instruments: Sequence[str],
     environment: Mapping[str, str | None],
 ) -> RenderableType:
@@ -40,12 +40,12 @@ def probe_view(
     return Group(table, Text("; ".join(counts)), Text(f"Found in {versions}.", style="dim"))
 
 
-def _cell(outcome: Outcome) -> Text:
+def _cell(outcome: ProbeResult) -> Text:
     sign, style = _SIGNS[outcome.state]
     return Text.assemble((sign, style), "\n", clean(outcome.evidence))
 
 
-def _count(name: str, outcomes: Sequence[Outcome]) -> str:
+def _count(name: str, outcomes: Sequence[ProbeResult]) -> str:
     states = [each.state for each in outcomes if each.instrument == name]
     unknown = states.count("unknown")
     said = f", {unknown} could not be looked for" if unknown else ""

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from harness.load.tail import supported
 from harness.report.markup import clean
-from harness.report.model import ExpositionDiff, Report, Saturation, ScrapeLatency, Trend, finite
+from harness.report.model import PageDifference, Report, ScrapeLatency, SustainedRate, Trend, finite
 from harness.report.overhead import VOID
 from harness.report.overhead_table import ladder_table, law_lines, overhead_view
 from harness.report.page.observations import audits_of
@@ -96,7 +96,7 @@ def _latencies(latencies: Iterable[ScrapeLatency]) -> Iterable[RenderableType]:
         yield table
 
 
-def _rates(rates: Iterable[Saturation]) -> Iterable[Text]:
+def _rates(rates: Iterable[SustainedRate]) -> Iterable[Text]:
     for rate in rates:
         words = f", {clean(rate.factors)}" if rate.factors else ""
         cell = rate_cell(rate)
@@ -104,7 +104,7 @@ def _rates(rates: Iterable[Saturation]) -> Iterable[Text]:
         yield Text(f"  {clean(rate.subject)}{words}: {cell.value} lines/s{beside}, {condition_words(rate)}")
 
 
-def _pages(expositions: Iterable[ExpositionDiff]) -> Iterable[Text]:
+def _pages(expositions: Iterable[PageDifference]) -> Iterable[Text]:
     for diff in expositions:
         differing = sum(not row.same for row in diff.rows)
         yield Text(f"  {clean(diff.left)}, {clean(diff.right)}: {differing} of {len(diff.rows)} aspects differ")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from harness.audit.audit import Audit, Outcome, audit
+from harness.audit.audit import Audit, AuditOutcome, audit
 from harness.audit.findings import Finding, Name, Severity, cause, remedy, sentence, unseen
 from harness.audit.promtool import check_with_promtool
 from harness.expected import Expected, SeriesTruth
@@ -64,7 +64,7 @@ def test_any_single_wrong_number_is_noticed(expected: Expected, data: st.DataObj
     name = wrong.samples[index].name
     if name.endswith("_sum"):
         assert names(result.findings) == {Name.SUM_MISMATCH}
-        assert result.outcome is Outcome.NOT_CONSERVED
+        assert result.outcome is AuditOutcome.NOT_CONSERVED
     elif name.endswith("_bucket") and wrong.samples[index].labels["le"] != "+Inf":
         # One value at the bound, counted one bucket higher, looks the same as a library with exclusive bounds.
         assert names(result.findings) & {Name.BUCKET_MISMATCH, Name.BUCKET_BOUND_EXCLUSIVE}
@@ -179,7 +179,7 @@ def test_a_sum_is_right_rounded_or_wrong(what: str, total: float | None, count: 
     page = page_of_latency(truth, total)
     result = audit({LATENCY.name: {REPL: truth}}, [LATENCY], page, stored(page))
     assert names(result.findings) & {Name.SUM_INEXACT, Name.SUM_MISMATCH} == ({found} if found else set()), what
-    assert result.outcome is (Outcome.NOT_CONSERVED if found is Name.SUM_MISMATCH else Outcome.CONSERVED)
+    assert result.outcome is (AuditOutcome.NOT_CONSERVED if found is Name.SUM_MISMATCH else AuditOutcome.CONSERVED)
 
 
 @pytest.mark.parametrize(("total", "found"), [(0.0, False), (1e-300, True), (None, True)])
@@ -203,7 +203,7 @@ def test_sums_from_a_running_mean_are_rounded_and_no_error(count: int, seed: int
     exact = math.fsum(values)
     truth = SeriesTruth(count, exact, (count, *[0] * len(LATENCY.bounds)), (0,) * len(LATENCY.bounds))
     page = page_of_latency(truth, mean * count)
-    assert audit({LATENCY.name: {REPL: truth}}, [LATENCY], page, stored(page)).outcome is Outcome.CONSERVED
+    assert audit({LATENCY.name: {REPL: truth}}, [LATENCY], page, stored(page)).outcome is AuditOutcome.CONSERVED
 
 
 def page_of_latency(truth: SeriesTruth, total: float | None) -> Page:
@@ -256,20 +256,26 @@ def test_a_page_that_was_not_fetched_fails_once() -> None:
 @pytest.mark.parametrize(
     ("what", "page", "others", "outcome", "conserved"),
     [
-        ("all was seen and right", page_of(SIMPLE), [], Outcome.CONSERVED, True),
-        ("a warning changes nothing", page_of(SIMPLE), [Name.SCRAPE_SLOW], Outcome.CONSERVED, True),
-        ("the server was killed", page_of(SIMPLE), [Name.SCRAPER_DIED], Outcome.NOT_VERIFIED, None),
-        ("interrupted before the last scrape", page_of(SIMPLE), [Name.STORE_UNREADABLE], Outcome.NOT_VERIFIED, None),
-        ("the page cannot be read", None, [Name.PAGE_UNREADABLE], Outcome.NOT_VERIFIED, None),
-        ("many scrapes failed", page_of(SIMPLE), [Name.TOO_MANY_SCRAPES_FAILED], Outcome.NOT_VERIFIED, None),
-        ("not all scrapes were read", page_of(SIMPLE), [Name.SCRAPES_UNREAD], Outcome.NOT_VERIFIED, None),
-        ("a line is missing", page_of({}), [], Outcome.NOT_CONSERVED, False),
-        ("a wrong page outweighs one unseen", page_of({}), [Name.SCRAPER_DIED], Outcome.NOT_CONSERVED, False),
-        ("a scrape was wrong", page_of(SIMPLE), [Name.SCRAPE_BEHIND], Outcome.NOT_CONSERVED, False),
+        ("all was seen and right", page_of(SIMPLE), [], AuditOutcome.CONSERVED, True),
+        ("a warning changes nothing", page_of(SIMPLE), [Name.SCRAPE_SLOW], AuditOutcome.CONSERVED, True),
+        ("the server was killed", page_of(SIMPLE), [Name.SCRAPER_DIED], AuditOutcome.NOT_VERIFIED, None),
+        (
+            "interrupted before the last scrape",
+            page_of(SIMPLE),
+            [Name.STORE_UNREADABLE],
+            AuditOutcome.NOT_VERIFIED,
+            None,
+        ),
+        ("the page cannot be read", None, [Name.PAGE_UNREADABLE], AuditOutcome.NOT_VERIFIED, None),
+        ("many scrapes failed", page_of(SIMPLE), [Name.TOO_MANY_SCRAPES_FAILED], AuditOutcome.NOT_VERIFIED, None),
+        ("not all scrapes were read", page_of(SIMPLE), [Name.SCRAPES_UNREAD], AuditOutcome.NOT_VERIFIED, None),
+        ("a line is missing", page_of({}), [], AuditOutcome.NOT_CONSERVED, False),
+        ("a wrong page outweighs one unseen", page_of({}), [Name.SCRAPER_DIED], AuditOutcome.NOT_CONSERVED, False),
+        ("a scrape was wrong", page_of(SIMPLE), [Name.SCRAPE_BEHIND], AuditOutcome.NOT_CONSERVED, False),
     ],
 )
 def test_the_outcome_tells_wrong_from_not_seen(
-    what: str, page: Page | None, others: list[Name], outcome: Outcome, conserved: bool | None
+    what: str, page: Page | None, others: list[Name], outcome: AuditOutcome, conserved: bool | None
 ) -> None:
     """What was seen to be wrong is not conserved; what could not be seen is not verified, and never called wrong."""
     result = audit(SIMPLE, VIEWS, page, None, others=[Finding(name) for name in others])
@@ -281,7 +287,7 @@ def test_only_errors_are_about_what_was_not_seen(name: Name) -> None:
     """A finding that says what could not be looked at fails the run, and alone makes it not verified."""
     if unseen(name):
         assert Finding(name).severity is Severity.ERROR
-        assert Audit((Finding(name),)).outcome is Outcome.NOT_VERIFIED
+        assert Audit((Finding(name),)).outcome is AuditOutcome.NOT_VERIFIED
 
 
 @pytest.mark.parametrize(
@@ -301,7 +307,7 @@ def test_type_and_help_text_are_compared_with_the_view(what: str, old: str, new:
     page = parse_page(text.replace(old, new))
     result = audit(SIMPLE, VIEWS, page, stored(page))
     assert names(result.findings) == found, what
-    assert result.outcome is Outcome.CONSERVED
+    assert result.outcome is AuditOutcome.CONSERVED
 
 
 def test_repeated_descriptions_are_counted() -> None:

@@ -23,7 +23,7 @@ from harness.measure.pairs.measure import comparisons_for
 from harness.measure.pairs.pair import BlockPlan
 from harness.measure.pairs.schedule import Progress, Terms, run_experiments
 from harness.measure.questions.answer import outcome_of
-from harness.measure.result import Document, RawPair
+from harness.measure.result import Experiments, RawPair
 from harness.measure.subject import Subject
 from harness.measure.verdict import Comparison
 from tests.harness.history.makers import HERE, START, experiment, keep_series, overhead
@@ -67,7 +67,7 @@ def paired(ratios: Mapping[str, float]) -> Any:
 
     def measure(
         comparisons: Sequence[Comparison], terms: Terms, progress: Progress = lambda _step: None, **_: object
-    ) -> Document:
+    ) -> Experiments:
         short = Terms(budget_s=1e-9, fewest=12, seed=terms.seed)
         return run_experiments(comparisons, short, measure_pair, progress)
 
@@ -183,9 +183,9 @@ def test_a_suspicion_of_this_machine_is_measured_again(
     measured(store, {"opencensus": 2.3, "prometheus-client": 1.5})
     asked: list[Comparison] = []
 
-    def measure(comparisons: Sequence[Comparison], terms: Terms, progress: Progress) -> Document:
+    def measure(comparisons: Sequence[Comparison], terms: Terms, progress: Progress) -> Experiments:
         asked.extend(comparisons)
-        found: Document = paired({"opencensus": second, "prometheus-client": 9.0})(comparisons, terms, progress)
+        found: Experiments = paired({"opencensus": second, "prometheus-client": 9.0})(comparisons, terms, progress)
         return found
 
     monkeypatch.setattr(again, "measure_overhead", measure)
@@ -204,7 +204,7 @@ def test_measuring_again_that_fails_is_a_reason_not_a_crash(
 ) -> None:
     """Where a scraper does not start, the suspicion stays one."""
 
-    def fail(*_: object) -> Document:
+    def fail(*_: object) -> Experiments:
         raise RunError("no core is free")
 
     measured(store, {"opencensus": 2.0, "prometheus-client": 1.5}, runs=9)
@@ -260,9 +260,9 @@ def test_a_fresh_run_goes_on_with_the_plan_of_the_newest(
     seen: list[tuple[int, Terms]] = []
     measure = paired({"opencensus": 2.0, "prometheus-client": 1.5})
 
-    def measuring_again(comparisons: Sequence[Comparison], terms: Terms, progress: Progress) -> Document:
+    def measuring_again(comparisons: Sequence[Comparison], terms: Terms, progress: Progress) -> Experiments:
         seen.append((len(comparisons), terms))
-        document: Document = measure(comparisons, terms, progress)
+        document: Experiments = measure(comparisons, terms, progress)
         blocks = {"rounds": terms.plan.rounds, "block_ns": terms.plan.block_ns}
         return document.model_copy(update={"terms": document.terms.model_copy(update=blocks)})
 
@@ -303,7 +303,7 @@ def test_a_suspicion_waits_for_a_quiet_moment_no_longer_than_allowed(
 ) -> None:
     """Where there is none, nothing is measured, and the figure is undecided with the reason."""
 
-    def never(*_: object) -> Document:
+    def never(*_: object) -> Experiments:
         raise AssertionError
 
     measured(store, {"opencensus": 2.0, "prometheus-client": 1.5}, runs=9)

@@ -10,7 +10,7 @@ from harness.cli.commands.compare import compare
 from harness.host.environment import environment
 from harness.measure.compare import compare as measured
 from harness.measure.compare.compare import Compared, ComparedSide, Judged
-from harness.measure.result import Document, RawPair, TermsUsed
+from harness.measure.result import Experiments, RawPair, TermsUsed
 from harness.measure.subject import Subject
 from harness.measure.verdict import Comparison, experiment_of
 
@@ -23,7 +23,7 @@ def result(outcome="pass", *, interrupted=False):
     same = pair.model_copy(update={"log_ratio": 0.0})
     found = experiment_of(Comparison(Subject(), Subject(label="x")), [pair] * 3, [same] * 2, tolerance=0.03)
     terms = TermsUsed(precision=0.01, budget_s=1, rounds=1, block_ns=1, seed=1, tolerance=0.03)
-    document = Document(
+    document = Experiments(
         environment=environment(), terms=terms, elapsed_s=1, experiments=[found], interrupted=interrupted
     )
     sides = [

@@ -10,7 +10,7 @@ from harness import cli
 from harness.cli import COMMANDS
 from harness.errors import HarnessError, InstrumentError, RunError, UsageError, from_answer, to_answer
 from harness.measure.compare import compare as measured
-from harness.measure.compare.sides import Driven, of_side
+from harness.measure.compare.sides import SideCode, of_side
 
 
 def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
@@ -79,12 +79,12 @@ def test_a_worker_that_cannot_load_what_runs_on_a_side_names_the_flag(
 def test_a_side_that_is_an_instrument_is_named_alone() -> None:
     """What the user did not give by a flag is not blamed on one."""
     error = InstrumentError("x could not be built", field="instrument")
-    assert (of_side("HEAD", error, Driven()).field, str(of_side("HEAD", error, Driven()))) == (
+    assert (of_side("HEAD", error, SideCode()).field, str(of_side("HEAD", error, SideCode()))) == (
         "",
         "HEAD: x could not be built",
     )
-    assert of_side("HEAD", error, Driven(instrument="x")).field == "instrument"
-    assert str(of_side("HEAD", RunError("HEAD: gone"), Driven())) == "HEAD: gone"
+    assert of_side("HEAD", error, SideCode(instrument="x")).field == "instrument"
+    assert str(of_side("HEAD", RunError("HEAD: gone"), SideCode())) == "HEAD: gone"
 
 
 @pytest.mark.parametrize("error", [UsageError("a", field="axis"), RunError("b"), InstrumentError("c", field="target")])

@@ -20,8 +20,8 @@ from harness.cli.commands.overhead_modes import ALLOWED, checked_mode
 from harness.cli.progress import Bar
 from harness.errors import UsageError
 from harness.measure.pairs.schedule import Step
-from harness.measure.questions.answer import Outcome
-from harness.measure.result import Document
+from harness.measure.questions.answer import Answer
+from harness.measure.result import Experiments
 from harness.report.outcome_markdown import outcome_markdown
 
 COMMAND = [sys.executable, "-m", "harness.cli"]
@@ -106,7 +106,7 @@ def test_markdown_and_history_say_the_same(compared: tuple[dict[str, Any], str, 
     document, _, folder = compared
     text = (folder / "f.md").read_text()
     assert text.count("\n| opencensus") == 2
-    assert text == outcome_markdown(Outcome.model_validate(document))
+    assert text == outcome_markdown(Answer.model_validate(document))
     assert document["environment"]["cpu"] in text
     kept = [json.loads(path.read_text()) for path in (folder / "store").rglob("*.json")]
     assert [(each["kind"], each["label"]) for each in kept] == [("overhead", "proof")]
@@ -235,8 +235,8 @@ def test_each_mode_measures_and_fits_the_schema(arguments: list[str], words: str
     assert done.returncode in (0, 1), done.stderr
     assert words in done.stdout
     document = json.loads(path.read_text())
-    jsonschema.validate(document, Outcome.model_json_schema(mode="serialization"))
-    assert len(outcome_markdown(Outcome.model_validate(document)).splitlines()) > 4
+    jsonschema.validate(document, Answer.model_json_schema(mode="serialization"))
+    assert len(outcome_markdown(Answer.model_validate(document)).splitlines()) > 4
 
 
 @pytest.mark.parametrize(
@@ -268,10 +268,10 @@ def test_a_flag_without_meaning_is_refused_in_every_mode() -> None:
                 checked_mode({**flags, other: 2})
 
 
-def outcome_with(verdict: str, compared: dict[str, Any], **changed: Any) -> Outcome:
+def outcome_with(verdict: str, compared: dict[str, Any], **changed: Any) -> Answer:
     document = {**compared, **changed}
     document["experiments"] = [{**each, "verdict": verdict} for each in document["experiments"]]
-    return Outcome.model_validate(document)
+    return Answer.model_validate(document)
 
 
 def test_the_exit_code_says_whether_to_believe_it(compared: tuple[dict[str, Any], str, Path]) -> None:
@@ -284,9 +284,9 @@ def test_the_exit_code_says_whether_to_believe_it(compared: tuple[dict[str, Any]
 def test_a_part_of_an_outcome_is_a_document_of_its_own(compared: tuple[dict[str, Any], str, Path]) -> None:
     """What was measured for one question can be read as a comparison alone; what was not measured is None."""
     document, _, _ = compared
-    whole = Outcome.model_validate(document)
+    whole = Answer.model_validate(document)
     part = whole.part("comparison")
-    assert isinstance(part, Document)
+    assert isinstance(part, Experiments)
     assert part.experiments == whole.experiments
     assert whole.part("ladder") is None
 

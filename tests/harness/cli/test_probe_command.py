@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.probe.catalog import Outcome, Probe
+from harness.probe.catalog import Probe, ProbeResult
 from harness.report.terminal.probes import probe_view
 
 COMMAND = [sys.executable, "-m", "harness.cli", "probe"]
@@ -56,7 +56,7 @@ def test_what_could_not_be_looked_for_is_counted_apart() -> None:
     from rich.console import Console
 
     probes = [Probe("one", "first"), Probe("two", "second")]
-    outcomes = [Outcome("one", "opencensus", None, "no answer"), Outcome("two", "opencensus", False, "fine")]
+    outcomes = [ProbeResult("one", "opencensus", None, "no answer"), ProbeResult("two", "opencensus", False, "fine")]
     console = Console(width=100, file=io.StringIO(), record=True)
     console.print(probe_view(probes, outcomes, ["opencensus"], {"python": "3", "opencensus": None}))
     printed = console.export_text()
@@ -71,8 +71,8 @@ def test_races_that_did_not_show_are_counted_apart() -> None:
 
     probes = [Probe("threads-lose", "first", race=True), Probe("sum-falls", "second")]
     outcomes = [
-        Outcome("threads-lose", "opencensus", False, "not seen in 20 tries"),
-        Outcome("sum-falls", "opencensus", False, "fine"),
+        ProbeResult("threads-lose", "opencensus", False, "not seen in 20 tries"),
+        ProbeResult("sum-falls", "opencensus", False, "fine"),
     ]
     console = Console(width=100, file=io.StringIO(), record=True)
     console.print(probe_view(probes, outcomes, ["opencensus"], {"python": "3"}))

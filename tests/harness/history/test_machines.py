@@ -10,8 +10,8 @@ import pytest
 
 from benchmarks.check_rates import Simulated, _again, _moving
 from harness.errors import RunError
-from harness.history.checking.check import Basis, Check, Outcome, Question, check
-from harness.history.figures import Metric, metrics_of
+from harness.history.checking.check import Basis, CheckResult, Decision, Question, check
+from harness.history.figures import Figure, metrics_of
 from harness.history.fingerprint import epoch_in, epoch_of, fingerprint
 from harness.history.index import Index
 from harness.history.store import Store
@@ -28,7 +28,7 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "runs")
 
 
-def checked(store: Store, question: Question | None = None) -> Check:
+def checked(store: Store, question: Question | None = None) -> CheckResult:
     with Index(store) as index:
         return check(index, question)
 
@@ -72,7 +72,7 @@ def test_runs_kept_by_earlier_versions_are_of_the_same_machine(store: Store) -> 
     keep_series(store, noise(9), fingerprint=old)
     kept = keep_series(store, [2.0], fingerprint=new, first=20)
     (finding,) = checked(store).findings
-    assert (finding.basis, finding.compared, finding.outcome) == (Basis.RATIO, 9, Outcome.PASS)
+    assert (finding.basis, finding.compared, finding.outcome) == (Basis.RATIO, 9, Decision.PASS)
     assert kept[0].fingerprint["machine"]["kernel"] == "Linux 6.8.0-1021-azure"
     assert (epoch_in({"epoch": "abc"}), epoch_in({}), epoch_in(HERE)) == ("abc", "unknown", "here")
     assert fingerprint()["epoch"] == epoch_in(fingerprint())
@@ -84,7 +84,7 @@ def test_a_first_run_elsewhere_is_undecided_however_slow_it_looks(store: Store) 
     keep_series(store, [300.0], first=30)
     found = checked(store, Question(remeasure=lambda _run, _keys: metrics_of("overhead", overhead(300.0))))
     (finding,) = found.findings
-    assert (finding.outcome, finding.basis, finding.interval) == (Outcome.UNDECIDED, Basis.RATIO_ACROSS, None)
+    assert (finding.outcome, finding.basis, finding.interval) == (Decision.UNDECIDED, Basis.RATIO_ACROSS, None)
     assert (found.outcome.exit_code, finding.confirmed, found.remeasured) == (3, False, 0)
     assert finding.effect == pytest.approx(0.5, abs=0.02)
     assert "ratios differ between machines; other machines kept: 1; 3 are needed" in finding.reason
@@ -96,7 +96,7 @@ def test_the_runs_that_follow_it_are_undecided_until_there_are_enough(store: Sto
     keep_series(store, noise(12), fingerprint=THERE)
     keep_series(store, [*noise(runs, level=2.2), 2.2], first=30)
     (finding,) = checked(store).findings
-    assert (finding.outcome, finding.basis, finding.compared) == (Outcome.UNDECIDED, Basis.RATIO, runs)
+    assert (finding.outcome, finding.basis, finding.compared) == (Decision.UNDECIDED, Basis.RATIO, runs)
 
 
 def _machines(store: Store, *levels: float) -> None:
@@ -108,12 +108,12 @@ def _machines(store: Store, *levels: float) -> None:
 @pytest.mark.parametrize(
     ("why", "newest", "outcome"),
     [
-        ("as fast as the others", 2.0, Outcome.PASS),
-        ("somewhat slower, as machines may be", 2.08, Outcome.UNDECIDED),
-        ("slower than machines ever differed", 2.6, Outcome.REGRESSED),
+        ("as fast as the others", 2.0, Decision.PASS),
+        ("somewhat slower, as machines may be", 2.08, Decision.UNDECIDED),
+        ("slower than machines ever differed", 2.6, Decision.REGRESSED),
     ],
 )
-def test_three_machines_show_how_much_machines_differ(store: Store, why: str, newest: float, outcome: Outcome) -> None:
+def test_three_machines_show_how_much_machines_differ(store: Store, why: str, newest: float, outcome: Decision) -> None:
     """A fourth one that is {why} gets the verdict that follows."""
     _machines(store, 1.99, 2.0, 2.01, 2.0)
     keep_series(store, [newest], first=100)
@@ -125,7 +125,7 @@ def test_a_fourth_machine_is_as_unlike_as_the_others_are(store: Store) -> None:
     """Where the machines kept differ by tens of percent, another tenth is none of the library's."""
     _machines(store, 1.6, 2.0, 2.4)
     keep_series(store, [2.3], first=100)
-    assert checked(store).outcome is Outcome.UNDECIDED
+    assert checked(store).outcome is Decision.UNDECIDED
 
 
 @pytest.mark.parametrize(
@@ -139,8 +139,8 @@ def test_moving_to_a_new_machine_every_twenty_runs_ends_regressed_in_at_most_fiv
     rng = np.random.default_rng([7, int(differ * 100)])
     found = [outcome for _ in range(4) for outcome in _moving(rng, differ, phi)]
     assert len(found) == 4 * 159
-    assert sum(outcome is Outcome.REGRESSED for outcome in found) <= 0.05 * len(found)
-    assert sum(outcome is Outcome.PASS for outcome in found) > 0.4 * len(found)
+    assert sum(outcome is Decision.REGRESSED for outcome in found) <= 0.05 * len(found)
+    assert sum(outcome is Decision.PASS for outcome in found) > 0.4 * len(found)
 
 
 def test_a_slower_library_is_found_on_the_machine_that_stays(store: Store) -> None:
@@ -152,7 +152,7 @@ def test_a_slower_library_is_found_on_the_machine_that_stays(store: Store) -> No
         for _ in range(20):
             history.add(f"machine {machine}", [0.1 * machine + 0.003 * rng.standard_normal()], 0.002)
     history.add("machine 2", [0.2 + 0.06], 0.002)
-    assert check(history, Question(remeasure=_again([0.26], 0.002, rng))).outcome is Outcome.REGRESSED
+    assert check(history, Question(remeasure=_again([0.26], 0.002, rng))).outcome is Decision.REGRESSED
 
 
 # A busy machine.
@@ -188,27 +188,27 @@ def test_a_run_on_a_busy_machine_is_no_evidence(store: Store, sign: dict[str, fl
     """Whatever its ratio and however narrow its interval, it is undecided with the reason."""
     _kept(store, _document(ratio, **sign))
     (finding,) = checked(store).findings
-    assert (finding.outcome, finding.suspected) == (Outcome.UNDECIDED, False)
+    assert (finding.outcome, finding.suspected) == (Decision.UNDECIDED, False)
     assert finding.reason.startswith(f"not like the runs before, so it is no evidence: {told}")
 
 
 @pytest.mark.parametrize(
     ("why", "fresh", "outcome", "times", "reason"),
     [
-        ("it was the load", [_document(2.0)], Outcome.PASS, 1, "no slower than the tolerance"),
-        ("it was the library", [_document(2.3)] * 2, Outcome.REGRESSED, 2, "slower than the tolerance allows"),
-        ("it is as busy as before", [_document(2.3, **BUSY)], Outcome.UNDECIDED, 1, "so it was when it was measured"),
-        ("it is void", [_void()], Outcome.UNDECIDED, 1, "void, so nothing is known of it"),
+        ("it was the load", [_document(2.0)], Decision.PASS, 1, "no slower than the tolerance"),
+        ("it was the library", [_document(2.3)] * 2, Decision.REGRESSED, 2, "slower than the tolerance allows"),
+        ("it is as busy as before", [_document(2.3, **BUSY)], Decision.UNDECIDED, 1, "so it was when it was measured"),
+        ("it is void", [_void()], Decision.UNDECIDED, 1, "void, so nothing is known of it"),
     ],
 )  # fmt: skip
 def test_what_was_measured_on_a_busy_machine_is_measured_in_its_place(
-    store: Store, why: str, fresh: list[dict[str, Any]], outcome: Outcome, times: int, reason: str
+    store: Store, why: str, fresh: list[dict[str, Any]], outcome: Decision, times: int, reason: str
 ) -> None:
     """The second measurement is judged as if it were the first: {why}."""
     _kept(store, _document(2.3, **BUSY))
     asked: list[Sequence[str]] = []
 
-    def again(_run: str, keys: Sequence[str]) -> tuple[Metric, ...]:
+    def again(_run: str, keys: Sequence[str]) -> tuple[Figure, ...]:
         asked.append(keys)
         return metrics_of("overhead", fresh[len(asked) - 1])
 
@@ -220,12 +220,12 @@ def test_what_was_measured_on_a_busy_machine_is_measured_in_its_place(
 def test_where_there_is_no_quiet_moment_the_reason_says_so(store: Store) -> None:
     """The wait is bounded; after it nothing was measured, and nothing is claimed."""
 
-    def again(_run: str, _keys: Sequence[str]) -> tuple[Metric, ...]:
+    def again(_run: str, _keys: Sequence[str]) -> tuple[Figure, ...]:
         raise RunError("there was no quiet moment in 60s: a processor was 100% busy")
 
     _kept(store, _document(2.3, **BUSY))
     (finding,) = checked(store, Question(remeasure=again)).findings
-    assert finding.outcome is Outcome.UNDECIDED
+    assert finding.outcome is Decision.UNDECIDED
     assert "it could not be measured again: there was no quiet moment in 60s" in finding.reason
 
 
@@ -234,7 +234,7 @@ def test_a_suspicion_measured_again_on_a_busy_machine_stays_one(store: Store) ->
     _kept(store, _document(2.3))
     found = checked(store, Question(remeasure=lambda _run, _keys: metrics_of("overhead", _document(2.3, **BUSY))))
     (finding,) = found.findings
-    assert (finding.outcome, finding.suspected, finding.confirmed) == (Outcome.UNDECIDED, True, False)
+    assert (finding.outcome, finding.suspected, finding.confirmed) == (Decision.UNDECIDED, True, False)
     assert "what was measured again is not like the runs before: the machine was busy" in finding.reason
 
 
@@ -243,17 +243,17 @@ def test_busy_runs_of_the_past_are_passed_over(store: Store) -> None:
     _kept(store, _document(2.9, **BUSY))
     store.save("overhead", _document(2.12), fingerprint=HERE, created=START + timedelta(hours=60))
     (finding,) = checked(store).findings
-    assert (finding.outcome, finding.compared) == (Outcome.REGRESSED, 9)
+    assert (finding.outcome, finding.compared) == (Decision.REGRESSED, 9)
 
 
 def test_what_looks_slower_and_is_not_sure_is_measured_again(store: Store) -> None:
     """Beyond the tolerance by a little: the second measurement makes it sure, or drops it."""
-    for newest, second, outcome in ((2.09, 2.12, Outcome.REGRESSED), (2.09, 2.0, Outcome.UNDECIDED)):
+    for newest, second, outcome in ((2.09, 2.12, Decision.REGRESSED), (2.09, 2.0, Decision.UNDECIDED)):
         each = Store(store.folder / str(second))
         wide = {"ratio_interval": [newest / 1.02, newest * 1.02]}
         _kept(each, _document(newest, **wide), runs=30)
         plain = checked(each).findings[0]
-        assert (plain.outcome, plain.suspected) == (Outcome.UNDECIDED, True)
+        assert (plain.outcome, plain.suspected) == (Decision.UNDECIDED, True)
         narrow = _document(second, ratio_interval=[second / 1.001, second * 1.001])
         found = checked(each, Question(remeasure=lambda _run, _keys, what=narrow: metrics_of("overhead", what)))
         assert (found.outcome, found.remeasured) == (outcome, 1)
@@ -275,14 +275,14 @@ def _in_processor_time(elapsed: float, processor: float, waits: float = 0.0) -> 
 @pytest.mark.parametrize(
     ("why", "newest", "runs", "basis", "outcome"),
     [
-        ("nothing changed", _in_processor_time(2.2, 2.0), 12, Basis.PROCESSOR, Outcome.PASS),
-        ("it takes more processor time", _in_processor_time(1.9, 2.12), 12, Basis.PROCESSOR, Outcome.REGRESSED),
-        ("it began to wait", _in_processor_time(9.0, 2.0, waits=1.5), 12, Basis.RATIO, Outcome.REGRESSED),
-        ("too few runs kept processor time", _in_processor_time(2.0, 2.0), 7, Basis.RATIO, Outcome.UNDECIDED),
+        ("nothing changed", _in_processor_time(2.2, 2.0), 12, Basis.PROCESSOR, Decision.PASS),
+        ("it takes more processor time", _in_processor_time(1.9, 2.12), 12, Basis.PROCESSOR, Decision.REGRESSED),
+        ("it began to wait", _in_processor_time(9.0, 2.0, waits=1.5), 12, Basis.RATIO, Decision.REGRESSED),
+        ("too few runs kept processor time", _in_processor_time(2.0, 2.0), 7, Basis.RATIO, Decision.UNDECIDED),
     ],
 )
 def test_processor_time_is_compared_unless_the_head_waits(
-    store: Store, why: str, newest: dict[str, Any], runs: int, basis: Basis, outcome: Outcome
+    store: Store, why: str, newest: dict[str, Any], runs: int, basis: Basis, outcome: Decision
 ) -> None:
     """Elapsed times scatter by a tenth on a shared machine and processor times do not; where {why}, that is found."""
     for hour, (elapsed, processor) in enumerate(zip(noise(runs, 1, 0.1), noise(runs, 2, 0.004), strict=True)):

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.history.checking.check import Check, Outcome, check
-from harness.history.index import Answer, Index
+from harness.history.checking.check import CheckResult, Decision, check
+from harness.history.index import Index, NewestRun
 from harness.history.store import Store
 from harness.report import check_text
 from tests.harness.history.makers import HERE, START, experiment
@@ -25,7 +25,7 @@ def keep(store: Store, hour: int, mode: str, **ratios: float) -> str:
     return store.save("overhead", document, fingerprint=HERE, created=START + timedelta(hours=hour)).id
 
 
-def checked(store: Store, **options: Any) -> Check:
+def checked(store: Store, **options: Any) -> CheckResult:
     with Index(store) as index:
         return check(index, **options)
 
@@ -43,9 +43,9 @@ def test_a_ladder_does_not_hide_the_table_of_yesterday(store: Store) -> None:
     found = checked(store)
     assert found.runs == (("table", table), ("ladder", ladder))
     assert {finding.key.split()[1]: (finding.run, finding.outcome) for finding in found.findings} == {
-        "a/none": (table, Outcome.REGRESSED), "clock/none": (ladder, Outcome.PASS),
+        "a/none": (table, Decision.REGRESSED), "clock/none": (ladder, Decision.PASS),
     }  # fmt: skip
-    assert (found.outcome, found.run) == (Outcome.REGRESSED, ladder)
+    assert (found.outcome, found.run) == (Decision.REGRESSED, ladder)
     lines = list(check_text.lines(found))
     assert f"checked: table: {table}; ladder: {ladder}" in lines
     assert lines[-1].startswith("regressed: 1 of 2 figures of 2 runs")
@@ -58,7 +58,7 @@ def test_a_newest_run_without_figures_is_skipped_and_named(store: Store, mode: s
         table = keep(store, hour, "table", a=ratio)
     empty = keep(store, 20, mode)
     found = checked(store)
-    assert (found.outcome, found.runs, found.skipped) == (Outcome.PASS, (("table", table),), ((mode, empty),))
+    assert (found.outcome, found.runs, found.skipped) == (Decision.PASS, (("table", table),), ((mode, empty),))
     said = f"skipped: run {empty} ({mode}) holds no figure to compare"
     assert said in list(check_text.lines(found))
     assert "\n- skipped\\: run " in check_text.markdown(found)
@@ -69,7 +69,7 @@ def test_runs_without_any_figure_decide_nothing_and_are_named(store: Store) -> N
     """Nothing is claimed where nothing was measured; asked for by its id, such a run says what is wrong with it."""
     empty = keep(store, 0, "saturation")
     found = checked(store)
-    assert (found.outcome, found.findings, found.run) == (Outcome.UNDECIDED, (), "")
+    assert (found.outcome, found.findings, found.run) == (Decision.UNDECIDED, (), "")
     assert list(check_text.lines(found)) == [
         f"skipped: run {empty} (saturation) holds no figure to compare",
         "undecided: no run holds a figure to compare",
@@ -112,6 +112,6 @@ def test_the_newest_run_of_each_question_is_found_in_the_index(store: Store) -> 
     rates = keep(store, 4, "saturation")
     with Index(store) as index:
         assert index.answers("overhead") == [
-            Answer("saturation", None, rates), Answer("ladder", first, skipped[-1]), Answer("table", table),
+            NewestRun("saturation", None, rates), NewestRun("ladder", first, skipped[-1]), NewestRun("table", table),
         ]  # fmt: skip
         assert index.answers("suite") == []

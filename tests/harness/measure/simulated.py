@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable, Sequence
 
 from harness.measure.pairs.schedule import Comparison, Step, Terms, run_experiments
-from harness.measure.result import Document, RawPair
+from harness.measure.result import Experiments, RawPair
 from harness.measure.subject import Subject
 
 NONE = Subject()
@@ -48,7 +48,7 @@ class Pairs:
         comparisons: Sequence[Comparison] = (PAIR,),
         progress: Callable[[Step], None] = lambda _s: None,
         **terms: object,
-    ) -> Document:
+    ) -> Experiments:
         """Measure comparisons under the terms given."""
         return run_experiments(list(comparisons), Terms(**terms), self, progress, lambda: self.time)
 

@@ -23,10 +23,10 @@ from harness.measure.pairs.schedule import Comparison, Terms
 from harness.measure.questions.full import FullPlan, paired_parts
 from harness.measure.questions.ladder import rung_comparisons
 from harness.measure.questions.laws import law_comparisons
-from harness.measure.result import Document, Experiment
+from harness.measure.result import Experiment, Experiments
 from harness.measure.stats import power_of
 from harness.measure.subject import Subject
-from harness.measure.verdict import Control, bounds_of, counting, experiment_of
+from harness.measure.verdict import ControlPairs, bounds_of, counting, experiment_of
 from tests.harness.measure.simulated import HEAD, NONE, PAIR, Pairs, biased, identical, pair
 
 SCRAPED = Subject(scraped=True)
@@ -82,7 +82,7 @@ def test_the_whole_matrix_is_one_family():
     assert (found.confidence, found.controls) == (pytest.approx(1 - 0.01 / 15), 15)
 
 
-def entries(document: Document, scraped: bool = False) -> list[Experiment]:
+def entries(document: Experiments, scraped: bool = False) -> list[Experiment]:
     return [each for each in document.experiments if bool(each.factors["scraped"]) is scraped]
 
 
@@ -128,12 +128,12 @@ def test_control_pairs_stand_among_the_others():
 )
 def test_a_control_of_too_few_pairs_leaves_only_what_exceeds_it(effect, verdict):
     """Where the time was too short for the control's power, a bias as large as its interval may have been missed."""
-    few = Control([pair(0.03), pair(-0.03), pair(0.01), pair(-0.01)], needed=20)
+    few = ControlPairs([pair(0.03), pair(-0.03), pair(0.01), pair(-0.01)], needed=20)
     logs = [pair(effect + shift) for shift in (-0.001, 0.001) * 6]
     found = experiment_of(PAIR, logs, few, tolerance=0.02)
     assert found.verdict == verdict
     assert "4 of the 20 A/A pairs" in found.conclusion
-    enough = Control(few.pairs, needed=4)
+    enough = ControlPairs(few.pairs, needed=4)
     assert experiment_of(PAIR, logs, enough, tolerance=0.02).verdict == (
         "indistinguishable" if effect == 0 else "slower" if effect > 0 else "faster"
     )
@@ -162,7 +162,9 @@ class TestMeasuredAgain:
         assert not set(map(id, before.raw_pairs)) & set(map(id, found.raw_pairs))
         assert abs(math.log(found.ratio)) < 0.02
         assert "void once before" in found.conclusion
-        assert Document.model_validate_json(Pairs(biased(60)).run(budget_s=60).model_dump_json()).experiments == [found]
+        assert Experiments.model_validate_json(Pairs(biased(60)).run(budget_s=60).model_dump_json()).experiments == [
+            found
+        ]
 
     def test_what_stays_void_says_so_after_three_measurements(self):
         """A measuring that always prefers one side never gives a result."""

@@ -12,7 +12,7 @@ from harness.history.checking.level import Value
 from harness.measure.compare.compare import judge
 from harness.measure.decision import bounds, decide
 from harness.measure.result import Experiment
-from harness.measure.verdict import Control, experiment_of
+from harness.measure.verdict import ControlPairs, experiment_of
 from tests.harness.measure.simulated import PAIR, pair
 
 UP, DOWN = math.log(1.25), math.log(0.8)  # the bounds of 25 %, and each other's reciprocal
@@ -50,7 +50,7 @@ def test_exchanging_the_sides_exchanges_regressed_and_improved_and_nothing_else(
 
 def found(low: float, high: float) -> Experiment:
     """Return an experiment whose ratio has this interval of logarithms, as near as rounding allows."""
-    made = experiment_of(PAIR, [pair(0.1), pair(0.2)] * 3, Control([pair(0.0)] * 4), tolerance=0.03)
+    made = experiment_of(PAIR, [pair(0.1), pair(0.2)] * 3, ControlPairs([pair(0.0)] * 4), tolerance=0.03)
     return made.model_copy(update={"ratio_interval": (math.exp(low), math.exp(high)), "verdict": "undecided"})
 
 

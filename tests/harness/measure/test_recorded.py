@@ -12,10 +12,10 @@ from benchmarks.validate import BEGIN, END, main, stored_block
 from harness.measure.pairs.pair import figures
 from harness.measure.pairs.schedule import Comparison, Terms, run_experiments
 from harness.measure.questions.validation import METHOD, Record, read_records, summarise
-from harness.measure.result import Document, RawPair
+from harness.measure.result import Experiments, RawPair
 from harness.measure.stats import Estimate, t_interval
 from harness.measure.subject import Subject
-from harness.measure.verdict import Control, counting, experiment_of, verdict_of
+from harness.measure.verdict import ControlPairs, counting, experiment_of, verdict_of
 
 FILE = Path(__file__).resolve().parents[3] / "docs" / "data" / "validation.jsonl.gz"
 BASE, HEAD = Subject(), Subject(instrument="prometheus-client")
@@ -73,7 +73,7 @@ def test_an_entry_is_made_anew_from_its_pairs_alone(records):
     for record in once[:: max(1, len(once) // 10)]:
         kept, chosen = record.experiment, record.method == METHOD and record.kind == "identical"
         z = float(scipy_stats.norm.isf(0.0215 if chosen else 0.025))
-        control = Control(kept.raw_null, kept.null.confidence, kept.null.needed, kept.null.controls)
+        control = ControlPairs(kept.raw_null, kept.null.confidence, kept.null.needed, kept.null.controls)
         again = experiment_of(Comparison(HEAD, HEAD), kept.raw_pairs, control, tolerance=0.02, z=z, looks=1)
         told = {"ratio", "ratio_interval", "cost_interval", "minimal_detectable_effect", "bootstrap"}
         found, expected = again.model_dump(include=told), kept.model_dump(include=told)
@@ -110,7 +110,7 @@ class Recorded:
         added = math.log1p(self.share) if base != head else 0.0
         return drawn.model_copy(update={"log_ratio": self.rng.choice((-1, 1)) * drawn.log_ratio + added})
 
-    def run(self, **terms: object) -> Document:
+    def run(self, **terms: object) -> Experiments:
         return run_experiments([Comparison(BASE, HEAD)], Terms(**terms), self, now=lambda: self.time)
 
 

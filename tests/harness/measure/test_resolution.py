@@ -13,7 +13,7 @@ from harness.measure.compare.compare import Compared, ComparedSide, Judged
 from harness.measure.pairs.schedule import Terms, run_experiments
 from harness.measure.questions.answer import outcome_of
 from harness.measure.resolution import Resolution, advice, advice_on, document_notes, resolution, resolution_of
-from harness.measure.result import Document, Loaded, RawPair, TermsUsed
+from harness.measure.result import Experiments, Loaded, RawPair, TermsUsed
 from harness.measure.stats import power_of
 from harness.measure.subject import Subject
 from harness.measure.verdict import Comparison, experiment_of
@@ -40,7 +40,7 @@ def experiment(spread, pairs=12, controls=6, comparison=PAIR, axis="wall_ns"):
 def document(*experiments, **more):
     terms = TermsUsed(precision=None, budget_s=1, rounds=1, block_ns=1, seed=1, tolerance=0.02)
     here = environment().model_copy(update={"cpu_note": "", **more.pop("here", {})})
-    return Document(environment=here, terms=terms, elapsed_s=1, experiments=list(experiments), **more)
+    return Experiments(environment=here, terms=terms, elapsed_s=1, experiments=list(experiments), **more)
 
 
 @given(st.lists(st.floats(-0.2, 0.2), min_size=2, max_size=30), st.integers(2, 100))

@@ -21,7 +21,7 @@ from harness.measure.questions.laws import Point, fit_line, law_comparisons, law
 from harness.measure.questions.pages import exposition_diff
 from harness.measure.questions.selftest import measure_self_test
 from harness.measure.questions.validation import Plan, read_records, summarise, validate
-from harness.measure.result import Document, RawPair
+from harness.measure.result import Experiments, RawPair
 from harness.measure.steps import RUNGS
 from harness.measure.subject import Subject
 from harness.views import Tags
@@ -45,7 +45,7 @@ class Costs:
             base_per_line=low, head_per_line=high, log_ratio=math.log(high / low), difference=high - low,
         )  # fmt: skip
 
-    def overhead(self, comparisons, terms: Terms, progress=lambda _step: None) -> Document:
+    def overhead(self, comparisons, terms: Terms, progress=lambda _step: None) -> Experiments:
         self.time = 0.0
         return run_experiments(comparisons, terms, self, progress, lambda: self.time)
 

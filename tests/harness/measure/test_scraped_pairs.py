@@ -15,9 +15,9 @@ from harness.measure.pairs.pair import BlockPlan
 from harness.measure.pairs.schedule import Comparison, Terms, run_experiments
 from harness.measure.pairs.side import Lines
 from harness.measure.pairs.slots import SlotScraper
-from harness.measure.questions.answer import Outcome, outcome_of
+from harness.measure.questions.answer import Answer, outcome_of
 from harness.measure.questions.table import FEWEST_SCRAPES, TablePlan
-from harness.measure.result import Document, RawPair
+from harness.measure.result import Experiments, RawPair
 from harness.measure.subject import Subject
 from harness.report.outcome_markdown import outcome_markdown
 from harness.report.terminal.answer import outcome_view
@@ -86,16 +86,16 @@ class Bench:
             difference=1000.0 * (ratio - 1), head_scrapes=self.scrapes if head.scraped else 0,
         )  # fmt: skip
 
-    def run(self, **terms: object) -> Document:
+    def run(self, **terms: object) -> Experiments:
         comparisons = comparisons_for(["a", "b"]) + comparisons_for(["a", "b"], common=Subject(scraped=True))
         document = run_experiments(comparisons, Terms(**terms), self, now=self.now)
         return document.model_copy(update={"scraper": "Prometheus 2.42.0 (auto: found on PATH)"})
 
 
-def rendered(document: Document) -> tuple[str, str]:
+def rendered(document: Experiments) -> tuple[str, str]:
     """Return what a terminal shows of the document as the default table, and the Markdown."""
     outcome = outcome_of("table", {"table": document})
-    assert Outcome.model_validate(outcome.document()) == outcome
+    assert Answer.model_validate(outcome.document()) == outcome
     console = Console(file=io.StringIO(), width=120)
     console.print(outcome_view(outcome))
     return " ".join(console.file.getvalue().split()), outcome_markdown(outcome)

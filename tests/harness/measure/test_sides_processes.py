@@ -16,7 +16,7 @@ from harness.children import PROJECT
 from harness.errors import RunError
 from harness.host.libraries import belongs_to, loaded_libraries, portable, version_here
 from harness.measure.compare.compare import compare
-from harness.measure.compare.sides import Driven
+from harness.measure.compare.sides import SideCode
 from harness.measure.compare.venvs import Cache
 from harness.measure.counts.allocations import count_allocated
 from harness.measure.counts.instructions import Counted, count_instructions, run_instructions
@@ -93,7 +93,7 @@ class TestTheWorkingDirectory:
     def test_compare_measures_what_each_interpreter_has(self, tmp_path):
         """Sides that are interpreters do not import the checkout around us."""
         found = compare(
-            sys.executable, sys.executable, Driven("prometheus-client"), SHORT, Cache(tmp_path / "cache"),
+            sys.executable, sys.executable, SideCode("prometheus-client"), SHORT, Cache(tmp_path / "cache"),
         )  # fmt: skip
         assert found.base.libraries["prometheus-client"] == version_here("prometheus-client")
         assert found.documents[0].experiments[0].void_pairs == 0
@@ -146,7 +146,7 @@ class TestProvenance:
         with pytest.raises(
             RunError, match=r"^BASE: prometheus-client \S+ is installed, but another copy is loaded, from"
         ):
-            compare(sys.executable, sys.executable, Driven("prometheus-client"), SHORT, Cache(tmp_path / "cache"))
+            compare(sys.executable, sys.executable, SideCode("prometheus-client"), SHORT, Cache(tmp_path / "cache"))
 
     @pytest.mark.parametrize(
         ("base", "head", "files", "says"),

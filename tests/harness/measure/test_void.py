@@ -24,7 +24,7 @@ from harness.measure.questions.validation import (
     summarise,
     validate,
 )
-from harness.measure.result import Document, Experiment
+from harness.measure.result import Experiment, Experiments
 from harness.measure.stats import t_interval
 from harness.measure.steps import RUNGS
 from tests.harness.measure.simulated import PAIR, Pairs
@@ -32,7 +32,7 @@ from tests.harness.measure.simulated import PAIR, Pairs
 REASON = "void: none against itself came out at 1.0123 to 1.0456 times its own cost"
 
 
-def voided(document: Document, *which: int, factor: float = 3.0) -> Document:
+def voided(document: Experiments, *which: int, factor: float = 3.0) -> Experiments:
     """Return a document some of whose experiments are void, with figures that are far from what they should be."""
     experiments = list(document.experiments)
     for index in which:
@@ -46,7 +46,7 @@ def voided(document: Document, *which: int, factor: float = 3.0) -> Document:
     return document.model_copy(update={"experiments": experiments})
 
 
-def sweep(heads: int = 1, pairs: float = 12, spread: float = 0.01) -> Document:
+def sweep(heads: int = 1, pairs: float = 12, spread: float = 0.01) -> Experiments:
     """Return a simulated law by series: 20 µs and 10 ns a series, above a base of 1 µs."""
     bench = Pairs(lambda base, head, _n: 0.0 if base == head else math.log(21 + 0.01 * head.series), spread)
     names = [f"way{i}" for i in range(heads)]
@@ -127,7 +127,7 @@ def test_a_fit_refuses_points_of_fewer_than_four_pairs():
         fit_line([1, 2, 3], [1, 2, 3], [1, 1, 1], [4, 3, 9])
 
 
-def climb() -> Document:
+def climb() -> Experiments:
     """Return a simulated ladder, each rung 100 ns above the one below."""
     heights = {rung.name: 100.0 * (i + 1) for i, rung in enumerate(RUNGS)}
     bench = Pairs(lambda base, head, _n: math.log(heights[head.rung] / heights[base.rung]), 0.001)

@@ -6,7 +6,7 @@ import pytest
 
 from harness.errors import UsageError
 from harness.probe import child
-from harness.probe.catalog import INSTRUMENTS, PROBES, Outcome, Probe
+from harness.probe.catalog import INSTRUMENTS, PROBES, Probe, ProbeResult
 from harness.probe.recording import LOSE, RAISE, TEAR, Chance
 from harness.probe.runner import document, rows, run_probe, run_probes, select
 
@@ -16,8 +16,8 @@ THE_LIBRARYS_OWN = {"bound-zero-warns"}
 
 
 @pytest.fixture(scope="module")
-def outcomes() -> dict[tuple[str, str], Outcome]:
-    heard: list[Outcome] = []
+def outcomes() -> dict[tuple[str, str], ProbeResult]:
+    heard: list[ProbeResult] = []
     found = run_probes(on_outcome=heard.append)
     assert sorted(heard, key=str) == sorted(found, key=str)
     return {(each.probe, each.instrument): each for each in found}
@@ -31,7 +31,7 @@ def test_every_probe_has_an_experiment_and_every_experiment_a_probe() -> None:
 
 @pytest.mark.parametrize("probe", [probe.name for probe in PROBES])
 def test_each_defect_of_the_pinned_versions_is_found_in_opencensus(
-    probe: str, outcomes: dict[tuple[str, str], Outcome]
+    probe: str, outcomes: dict[tuple[str, str], ProbeResult]
 ) -> None:
     """An experiment that cannot see the defect where it is known to be would prove nothing elsewhere.
 
@@ -48,7 +48,7 @@ def test_each_defect_of_the_pinned_versions_is_found_in_opencensus(
 
 
 @pytest.mark.parametrize("probe", sorted({probe.name for probe in PROBES} - THE_LIBRARYS_OWN))
-def test_no_defect_is_found_in_lean(probe: str, outcomes: dict[tuple[str, str], Outcome]) -> None:
+def test_no_defect_is_found_in_lean(probe: str, outcomes: dict[tuple[str, str], ProbeResult]) -> None:
     """The same experiment, the same program, recorded the lean way."""
     outcome = outcomes[probe, "opencensus-lean"]
     if probe == "promtool-rejects" and shutil.which("promtool") is None:
@@ -58,7 +58,7 @@ def test_no_defect_is_found_in_lean(probe: str, outcomes: dict[tuple[str, str], 
 
 @pytest.mark.parametrize("probe", sorted(RACES))
 def test_a_race_that_does_not_show_is_not_seen_in_so_many_tries(
-    probe: str, outcomes: dict[tuple[str, str], Outcome]
+    probe: str, outcomes: dict[tuple[str, str], ProbeResult]
 ) -> None:
     """The evidence names the tries that were made and the chance that all of them miss it, which is small."""
     outcome = outcomes[probe, "opencensus-lean"]
@@ -84,11 +84,11 @@ def test_the_chance_of_a_miss_is_said_in_numbers(each: float, tries: int, says: 
 def test_only_a_race_is_ever_not_seen() -> None:
     """What an experiment decides for certain is absent; what it waits for is not seen; neither when it was not made."""
     for probe in PROBES:
-        assert Outcome(probe.name, "opencensus", False, "").state == ("not seen" if probe.race else "absent")
-        assert Outcome(probe.name, "opencensus", None, "").state == "unknown"
+        assert ProbeResult(probe.name, "opencensus", False, "").state == ("not seen" if probe.race else "absent")
+        assert ProbeResult(probe.name, "opencensus", None, "").state == "unknown"
 
 
-def test_outcomes_can_be_printed_and_kept(outcomes: dict[tuple[str, str], Outcome]) -> None:
+def test_outcomes_can_be_printed_and_kept(outcomes: dict[tuple[str, str], ProbeResult]) -> None:
     """A table row and a JSON object for each, with the versions they hold for."""
     found = list(outcomes.values())
     assert [row[:2] for row in rows(found)] == list(outcomes)

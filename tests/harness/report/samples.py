@@ -9,24 +9,24 @@ import numpy as np
 
 from harness.host.environment import Environment
 from harness.load.histogram import Histogram
-from harness.measure.result import Check, Document, Experiment, Null, RawPair, TermsUsed
+from harness.measure.result import BootstrapCheck, Control, Experiment, Experiments, RawPair, TermsUsed
 from harness.report.model import (
-    Audited,
+    AuditSummary,
     Change,
     Epoch,
-    ExpositionDiff,
     ExpositionRow,
-    Finding,
-    Ladder,
-    Law,
+    FindingWords,
+    LadderSummary,
     LawPoint,
+    LawSummary,
     LawTerm,
-    Measured,
+    MeasuredValue,
+    PageDifference,
     Report,
     RungCost,
-    Saturation,
-    ScrapeEffect,
+    ScrapeEffectSummary,
     ScrapeLatency,
+    SustainedRate,
     Trend,
 )
 from harness.run.result import (
@@ -107,7 +107,7 @@ def experiment(
         "ratio": ratio,
         "ratio_interval": (ratio * 0.99, ratio * 1.01),
         "minimal_detectable_effect": 0.012,
-        "null": Null(ratio=1.0012, ratio_interval=(0.994, 1.0085), confidence=0.99, pairs=6),
+        "null": Control(ratio=1.0012, ratio_interval=(0.994, 1.0085), confidence=0.99, pairs=6),
         "verdict": "slower",
         "conclusion": f"{head} costs {ratio:.4g} times what {base} does",
         "confidence": 0.95,
@@ -115,7 +115,9 @@ def experiment(
         "log_ratio_sd": 0.02,
         "void_pairs": 0,
         "evaluated": 12_000,
-        "bootstrap": Check(ratio_interval=(ratio * 0.99, ratio * 1.01), cost_interval=(cost * 0.98, cost * 1.02)),
+        "bootstrap": BootstrapCheck(
+            ratio_interval=(ratio * 0.99, ratio * 1.01), cost_interval=(cost * 0.98, cost * 1.02)
+        ),
         "raw_pairs": pairs,
         "raw_null": nulls,
     }
@@ -138,7 +140,7 @@ COSTS = {
 }
 
 
-def document(experiments: list[Experiment] | None = None, **more: Any) -> Document:
+def document(experiments: list[Experiment] | None = None, **more: Any) -> Experiments:
     if experiments is None:
         experiments = []
         for (head, series), cost in COSTS.items():
@@ -158,10 +160,10 @@ def document(experiments: list[Experiment] | None = None, **more: Any) -> Docume
             for (head, series), cost in COSTS.items()
             if series == 1
         ]
-    return Document(environment=ENVIRONMENT, terms=TERMS, elapsed_s=61.2, experiments=experiments, **more)
+    return Experiments(environment=ENVIRONMENT, terms=TERMS, elapsed_s=61.2, experiments=experiments, **more)
 
 
-def ladder() -> Ladder:
+def ladder() -> LadderSummary:
     steps = [
         ("bare", "bare REPL: upper-case and write", 640, 12),
         ("clock", "two clock reads", 118, 9),
@@ -180,21 +182,21 @@ def ladder() -> Ladder:
     rungs = []
     for name, title, cost, half in steps:
         level += cost
-        rungs.append(RungCost(name, title, Measured(cost, cost - half, cost + half), Measured(level)))
-    return Ladder(rungs)
+        rungs.append(RungCost(name, title, MeasuredValue(cost, cost - half, cost + half), MeasuredValue(level)))
+    return LadderSummary(rungs)
 
 
-def law(subject: str, base: float, slope: float, factor: str = "series") -> Law:
+def law(subject: str, base: float, slope: float, factor: str = "series") -> LawSummary:
     rng = random.Random(subject + factor)  # noqa: S311 - a fixed seed for data made up
     points = []
     for x in (1, 3, 10, 30, 100, 300, 1000):
         cost = (base + slope * x) * rng.gauss(1, 0.02)
-        points.append(LawPoint(x, Measured(cost, cost * 0.97, cost * 1.03)))
+        points.append(LawPoint(x, MeasuredValue(cost, cost * 0.97, cost * 1.03)))
     terms = [
-        LawTerm("a", 0, Measured(base, base * 0.95, base * 1.05)),
-        LawTerm("b", 1, Measured(slope, slope - abs(slope) * 0.02, slope + abs(slope) * 0.02)),
+        LawTerm("a", 0, MeasuredValue(base, base * 0.95, base * 1.05)),
+        LawTerm("b", 1, MeasuredValue(slope, slope - abs(slope) * 0.02, slope + abs(slope) * 0.02)),
     ]
-    return Law(subject, factor, points, terms, 1.3)
+    return LawSummary(subject, factor, points, terms, 1.3)
 
 
 def encoded(median_ns: float, spread: float = 0.35, tail: float = 0.003, count: int = 200_000, seed: int = 1) -> str:
@@ -288,23 +290,28 @@ def trend(runs: int = 60, *, steps: bool = True, noise: Callable[[random.Random]
 
 def full_report() -> Report:
     findings = [
-        Finding("sum_decreased", "warning", 9342, "the sum fell between two scrapes; rate() adds it all again"),
-        Finding("help_type_repeated", "warning", 3, "HELP and TYPE repeated for 3 families"),
-        Finding("count_mismatch", "error", 12, "12 lines of series OK/repl are not on the page"),
+        FindingWords("sum_decreased", "warning", 9342, "the sum fell between two scrapes; rate() adds it all again"),
+        FindingWords("help_type_repeated", "warning", 3, "HELP and TYPE repeated for 3 families"),
+        FindingWords("count_mismatch", "error", 12, "12 lines of series OK/repl are not on the page"),
     ]
     effects = [
-        ScrapeEffect(name, Measured(out), Measured(out * k), Measured(out * (k - 1), out * (k - 1.1), out * (k - 0.9)))
+        ScrapeEffectSummary(
+            name,
+            MeasuredValue(out),
+            MeasuredValue(out * k),
+            MeasuredValue(out * (k - 1), out * (k - 1.1), out * (k - 0.9)),
+        )
         for name, out, k in (("p50", 95e3, 1.02), ("p90", 150e3, 1.2), ("p99", 230e3, 3.1), ("p99.9", 4.1e6, 2.2))
     ]
     return Report(
         made="2026-11-23 22:00 UTC",
         overhead=document(),
         saturation=[
-            Saturation("opencensus", Measured(8_900, 8_600, 9_100), 10),
-            Saturation("opencensus-lean", Measured(71_000, 69_500, 73_000), 10),
-            Saturation("prometheus-client", Measured(98_000, 95_000, 99_800), 10),
+            SustainedRate("opencensus", MeasuredValue(8_900, 8_600, 9_100), 10),
+            SustainedRate("opencensus-lean", MeasuredValue(71_000, 69_500, 73_000), 10),
+            SustainedRate("prometheus-client", MeasuredValue(98_000, 95_000, 99_800), 10),
         ],
-        audits={"opencensus": Audited(False, findings), "opencensus-lean": Audited(True)},
+        audits={"opencensus": AuditSummary(False, findings), "opencensus-lean": AuditSummary(True)},
         ladders=[ladder()],
         laws=[
             law("opencensus", 21_400, 71_900),
@@ -322,7 +329,7 @@ def full_report() -> Report:
             )
         ],
         expositions=[
-            ExpositionDiff(
+            PageDifference(
                 "opencensus",
                 "opencensus-lean",
                 [

@@ -2,8 +2,8 @@ import random
 from dataclasses import replace
 from itertools import pairwise
 
-from harness.history.figures import Metric
-from harness.history.index import Index, Point
+from harness.history.figures import Figure
+from harness.history.index import FigurePoint, Index
 from harness.history.queries import keep
 from harness.history.store import Store
 from harness.measure.questions import laws, saturation, scrape_effect
@@ -13,7 +13,7 @@ from harness.measure.questions.ladder import Ladder as MeasuredLadder
 from harness.measure.steps import RUNGS
 from harness.report.adapt import exposition_of, ladder_of, law_of
 from harness.report.gather import report_of, title_of, trend_of, trends_of
-from harness.report.model import Measured, Report
+from harness.report.model import MeasuredValue, Report
 from harness.report.overhead import rows_of
 from harness.report.page.html import render
 from harness.report.plots.laws import formula
@@ -23,10 +23,10 @@ from tests.harness.report.checks import problems
 from tests.harness.report.samples import document, experiment, scraped
 
 
-def points(values: list[float], epochs: str = "") -> list[Point]:
-    metric = [Metric("k", "ns", value, value - 9, value + 9) for value in values]
+def points(values: list[float], epochs: str = "") -> list[FigurePoint]:
+    metric = [Figure("k", "ns", value, value - 9, value + 9) for value in values]
     names = epochs or "a" * len(values)
-    return [Point(f"r{i}", f"2026-01-{i:04d}", e, m) for i, (m, e) in enumerate(zip(metric, names, strict=True))]
+    return [FigurePoint(f"r{i}", f"2026-01-{i:04d}", e, m) for i, (m, e) in enumerate(zip(metric, names, strict=True))]
 
 
 def test_a_step_is_found_and_told_in_percent() -> None:
@@ -111,24 +111,24 @@ def test_what_measuring_returns_is_shown_with_its_intervals() -> None:
         ),
     ]
     ladder = ladder_of(MeasuredLadder(series=10, rungs=steps, document=document([])))
-    assert ladder.rungs[0].increment == Measured(200)
-    assert ladder.rungs[1].increment == Measured(100, 90, 110)
+    assert ladder.rungs[0].increment == MeasuredValue(200)
+    assert ladder.rungs[1].increment == MeasuredValue(100, 90, 110)
     fit = laws.Fit(a=1e3, b=2e3, a_interval=(9e2, 1.1e3), b_interval=(1.9e3, 2.1e3), flat=False, misfit=1.2)
     spots = [
         laws.Point(x=1, cost=3e3, error=10, interval=(2975, 3025), pairs=7, lost=5, evaluated=100),
         laws.Point(x=3, cost=None, error=None, pairs=7, void="void: none against itself came out at 1.01 to 1.04"),
     ]
-    law = law_of(laws.Law(instrument="oc", factor="series", points=spots, fit=fit, formula=""))
+    law = law_of(laws.CostLaw(instrument="oc", factor="series", points=spots, fit=fit, formula=""))
     assert formula(law) == "cost = 1 µs + 2 µs × series"
-    assert law.points[0].cost == Measured(3e3, 2975, 3025)
-    assert (law.points[1].void, law.points[1].cost) == (True, Measured())
+    assert law.points[0].cost == MeasuredValue(3e3, 2975, 3025)
+    assert (law.points[1].void, law.points[1].cost) == (True, MeasuredValue())
     assert law.note == "void at 3, and left out; series 1: lost 5 of 100 lines (5\u202f%)"
     rate = saturation_of(
         saturation.Saturation(
             instrument="oc", series=1, bound_ns=5_000_000, closed_loop=1e4, rate=8e3, above=9e3, trials=[]
         )
     )
-    assert (rate.rate, rate.single) == (Measured(8e3), True)
+    assert (rate.rate, rate.single) == (MeasuredValue(8e3), True)
     shift = scrape_effect.Shift(percentile=99.9, unscraped=1e5, scraped=3e5, difference=2e5, interval=(1e5, 3e5))
     effect = scrape_latency_of(
         scrape_effect.ScrapeEffect(
@@ -137,7 +137,7 @@ def test_what_measuring_returns_is_shown_with_its_intervals() -> None:
         )
     )  # fmt: skip
     assert effect.effects[0].percentile == "p99.9"
-    assert effect.effects[0].difference == Measured(2e5, 1e5, 3e5)
+    assert effect.effects[0].difference == MeasuredValue(2e5, 1e5, 3e5)
     page = render(Report(ladders=[ladder], laws=[law], saturation=[rate], latencies=[effect]))
     assert problems(page) == []
     assert "oc, 10 series" in page
@@ -149,9 +149,9 @@ def test_pages_stand_side_by_side() -> None:
         names=["a_count"], type="histogram", help="h", descriptions=2, labels=["method"], label_sets=['method="repl"'],
         le=["5.0"], inclusive=False, count=3, sum=1.5, sum_error=0.0,
     )  # fmt: skip
-    left = exposition_diff.Side(instrument="oc", views={"v": shown, "w": None}, other_families=[])
+    left = exposition_diff.ShownPages(instrument="oc", views={"v": shown, "w": None}, other_families=[])
     other = shown.model_copy(update={"inclusive": True})
-    right = exposition_diff.Side(instrument="lean", views={"v": other, "w": shown}, other_families=["x"])
+    right = exposition_diff.ShownPages(instrument="lean", views={"v": other, "w": shown}, other_families=["x"])
     diff = exposition_of(exposition_diff.ExpositionDiff(left=left, right=right, differences={}))
     differing = {row.aspect: (row.left, row.right) for row in diff.rows if not row.same}
     assert differing == {
@@ -164,10 +164,10 @@ def test_pages_stand_side_by_side() -> None:
 def test_a_figure_is_named_for_readers() -> None:
     """Conditions are told in words, a load by its digest, and what is not known as it is."""
     told = [
-        Metric("wall_ns a/none …", "ns", 1.0, axis="wall_ns", base="none", head="a", factors='{"series": 100}'),
-        Metric("instructions a/b …", "instructions", 1.0, axis="instructions", base="b", head="a"),
-        Metric("service p99 a load=12ab", "ns", 1.0, axis="service_ns p99", head="a"),
-        Metric("suite tests/x.py::y", "ns", 1.0, axis="mean", head="y"),
+        Figure("wall_ns a/none …", "ns", 1.0, axis="wall_ns", base="none", head="a", factors='{"series": 100}'),
+        Figure("instructions a/b …", "instructions", 1.0, axis="instructions", base="b", head="a"),
+        Figure("service p99 a load=12ab", "ns", 1.0, axis="service_ns p99", head="a"),
+        Figure("suite tests/x.py::y", "ns", 1.0, axis="mean", head="y"),
     ]
     assert [title_of(metric) for metric in told] == [
         "a against none, 100 series", "a against b, instructions", "a: service p99 of a line, load 12ab",

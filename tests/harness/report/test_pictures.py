@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.report.model import Epoch, Law, LawTerm, Measured, Trend
+from harness.report.model import Epoch, LawSummary, LawTerm, MeasuredValue, Trend
 from harness.report.plots.canvas import NARROW, WIDE, Picture, standalone
 from harness.report.plots.laws import formula, laws_picture
 from harness.report.plots.percentiles import decoded, percentiles_picture
@@ -72,22 +72,28 @@ def test_the_waterfall_adds_up() -> None:
     ("terms", "text"),
     [
         ([], ""),
-        ([LawTerm("a", 0, Measured(21_400)), LawTerm("b", 1, Measured(71_900))], "cost = 21.4 µs + 71.9 µs × series"),
-        ([LawTerm("a", 0, Measured(21_400)), LawTerm("b", 1, Measured(-3))], "cost = 21.4 µs − 3 ns × series"),
-        ([LawTerm("b", 2, Measured(1e6))], "cost = 1 ms × series^2"),
-        ([LawTerm("a", 0, Measured(math.nan))], ""),
-        ([LawTerm("a", 0, Measured(None))], ""),
+        (
+            [LawTerm("a", 0, MeasuredValue(21_400)), LawTerm("b", 1, MeasuredValue(71_900))],
+            "cost = 21.4 µs + 71.9 µs × series",
+        ),
+        (
+            [LawTerm("a", 0, MeasuredValue(21_400)), LawTerm("b", 1, MeasuredValue(-3))],
+            "cost = 21.4 µs − 3 ns × series",
+        ),
+        ([LawTerm("b", 2, MeasuredValue(1e6))], "cost = 1 ms × series^2"),
+        ([LawTerm("a", 0, MeasuredValue(math.nan))], ""),
+        ([LawTerm("a", 0, MeasuredValue(None))], ""),
     ],
 )
 def test_formulae(terms: list[LawTerm], text: str) -> None:
     """A law reads as people write it, each coefficient in a unit that suits it."""
-    assert formula(Law("oc", "series", [], terms)) == text
+    assert formula(LawSummary("oc", "series", [], terms)) == text
 
 
 def test_a_law_is_drawn_through_its_points() -> None:
     """The curve passes where the formula says: its value at 10 is a + 10 b."""
     assert law("oc", 100.0, 7.0).at(10) == pytest.approx(170)
-    assert Law("oc", "series", []).at(10) is None
+    assert LawSummary("oc", "series", []).at(10) is None
 
 
 @given(VALUES, st.integers(1, 400), st.sets(st.integers(0, 300), max_size=3))

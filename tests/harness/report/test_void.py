@@ -12,14 +12,14 @@ import pytest
 from rich.console import Console, RenderableType
 
 from harness.history.envelope import Envelope
-from harness.history.exchange.exports import Figure, export_figures, export_pytest_benchmark
-from harness.history.figures import Metric, metrics_of
-from harness.history.index import Point
+from harness.history.exchange.exports import ExportedFigure, export_figures, export_pytest_benchmark
+from harness.history.figures import Figure, metrics_of
+from harness.history.index import FigurePoint
 from harness.measure.compare.compare import Compared, ComparedSide, Judged
-from harness.measure.questions.answer import Outcome, TableRow, outcome_of
+from harness.measure.questions.answer import Answer, TableRow, outcome_of
 from harness.measure.questions.laws import FACTORS, laws_of
 from harness.measure.questions.selftest import SelfTest, recovered
-from harness.measure.result import Document, Experiment, Null
+from harness.measure.result import Control, Experiment, Experiments
 from harness.measure.steps import RUNGS
 from harness.report.collect import assembled, read_document
 from harness.report.gather import report_of, trend_of
@@ -54,11 +54,11 @@ def void(head: str, **more: Any) -> Experiment:
     return experiment(head, 22_222.0, **{**FIGURES, "verdict": "void", "conclusion": REASON, **more})
 
 
-def part(*experiments: Experiment) -> Document:
+def part(*experiments: Experiment) -> Experiments:
     return document(list(experiments))
 
 
-def table(**more: Any) -> Document:
+def table(**more: Any) -> Experiments:
     scraped = {"series": 1, "scraped": True, "threads": 1, "scrape_interval_ms": 200}
     return part(
         void("opencensus", **more), void("opencensus", factors=scraped, **more),
@@ -66,17 +66,17 @@ def table(**more: Any) -> Document:
     )  # fmt: skip
 
 
-def ladder() -> Document:
+def ladder() -> Experiments:
     return part(*(void(high.name, base=low.name) for low, high in pairwise(RUNGS)))
 
 
-def law(factor: str) -> Document:
+def law(factor: str) -> Experiments:
     return part(
         *(void("opencensus", factors={"series": 1, "scraped": False, "threads": 1, factor: x}) for x in FACTORS[factor])
     )
 
 
-def everything() -> Outcome:
+def everything() -> Answer:
     """Return an outcome of every part, all of it void."""
     parts = {"table": table(), "ladder": ladder(), **{f"laws:{factor}": law(factor) for factor in FACTORS}}
     tested = part(*(void("prometheus-client") for _ in range(2)))
@@ -115,11 +115,11 @@ def compared() -> Compared:
     return Compared(base=side, head=side, tolerance=0.03, outcome="undecided", judged=judged, documents=documents)
 
 
-def points(*voided: bool) -> list[Point]:
+def points(*voided: bool) -> list[FigurePoint]:
     """Return one figure over time."""
     kinds: Sequence[Experiment] = [void("oc") if each else experiment("oc", 1_000.0) for each in voided]
     metrics = [metrics_of("overhead", part(each).model_dump(mode="json"))[0] for each in kinds]
-    return [Point(f"run{i}", f"2026-01-{i + 1:02d}T10:00:00Z", "m", metric) for i, metric in enumerate(metrics)]
+    return [FigurePoint(f"run{i}", f"2026-01-{i + 1:02d}T10:00:00Z", "m", metric) for i, metric in enumerate(metrics)]
 
 
 def pictures() -> str:
@@ -204,8 +204,10 @@ def test_the_newest_word_of_a_trend_is_that_it_is_void() -> None:
 
 def test_what_other_tools_are_given_has_no_void_figure() -> None:
     """Exports leave the figure out; one whose newest run is void is not sent with an older value."""
-    metrics: list[Metric] = [point.metric for point in points(False, True)]
-    figures = [Figure(f"run{i}", "2026-01-01T00:00:00Z", "overhead", "", "m", None, m) for i, m in enumerate(metrics)]
+    metrics: list[Figure] = [point.metric for point in points(False, True)]
+    figures = [
+        ExportedFigure(f"run{i}", "2026-01-01T00:00:00Z", "overhead", "", "m", None, m) for i, m in enumerate(metrics)
+    ]
     assert export_figures(figures, "customSmallerIsBetter").strip() == "[]"
     assert not FORBIDDEN.search(export_figures(figures[1:], "openmetrics"))
     assert not FORBIDDEN.search(export_figures(figures[1:], "csv"))
@@ -232,7 +234,7 @@ def test_counts_show_how_far_they_repeat_in_place_of_a_control(axis: str, spread
 
 def test_a_control_of_too_few_pairs_says_how_many_it_should_have() -> None:
     """On the terminal, in Markdown and on the page; a whole one shows its number alone."""
-    weak = Null(ratio=1.0, ratio_interval=(0.97, 1.03), confidence=0.99, pairs=7, needed=20)
+    weak = Control(ratio=1.0, ratio_interval=(0.97, 1.03), confidence=0.99, pairs=7, needed=20)
     outcome = outcome_of("comparison", {"comparison": part(experiment("oc", 1_000.0, null=weak))})
     for text in (
         printed(outcome_view(outcome)), evidence_markdown(outcome, "comparison"),

@@ -13,7 +13,7 @@ from harness.load.pump import drive_workload
 from harness.load.stop import Stop
 from harness.load.truthlog import TruthLog
 from harness.repl import Repl
-from harness.run.assemble import Measured, assemble
+from harness.run.assemble import RunRecord, assemble
 from harness.run.look import look
 from harness.run.result import AuditResult
 from harness.run.spec import RunSpec
@@ -149,5 +149,5 @@ def audited(instrument: Instrument, methods: Sequence[str] = METHODS) -> AuditRe
             series=len(methods),
         )
     instrument.close()
-    measured = Measured(RunSpec(), QUICKSTART_VIEWS, workload, [], "2026-01-01T00:00:00+00:00", driven, 0.0, seen)
+    measured = RunRecord(RunSpec(), QUICKSTART_VIEWS, workload, [], "2026-01-01T00:00:00+00:00", driven, 0.0, seen)
     return assemble(measured).audit

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.load.pump import Progress
+from harness.load.pump import Snapshot
 from harness.run import demo
 from harness.run.demo import DemoSpec, SimulatedService, pictures, show
 
@@ -22,7 +22,7 @@ class Hearing:
     def say(self, text: str) -> None:
         self.said.append(text)
 
-    def progress(self, progress: Progress, scrapes: int, failed_scrapes: int) -> None:
+    def progress(self, progress: Snapshot, scrapes: int, failed_scrapes: int) -> None:
         pass
 
 

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 
-from harness.audit.audit import Audit, Outcome, audit
+from harness.audit.audit import Audit, AuditOutcome, audit
 from harness.audit.findings import Name, sentence
 from harness.deadline import Deadline
 from harness.errors import ScraperError
@@ -127,7 +127,7 @@ def test_what_is_right_is_conserved(run: Run) -> None:
     """Page, store and every scrape agree with the ledger."""
     seen = run.look(Troubled(run))
     assert names(seen) == set()
-    assert run.audit(seen).outcome is Outcome.CONSERVED
+    assert run.audit(seen).outcome is AuditOutcome.CONSERVED
     assert (seen.scrapes_compared, seen.interrupted) == (1, False)
     assert len(seen.rest_durations_ns) == 5
 
@@ -145,7 +145,7 @@ def test_a_scraper_that_died_is_not_verified_and_the_page_is_compared(run: Run) 
     assert seen.page is not None
     assert names(seen) == {Name.SCRAPER_DIED}
     assert [finding.name for finding in found.findings].count(Name.SCRAPER_DIED) == 1
-    assert (found.outcome, found.conserved) == (Outcome.NOT_VERIFIED, None)
+    assert (found.outcome, found.conserved) == (AuditOutcome.NOT_VERIFIED, None)
 
 
 def test_an_interruption_while_waiting_leaves_time_for_the_page(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,7 +167,7 @@ def test_an_interruption_while_waiting_leaves_time_for_the_page(run: Run, monkey
     assert Name.STORE_UNREADABLE in names(seen)
     (finding,) = [finding for finding in seen.problems if finding.name is Name.STORE_UNREADABLE]
     assert "interrupted" in sentence(finding)
-    assert run.audit(seen).outcome is Outcome.NOT_VERIFIED
+    assert run.audit(seen).outcome is AuditOutcome.NOT_VERIFIED
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_a_second_interruption_ends_the_look_at_once(run: Run, where: str, found
     assert seen.interrupted
     assert names(seen) == found
     assert (seen.page is None) is (where != "on_pages")
-    assert run.audit(seen).outcome is Outcome.NOT_VERIFIED
+    assert run.audit(seen).outcome is AuditOutcome.NOT_VERIFIED
 
 
 def test_a_slow_page_gets_its_time_and_is_a_finding_of_its_own(run: Run) -> None:
@@ -202,7 +202,7 @@ def test_a_slow_page_gets_its_time_and_is_a_finding_of_its_own(run: Run) -> None
     assert names(seen) == {Name.SCRAPE_SLOW}
     (finding,) = [finding for finding in seen.problems if finding.name is Name.SCRAPE_SLOW]
     assert sentence(finding).startswith("a page takes 3.9 s: the interval of 1 s cannot hold")
-    assert run.audit(seen).outcome is Outcome.CONSERVED
+    assert run.audit(seen).outcome is AuditOutcome.CONSERVED
     assert any("a page takes 3.9 s" in phase for phase in run.phases)
     # Once is enough where it takes so long.
     assert len(seen.rest_durations_ns) == 1
@@ -235,7 +235,7 @@ def test_without_a_scraper_only_the_page_is_read(run: Run) -> None:
     seen = run.look(NoScraper())
     assert names(seen) == set()
     assert (seen.stored, seen.scrapes_compared) == (None, 0)
-    assert run.audit(seen).outcome is Outcome.CONSERVED
+    assert run.audit(seen).outcome is AuditOutcome.CONSERVED
 
 
 def test_a_page_that_cannot_be_read_is_told_once(run: Run) -> None:
@@ -245,7 +245,7 @@ def test_a_page_that_cannot_be_read_is_told_once(run: Run) -> None:
     scraper.on_stored = run.endpoint.stop
     seen = run.look(scraper)
     assert names(seen) == {Name.PAGE_UNREADABLE}
-    assert run.audit(seen).outcome is Outcome.NOT_VERIFIED
+    assert run.audit(seen).outcome is AuditOutcome.NOT_VERIFIED
     assert seen.scrapes_compared == 2
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from harness.history.checking.likeness import RECENT, Limits, limits_of
-from harness.history.figures import Metric, metrics_of
+from harness.history.figures import Figure, metrics_of
 from harness.history.processor import processor_of
 from tests.harness.history.makers import experiment
 
-QUIET = Metric(
+QUIET = Figure(
     "x", "ns", 1.0, ratio=2.0, pairs=30, off_cpu=0.004, base_per_line=500.0, spread=0.02, processor=2.0,
     processor_error=0.004, processor_spread=0.02,
 )  # fmt: skip

@@ -18,7 +18,7 @@ from harness.measure.pairs.pair import BlockPlan
 from harness.measure.pairs.schedule import Progress, Terms, run_experiments
 from harness.measure.questions.answer import outcome_of
 from harness.measure.questions.table import TablePlan
-from harness.measure.result import Document
+from harness.measure.result import Experiments
 from harness.measure.subject import Subject
 from harness.measure.verdict import Comparison
 from tests.harness.history.makers import HERE, START, experiment
@@ -26,7 +26,7 @@ from tests.harness.history.makers import HERE, START, experiment
 PAIRS = comparisons_for(["opencensus", "prometheus-client", "opencensus-lean"])
 
 
-def _measure(comparisons: Sequence[Comparison], terms: Terms, progress: Progress = lambda _step: None) -> Document:
+def _measure(comparisons: Sequence[Comparison], terms: Terms, progress: Progress = lambda _step: None) -> Experiments:
     """Measure nothing: the document holds the experiments and the terms."""
 
     def never(_base: Subject, _head: Subject) -> Any:
@@ -64,7 +64,7 @@ def test_a_figure_is_measured_beside_what_was_measured_beside_it_then() -> None:
     wanted = measured_in(document)[1].key
     seen: list[tuple[Sequence[Comparison], Terms]] = []
 
-    def paired(comparisons: Sequence[Comparison], terms: Terms, progress: Progress) -> Document:
+    def paired(comparisons: Sequence[Comparison], terms: Terms, progress: Progress) -> Experiments:
         seen.append((comparisons, terms))
         return _measure(comparisons, terms, progress)
 
@@ -117,7 +117,7 @@ def test_documents_of_earlier_versions_have_the_plan_that_they_store() -> None:
     document = _measure(PAIRS, PLANS["the table of make bench"]).model_dump(mode="json")
     for name in ("fewest", "most", "lumpy", "settled", "comparisons"):
         del document["terms"][name]
-    Document.model_validate(document)
+    Experiments.model_validate(document)
     (group,) = again.groups_in(document)
     assert (group.terms.plan, group.terms.lumpy, group.terms.fewest) == (BlockPlan(10, 6_000_000), False, 4)
     assert {metric.key.rpartition(" ")[2] for metric in metrics_of("overhead", document)} == {"plan=10x6ms"}

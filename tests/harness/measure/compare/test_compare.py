@@ -5,7 +5,7 @@ import pytest
 
 from harness.errors import RunError
 from harness.measure.compare.compare import compare, gravest, judge
-from harness.measure.compare.sides import Driven
+from harness.measure.compare.sides import SideCode
 from harness.measure.compare.venvs import Cache
 from harness.measure.counts.allocations import count_allocated, parse_total
 from harness.measure.pairs.pair import BlockPlan
@@ -71,7 +71,7 @@ def test_documents_call_the_sides_as_they_were_written(tmp_path):
         return found
 
     found = compare(
-        "none", "prometheus-client", Driven(), Terms(precision=0.01, most=12, seed=3), Cache(tmp_path),
+        "none", "prometheus-client", SideCode(), Terms(precision=0.01, most=12, seed=3), Cache(tmp_path),
         measure=measured, probe=lambda side: probed.append(side.asked.role) or (),
     )  # fmt: skip
     assert probed == ["BASE", "HEAD"]
@@ -120,6 +120,6 @@ def test_two_revisions_of_a_users_function_are_compared_with_each_other(tmp_path
     (repository / "shop_code.py").write_text("raise RuntimeError('the work tree is no side')\n")
     monkeypatch.chdir(repository)
     terms = Terms(budget_s=1, fewest=4, plan=BlockPlan(rounds=5, block_ns=1_000_000))
-    found = compare("git:HEAD~1", "git:HEAD", Driven(target="shop_code:handle"), terms, Cache(tmp_path / "cache"))
+    found = compare("git:HEAD~1", "git:HEAD", SideCode(target="shop_code:handle"), terms, Cache(tmp_path / "cache"))
     assert 5 < found.documents[0].experiments[0].ratio < 20
     assert found.base.commit != found.head.commit

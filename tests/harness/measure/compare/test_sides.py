@@ -8,8 +8,8 @@ import pytest
 from harness.errors import HarnessError, UsageError
 from harness.measure.compare import sides
 from harness.measure.compare.revisions import check_out, find_revision
-from harness.measure.compare.sides import Driven, implied_instrument, parse_side, prepare
-from harness.measure.compare.venvs import Environment
+from harness.measure.compare.sides import SideCode, implied_instrument, parse_side, prepare
+from harness.measure.compare.venvs import Venv
 from harness.measure.subject import Subject
 
 
@@ -41,7 +41,7 @@ class FakeCache:
     @contextmanager
     def environment(self, recipe):
         self.recipes.append(recipe)
-        yield Environment(
+        yield Venv(
             "/env/python",
             {"prometheus-client": "0.20.0"},
             "CPython 3.11.7",
@@ -136,7 +136,7 @@ def ready(given, other, driven, folder, cache):
 def test_what_an_instrument_needs_is_installed_unless_it_is_named(tmp_path):
     """The SDK alone gets its exporter, and every side prometheus-client; what the user pinned is not named twice."""
     cache = FakeCache()
-    side = ready("opentelemetry-sdk==1.30.0", "none", Driven(extra=("x==1",)), tmp_path, cache)
+    side = ready("opentelemetry-sdk==1.30.0", "none", SideCode(extra=("x==1",)), tmp_path, cache)
     assert side.drives == "opentelemetry"
     wanted = cache.recipes[0].requirements
     assert wanted == ("opentelemetry-sdk==1.30.0", "x==1", "opentelemetry-exporter-prometheus", "prometheus-client")
@@ -145,16 +145,16 @@ def test_what_an_instrument_needs_is_installed_unless_it_is_named(tmp_path):
 
 def test_a_revision_runs_in_its_own_tree(repository):
     """The user's function is imported from the revision's tree, not from where the user stands."""
-    side = ready("git:HEAD", "git:HEAD~1", Driven(target="code:run"), repository / "app", FakeCache())
+    side = ready("git:HEAD", "git:HEAD~1", SideCode(target="code:run"), repository / "app", FakeCache())
     assert (side.subject.folder, side.subject.path, side.subject.target) == ("/env/tree", "/links", "code:run")
 
 
 @pytest.mark.parametrize(
     ("given", "other", "driven", "word"),
     [
-        ("git:HEAD", "git:HEAD~1", Driven(), "--instrument NAME or --target"),
-        ("none", "git:HEAD", Driven(target="a:b"), "takes the place of --target"),
-        ("/bin/ls", "none", Driven(), "not answer as a Python"),
+        ("git:HEAD", "git:HEAD~1", SideCode(), "--instrument NAME or --target"),
+        ("none", "git:HEAD", SideCode(target="a:b"), "takes the place of --target"),
+        ("/bin/ls", "none", SideCode(), "not answer as a Python"),
     ],
 )
 def test_a_side_that_cannot_be_run_is_named(repository, given, other, driven, word):
@@ -171,10 +171,10 @@ def test_an_interpreter_keeps_its_link(tmp_path, monkeypatch):
     link.symlink_to(sys.executable)
     known = {"python": "CPython 3.12.0", "version": [3, 12], "libraries": {"prometheus-client": "1"}}
     monkeypatch.setattr(sides, "describe", lambda _python: known)
-    assert ready(str(link), "none", Driven(), tmp_path, FakeCache()).subject.python == str(link)
+    assert ready(str(link), "none", SideCode(), tmp_path, FakeCache()).subject.python == str(link)
     monkeypatch.setattr(sides, "describe", lambda _python: {**known, "version": [3, 10], "python": "CPython 3.10.1"})
     with pytest.raises(UsageError, match=r"3\.11 or newer"):
-        ready(str(link), "none", Driven(), tmp_path, FakeCache())
+        ready(str(link), "none", SideCode(), tmp_path, FakeCache())
     monkeypatch.setattr(sides, "describe", lambda _python: {**known, "libraries": {}})
     with pytest.raises(UsageError, match="no prometheus-client"):
-        ready(str(link), "none", Driven(), Path(tmp_path), FakeCache())
+        ready(str(link), "none", SideCode(), Path(tmp_path), FakeCache())

@@ -9,7 +9,7 @@ from benchmarks.control_rates import MODES, false_alarms
 from harness.errors import UsageError
 from harness.measure.pairs.campaign import LOOKS_AT
 from harness.measure.pairs.schedule import Comparison, Step, Terms, run_experiments
-from harness.measure.result import Document, RawPair
+from harness.measure.result import Experiments, RawPair
 from harness.measure.sequential import Looks, t_critical
 from harness.measure.stats import binomial_interval
 from harness.measure.subject import Subject
@@ -58,7 +58,7 @@ class Bench:
     def now(self) -> float:
         return self.time
 
-    def run(self, comparisons: list[Comparison] | None = None, **terms: object) -> Document:
+    def run(self, comparisons: list[Comparison] | None = None, **terms: object) -> Experiments:
         chosen = comparisons or [Comparison(NONE, LEAN)]
         return run_experiments(chosen, Terms(**terms), self, now=self.now)
 
@@ -172,7 +172,7 @@ def test_the_document_survives_json_with_unbounded_intervals():
     text = document.model_dump_json()
     assert "Infinity" not in text
     assert "NaN" not in text
-    assert Document.model_validate_json(text) == document
+    assert Experiments.model_validate_json(text) == document
 
 
 def test_settled_experiments_end_early_and_keep_the_level():

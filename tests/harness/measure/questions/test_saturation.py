@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import RunError, UsageError
-from harness.measure.questions.answer import Outcome
+from harness.measure.questions.answer import Answer
 from harness.measure.questions.edge import FEWEST_TRIES, Edge, preferred_rate
 from harness.measure.questions.open_loop import OpenLoop, due_times
 from harness.measure.questions.saturation import (
@@ -210,7 +210,7 @@ def test_a_rate_is_printed_as_closely_as_it_is_known(interval, bounds, says, why
 def test_a_stored_bisection_opens_and_is_shown_as_a_single_try():
     """The document of an earlier version renders, without parentheses that read like an interval."""
     path = ROOT / "docs" / "data" / "what-a-metric-costs.json.gz"
-    outcome = Outcome.model_validate(json.loads(gzip.decompress(path.read_bytes())))
+    outcome = Answer.model_validate(json.loads(gzip.decompress(path.read_bytes())))
     assert [each.method for each in outcome.saturation] == ["bisection"] * 5
     assert [rate_cell(saturation_of(each)).text for each in outcome.saturation][:2] == [
         "9\u202f900 single try", "150\u202f000 single try",
@@ -223,7 +223,7 @@ def test_a_stored_bisection_opens_and_is_shown_as_a_single_try():
 def test_the_column_says_that_nobody_scrapes():
     """The column beside is measured while scraped; this one is not, and its heading says so."""
     path = ROOT / "docs" / "data" / "what-a-metric-costs.json.gz"
-    outcome = Outcome.model_validate(json.loads(gzip.decompress(path.read_bytes())))
+    outcome = Answer.model_validate(json.loads(gzip.decompress(path.read_bytes())))
     assert "| sustained unscraped, lines/s |" in costs_markdown(outcome)
     assert "not scraped" in rates_markdown(outcome)
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from harness.errors import UsageError
 from harness.measure.pairs.side import Lines
-from harness.measure.questions.answer import Outcome
-from harness.measure.questions.gate import Gate, Schedule
+from harness.measure.questions.answer import Answer
+from harness.measure.questions.gate import Gate, Windows
 from harness.measure.questions.open_loop import OpenLoop, due_until
 from harness.measure.questions.scrape_effect import Conditions, Trace, classes_of, scrape_effect
 from harness.measure.questions.scrapes import measure_scrapes
@@ -54,7 +54,7 @@ def trace(
     seed: int, stall_ns: int = 4 * MS, rate: float = 5000.0, windows: int = 20, service_ns: int = 20_000
 ) -> Trace:
     """Return a simulated process: 20 windows of 250 ms, every other one scraped each 100 ms, with a stall at each."""
-    schedule = Schedule(0, 250 * MS, tuple(i % 2 == seed % 2 for i in range(windows)))
+    schedule = Windows(0, 250 * MS, tuple(i % 2 == seed % 2 for i in range(windows)))
     due = due_until(rate, schedule.end_ns, seed)
     moments = [at for at in range(30 * MS, schedule.end_ns, 100 * MS) if schedule.open_at(at)]
     stalls = np.array([(at, at + stall_ns) for at in moments], dtype=np.int64)
@@ -70,7 +70,7 @@ class TestWhichLinesAreWhich:
 
     def test_a_line_belongs_to_the_window_it_was_due_in(self):
         """The first fifth of each window is left out: what the one before it left behind is over by then."""
-        schedule = Schedule(1000, 100, (True, False, True))
+        schedule = Windows(1000, 100, (True, False, True))
         found = classes_of(ns(999, 1000, 1019, 1020, 1099, 1119, 1120, 1199, 1220, 1300), NOBODY, schedule)
         assert found.scraped.tolist() == [False, False, False, True, True, False, False, False, True, False]
         assert found.unscraped.tolist() == [False, False, False, False, False, False, True, True, False, False]
@@ -78,17 +78,17 @@ class TestWhichLinesAreWhich:
     def test_a_line_is_during_a_scrape_when_it_was_due_in_it(self):
         """Both ends included; one that was due before is not, however long it waited into it."""
         served = ns(50, 60, 200, 230).reshape(-1, 2)
-        found = classes_of(ns(49, 50, 60, 61, 199, 215), served, Schedule(0, 1000, (True,)))
+        found = classes_of(ns(49, 50, 60, 61, 199, 215), served, Windows(0, 1000, (True,)))
         assert found.during.tolist() == [False, True, True, False, False, True]
 
     def test_overlapping_scrapes_count_until_the_last_ends(self):
         """A long scrape under a short later one still holds the lines due after the short one's end."""
-        found = classes_of(ns(50, 101), ns(0, 100, 10, 20).reshape(-1, 2), Schedule(0, 1000, (True,)))
+        found = classes_of(ns(50, 101), ns(0, 100, 10, 20).reshape(-1, 2), Windows(0, 1000, (True,)))
         assert found.during.tolist() == [True, False]
 
     def test_a_scrape_that_goes_on_into_a_window_without_is_not_counted_there(self):
         """Lines due while it is still served are neither quiet nor of a scraped window."""
-        found = classes_of(ns(150, 170), ns(95, 160).reshape(-1, 2), Schedule(0, 100, (True, False)))
+        found = classes_of(ns(150, 170), ns(95, 160).reshape(-1, 2), Windows(0, 100, (True, False)))
         assert found.unscraped.tolist() == [False, True]
         assert found.during.tolist() == [True, False]
 
@@ -96,7 +96,7 @@ class TestWhichLinesAreWhich:
     def test_no_line_is_of_two_kinds_of_window(self, due, kinds):
         """Whatever was drawn, windows with and without scrapes share no line."""
         flags = tuple(bool(kinds >> i & 1) for i in range(3))
-        found = classes_of(np.array(sorted(due), dtype=np.int64), NOBODY, Schedule(0, 1000, flags))
+        found = classes_of(np.array(sorted(due), dtype=np.int64), NOBODY, Windows(0, 1000, flags))
         assert not (found.scraped & found.unscraped).any()
         assert not found.during.any()
 
@@ -110,7 +110,7 @@ class TestWhichLinesAreWhich:
         service = rng.choice(ns(MS, 50 * MS), len(due), p=[0.9, 0.1])
         moments = np.sort(rng.integers(0, int(due[-1]), 20_000))
         served = np.stack([moments, moments + 2 * MS], axis=1)
-        during = classes_of(due, served, Schedule(0, int(due[-1]) + 1, (True,))).during
+        during = classes_of(due, served, Windows(0, int(due[-1]) + 1, (True,))).during
         last = np.searchsorted(served[:, 0], due + service, side="right") - 1
         overlapping = (last >= 0) & (served[np.maximum(last, 0), 1] >= due)
         everywhere = service.mean()
@@ -184,7 +184,7 @@ class TestPercentilesOfAFew:
         assert fewest.pop() < 1000
         shown = {shift.percentile: shift.scraped is not None for shift in found.by_window}
         assert shown == {50.0: True, 90.0: True, 99.0: False, 99.9: False}
-        text = scrapes_markdown(Outcome.model_validate({**stored().document(), "scrapes": [found.model_dump()]}))
+        text = scrapes_markdown(Answer.model_validate({**stored().document(), "scrapes": [found.model_dump()]}))
         row = next(line for line in text.splitlines() if "| p99.9 |" in line)
         assert row.count("–") == 6
         assert "fewer than 10 lines of some process lie beyond that percentile" in text
@@ -203,8 +203,8 @@ class TestPercentilesOfAFew:
         assert [row.split("|")[4].strip() for row in rows] == ["5.57", "6.16", "–", "–"]
 
 
-def stored() -> Outcome:
-    return Outcome.model_validate(json.loads(gzip.decompress((DATA / "what-a-metric-costs.json.gz").read_bytes())))
+def stored() -> Answer:
+    return Answer.model_validate(json.loads(gzip.decompress((DATA / "what-a-metric-costs.json.gz").read_bytes())))
 
 
 class TestThePacedLoop:
@@ -275,9 +275,9 @@ class TestTheGate:
         with HTTPServer(("127.0.0.1", 0), Subject) as server, Gate() as gate:
             thread = Thread(target=server.serve_forever, daemon=True)
             thread.start()
-            gate.set(server.server_port, Schedule(0, 10**19, (True,)))
+            gate.set(server.server_port, Windows(0, 10**19, (True,)))
             answer = self.ask(gate, **{"Accept": "text/plain", "Accept-Encoding": "gzip"})
-            gate.set(server.server_port, Schedule(0, 10**19, (False,)))
+            gate.set(server.server_port, Windows(0, 10**19, (False,)))
             shut = self.ask(gate)
             server.shutdown()
             thread.join()

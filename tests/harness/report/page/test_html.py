@@ -7,23 +7,23 @@ from typing import Any
 
 import pytest
 
-from harness.measure.result import Document, Null
+from harness.measure.result import Control, Experiments
 from harness.report.model import (
-    Audited,
+    AuditSummary,
     Change,
     Epoch,
-    ExpositionDiff,
     ExpositionRow,
-    Finding,
-    Law,
+    FindingWords,
     LawPoint,
+    LawSummary,
     LawTerm,
-    Measured,
+    MeasuredValue,
+    PageDifference,
     Report,
     RungCost,
-    Saturation,
-    ScrapeEffect,
+    ScrapeEffectSummary,
     ScrapeLatency,
+    SustainedRate,
 )
 from harness.report.page.html import render
 from harness.run.result import AuditResult, LedgerResult, Rate, RequirementResult
@@ -46,8 +46,8 @@ from tests.harness.report.samples import (
     trend,
 )
 
-NOTHING = Measured()
-ODD = Measured(math.nan, -math.inf, math.inf)
+NOTHING = MeasuredValue()
+ODD = MeasuredValue(math.nan, -math.inf, math.inf)
 
 
 @pytest.fixture(scope="module")
@@ -137,19 +137,19 @@ def hostile_report(text: str) -> Report:
     )
     odd = experiment("x", 5.0, base=text, verdict="undecided", conclusion=text, factors={text: text, "series": 2})
     odd = odd.model_copy(update={"head": text, "raw_pairs": [pair(1.0, 2.0, void=text)]})
-    rung = RungCost(text, text, Measured(5.0, 4.0, 6.0), Measured(5.0), text)
+    rung = RungCost(text, text, MeasuredValue(5.0, 4.0, 6.0), MeasuredValue(5.0), text)
     return Report(
         title=text,
         made=text,
-        overhead=Document.model_construct(**{**dict(document([odd])), "environment": run.environment}),
-        saturation=[Saturation(text, Measured(5.0), 1.0, text)],
-        audits={text: Audited(False, [Finding(text, text, 1.0, text, text, text)])},
+        overhead=Experiments.model_construct(**{**dict(document([odd])), "environment": run.environment}),
+        saturation=[SustainedRate(text, MeasuredValue(5.0), 1.0, text)],
+        audits={text: AuditSummary(False, [FindingWords(text, text, 1.0, text, text, text)])},
         ladders=[replace(ladder(), rungs=[rung], subject=text)],
-        laws=[Law(text, text, [LawPoint(1, Measured(5.0))], [LawTerm(text, 1, Measured(2.0))], note=text)],
+        laws=[LawSummary(text, text, [LawPoint(1, MeasuredValue(5.0))], [LawTerm(text, 1, MeasuredValue(2.0))], note=text)],
         latencies=[
-            ScrapeLatency(text, encoded(1e5, count=99), text, [ScrapeEffect(text, NOTHING, NOTHING, NOTHING)], text)
+            ScrapeLatency(text, encoded(1e5, count=99), text, [ScrapeEffectSummary(text, NOTHING, NOTHING, NOTHING)], text)
         ],
-        expositions=[ExpositionDiff(text, text, [ExpositionRow(text, text, text, same=False)])],
+        expositions=[PageDifference(text, text, [ExpositionRow(text, text, text, same=False)])],
         trends=[
             replace(
                 trend(12), metric=text, unit=text, ids=[text] * 12, created=[text] * 12,
@@ -201,7 +201,7 @@ def test_long_text_is_cut_and_says_so() -> None:
                 experiment(
                     "a", 5.0, pairs=0, cost_per_line=None, cost_interval=(None, None), ratio=None,
                     ratio_interval=(None, None), minimal_detectable_effect=None, base_per_line=None, head_per_line=None,
-                    null=Null(ratio=None, ratio_interval=(None, None), confidence=0.99, pairs=0),
+                    null=Control(ratio=None, ratio_interval=(None, None), confidence=0.99, pairs=0),
                     verdict="undecided", raw_pairs=[], raw_null=[],
                 ),
                 experiment("b", 1.0, cost_per_line=math.nan, cost_interval=(math.nan, math.inf), raw_pairs=[]),
@@ -212,7 +212,7 @@ def test_long_text_is_cut_and_says_so() -> None:
         ),
         Report(ladders=[replace(ladder(), rungs=[])]),
         Report(ladders=[replace(ladder(), rungs=[RungCost("a", "a", ODD, NOTHING)], unit="instructions")]),
-        Report(laws=[Law("a", "x", []), Law("b", "x", [LawPoint(1, ODD)], [LawTerm("a", 0, ODD)])]),
+        Report(laws=[LawSummary("a", "x", []), LawSummary("b", "x", [LawPoint(1, ODD)], [LawTerm("a", 0, ODD)])]),
         Report(laws=[law("a", 0.0, 0.0), law("b", -5.0, 1.0, "views")]),
         Report(latencies=[ScrapeLatency("a", "", "not base64 at all")]),
         Report(latencies=[ScrapeLatency("a", encoded(1.0, 0.0, 0.0, 1), encoded(9e11, 0.0, 0.0, 2))]),
@@ -264,7 +264,7 @@ def test_lost_lines_stand_beside_the_verdict() -> None:
 
 def test_terms_of_a_document_are_not_needed_to_draw_it() -> None:
     """Any valid document is drawn, whichever stop rule it was measured under."""
-    other = Document(
+    other = Experiments(
         environment=ENVIRONMENT, terms=TERMS.model_copy(update={"budget_s": None}), elapsed_s=1.0, experiments=[]
     )
     assert problems(render(Report(overhead=other))) == []

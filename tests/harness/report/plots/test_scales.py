@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.report.model import Measured
+from harness.report.model import MeasuredValue
 from harness.report.plots.scales import (
     COUNT,
     Unit,
@@ -47,24 +47,24 @@ def test_plain_numbers(value: float | None, digits: int, text: str) -> None:
 @pytest.mark.parametrize(
     ("measured", "unit", "value", "interval", "short"),
     [
-        (Measured(95_300, 93_400, 97_200), MICRO, "95.3", "93.4–97.2", "95.3 ±1.9"),
-        (Measured(-40, -135, 55), COUNT, "−40", "−135 to 55", "−40 ±95"),
-        (Measured(2_510, 2_500, 2_520), MICRO, "2.510", "2.500–2.520", "2.510 ±0.010"),
+        (MeasuredValue(95_300, 93_400, 97_200), MICRO, "95.3", "93.4–97.2", "95.3 ±1.9"),
+        (MeasuredValue(-40, -135, 55), COUNT, "−40", "−135 to 55", "−40 ±95"),
+        (MeasuredValue(2_510, 2_500, 2_520), MICRO, "2.510", "2.500–2.520", "2.510 ±0.010"),
         (
-            Measured(8_900, 8_600, 9_100),
+            MeasuredValue(8_900, 8_600, 9_100),
             COUNT,
             "8\u202f900",
             "8\u202f600–9\u202f100",
             "8\u202f900 (8\u202f600–9\u202f100)",
         ),
-        (Measured(981_590, 981_589.9, 981_590.1), MICRO, "981.59", "981.59–981.59", "981.59 ±0.00"),
-        (Measured(5.0), COUNT, "5", "", "5"),
-        (Measured(None, 1.0, 2.0), COUNT, "–", "", "–"),
-        (Measured(3.0, -math.inf, math.inf), COUNT, "3", "", "3"),
-        (Measured(0.0, 0.0, 0.0), COUNT, "0", "0–0", "0 ±0"),
+        (MeasuredValue(981_590, 981_589.9, 981_590.1), MICRO, "981.59", "981.59–981.59", "981.59 ±0.00"),
+        (MeasuredValue(5.0), COUNT, "5", "", "5"),
+        (MeasuredValue(None, 1.0, 2.0), COUNT, "–", "", "–"),
+        (MeasuredValue(3.0, -math.inf, math.inf), COUNT, "3", "", "3"),
+        (MeasuredValue(0.0, 0.0, 0.0), COUNT, "0", "0–0", "0 ±0"),
     ],
 )
-def test_intervals(measured: Measured, unit: Unit, value: str, interval: str, short: str) -> None:
+def test_intervals(measured: MeasuredValue, unit: Unit, value: str, interval: str, short: str) -> None:
     """Value and interval are rounded alike, to two digits of the half-width; a minus is never lost in a dash."""
     assert with_interval(measured, unit) == (value, interval)
     assert plus_minus(measured, unit) == short
@@ -76,8 +76,8 @@ def test_no_number_breaks_a_text(value: float | None, low: float | None, high: f
     texts = [
         plain(value),
         percent(value),
-        *with_interval(Measured(value, low, high)),
-        plus_minus(Measured(value, low, high)),
+        *with_interval(MeasuredValue(value, low, high)),
+        plus_minus(MeasuredValue(value, low, high)),
     ]
     assert not any(word in text for text in texts for word in ("nan", "inf", "None"))
 
