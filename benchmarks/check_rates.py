@@ -137,8 +137,8 @@ def machines(trials: int) -> Iterator[str]:
             checks = sum(found.values())
             yield (
                 f"3 figures, machines differ by {between_machines:.0%}, phi {phi}: regressed "
-                f"{share(found[Outcome.REGRESSED], checks)}, undecided {found[Outcome.UNDECIDED] / checks:.0%}, "
-                f"pass {found[Outcome.PASS] / checks:.0%} of {checks} checks"
+                f"{share(found[Decision.REGRESSED], checks)}, undecided {found[Decision.UNDECIDED] / checks:.0%}, "
+                f"pass {found[Decision.PASS] / checks:.0%} of {checks} checks"
             )
 
 

@@ -15,7 +15,7 @@ from harness.measure.questions.selftest import SelfTest, recovered
 from harness.measure.questions.table import Audited, Table
 from harness.measure.result import Experiment, Experiments, TermsUsed
 
-__all__ = ["Answer", "Mode", "Part", "TableRow", "joined", "outcome_of", "outcome_of_table", "renewed"]
+__all__ = ["Answer", "Mode", "Part", "ResultRow", "joined", "outcome_of", "outcome_of_table", "renewed"]
 
 Mode = Literal[
     "table", "comparison", "target", "ladder", "laws", "scrape", "saturation", "self-test", "diff", "full"
@@ -38,7 +38,7 @@ class Part(_Section):
     elapsed_s: float
 
 
-class TableRow(_Section):
+class ResultRow(_Section):
     """The columns of the default table that no pairs are behind; `missing` says why one is empty."""
 
     instrument: str
@@ -56,7 +56,7 @@ class Answer(Experiments):
     mode: Mode
     created: str = Field("", description="when the measuring was done, UTC, ISO 8601")
     parts: list[Part] = Field(default_factory=list)
-    table: list[TableRow] = Field(default_factory=list)
+    table: list[ResultRow] = Field(default_factory=list)
     laws: list[CostLaw] = Field(default_factory=list)
     saturation: list[Saturation] = Field(default_factory=list)
     scrapes: list[ScrapeEffect] = Field(default_factory=list)
@@ -124,7 +124,7 @@ def _environment(documents: Sequence[Experiments]) -> Environment:
 def outcome_of_table(table: Table) -> Answer:
     """Return the outcome of the default table."""
     rows = [
-        TableRow(
+        ResultRow(
             instrument=row.instrument,
             instructions_per_line=row.instructions_per_line,
             instructions_spread=row.instructions_spread,

@@ -16,7 +16,7 @@ from harness.history.exchange.exports import ExportedFigure, export_figures, exp
 from harness.history.figures import Figure, metrics_of
 from harness.history.index import FigurePoint
 from harness.measure.compare.compare import Compared, ComparedSide, Judged
-from harness.measure.questions.answer import Answer, TableRow, outcome_of
+from harness.measure.questions.answer import Answer, ResultRow, outcome_of
 from harness.measure.questions.laws import FACTORS, laws_of
 from harness.measure.questions.selftest import SelfTest, recovered
 from harness.measure.result import Control, Experiment, Experiments
@@ -84,7 +84,7 @@ def everything() -> Answer:
     return outcome_of(
         "full", {**parts, "self-test": tested},
         laws=[each for factor in FACTORS for each in laws_of(parts[f"laws:{factor}"], factor)],
-        table=[TableRow(instrument="opencensus", instructions_per_line=None, audit=None, missing={})],
+        table=[ResultRow(instrument="opencensus", instructions_per_line=None, audit=None, missing={})],
         self_test=SelfTest(subject="prometheus-client", subject_ns=9999.0, delays=delays, documents=[]),
     )  # fmt: skip
 

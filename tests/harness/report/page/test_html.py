@@ -145,7 +145,9 @@ def hostile_report(text: str) -> Report:
         saturation=[SustainedRate(text, MeasuredValue(5.0), 1.0, text)],
         audits={text: AuditSummary(False, [FindingWords(text, text, 1.0, text, text, text)])},
         ladders=[replace(ladder(), rungs=[rung], subject=text)],
-        laws=[LawSummary(text, text, [LawPoint(1, MeasuredValue(5.0))], [LawTerm(text, 1, MeasuredValue(2.0))], note=text)],
+        laws=[
+            LawSummary(text, text, [LawPoint(1, MeasuredValue(5.0))], [LawTerm(text, 1, MeasuredValue(2.0))], note=text)
+        ],
         latencies=[
             ScrapeLatency(text, encoded(1e5, count=99), text, [ScrapeEffectSummary(text, NOTHING, NOTHING, NOTHING)], text)
         ],
