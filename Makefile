@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 .DEFAULT_GOAL := help
 .PHONY: $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
-help: ## Say what there is to make
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(READY): pyproject.toml constraints.txt
@@ -16,7 +16,7 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-setup: $(READY) ## Create .venv with everything pinned
+setup: $(READY) ## Create .venv with the pinned versions
 
 bench: $(READY) ## The table of what recording costs, in two and a half minutes
 	$(BIN)/harness overhead
@@ -32,10 +32,10 @@ bench-steps: $(READY) ## Each step of recording through pytest-benchmark, then o
 	$(BIN)/harness run --duration 10s || failed=$$?; \
 	exit $$failed
 
-bars: $(READY) ## Hold the speed bars, each missed one a failure; for maintainers, on a quiet machine (a minute)
+bars: $(READY) ## Check the speed bars, each missed one a failure; for maintainers, on a quiet machine (a minute)
 	$(BIN)/python -m pytest benchmarks --quiet --benchmark-quiet --strict-bars -k 'bar or test_faker or test_lognormal'
 
-heap-effect: $(READY) ## What a big program's heap does to each way of recording (ten minutes)
+heap-effect: $(READY) ## Measure the effect of a large heap on each way of recording (ten minutes)
 	$(BIN)/python benchmarks/heap_effect.py
 
 bench-full: $(READY) ## The whole matrix: table, ladder, laws, scrapes, rates, self-test (some 30 minutes)
@@ -48,19 +48,19 @@ lean-wheel: $(READY) ## Build the wheel of opencensus-lean, for programs that wa
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist ./opencensus_lean
 	@ls dist/opencensus_lean-*.whl
 
-lean-cost: $(READY) ## What a line costs with opencensus-lean beside prometheus-client, at 1 to 1 000 series (ten minutes)
+lean-cost: $(READY) ## Compare the cost of a line between opencensus-lean and prometheus-client, at 1 to 1 000 series (ten minutes)
 	$(BIN)/python benchmarks/lean_cost.py --docs
 
-opencensus-tests: $(READY) ## Run OpenCensus' own unit tests from OPENCENSUS=path, plainly and while recording is lean
+opencensus-tests: $(READY) ## Run OpenCensus' own unit tests from OPENCENSUS=path, with and without opencensus-lean
 	$(BIN)/python benchmarks/opencensus_tests.py "$(OPENCENSUS)"
 
 report-picture: $(READY) ## The README's picture of a report, from 24 real runs and Chromium (three minutes)
 	$(BIN)/python benchmarks/report_picture.py
 
-validate: $(READY) ## Hundreds of experiments that prove the measuring, and their tables in docs/ (hours; goes on where it stopped)
+validate: $(READY) ## Run hundreds of experiments that validate the method, and write their tables in docs/ (hours; continues where it stopped)
 	@$(BIN)/python benchmarks/validate.py --docs; kept=$$?; $(BIN)/python benchmarks/what_a_metric_costs.py --render; exit $$kept
 
-check-overhead: $(READY) ## Measure afresh (three minutes) and compare with the runs kept before
+check-overhead: $(READY) ## Run a new measurement (three minutes) and compare it with the stored runs
 	@$(BIN)/harness check --fresh --budget 3m --instruments opencensus,opencensus-lean,prometheus-client,opentelemetry \
 	|| { code=$$?; case $$code in \
 	1) echo "check-overhead: exit code 1: recording regressed, or something could not be measured; the lines above say which";; \
@@ -69,29 +69,29 @@ check-overhead: $(READY) ## Measure afresh (three minutes) and compare with the 
 	130) echo "check-overhead: exit code 130: interrupted";; \
 	esac >&2; exit $$code; }
 
-series-scale: $(READY) ## Page time, audit time and memory from 1 to 30 000 series (a quarter of an hour)
+series-scale: $(READY) ## Measure page time, audit time and memory from 1 to 30 000 series (a quarter of an hour)
 	$(BIN)/python benchmarks/series_scale.py
 
-check-load: $(READY) ## A busy machine is not a slower library: 80 real runs on nine before each (two hours; goes on where it stopped)
+check-load: $(READY) ## Check that a busy machine is not taken for a slower library: 80 real runs (two hours; continues where it stopped)
 	$(BIN)/python benchmarks/check_load.py $(CHECK_LOAD)
 
-check-rates: $(READY) ## How often `harness check` is right and wrong, simulated (ten minutes)
+check-rates: $(READY) ## Simulate how often `harness check` is right and wrong (ten minutes)
 	$(BIN)/python benchmarks/check_rates.py
 
 history-scale: $(READY) ## List and check a history of 10 000 runs, timed
 	$(BIN)/python benchmarks/history_scale.py
 
-history-kills: $(READY) ## 500 kills at random instants while results are being saved
+history-kills: $(READY) ## Kill a process 500 times at random instants while it saves results
 	$(BIN)/python -m pytest -m slow tests/harness/history/test_store.py
 
-history-faults: $(READY) ## Kills, several writers, full disk, read-only store, damaged and newer documents, each by name
+history-faults: $(READY) ## Test the store with kills, several writers, a full disk, and read-only, damaged and newer documents
 	$(BIN)/python -m pytest --verbose -m 'slow or not slow' tests/harness/history/test_store.py tests/harness/cli/test_history_command.py \
 		-k 'kills or at_once or full_disk or failing_disk or read_only or bad_document or changed_byte'
 
-detector-rates: $(READY) ## How often the change detector is right and wrong, simulated (an hour)
+detector-rates: $(READY) ## Simulate how often the change detector is right and wrong (an hour)
 	$(BIN)/python benchmarks/detector_rates.py
 
-control-rates: $(READY) ## How often calls are void though honest, or believed though biased, simulated (half an hour)
+control-rates: $(READY) ## Simulate how often honest calls are void and biased ones accepted (half an hour)
 	$(BIN)/python benchmarks/control_rates.py
 
 pair-rate: $(READY) ## Pairs a minute and A/A spread, this tree against an earlier revision, alternating (15 minutes)
@@ -120,7 +120,7 @@ lint: $(READY) ## Check style, types and layers; changes nothing
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-fix: $(READY) ## Mend what can be mended by itself
+fix: $(READY) ## Apply automatic fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -136,5 +136,5 @@ prometheus: ## Run the real Prometheus on promconfig.yaml, until Ctrl-C
 compare-tools: $(READY) ## The same experiments through pytest-benchmark, pyperf and this project (35 minutes)
 	$(BIN)/python benchmarks/compare_tools.py --docs
 
-clean: ## Remove what was built, keep what was measured
+clean: ## Remove everything built, keep measurements
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

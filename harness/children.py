@@ -1,4 +1,4 @@
-"""Child processes: what a Python among them may import, how long they may take, and that their whole group ends."""
+"""Child processes: import path, deadlines, and the end of their whole process group."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""A deadline for waits, brought forward by an interruption, so that an audit ends soon after Ctrl-C."""
+"""A deadline for waits, brought forward by an interruption so that an audit ends soon after Ctrl-C."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""What can go wrong while running, drawn as one tree with the usage errors of `workloads.errors`.
+"""Exceptions raised while running, as one tree with the usage errors of `workloads.errors`.
 
 HarnessError                      anything raised on purpose; the command line prints it as one line
 ├── UsageError                    wrong flag, file or value: exit code 2

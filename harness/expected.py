@@ -1,4 +1,4 @@
-"""What a page must show when nothing was lost: the true count, sum and buckets of each series of each view."""
+"""What a page must show when nothing was lost: count, sum and buckets of each series of each view."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Signals that end a command: the first one lets it keep what it has, and whatever happens it ends in time.
+"""Signals that end a command: the first lets it keep its results, and it ends within a grace period in any case.
 
 Ctrl-C, a termination (SIGTERM) and the loss of the terminal (SIGHUP) all arrive as `KeyboardInterrupt` in the main
 thread, so that whoever measures keeps what was measured, whichever it was. Then a clock runs: after half of the grace

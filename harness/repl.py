@@ -1,4 +1,4 @@
-"""The read-evaluate-print core of the quickstart, made to work: upper-case a line, write it, record what it took."""
+"""The quickstart's read-evaluate-print core: upper-cases a line, writes it, records latency and length."""
 
 from collections import deque
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""OpenCensus kept, its cost and defects dropped: `install` makes an existing OpenCensus program record the lean way.
+"""OpenCensus without its cost and defects: `install` makes an existing OpenCensus program record at low cost.
 
     import opencensus_lean
 

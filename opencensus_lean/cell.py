@@ -1,4 +1,4 @@
-"""What is kept of one measure for one set of tag values: exact sums, counts per bucket, the last value."""
+"""The data of one measure for one set of tag values: exact sums, counts per bucket, the last value."""
 
 import math
 import sys

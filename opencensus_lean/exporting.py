@@ -1,4 +1,4 @@
-"""Exporters that are registered with OpenCensus, called now and then with the data of all views."""
+"""Calls of exporters that are registered with OpenCensus, at intervals, with the data of all views."""
 
 import atexit
 import logging

@@ -1,4 +1,4 @@
-"""Locks held across a fork, so that the child gets what they protect whole and finds them free."""
+"""Locks held across a fork, so that the child has consistent data and free locks."""
 
 import os
 import threading

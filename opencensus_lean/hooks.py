@@ -1,4 +1,4 @@
-"""Attributes set on OpenCensus' objects and classes, and how to take them away again."""
+"""Attributes set on OpenCensus' objects and classes, and their removal."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Puts a `LeanStore` in the place of OpenCensus' measure-to-view map, and takes it out again."""
+"""Installation of a `LeanStore` in place of OpenCensus' measure-to-view map, and its removal."""
 
 import math
 from collections.abc import Callable, Iterator

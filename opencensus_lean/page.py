@@ -1,4 +1,4 @@
-"""Prometheus' families of the views, one for each; the only module that needs prometheus-client."""
+"""The views as Prometheus families, one for each; the only module that needs prometheus-client."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Series of the views that share their tag keys, and registered views with what OpenCensus would hold for them."""
+"""Series of the views that share their tag keys, and registered views with the data OpenCensus would have."""
 
 from collections.abc import Callable
 from typing import Any

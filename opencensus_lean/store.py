@@ -1,4 +1,4 @@
-"""Records OpenCensus measurements into cells and gives copies of them when they are asked for."""
+"""The store of OpenCensus measurements: records into cells and returns copies on request."""
 
 import logging
 import re

@@ -1,4 +1,4 @@
-"""OpenCensus' tag classes with the same results for less time: validation in C, no copies of what is valid already.
+"""Cheaper methods for OpenCensus' tag classes with the same results: validation in C, no copies of valid values.
 
 `TagKey`, `TagValue` and `TagMap` themselves get the methods, since programs import the classes by name long before
 anything is installed. What the methods below do not treat they leave to the library's own.

@@ -1,4 +1,4 @@
-"""The README and the contributors' page show commands that work, word for word."""
+"""The README and the pages it leads to show commands that work, word for word."""
 
 import os
 import re
@@ -13,6 +13,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+CHECKLIST = (ROOT / "docs" / "release-checklist.md").read_text(encoding="utf-8")
+INSTRUMENTS = (ROOT / "docs" / "instruments.md").read_text(encoding="utf-8")
 # Commands that go on until Ctrl-C, and how long they get before it.
 ENDLESS = {"harness demo": 12, "harness repl": 3}
 
@@ -20,7 +22,7 @@ ENDLESS = {"harness demo": 12, "harness repl": 3}
 def commands(text: str) -> list[str]:
     """Return what follows the prompt in each console block, comments taken off."""
     blocks = re.findall(r"```console\n(.*?)```", text, re.DOTALL)
-    typed = [line[2:] for block in blocks for line in block.splitlines() if line.startswith("$ ")]
+    typed = [line.strip()[2:] for block in blocks for line in block.splitlines() if line.strip().startswith("$ ")]
     return [command.split("  #")[0].strip() for command in typed]
 
 
@@ -31,8 +33,11 @@ def expected_output(command: str) -> str:
     return match[1]
 
 
-HARNESS = sorted({command for command in commands(README) if "harness " in command and not command.startswith("make")})
-MAKE = sorted({c.split()[1] for c in commands(README) + commands(CONTRIBUTING) if c.startswith("make ")})
+SHOWN = commands(README) + commands(INSTRUMENTS)
+HARNESS = sorted({command for command in SHOWN if "harness " in command and not command.startswith("make")})
+MAKE = sorted(
+    {c.split()[1] for page in (README, CONTRIBUTING, CHECKLIST) for c in commands(page) if c.startswith("make ")}
+)
 SLOW = [
     command
     for command in HARNESS
@@ -77,7 +82,7 @@ def check(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return done
 
 
-OWN = (re.search(r"```python\n# own\.py\n(.*?)```", README, re.DOTALL) or [None, ""])[1]
+OWN = (re.search(r"```python\n# own\.py\n(.*?)```", INSTRUMENTS, re.DOTALL) or [None, ""])[1]
 
 
 @pytest.mark.parametrize("command", [command for command in HARNESS if command not in SLOW])
@@ -103,13 +108,27 @@ def test_a_target_in_the_readme_exists(target: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_the_readme_names_every_expression() -> None:
-    """Each name of each grammar stands in the README's tables."""
+def test_the_readme_is_short_and_shows_the_costs_first() -> None:
+    """At most 200 lines, and a picture before the first section."""
+    assert len(README.splitlines()) <= 200
+    assert "](docs/img/what-a-metric-costs-costs.svg)" in README.partition("\n## ")[0]
+
+
+def test_the_readme_counts_the_expressions() -> None:
+    """The numbers of distributions, contents and arrival shapes are those of the grammar."""
     from workloads import grammar
 
-    for kind in ("lengths", "content", "arrivals"):
-        for row in grammar.describe(kind):
-            assert f"`{row.name}" in README, f"{kind}: {row.name}"
+    numbers = dict(enumerate(("six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen"), 6))
+    text = " ".join(README.lower().split())
+    for kind, words in (("lengths", "distributions"), ("content", "kinds of content"), ("arrivals", "arrival shapes")):
+        assert f"{numbers[len({row.name for row in grammar.describe(kind)})]} {words}" in text
+
+
+def test_the_index_leads_to_every_page() -> None:
+    """Each page of the documentation has its line."""
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"}
+    assert sorted(page for page in pages if f"({page})" not in index) == []
 
 
 @pytest.mark.parametrize(
@@ -123,6 +142,6 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
 
 
 def test_commands_are_plain_shell() -> None:
-    """Nothing in a console block needs more than a shell and the two programs."""
-    for command in commands(README):
-        assert shlex.split(command)[0] in {"make", "harness", "printf", "git", "curl", "source", "cd"}, command
+    """Nothing in a console block needs more than a shell and a few usual programs."""
+    for command in SHOWN:
+        assert shlex.split(command)[0] in {"make", "harness", "pip", "printf", "git", "curl", "source", "cd"}, command

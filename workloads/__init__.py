@@ -1,1 +1,1 @@
-"""What is sent, and when: pure, seeded and clock-free workloads of synthetic lines."""
+"""What is sent, and when: pure, seeded workloads of synthetic lines, without a clock."""

@@ -1,4 +1,4 @@
-"""When line i is due, in exact nanoseconds from the start: a pure function of i, without a clock and without state."""
+"""Due times of lines, in exact nanoseconds from the start: a pure function of the line's number."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -25,24 +25,24 @@ _CHUNK = 2**16
 
 
 class Arrivals(Protocol):
-    """The due times of all lines, at any place."""
+    """The due times of all lines, available at any position."""
 
     @property
     def total(self) -> int | None:
-        """How many lines there are; None if they never end."""
+        """The number of lines; None if they never end."""
 
     def due(self, first: int, n: int) -> NDArray[np.int64]:
         """Return nanoseconds from the start for lines first … first + n - 1, never decreasing; they must exist.
 
-        The time this takes does not grow with `first`, and no error does.
+        Neither the time this takes nor its error grows with `first`.
         """
 
     def count_until(self, duration_ns: int) -> int:
-        """Return how many lines are due before that instant."""
+        """Return the number of lines due before that instant."""
 
 
 class Scheduled:
-    """Line i is due when the law has reached i lines, rounded down to a nanosecond; line 0 when the rate starts.
+    """Schedule without jitter: line i is due when the law has reached i lines, rounded down to a nanosecond.
 
     lines ^        _-i
           |     _-‾  |
@@ -57,7 +57,7 @@ class Scheduled:
 
     @property
     def total(self) -> int | None:
-        """How many lines the law holds, its first one at zero lines."""
+        """The number of lines of the law, its first one at zero lines."""
         total = self._law.total
         return None if total is None else math.ceil(total)
 
@@ -83,14 +83,14 @@ class Scheduled:
         return out
 
     def count_until(self, duration_ns: int) -> int:
-        """Return how many lines are due before that instant: the law there, rounded up."""
+        """Return the number of lines due before that instant: the law there, rounded up."""
         return _settle(self, math.ceil(self._law.count(duration_ns)), duration_ns)
 
 
 class Jittered:
-    """A Poisson process that follows the law: line i is due when the law reaches the (i+1)-th event of a unit process.
+    """Poisson process that follows the law: line i is due when the law reaches the (i+1)-th event of a unit process.
 
-    The events T_1, T_2, … of a process of rate one, sent through the inverse of N, have the rate N' (Cinlar:
+    The events T_1, T_2, … of a process of rate one, mapped through the inverse of N, have the rate N' (Cinlar:
     "Introduction to stochastic processes", 1975, 4.7).
     """
 
@@ -102,7 +102,7 @@ class Jittered:
 
     @property
     def total(self) -> int | None:
-        """How many events happened before the law ended."""
+        """The number of events before the law ended."""
         total = self._law.total
         return None if total is None else self._events_before(total)
 
@@ -133,7 +133,7 @@ class Jittered:
         return out
 
     def count_until(self, duration_ns: int) -> int:
-        """Return how many lines are due before that instant."""
+        """Return the number of lines due before that instant."""
         return _settle(self, self._events_before(self._law.count(duration_ns)), duration_ns)
 
     def _events_before(self, lines: Fraction) -> int:
@@ -150,10 +150,10 @@ class Jittered:
 
 
 def _difference(base: int, offsets: NDArray[np.int64], mass: Fraction) -> NDArray[np.float64]:
-    """Return (base + offsets) / 2^BITS as floats that never decrease, whatever block they were asked in.
+    """Return (base + offsets) / 2^BITS as floats that never decrease, whatever the block.
 
-    All is done in whole numbers, coarse enough for a piece's `mass` lines to fit into 62 bits, so that only the last
-    step rounds, and rounding keeps the order.
+    Computed in whole numbers, coarse enough for a piece's `mass` lines to fit into 62 bits, so that only the last step
+    rounds, and rounding preserves the order.
     """
     shift = max(0, (math.ceil(mass) << BITS).bit_length() - 61)
     high, low = divmod(base, 1 << shift)
@@ -163,7 +163,7 @@ def _difference(base: int, offsets: NDArray[np.int64], mass: Fraction) -> NDArra
 
 
 def _settle(arrivals: Arrivals, guess: int, duration_ns: int) -> int:
-    """Return how many lines are due before that instant, exactly, from a guess that is off by rounding only."""
+    """Return the exact number of lines due before that instant, from a guess with a rounding error."""
     total = arrivals.total
     while guess > 0 and int(arrivals.due(guess - 1, 1)[0]) >= duration_ns:
         guess -= 1
@@ -173,7 +173,7 @@ def _settle(arrivals: Arrivals, guess: int, duration_ns: int) -> int:
 
 
 class Timestamps:
-    """Lines due when a file says, counted from its first timestamp."""
+    """Due times read from a file, counted from its first timestamp."""
 
     __slots__ = ("_due",)
 
@@ -182,7 +182,7 @@ class Timestamps:
 
     @property
     def total(self) -> int:
-        """How many timestamps there are."""
+        """The number of timestamps."""
         return self._due.size
 
     def due(self, first: int, n: int) -> NDArray[np.int64]:
@@ -190,7 +190,7 @@ class Timestamps:
         return self._due[first : first + n].copy()
 
     def count_until(self, duration_ns: int) -> int:
-        """Return how many timestamps lie before that instant."""
+        """Return the number of timestamps before that instant."""
         return int(self._due.searchsorted(duration_ns, "left"))
 
 
@@ -204,7 +204,7 @@ class ClosedLoop:
         return np.zeros(n, dtype=np.int64)
 
     def count_until(self, _duration_ns: int) -> int:
-        """Raise: without a schedule only a clock can tell."""
+        """Raise: without a schedule the number depends on a clock."""
         raise ValueError("a closed loop has no due times to count")
 
 

@@ -18,7 +18,7 @@ class Content:
     """Lines cut from one corpus.
 
     Cutting a string takes some 100 ns and looking one up 10 ns, so lines shorter than `POOLED_BYTES` are drawn from a
-    pool of at most `VARIANTS` cuts for each length, each made once; longer ones are cut one by one at any place of
+    pool of at most `VARIANTS` cuts for each length, each made once; longer ones are cut one by one at any position of
     the corpus where a word (sentence, record) starts.
     """
 
@@ -30,7 +30,7 @@ class Content:
         self._ready = np.zeros(POOLED_BYTES, dtype=bool)
 
     def prepare(self, lengths: NDArray[np.int64]) -> None:
-        """Fill the pool for these lengths (bytes), so that `take` need not."""
+        """Fill the pool for these lengths (bytes), so that `take` does not have to."""
         for length in np.unique(lengths[lengths < POOLED_BYTES]).tolist():
             if not self._ready[length]:
                 first = length * VARIANTS
@@ -57,5 +57,5 @@ class Content:
 
 @lru_cache(maxsize=8)
 def make_content(kind: str, seed: int) -> Content:
-    """Return the content of one of the names of ``--content``; it is made once for each seed."""
+    """Return the content of one of the names of ``--content``, created once for each seed."""
     return Content(make_corpus(kind, seed))

@@ -1,4 +1,4 @@
-"""The text that lines are cut from: pieces made by Faker from the seed, joined to a long text."""
+"""The text that lines are cut from: pieces made by Faker from the seed, joined into a long text."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -24,14 +24,14 @@ _LONGEST = 2 * MAX_LINE_BYTES
 
 
 class Corpus(Protocol):
-    """Something that lines can be cut from."""
+    """Text that lines can be cut from."""
 
     def cut(self, place: int, length: int) -> str:
-        """Return exactly `length` bytes of UTF-8 (0 to 128 KiB); `place`, any whole number from 0, chooses which."""
+        """Return exactly `length` bytes of UTF-8 (0 to 128 KiB) from the position chosen by `place`, from 0 on."""
 
 
 class Text:
-    """A running text and the places where its pieces (words, sentences, records) start."""
+    """A continuous text and the positions where its pieces (words, sentences, records) start."""
 
     __slots__ = ("_ascii", "_bytes", "_starts", "_text")
 
@@ -47,7 +47,7 @@ class Text:
         self._ascii = text.isascii()
 
     def cut(self, place: int, length: int) -> str:
-        """Cut from the start of a piece; where the end would split a character, full stops fill up instead."""
+        """Cut from the start of a piece; where the end would split a character, full stops replace it."""
         start = self._starts[place % len(self._starts)]
         end = start + length
         if self._ascii:
@@ -58,7 +58,7 @@ class Text:
 
 
 class JsonCorpus:
-    """Valid JSON of any length from 1 byte: an object where one fits, or else a string, or else a digit."""
+    """Valid JSON of any length from 1 byte: an object where one fits, otherwise a string, otherwise a digit."""
 
     __slots__ = ("_heads", "_text")
 
@@ -70,7 +70,7 @@ class JsonCorpus:
         self._text = text
 
     def cut(self, place: int, length: int) -> str:
-        """Cut words for the object's last value, so that the whole has the length."""
+        """Cut words for the object's last value, so that the total has the length."""
         for head in (self._heads[place % len(self._heads)], self._LEAST_HEAD):
             room = length - len(head) - len(self._TAIL)
             if room >= 0:

@@ -14,8 +14,8 @@ class Discrete:
 
     `weights` are finite, not negative, and have a positive sum, which need not be 1. A draw takes 53 random bits u and
     returns the first number whose cumulative probability exceeds u / 2^53. A guide table over the top 16 bits (Chen and
-    Asau, "On generating random variates from an empirical distribution", 1974) answers at once wherever a
-    whole cell of the table lies inside one number; only the other draws need a search.
+    Asau, "On generating random variates from an empirical distribution", 1974) answers directly wherever a whole cell
+    of the table lies inside one number; only the other draws need a search.
     """
 
     __slots__ = ("_cumulative", "_guide", "first", "probabilities")

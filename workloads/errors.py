@@ -12,8 +12,8 @@ __all__ = ["GrammarError", "HarnessError", "UsageError"]
 class HarnessError(Exception):
     """Anything this project raises on purpose; its text is one clear line for a person.
 
-    `field` names what was given wrongly as a program calls it: a parameter, such as ``instrument``. The command line
-    puts the flag or argument in front of the text by which that command takes it.
+    `field` names the wrong parameter as a program calls it, such as ``instrument``. The command line puts the flag or
+    argument for that parameter in front of the text.
     """
 
     def __init__(self, text: str = "", *, field: str = "") -> None:
@@ -22,7 +22,7 @@ class HarnessError(Exception):
 
 
 class UsageError(HarnessError):
-    """Something the user gave is wrong; text and field name it, and the text says what would be right."""
+    """A wrong value given by the user; text and field name it, and the text says what would be right."""
 
 
 class GrammarError(UsageError):

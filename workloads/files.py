@@ -1,4 +1,4 @@
-"""Reads what a workload expression names: text files, timestamp files and /metrics pages."""
+"""Readers of the files that workload expressions name: text files, timestamp files and /metrics pages."""
 
 import http.client
 import re
@@ -18,7 +18,7 @@ _LINE_ENDING = re.compile(rb"\r\n|\n|\r")
 def read_lines(path: str) -> list[bytes]:
     r"""Return the lines of a file without their endings (``\n``, ``\r\n`` or ``\r``).
 
-    Raises `GrammarError` if it cannot be read, holds no line at all, or is larger than 256 MiB.
+    Raises `GrammarError` if it cannot be read, has no line at all, or is larger than 256 MiB.
     """
     lines = _LINE_ENDING.split(_read(path))
     if not lines[-1]:

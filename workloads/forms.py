@@ -1,7 +1,7 @@
-"""The tables of what ``--lengths``, ``--content``, ``--arrivals``, ``--errors`` and ``--series`` understand.
+"""The tables of the expressions of ``--lengths``, ``--content``, ``--arrivals``, ``--errors`` and ``--series``.
 
-Parsing, validation, error lines, ``--help`` and the documentation are all derived from these tables, so what one of
-them knows they all know. Nothing heavy is imported here: a help text must not wait for numpy.
+Parsing, validation, error lines, ``--help`` and the documentation are all derived from these tables, so they always
+agree. Nothing heavy is imported here: a help text must not wait for numpy.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _DAY_NS = 86_400 * 10**9
 
 
 class ValueKind(Enum):
-    """What kind of value a key takes; the text shows how one is written."""
+    """The kind of value a key takes; the text shows how one is written."""
 
     SIZE = "bytes, as 80 or 4KiB"
     RATE = "rate, as 1000, 5k/s or 300/m"
@@ -33,7 +33,7 @@ class ValueKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A key: what it takes, its default as a user would write it (None: it must be given), and its range.
+    """A key: its kind of value, its default as a user would write it (None: it must be given), and its range.
 
     `low` and `high` are in the base unit of the kind (bytes, lines per second, nanoseconds); a key whose default is
     the empty string may be left out and then has no value.
@@ -50,7 +50,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A name and the keys it takes; a value without a key belongs to the first of them."""
+    """A name and its keys; a value without a key belongs to the first of them."""
 
     name: str
     meaning: str

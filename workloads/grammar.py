@@ -5,7 +5,7 @@
     argument   = [ key "=" ] value          a value without a key belongs to the first key, and stands first
     value      = text without comma | '"' any text '"'
 
-What names and keys exist stands in `workloads.forms`.
+The names and keys are in `workloads.forms`.
 """
 
 import difflib
@@ -86,7 +86,7 @@ def quoted(text: str) -> str:
 
 
 def parse(kind: str, text: str) -> tuple[Term, ...]:
-    """Parse an expression of one of the kinds of `LANGUAGES`; more than one term only where mixing is allowed.
+    """Parse an expression of one of the kinds of `LANGUAGES`; several terms only where mixing is allowed.
 
     Raises `GrammarError`, one line that names the flag, quotes the text and says what would be right.
     """
@@ -259,7 +259,7 @@ def _exact(read: Callable[[str], Fraction]) -> Callable[[Parameter, str], Fracti
 
 
 def _rate(text: str) -> Fraction:
-    """Return a rate, where zero may be meant: a pause, or the end of a ramp."""
+    """Return a rate where zero is allowed: a pause, or the end of a ramp."""
     number = text.partition("/")[0].strip()
     if re.fullmatch(r"0+(?:\.0+)?", number) is not None:
         units.parse_rate(text.replace(number, "1", 1))
@@ -311,7 +311,7 @@ def _range(parameter: Parameter) -> str:
 
 
 def describe(kind: str) -> list[FormRow]:
-    """Return the table of one of the kinds of `LANGUAGES`, a row for each form's key, for help texts and documents."""
+    """Return the table of one of the kinds of `LANGUAGES`, a row for each form's key, for help and documentation."""
     rows = []
     for form in LANGUAGES[kind].forms:
         if not form.parameters:
@@ -326,7 +326,7 @@ def describe(kind: str) -> list[FormRow]:
 
 
 def markdown(kind: str) -> str:
-    """Return the table of one of the kinds of `LANGUAGES` as Markdown, as it stands in the documentation."""
+    """Return the table of one of the kinds of `LANGUAGES` as Markdown, for the documentation."""
     lines = ["| name | key | value | default | range | meaning |", "|---|---|---|---|---|---|"]
     name = ""
     for row in describe(kind):

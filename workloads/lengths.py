@@ -23,9 +23,9 @@ Weights = NDArray[np.float64]
 class Lengths:
     """Line lengths drawn independently from one distribution over the whole numbers from 0 to 64 KiB.
 
-    Every distribution, mixtures included, is turned into its exact probability for each whole number of bytes: a
+    Every distribution, mixtures included, is converted to its exact probability for each whole number of bytes: a
     continuous one is rounded to the nearest byte. `min` and `max` condition it, as if a length outside were drawn
-    again, so no pile of lines stands at the limits.
+    again, so lines do not accumulate at the limits.
     """
 
     __slots__ = ("_discrete",)
@@ -82,7 +82,7 @@ def _conditioned(term: Term, weights: Weights) -> Weights:
 def _rounded(cumulative: Callable[[Weights], Weights]) -> Weights:
     """Return the probability of each whole number that a continuous variable is rounded to.
 
-    `cumulative` gives P(X <= x). The last number's upper edge is an ordinary one: what lies above is drawn again.
+    `cumulative` gives P(X <= x). The last number's upper edge is not special: values above it are drawn again.
     """
     edges = cumulative(np.arange(-0.5, MAX_LINE_BYTES + 1, dtype=np.float64))
     weights: Weights = np.maximum(np.diff(edges), 0)

@@ -1,4 +1,4 @@
-"""Turns a histogram on a /metrics page into a distribution of lengths."""
+"""A histogram on a /metrics page as a distribution of lengths."""
 
 import math
 from collections import defaultdict
@@ -21,10 +21,10 @@ def bucket_weights(page: str, source: str, metric: str = "", label: str = "") ->
     """Return the weight of each length from 0 to 64 KiB, as the page's histogram counts them.
 
     `source` names the page in error lines, `metric` is the family (it may be left out if the page has one histogram),
-    `label` is ``name:value`` and keeps only the series that carry it; the series kept are added up. Lengths are whole
-    numbers of bytes, and a bucket's count is spread evenly over those above the bound before it, up to and with its
-    own (Prometheus' rule ``value <= le``). The +Inf bucket has no upper end: its count is spread up to twice the last
-    bound, which keeps it above that bound without inventing giants. What lies above 64 KiB is left out.
+    `label` is ``name:value`` and selects only the series that carry it; the selected series are added up. Lengths are
+    whole numbers of bytes, and a bucket's count is spread evenly over those above the previous bound, up to and
+    including its own (Prometheus' rule ``value <= le``). The +Inf bucket has no upper bound: its count is spread up to
+    twice the last bound, which keeps it above that bound without extreme lengths. Lengths above 64 KiB are left out.
 
     Raises `GrammarError` if the page cannot be parsed, has no such histogram, or the histogram is empty.
     """

@@ -1,4 +1,4 @@
-"""A Poisson process of rate one whose n-th event can be asked for directly, at a cost of O(log n)."""
+"""A Poisson process of rate one whose n-th event can be computed directly, at a cost of O(log n)."""
 
 from collections import OrderedDict
 
@@ -24,12 +24,12 @@ class UnitPoisson:
                                  Gamma(2L)
                                  |-Beta(L,L)-|
 
-    The times of events L, 2L, 4L, 8L, … differ by independent Gamma variables; each stretch between two of them is
-    halved, by number of events, by a Beta variable, again and again down to a leaf (given the sum of 2h exponential
-    gaps, the share of the first h of them is Beta(h, h)). Inside a leaf the gaps are exponential variables scaled to
-    the leaf's length, as independent exponentials given their sum are. Each node has its own place in the random
-    stream, so the times do not depend on what was asked for before. (Devroye: "Non-uniform random variate generation",
-    1986, chapter V.2.)
+    The times of events L, 2L, 4L, 8L, … differ by independent Gamma variables; each interval between two of them is
+    halved, by number of events, by a Beta variable, repeatedly down to a leaf (given the sum of 2h exponential gaps,
+    the share of the first h of them is Beta(h, h)). Inside a leaf the gaps are exponential variables scaled to the
+    leaf's length, as independent exponentials given their sum are. Each node has its own position in the random stream,
+    so the times do not depend on earlier requests. (Devroye: "Non-uniform random variate generation", 1986, chapter
+    V.2.)
     """
 
     __slots__ = ("_nodes", "_stream")

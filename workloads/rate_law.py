@@ -1,6 +1,6 @@
-r"""The law of a rate: how many lines are due by an instant, and its inverse, in pieces that add no error over time.
+r"""The law of a rate: the number of lines due by an instant, and its inverse, in pieces without accumulated error.
 
-A law is a few pieces played once and then a few pieces played again and again:
+A law consists of pieces played once, followed by pieces that repeat:
 
     rate      once      cycle     cycle
       ^      ┌────┐  /\      /\
@@ -35,11 +35,11 @@ class Piece(Protocol):
 
     @property
     def span_ns(self) -> int:
-        """How long it lasts."""
+        """Its duration."""
 
     @property
     def mass(self) -> Fraction:
-        """How many lines it holds, exactly."""
+        """The exact number of its lines."""
 
     def after(self, lines: NDArray[np.float64]) -> NDArray[np.int64]:
         """Return the nanosecond (floor) at which that many lines were due; 0 <= lines < mass, never decreasing."""
@@ -166,8 +166,8 @@ def _invert(
 ) -> NDArray[np.int64]:
     """Return the largest whole t in [0, span) with N(t) <= lines, for rates from `start` to `end` (lines per ns).
 
-    The closed form is right to a few units in the last place; the steps after it make t the answer by comparison with
-    N, which never decreases in floating point either, so that t never decreases when lines do not.
+    The closed form is correct to a few units in the last place; the following steps make t the answer by comparison
+    with N, which never decreases in floating point either, so that t never decreases when lines do not.
     """
     width = span.astype(np.float64)
     bend = (end - start) / width
@@ -194,7 +194,7 @@ def _invert(
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A piece where it is played: from which instant, and after how many lines."""
+    """A piece at its position: from which instant, and after how many lines."""
 
     piece: Piece
     start_ns: int
@@ -202,12 +202,12 @@ class Place:
 
     @property
     def end(self) -> Fraction:
-        """How many lines have been due when it ends."""
+        """The number of lines due when it ends."""
         return self.before + self.piece.mass
 
 
 class RateLaw:
-    """Pieces played once, then a cycle of pieces for ever; without a cycle, the law ends and `total` is finite."""
+    """Pieces played once, then a cycle that repeats forever; without a cycle the law ends and `total` is finite."""
 
     __slots__ = ("_cycle", "_cycle_mass", "_cycle_ns", "_cycle_start", "_cycle_starts", "_once")
 
@@ -220,11 +220,11 @@ class RateLaw:
 
     @property
     def total(self) -> Fraction | None:
-        """How many lines it holds in all, exactly; None if it never ends."""
+        """The exact total number of lines; None if it never ends."""
         return None if self._cycle else self._cycle_start[1]
 
     def at(self, lines: Fraction) -> Place:
-        """Return where the next line is due after that many (exact) lines; `lines` is below `total`."""
+        """Return the piece in which the next line is due after that many (exact) lines; `lines` is below `total`."""
         start_ns, before = self._cycle_start
         if lines < before or not self._cycle:
             return _find(self._once, lines)
@@ -253,7 +253,7 @@ def _end(places: list[Place]) -> tuple[int, Fraction]:
 
 
 def _find(places: list[Place], lines: Fraction) -> Place:
-    """Return the piece in which the line after that many lines is due; one that holds no lines is passed over."""
+    """Return the piece in which the line after that many lines is due; a piece without lines is skipped."""
     index = bisect_right(places, lines, key=lambda place: place.before) - 1
     return places[index]
 

@@ -60,9 +60,9 @@ def spoiled_lengths(
 
 
 def spoil(line: str, error: int, length: int, pick: int) -> str:
-    """Return a line of `length` bytes (from `spoiled_lengths`) that is bad in the way of `error`, made from a good one.
+    """Return a bad line of `length` bytes (from `spoiled_lengths`) with that error, made from a good one.
 
-    A bad byte takes the place of the last one and stands anywhere; an over-long line repeats the line.
+    A bad byte replaces the last one and is placed anywhere; an over-long line repeats the line.
     """
     raw = line.encode("utf-8", "surrogateescape").replace(b"\0", _FILL.encode()) or _FILL.encode()
     if error == TOO_LONG:
@@ -79,7 +79,7 @@ def _fill(raw: bytes, length: int) -> str:
 
 
 def classify(line: bytes) -> int:
-    """Return the index into `ERROR_KINDS` of why the REPL refuses a line, looking in its order; 0 for a good line."""
+    """Return the index into `ERROR_KINDS` of the reason to refuse a line, in the REPL's order; 0 for a good line."""
     try:
         line.decode()
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""Values of the tag ``method``, to raise the number of series."""
+"""Values of the tag ``method``, which set the number of series."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,7 @@ def make_series(terms: Sequence[Term]) -> Discrete:
 
 
 def method_names(series: Discrete) -> tuple[str, ...]:
-    """Return the methods' names: the quickstart's own if there is only one, or else numbered from zero."""
+    """Return the methods' names: the quickstart's own if there is only one, otherwise numbered from zero."""
     n = series.probabilities.size
     if n == 1:
         return (Tags().method,)

@@ -1,4 +1,4 @@
-"""Where lines come from: drawn lengths and cut content, or a file's own lines."""
+"""Sources of lines: drawn lengths with cut content, or a file's own lines."""
 
 from typing import Protocol
 
@@ -16,11 +16,11 @@ __all__ = ["Drawn", "Replayed", "Source", "make_source"]
 
 
 class Source(Protocol):
-    """Lines at any place of the workload."""
+    """Lines at any position of the workload."""
 
     @property
     def total(self) -> int | None:
-        """How many lines there are before they repeat; None if they never end."""
+        """The number of lines before they repeat; None if they never end."""
 
     def lengths(self, first: int, raw: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int8]]:
         """Return bytes and own error (index into ``ERROR_KINDS``) of the lines from `first`, one for each raw word."""
@@ -49,7 +49,7 @@ class Drawn:
 
 
 class Replayed:
-    """A file's own lines in order, and from the start again after the last."""
+    """A file's own lines in order, repeated from the start after the last."""
 
     def __init__(self, lines: list[bytes]) -> None:
         self.total = len(lines)

@@ -1,4 +1,4 @@
-"""Random numbers that can be asked for at any place: keyed by seed, name of the stream, and index."""
+"""Random numbers at any position: keyed by seed, name of the stream, and index."""
 
 import hashlib
 
@@ -9,7 +9,7 @@ __all__ = ["Stream", "derive"]
 
 
 def derive(seed: int, name: str, bits: int = 128) -> int:
-    """Return a key of at most 512 `bits` that depends on the seed and the stream's name and on nothing else."""
+    """Return a key of at most 512 `bits` that depends only on the seed and the stream's name."""
     return int.from_bytes(hashlib.blake2b(f"{seed}/{name}".encode(), digest_size=bits // 8).digest(), "little")
 
 
@@ -18,7 +18,7 @@ class Stream:
 
     Philox is a counter-based generator (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3",
     2011): the low half of its counter runs while numbers are drawn and the high half holds (index, level), so that no
-    two places can overlap and reaching any of them takes the same time.
+    two positions overlap and each is reached in the same time.
     """
 
     __slots__ = ("_bits", "_counter", "_generator", "_state")
@@ -30,16 +30,16 @@ class Stream:
         self._counter = self._state["state"]["counter"]
 
     def at(self, index: int, level: int = 0) -> np.random.Generator:
-        """Return the generator at a place; it is valid until the next call. Both are whole numbers from 0 to 2^64 - 1.
+        """Return the generator at a position, valid until the next call. Both are whole numbers from 0 to 2^64 - 1.
 
-        Setting the state of one generator takes a tenth of the time of making a new one.
+        Setting the state of one generator takes a tenth of the time of creating a new one.
         """
         self._counter[:] = (0, 0, index, level)
         self._bits.state = self._state
         return self._generator
 
     def raw(self, index: int, n: int) -> NDArray[np.uint64]:
-        """Return the first `n` words of 64 random bits of a place; these are the same in every version of numpy."""
+        """Return the first `n` words of 64 random bits of a position; these are the same in every version of numpy."""
         self.at(index)
         words: NDArray[np.uint64] = self._bits.random_raw(n)
         return words

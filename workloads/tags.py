@@ -1,4 +1,4 @@
-"""The three tags every line carries into the metrics."""
+"""The three tags of a line."""
 
 from typing import NamedTuple
 

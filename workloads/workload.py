@@ -1,4 +1,4 @@
-"""Lengths, content, arrivals, errors and series under one seed, served in blocks."""
+"""A workload: lengths, content, arrivals, errors and series under one seed, served in blocks."""
 
 import copy
 import hashlib
@@ -33,7 +33,7 @@ _MAX_SEED = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class WorkloadSpec:
-    """What to send, as the user wrote it; validated when it is made.
+    """Specification of a workload, as the user wrote it; validated on construction.
 
     The workload ends at whichever of `count` (lines) and `duration_ns` comes first. One of them must be given unless
     the lengths replay a file, the arrivals replay timestamps, or the rate falls to zero for good.
@@ -67,7 +67,7 @@ def _whole(flag: str, value: object, low: int, high: int, unit: str = "") -> Non
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What is true of each line of a block, in columns."""
+    """The true properties of each line of a block, in columns."""
 
     lengths: NDArray[np.int64]
     """UTF-8 bytes without the line ending; a byte that is not UTF-8 counts one."""
@@ -98,8 +98,8 @@ class Workload:
     `bounds` (bytes) are the view bounds that ``edges`` aims at. Raises `GrammarError` where the parts of the spec
     contradict each other or name files that cannot be used.
 
-    `methods` are the values of the tag ``method``; `closed_loop` tells that there is no schedule; `total` is the number
-    of lines, None for a closed loop that its caller must end by `spec.duration_ns`.
+    `methods` are the values of the tag ``method``; `closed_loop` is true when there is no schedule; `total` is the
+    number of lines, None for a closed loop that its caller must end by `spec.duration_ns`.
     """
 
     def __init__(self, spec: WorkloadSpec, *, bounds: tuple[float, ...] = LENGTH_BOUNDS_BYTES) -> None:
@@ -135,7 +135,7 @@ class Workload:
         return total
 
     def shard(self, k: int, n: int) -> "Workload":
-        """Return the workload of the lines i with i mod n = k, due when they are due in the whole.
+        """Return the workload of the lines i with i mod n = k, at the same due times as in the whole.
 
         Its `total` remains that of the whole; its digest is of its own lines.
         """
@@ -162,7 +162,7 @@ class Workload:
 
     @property
     def digest(self) -> str:
-        """Hex SHA-256 of all lines and due times that `blocks` has handed out so far, whatever the block size."""
+        """Hex SHA-256 of all lines and due times that `blocks` has yielded so far, whatever the block size."""
         return hashlib.sha256(b"".join(part.digest() for part in self._digests)).hexdigest()
 
     def _digest(self, block: Block) -> None:
@@ -186,7 +186,7 @@ class Workload:
         return Block(first, lines, due, tags, Truth(plan.lengths, plan.method, plan.error), step)
 
     def _gather(self, first: int, n: int) -> "_Plan":
-        """Return the columns of n lines, put together from the chunks they lie in."""
+        """Return the columns of n lines, assembled from the chunks they lie in."""
         parts, line, end = [], first, first + n * self._step
         while line < end:
             chunk, offset = divmod(line, _CHUNK)
@@ -225,5 +225,5 @@ class _Plan(NamedTuple):
     spoiled: NDArray[np.int8]
 
     def part(self, where: slice) -> "_Plan":
-        """Return some of the lines."""
+        """Return a range of the lines."""
         return _Plan._make(column[where] for column in self)

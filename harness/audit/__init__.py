@@ -1,1 +1,1 @@
-"""Compares what was sent with what was exposed and stored, and names each difference."""
+"""The comparison of what was sent with what was exposed and stored, with a name for each difference."""

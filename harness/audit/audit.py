@@ -1,4 +1,4 @@
-"""Compares three accounts of one run: the ledger's truth, the endpoint's page, and what the scraper stored."""
+"""Comparison of three accounts of one run: the ledger, the endpoint's page, and what the scraper stored."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ _NO_STORE = {Name.SCRAPER_DIED, Name.STORE_UNREADABLE}
 
 
 class AuditOutcome(StrEnum):
-    """What an audit comes to."""
+    """The outcome of an audit."""
 
     CONSERVED = "conserved"
     NOT_CONSERVED = "not_conserved"
@@ -34,15 +34,15 @@ class AuditOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What the comparison found."""
+    """The result of the comparison."""
 
     findings: tuple[Finding, ...]
 
     @property
     def outcome(self) -> AuditOutcome:
-        """Not conserved where anything was seen to be wrong, else not verified where something could not be seen.
+        """Not conserved where an error was found, else not verified where something could not be compared.
 
-        Conserved means that all was looked at, and that no value was lost, invented or misplaced.
+        Conserved means that everything was compared, and that no value was lost, invented or misplaced.
         """
         errors = [finding for finding in self.findings if finding.severity is Severity.ERROR]
         if not errors:
@@ -51,7 +51,7 @@ class Audit:
 
     @property
     def conserved(self) -> bool | None:
-        """The outcome in short: None where it could not be verified."""
+        """The outcome as a boolean; None where it could not be verified."""
         outcome = self.outcome
         return None if outcome is AuditOutcome.NOT_VERIFIED else outcome is AuditOutcome.CONSERVED
 
@@ -67,8 +67,8 @@ def audit(
 ) -> Audit:
     """Compare the ledger's truth with the page, series by series and bucket by bucket, and the page with the store.
 
-    `expected` is None for an instrument that exposes nothing by design; `page` None when it could not be fetched
-    (give the reason among `others`, as `PAGE_UNREADABLE`); `stored` None when nothing is ever stored. `raised` is
+    `expected` is None for an instrument that exposes nothing by design; `page` is None when it could not be fetched
+    (give the reason among `others`, as `PAGE_UNREADABLE`); `stored` is None when nothing is ever stored. `raised` is
     the number of lines on which recording raised. `others` are findings from elsewhere, such as the scraper's.
     """
     findings = list(others)
@@ -135,7 +135,7 @@ def _repeated(view: View, shown: Mapping[Tags, SeriesShown]) -> Finding | None:
 
 
 def _counts(view: View, pairs: _Pairs) -> Finding | None:
-    """Return by how much the counts differ, absolute values added up."""
+    """Return the total absolute difference of the counts."""
     wrong: dict[Tags, str] = {}
     size = 0.0
     for tags, (truth, series) in pairs.items():
@@ -149,7 +149,7 @@ def _counts(view: View, pairs: _Pairs) -> Finding | None:
 
 
 def _buckets(view: View, pairs: _Pairs) -> list[Finding]:
-    """Return what does not stand in its bucket: by the exclusive rule, or by no rule at all."""
+    """Return the values in a wrong bucket: by the exclusive rule, or by no known rule."""
     moved = 0
     wrong: dict[Tags, str] = {}
     misplaced = 0.0
@@ -210,7 +210,7 @@ def _torn(view: View, shown: Mapping[Tags, SeriesShown]) -> Finding | None:
 
 
 def _sums(view: View, pairs: _Pairs) -> list[Finding]:
-    """Return the largest relative errors of sums: of those that rounding may explain, and of the others.
+    """Return the largest relative errors of sums: of those that rounding explains, and of the others.
 
     Adding n non-negative doubles one by one is off by at most (n - 1) roundoffs, relatively (Higham, Accuracy and
     Stability of Numerical Algorithms, 2nd ed., section 4.2); whole numbers add up exactly below 2^53. Four
@@ -243,7 +243,7 @@ def _relative_error(shown: float | None, exact: float) -> float:
 
 
 def _compare_stored(page: Shown, stored: Shown) -> list[Finding]:
-    """Return how many samples the store lacks, has besides, or has otherwise than the page; equality is exact."""
+    """Return the number of samples that the store lacks, has in addition, or has with another value than the page."""
     differing = 0
     examples: list[str] = []
     for view_name, series in page.items():

@@ -1,4 +1,4 @@
-"""Holds each scrape of a run against the ledger: between the truth before and after the page was made."""
+"""Comparison of each scrape with the ledger's state before and after its page was made."""
 
 import math
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ _ROUNDOFF = 2.0**-53
 
 
 def sum_tolerance(count: float) -> float:
-    """Return the relative error of a sum of `count` values beyond which it cannot be rounding.
+    """Return the relative error of a sum of `count` values above which rounding cannot explain it.
 
     Adding n non-negative doubles one by one is off by at most (n - 1) roundoffs (Higham, Accuracy and Stability of
     Numerical Algorithms, 2nd ed., section 4.2), which is more than `SUM_TOLERANCE` from nine million values on.
@@ -29,7 +29,7 @@ def sum_tolerance(count: float) -> float:
 
 
 class BoundsChecker:
-    """Takes the pages of a run one after the other and remembers which lie outside of what they may show."""
+    """Checker of a run's pages in order; stores those that lie outside of what they may show."""
 
     def __init__(self, views: Sequence[View], truth: TruthOverTime) -> None:
         self._views = views
@@ -40,7 +40,7 @@ class BoundsChecker:
         self.compared = self.unknown = 0
 
     def observe(self, begin_ns: int, end_ns: int, shown: Shown) -> None:
-        """Compare a page that was asked for at `begin_ns` and received by `end_ns` (``time.monotonic_ns``)."""
+        """Compare a page requested at `begin_ns` and received by `end_ns` (``time.monotonic_ns``)."""
         known = self._truth.between(begin_ns, end_ns)
         if known is None:
             self.unknown += 1
@@ -73,7 +73,7 @@ class BoundsChecker:
                 self._ahead.add(shown - most, f"{written(view.family, tags)} {part}: {value!r}, at most {most!r}")
 
     def findings(self) -> list[Finding]:
-        """Return what has been found until now."""
+        """Return the findings until now."""
         named = (
             (Name.SCRAPE_BEHIND, self._behind, self._scrapes_behind),
             (Name.SCRAPE_AHEAD, self._ahead, self._scrapes_ahead),
@@ -86,7 +86,7 @@ class BoundsChecker:
 
 
 def _values(view: View, series: SeriesShown) -> list[Any]:
-    """Return what is shown in the order of a `Range`; None for what is not."""
+    """Return the values shown in the order of a `Range`; None for a missing one."""
     if view.aggregation is Aggregation.COUNT:
         return [series.count]
     shown = series.cumulative.get

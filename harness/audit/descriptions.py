@@ -1,4 +1,4 @@
-"""Checks what a page says about its families: each view's type and help text."""
+"""Checks of a page's family descriptions: each view's type and help text."""
 
 from collections.abc import Iterable, Iterator
 
@@ -12,7 +12,7 @@ _TYPES = {Aggregation.COUNT: "counter", Aggregation.DISTRIBUTION: "histogram"}
 
 
 def check_descriptions(page: Page, views: Iterable[View]) -> Iterator[Finding]:
-    """Yield a finding for each of the `views` that the page shows under another type or help text than its own."""
+    """Yield a finding for each of the `views` that the page shows with a wrong type or help text."""
     for view in views:
         family = _family(page, view)
         right = _TYPES[view.aggregation]

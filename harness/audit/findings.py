@@ -1,4 +1,4 @@
-"""What an audit can find, as values; severities, causes and remedies stand here and nowhere else."""
+"""The findings of an audit as values; the one place for severities, causes and remedies."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,9 +9,9 @@ __all__ = ["Finding", "Name", "Severity", "cause", "remedy", "sentence", "unseen
 
 
 class Severity(StrEnum):
-    """An `ERROR` fails the run: values were lost, invented or misplaced, or something could not be looked at.
+    """An `ERROR` fails the run: values were lost, invented or misplaced, or something could not be compared.
 
-    A `WARNING` says that the page tells them wrongly without losing one, an `INFO` what was left out on purpose.
+    A `WARNING` names an error of the page that loses no value, an `INFO` what was left out on purpose.
     """
 
     ERROR = "error"
@@ -257,7 +257,7 @@ _ENTRIES: dict[Name, _Entry] = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing found: its name, its size (what is counted depends on the name) and the data behind it.
+    """One finding: its name, its size (what is counted depends on the name) and the data behind it.
 
     `detail` holds plain JSON values: numbers, strings, and a short list of ``examples``.
     """
@@ -268,22 +268,22 @@ class Finding:
 
     @property
     def severity(self) -> Severity:
-        """How much it matters; fixed for each name."""
+        """The severity; fixed for each name."""
         return _ENTRIES[self.name].severity
 
 
 def sentence(finding: Finding) -> str:
-    """Return what was found in one line, with its size."""
+    """Return the finding in one line, with its size."""
     return _ENTRIES[finding.name].what.format_map(_Blank({**finding.detail, "size": finding.size}))
 
 
 def unseen(name: Name) -> str:
-    """Return what could not be looked at; empty for a finding that says what was seen."""
+    """Return what could not be compared; empty for any other finding."""
     return _ENTRIES[name].unseen
 
 
 def cause(name: Name) -> str:
-    """Return what usually causes it."""
+    """Return the usual cause."""
     return _ENTRIES[name].cause
 
 
@@ -293,7 +293,7 @@ def remedy(name: Name) -> str:
 
 
 class _Missing:
-    """Stands for a detail that a finding, read back from an older document perhaps, does not carry."""
+    """Placeholder for a detail that a finding, perhaps read from an older document, does not have."""
 
     def __format__(self, spec: str) -> str:
         return "?"

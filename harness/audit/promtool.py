@@ -1,4 +1,4 @@
-"""What Prometheus' own checker says against a page."""
+"""Check of a page by Prometheus' own promtool."""
 
 import shutil
 import subprocess
@@ -16,10 +16,10 @@ PROMTOOL_S = 30.0
 
 
 def check_with_promtool(page: Page, deadline: Deadline | None = None) -> Finding | None:
-    """Return what ``promtool check metrics`` says against the page (in the text format); None when it accepts it.
+    """Return the complaints of ``promtool check metrics`` about the page (text format); None when it accepts it.
 
-    Where promtool is not to be found, or does not answer before the deadline (30 s by default), that is a finding too,
-    of no weight.
+    Where promtool is not found, or does not answer before the deadline (30 s by default), that is a finding too, of no
+    weight.
     """
     program = shutil.which("promtool")
     if program is None:
@@ -37,7 +37,7 @@ def check_with_promtool(page: Page, deadline: Deadline | None = None) -> Finding
 
 
 def _run(program: str, text: bytes, deadline: Deadline) -> tuple[int, str]:
-    """Return its exit code and all it said, errors first; files stand for pipes, so that nobody has to feed them."""
+    """Return the exit code and all output, errors first; files replace pipes, so that nobody has to feed them."""
     what = "promtool did not answer"
     with tempfile.TemporaryFile() as page, tempfile.TemporaryFile() as errors, tempfile.TemporaryFile() as output:
         page.write(text)

@@ -1,4 +1,4 @@
-"""Checks each scrape against the ones before: nothing falls, vanishes or turns NaN, and a count is its +Inf bucket."""
+"""Checks of each scrape against the ones before: no fall, no vanished series, no NaN, count equal to +Inf bucket."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -25,7 +25,7 @@ def sample_names(views: Sequence[View] = QUICKSTART_VIEWS) -> dict[str, str]:
 
 
 def parts_of(series: SeriesShown | None) -> Iterator[tuple[str, float]]:
-    """Yield what is shown of a series: ``count``, ``sum`` and each bucket as ``le=5``, with its value."""
+    """Yield the parts of a series: ``count``, ``sum`` and each bucket as ``le=5``, with its value."""
     if series is None:
         return
     if series.count is not None:
@@ -37,20 +37,20 @@ def parts_of(series: SeriesShown | None) -> Iterator[tuple[str, float]]:
 
 
 def written(family: str, tags: Tags) -> str:
-    """Return a series as a page writes it, with labels that are empty left out."""
+    """Return a series as a page writes it; empty labels are left out."""
     return family + "{" + ",".join(f'{name}="{value}"' for name, value in tags._asdict().items() if value) + "}"
 
 
 @dataclass(slots=True)
 class Tally:
-    """How often something happened, how large it was altogether, and the first few times."""
+    """How often something happened, its total amount, and the first few examples."""
 
     times: int = 0
     amount: float = 0.0
     examples: list[str] = field(default_factory=list)
 
     def add(self, amount: float, example: str) -> None:
-        """Count one time, of size `amount`."""
+        """Count one occurrence, of size `amount`."""
         self.times += 1
         self.amount += amount
         if len(self.examples) < MAX_EXAMPLES:
@@ -58,7 +58,7 @@ class Tally:
 
 
 class Checker:
-    """Takes what one scrape after the other showed of the views, and remembers what was wrong."""
+    """Checker of the views in successive scrapes; stores what was wrong."""
 
     def __init__(self, views: Sequence[View] = QUICKSTART_VIEWS) -> None:
         self._views = views
@@ -72,7 +72,7 @@ class Checker:
         self._not_numbers = Tally()
 
     def observe(self, shown: Shown) -> None:
-        """Compare one scrape that brought a page with what the scrapes before it showed."""
+        """Compare a successful scrape with the scrapes before it."""
         for view in self._views:
             series_of, last, missing = shown[view.name], self._last[view.name], self._missing[view.name]
             for tags in last:
@@ -108,7 +108,7 @@ class Checker:
         self._torn.add(1, f"{written(view.family, tags)} count {_shown(count)}, +Inf {_shown(infinite)}")
 
     def findings(self) -> list[Finding]:
-        """Return what has been found until now."""
+        """Return the findings until now."""
         named = (
             (Name.COUNTER_DECREASED, self._counters),
             (Name.SERIES_VANISHED, self._vanished),
@@ -124,7 +124,7 @@ class Checker:
 
 
 def _only_grew(before: SeriesShown, series: SeriesShown) -> bool:
-    """Tell quickly, if so, that a series shows all that it did and nothing less; false for one that is no number."""
+    """Return quickly whether a series shows everything it did before and nothing less; false for one that is NaN."""
     if before.count is None or series.count is None or series.count < before.count or series.count != series.count:
         return False
     if before.total is None:

@@ -1,1 +1,1 @@
-"""Reads a page of metrics: text format or OpenMetrics, to the series of the views."""
+"""Readers of metrics pages, in text format or OpenMetrics."""

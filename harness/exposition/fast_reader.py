@@ -1,4 +1,4 @@
-"""A fast reader for the plain lines of a page of metrics, which are nearly all there are.
+"""Fast reader of plain sample lines, which are most of a metrics page.
 
 prometheus-client's parsers take 35 to 50 µs a sample. This one takes about a tenth of it, and refuses every page with
 a line it does not know to the letter: exemplars, timestamps with a fraction, quoted names. Such a page is left to the

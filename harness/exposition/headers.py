@@ -1,4 +1,4 @@
-"""How Prometheus asks for a page: its headers, so that the endpoint does the same work for a stand-in."""
+"""The request headers of Prometheus, so that the endpoint does the same work for a substitute."""
 
 __all__ = ["SCRAPE_HEADERS", "scrape_headers"]
 

@@ -1,4 +1,4 @@
-"""Reads a page of metrics, text format or OpenMetrics, and folds its samples into the series of our views."""
+"""Reader of a metrics page, text format or OpenMetrics, whose samples are folded into the series of the views."""
 
 import math
 import re

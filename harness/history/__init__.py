@@ -1,1 +1,1 @@
-"""Runs kept for ever, their fingerprints, and the detection of change."""
+"""Stored runs, their fingerprints, and the detection of changes."""

@@ -1,4 +1,4 @@
-"""The document that is kept: what was measured, wrapped in who, when and on what, under one schema version."""
+"""The stored document: a result with who, when and where, under one schema version."""
 
 import hashlib
 import json
@@ -20,16 +20,16 @@ _FIELDS = ("id", "kind", "created", "label", "fingerprint", "git", "document", "
 
 
 class DamagedError(UsageError):
-    """The bytes are no document that was ever written whole."""
+    """The bytes are not a completely written document."""
 
 
 class NewerError(UsageError):
-    """The document was written by a later version, under a schema this one does not know."""
+    """The document was written by a later version, with an unknown schema."""
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """One kept result.
+    """One stored result.
 
     `created` is UTC, ISO 8601 with microseconds and ``Z``, so that text order is time order. `kind` is one of
     `KINDS`; `fingerprint` and `git` are those of `harness.history.fingerprint`; `document` is the result itself, raw
@@ -46,7 +46,7 @@ class Envelope:
 
     @property
     def epoch(self) -> str:
-        """The machine's identity: runs of one epoch may be compared in nanoseconds."""
+        """The machine's identity: runs of one epoch are comparable in nanoseconds."""
         return epoch_in(self.fingerprint)
 
 
@@ -58,7 +58,7 @@ def timestamp(moment: datetime) -> str:
 
 
 def _finite(value: Any) -> Any:
-    """Replace what JSON has no number for by null; one odd figure must not cost the run."""
+    """Replace numbers that JSON cannot represent by null; one odd figure must not lose the run."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
@@ -75,7 +75,7 @@ def _canonical(document: Any) -> bytes:
 def encode(envelope: Envelope) -> bytes:
     """Return the file's bytes: one line of JSON, with a digest of the document in it.
 
-    Raises `UsageError` when the kind is unknown or the document holds something that JSON cannot.
+    Raises `UsageError` when the kind is unknown or the document has something that JSON cannot represent.
     """
     if envelope.kind not in KINDS:
         raise UsageError(f"a result of kind {envelope.kind!r} cannot be kept; kinds are {', '.join(KINDS)}")

@@ -1,4 +1,4 @@
-"""The headline figures of a kept result, enough to list, compare and draw runs."""
+"""The figures of a stored result, enough to list, compare and plot runs."""
 
 import json
 import math
@@ -17,17 +17,17 @@ class Figure:
 
     `key` names the same figure in all runs. `value` with its interval is per line (or per call for an imported
     benchmark), in `unit`. `ratio` with its 95 % interval is the whole time of the head over that of the control
-    measured in the same run; None where a run had no control. `pairs` is the number of pairs behind both (0:
-    unknown). None stands for what a run did not say. `void` says why an experiment does not count, and then there is
-    no figure; empty when it does.
+    measured in the same run; None where a run had no control. `pairs` is the number of pairs behind both (0: unknown).
+    None stands for what a run did not store. `void` says why an experiment does not count, and then there is no figure;
+    empty when it does.
 
     `processor` is the same ratio of processor time, `processor_error` the standard error of its logarithm over pairs:
-    what other programs take of the processor is not in it, and neither is what the head waits for. `waits` tells that
-    the head waited for more than a percent of its time, and surely so.
+    it excludes processor time that other programs take, and time the head waits. `waits` means that the head waited for
+    more than a percent of its time, with certainty.
 
-    What the machine was like meanwhile: `off_cpu` is the mean share of the time in which the control's blocks did not
-    run, `base_per_line` the control's own time for each line in ns, `spread` what the pairs' log-ratio scatters by in
-    elapsed time, `processor_spread` the same in processor time.
+    State of the machine: `off_cpu` is the mean share of the time in which the control's blocks did not run,
+    `base_per_line` the control's own time for each line in ns, `spread` the scatter of the pairs' log-ratio in elapsed
+    time, `processor_spread` the same in processor time.
     """
 
     key: str
@@ -57,7 +57,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class StoredExperiment:
-    """An experiment of a kept document, with what it was measured on.
+    """An experiment of a stored document, with its terms.
 
     `terms` are those of `harness.measure.result.TermsUsed`, empty where they were not stored. Experiments of one
     `part` were measured side by side, `elapsed_s` is how long all of them took (None: not stored).
@@ -70,12 +70,12 @@ class StoredExperiment:
 
     @property
     def key(self) -> str:
-        """The name of the experiment's figure; empty when it lacks what makes a name."""
+        """The name of the experiment's figure; empty when a part of the name is missing."""
         return key_of(self.experiment, self.terms)
 
 
 def metrics_of(kind: str, document: Mapping[str, Any]) -> tuple[Figure, ...]:
-    """Return the figures of a result of one of `harness.history.envelope.KINDS`; what is malformed is left out."""
+    """Return the figures of a result of one of `harness.history.envelope.KINDS`; malformed ones are left out."""
     read = {"overhead": _overhead, "run": _run, "suite": _suite}.get(kind)
     found: dict[str, Figure] = {}
     # A kind of an earlier or later day is listed, without figures.
@@ -86,7 +86,7 @@ def metrics_of(kind: str, document: Mapping[str, Any]) -> tuple[Figure, ...]:
 
 
 def experiments_of(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the experiments of an overhead document, also where a table or a ladder stands around it."""
+    """Return the experiments of an overhead document, also where a table or a ladder contains it."""
     return [measured.experiment for measured in measured_in(document)]
 
 
@@ -106,9 +106,9 @@ def _measured(experiment: Mapping[str, Any], source: Mapping[str, Any], part: in
 
 
 def key_of(experiment: Mapping[str, Any], terms: Mapping[str, Any] | None = None) -> str:
-    """Return the name of an experiment's figure; empty when it lacks what makes a name.
+    """Return the name of an experiment's figure; empty when a part of the name is missing.
 
-    Times depend on the plan of blocks that `terms` hold, so figures of different plans have different names.
+    Times depend on the plan of blocks in `terms`, so figures of different plans have different names.
     """
     axis, base, head = (str(experiment.get(name, "")) for name in ("axis", "base", "head"))
     if not (axis and base and head):
@@ -129,7 +129,7 @@ def _plan(terms: Mapping[str, Any]) -> str:
 
 
 def question_of(document: Mapping[str, Any]) -> str:
-    """Return what an overhead document was measured to answer: its mode, for laws with the factors, else nothing."""
+    """Return the question of an overhead document: its mode, for laws with the factors, else nothing."""
     mode = document.get("mode")
     if not isinstance(mode, str):
         return ""

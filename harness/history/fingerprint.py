@@ -1,8 +1,8 @@
-"""What a result was measured on, split into what decides comparability and what is being compared.
+"""The fingerprint of a result: the machine, which decides comparability, and the versions, which are compared.
 
-The machine (processor, kernel, interpreter, hash seed policy) makes the epoch: nanoseconds are compared within one
-epoch only. The kernel's patch level and the day the interpreter was built are kept as information and open no epoch.
-Nor do the versions of the libraries and the revision of the user's project: they are what history compares.
+The machine (processor, kernel, interpreter, hash seed policy) defines the epoch: nanoseconds are compared within one
+epoch only. The kernel's patch level and the interpreter's build date are stored as information and open no epoch. Nor
+do the versions of the libraries and the revision of the user's project: they are what history compares.
 """
 
 import hashlib
@@ -40,9 +40,9 @@ def epoch_of(machine: Mapping[str, Any]) -> str:
 
 
 def epoch_in(fingerprint: Mapping[str, Any]) -> str:
-    """Return the epoch of a kept fingerprint: of its machine as `epoch_of` counts today, else as it was stored.
+    """Return the epoch of a stored fingerprint: `epoch_of` its machine, or else the stored one.
 
-    Earlier versions stored an epoch that a patch level opened; a fingerprint that names no kernel keeps its own.
+    Earlier versions stored an epoch that a patch level opened; a fingerprint without a kernel keeps its own.
     """
     machine = fingerprint.get("machine")
     if isinstance(machine, Mapping) and "kernel" in machine:

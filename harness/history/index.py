@@ -1,8 +1,7 @@
-"""A SQLite cache of the headline figures beside the kept files: 10 000 runs are listed without opening one of them.
+"""A SQLite cache of the figures beside the stored files: 10 000 runs are listed without opening one of them.
 
-Nothing is in it that the files do not hold. It is brought up to date whenever it is opened, rebuilt when it is
-missing, damaged or of another version, and kept in memory when the folder cannot be written or another process holds
-it.
+It holds nothing that the files do not. It is updated whenever it is opened, rebuilt when it is missing, damaged or of
+another version, and kept in memory when the folder cannot be written or another process holds it.
 """
 
 import json
@@ -76,7 +75,7 @@ class FigurePoint:
 
 @dataclass(frozen=True, slots=True)
 class NewestRun:
-    """The newest run with figures that asked a question; None where there is none.
+    """The newest run with figures of a question; None where there is none.
 
     `skipped` is the newest run of all where that has no figure; empty where it has.
     """
@@ -96,8 +95,8 @@ def _truth(value: int | None) -> bool | None:
 class Index:
     """The up-to-date figures of one store; use as a context manager.
 
-    `problems` are the files left out. `in_memory` tells that the cache could not be kept, `rebuilt` that a damaged or
-    older one was thrown away.
+    `problems` are the files left out. `in_memory` means that the cache could not be written, `rebuilt` that a damaged
+    or older one was replaced.
     """
 
     def __init__(self, store: Store) -> None:
@@ -150,7 +149,7 @@ class Index:
         return [FigurePoint(run, created, epoch, Figure(*rest)) for run, created, epoch, *rest in found][::-1]
 
     def newest(self, kind: str, most: int = 1) -> list[str]:
-        """Return the ids of the `most` newest runs of a kind, for each question that was asked.
+        """Return the ids of the `most` newest runs of a kind, for each question.
 
         Oldest first. A table, a ladder and the laws of one day do not hide each other (see `question_of`).
         """
@@ -163,7 +162,7 @@ class Index:
         return [row[0] for row in found]
 
     def answers(self, kind: str) -> list[NewestRun]:
-        """Return, for each question that runs of a kind asked, the newest run with figures; the newest one last."""
+        """Return, for each question of a kind's runs, the newest run with figures; the newest one last."""
         found: dict[str, NewestRun] = {}
         for question, run, figures in self._base.execute(
             "SELECT question, id, (SELECT count(*) FROM metrics WHERE metrics.name = runs.name)"
@@ -183,7 +182,7 @@ class Index:
         return None if found is None else str(found[0])
 
     def machines(self) -> dict[str, str]:
-        """Return what each epoch's machine is, as JSON text."""
+        """Return the machine of each epoch, as JSON text."""
         return dict(self._base.execute("SELECT epoch, max(machine) FROM runs GROUP BY epoch").fetchall())
 
     def trending(self) -> dict[str, int]:
@@ -200,7 +199,7 @@ class Index:
         return dict(found.fetchall())
 
     def keys(self) -> list[str]:
-        """Return the names of all figures kept, sorted."""
+        """Return the names of all stored figures, sorted."""
         return [row[0] for row in self._base.execute("SELECT DISTINCT key FROM metrics ORDER BY key")]
 
     def metrics(self, run_id: str) -> list[Figure]:
@@ -212,7 +211,7 @@ class Index:
         return [Figure(*row) for row in found]
 
     def _open(self) -> sqlite3.Connection:
-        """Open the cache beside the files, thrown away once if damaged; what cannot be written is held in memory."""
+        """Open the cache beside the files, replaced once if damaged; if it cannot be written it is held in memory."""
         for attempt in range(2):
             if not self._store.folder.is_dir():
                 break
@@ -249,7 +248,7 @@ class Index:
         return base
 
     def _refresh(self, base: sqlite3.Connection, *, create: bool) -> None:
-        """Read the files that are new or changed, and forget those that are gone, in one transaction."""
+        """Read the files that are new or changed, and drop those that are gone, in one transaction."""
         names = self._store.names()
         known = {} if create else _known(base)
         if not create and known == names:
@@ -309,7 +308,7 @@ def _learn(base: sqlite3.Connection, name: str, about: tuple[int, int], found: E
 
 
 def _storable(values: Sequence[object]) -> list[object]:
-    """Return the values with lone surrogates, which stand for bytes that are no UTF-8, escaped: SQLite takes none."""
+    """Return the values with lone surrogates (bytes that are not UTF-8) escaped, since SQLite rejects them."""
     return [
         value.encode("utf-8", "backslashreplace").decode("utf-8") if isinstance(value, str) else value
         for value in values

@@ -1,4 +1,4 @@
-"""What can be wrong with one kept document, as a value: the rest of the history goes on without it."""
+"""Problems of one stored document, as values: the rest of the history remains usable."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -24,7 +24,7 @@ _REMEDY = {
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A file that is left out of the history; `detail` says what was found in it."""
+    """A file that is left out of the history; `detail` says what is wrong with it."""
 
     path: Path
     trouble: Trouble

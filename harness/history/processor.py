@@ -1,11 +1,11 @@
-"""What the pairs of an experiment say in processor time: its ratio, whether the head waits, and how busy it was.
+"""Processor time in the pairs of an experiment: its ratio, whether the head waits, and how busy the processor was.
 
-Other programs that run meanwhile take processors away for milliseconds at a time; in the ratio of elapsed times that
-is noise, in the ratio of processor times it is not there. What a head waits for is not there either, so it is told.
+Other programs take processors away for milliseconds at a time; in the ratio of elapsed times that is noise, in the
+ratio of processor times it is absent. Time the head waits is absent as well, so it is reported separately.
 
-The ratio is the 20 % trimmed mean over pairs, since what single pairs meet is no property of the code, and how much
-runs differ is seen from run to run. Its standard error is that of Tukey and McLaughlin (1963), from the variance of
-the values with the trimmed ones drawn in to the nearest that is kept.
+The ratio is the 20 % trimmed mean over pairs, since disturbances of single pairs are no property of the code, and the
+differences between runs are seen from run to run. Its standard error is that of Tukey and McLaughlin (1963), from the
+variance of the values with the trimmed ones replaced by the nearest remaining one.
 """
 
 import math
@@ -29,10 +29,10 @@ _NUMBERS = frozenset({int, float})
 class Processor:
     """The ratio of processor times, the standard error of its logarithm, and the share of time off the processor.
 
-    `ratio` and `error` are None where processor times were not kept, or say nothing (several threads share them).
-    `off_cpu` is the mean share over all pairs of the time in which the control's blocks did not run. `spread` is what
-    the pairs' log-ratio of processor times scatters by, `elapsed_spread` that of elapsed times: median absolute
-    deviations, as standard deviations, which some wild pairs do not move.
+    `ratio` and `error` are None where processor times were not stored, or are not meaningful (several threads share
+    them). `off_cpu` is the mean share over all pairs of the time in which the control's blocks did not run. `spread` is
+    the scatter of the pairs' log-ratio of processor times, `elapsed_spread` that of elapsed times: median absolute
+    deviations, scaled to standard deviations, which a few outliers do not affect.
     """
 
     ratio: float | None = None
@@ -47,7 +47,7 @@ NOT_KEPT = Processor()
 
 
 def processor_of(experiment: Mapping[str, Any], terms: Mapping[str, Any]) -> Processor:
-    """Return what a kept experiment on the axis of time says; what is malformed counts as not kept."""
+    """Return the processor time of a stored timed experiment; malformed values count as not stored."""
     factors = experiment.get("factors")
     factors = factors if isinstance(factors, Mapping) else {}
     pairs, nulls = _pairs(experiment.get("raw_pairs")), _pairs(experiment.get("raw_null"))
@@ -76,7 +76,7 @@ def _pairs(value: object) -> list[Mapping[str, Any]]:
 
 
 def _off_cpu(pair: Mapping[str, Any]) -> float | None:
-    """Return the control's share, since a head may wait for its own reasons; both sides' where its own was not kept."""
+    """Return the control's share, since a head may wait for its own reasons; both sides' where it was not stored."""
     processor = _times(pair.get("base_cpu"))
     if processor and len(wall := _times(pair.get("base_blocks"))) == len(processor):
         return max(0.0, 1 - math.fsum(processor) / math.fsum(wall))

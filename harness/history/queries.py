@@ -1,4 +1,4 @@
-"""What `harness history list`, `show` and `rm` do, as functions that return values for the command line to print."""
+"""`harness history list`, `show` and `rm` as functions that return values for the command line to print."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,16 +29,16 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class ShownRun:
-    """One run in full, and its headline figures."""
+    """One run in full, and its figures."""
 
     envelope: Envelope
     metrics: tuple[Figure, ...]
 
 
 def keep(store: Store, kind: str, document: Mapping[str, Any], label: str = "") -> Envelope:
-    """Keep a result measured by this process, in this folder, just now; raises `SaveError` with one line.
+    """Store a result just measured by this process, in this folder; raises `SaveError` with one line.
 
-    The versions kept are those that the measured processes saw, where the document says them.
+    The versions stored are those of the measured processes, where the document has them.
     """
     here = fingerprint()
     seen = (document.get("environment") or {}).get("libraries") or {}
@@ -56,11 +56,10 @@ def list_runs(
     instrument: str | None = None,
     newest: int | None = None,
 ) -> Listing:
-    """Return the runs that fit all filters given.
+    """Return the runs that match all filters given.
 
-    `label` fits labels that contain it, `since` is a date or moment in ISO 8601 (UTC unless it says otherwise),
-    `instrument` fits runs that measured it on either side, `newest` keeps that many. Raises `UsageError`, naming the
-    flag.
+    `label` matches labels that contain it, `since` is a date or moment in ISO 8601 (UTC unless stated), `instrument`
+    matches runs that measured it on either side, `newest` keeps that many. Raises `UsageError`, naming the flag.
     """
     wanted: list[tuple[str, Sequence[object]]] = []
     if kind is not None:
@@ -102,7 +101,7 @@ def show_run(store: Store, run_id: str) -> ShownRun:
 
 
 def remove_runs(store: Store, run_ids: Sequence[str]) -> tuple[Path, ...]:
-    """Remove the runs named, all or none when one of the names fits no run or several; return their paths."""
+    """Remove the runs named, all or none when a name matches no run or several; return their paths."""
     if not run_ids:
         raise UsageError("name the runs to remove; kept results are never removed by themselves")
     # All names are looked up before the first file goes.

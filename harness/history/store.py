@@ -1,10 +1,9 @@
-"""Keeps each result as one immutable file, written so that a kill at any instant leaves it whole or absent.
+"""Storage of each result as one immutable file, written so that a kill at any instant leaves it whole or absent.
 
     temporary file, locked -> written -> fsync -> linked under its own name -> temporary name removed -> folder fsync
 
-Names start with the time and end with random letters, so copies of the folder merge without conflicts. A temporary
-file belongs to a living writer as long as it is locked; an unlocked one that has stood for a minute is swept at the
-next save.
+Names start with the time and end with random letters, so copies of the folder merge without conflicts. A temporary file
+belongs to a living writer while it is locked; an unlocked one older than a minute is removed at the next save.
 """
 
 import fcntl
@@ -37,11 +36,11 @@ def _now() -> datetime:
 
 
 class Store:
-    """A folder of kept results.
+    """A folder of stored results.
 
-    Reading works on a folder that cannot be written, and on one that does not exist (it is empty). `clock` returns
-    the aware time a result is kept under. `reading` is told how many files have been read and how many there are to
-    read, while an index over them is made: the first time that takes seconds for thousands of results.
+    Reading works on a folder that cannot be written, and on one that does not exist (it is empty). `clock` returns the
+    aware time under which a result is stored. `reading` is called with the number of files read and the total while an
+    index over them is built: the first time that takes seconds for thousands of results.
     """
 
     def __init__(
@@ -66,11 +65,11 @@ class Store:
         name: str | None = None,
         created: datetime | None = None,
     ) -> Envelope:
-        """Keep one result and return its envelope.
+        """Store one result and return its envelope.
 
         `name` replaces the random end of the id, so that the same thing imported twice gets the same id; `created`
-        replaces the clock's time. Raises `SaveError` (one line) when it cannot be written, also when that id is
-        already kept; nothing half-written is left.
+        replaces the clock's time. Raises `SaveError` (one line) when it cannot be written, also when that id already
+        exists; nothing half-written is left.
         """
         moment = created or self._clock()
         try:
@@ -110,7 +109,7 @@ class Store:
         return self.folder / f"{run_id}{_SUFFIX}"
 
     def names(self) -> dict[str, tuple[int, int]]:
-        """Return the size in bytes and the modification time in ns of each kept file, by file name.
+        """Return the size in bytes and the modification time in ns of each stored file, by file name.
 
         A folder that does not exist is empty; raises `UsageError` when it cannot be listed.
         """
@@ -131,7 +130,7 @@ class Store:
         return found
 
     def read(self, file_name: str) -> Envelope | Problem:
-        """Return the envelope in one file of the folder, or what is wrong with it."""
+        """Return the envelope in one file of the folder, or the problem with it."""
         path = self.folder / file_name
         try:
             envelope = decode(path.read_bytes())
@@ -146,7 +145,7 @@ class Store:
         return envelope
 
     def runs(self) -> Iterator[Envelope | Problem]:
-        """Yield all kept results, oldest first, and the problems among them at their place."""
+        """Yield all stored results, oldest first, and the problems among them in order."""
         for file_name in sorted(self.names()):
             yield self.read(file_name)
 
@@ -158,7 +157,7 @@ class Store:
         return found
 
     def find(self, run_id: str) -> str:
-        """Return the full id that `run_id`, its start or its end, stands for; raises `UsageError` if not just one."""
+        """Return the full id for `run_id`, its start or its end; raises `UsageError` unless exactly one matches."""
         known = [name.removesuffix(_SUFFIX) for name in self.names()]
         matches = sorted(name for name in known if run_id and (name.startswith(run_id) or name.endswith(run_id)))
         if run_id in matches:
@@ -227,7 +226,7 @@ def _encodable(name: str) -> bool:
 
 @contextmanager
 def _temporary(folder: Path) -> Iterator[tuple[Path, int]]:
-    """Open a new locked file in `folder` for writing, and remove its name afterwards whatever happens."""
+    """Open a new locked file in `folder` for writing, and remove its name afterwards in any case."""
     name = folder / f"{_TEMPORARY}{secrets.token_hex(8)}"
     descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
     try:

@@ -1,4 +1,4 @@
-"""What a result must say about the machine and the software that produced it."""
+"""The environment of a result: the machine and the software that produced it."""
 
 import os
 import platform

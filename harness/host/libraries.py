@@ -1,4 +1,4 @@
-"""Which libraries a process has really loaded: their files, and the versions that these files belong to.
+"""Libraries that a process has actually loaded: their files, and the versions these files belong to.
 
 What pip lists and what a process imports can differ: a folder on ``PYTHONPATH``, or a checkout beside the user, goes
 before what is installed. So the process that is measured tells the files, and a version counts only where an installed

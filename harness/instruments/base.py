@@ -1,4 +1,4 @@
-"""The seam between the REPL and a way of recording: three members, chosen when the object is built."""
+"""The protocol of an instrument: three members, chosen when the object is built."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, runtime_checkable

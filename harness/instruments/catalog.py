@@ -1,4 +1,4 @@
-"""Finds a way of recording by its name, by entry point, or by ``package.module:Name``."""
+"""Instruments by name, by entry point, or by ``package.module:Name``."""
 
 import importlib
 import os

@@ -1,4 +1,4 @@
-"""The instrument that records nothing: what every other one is compared with."""
+"""The instrument that records nothing: the base of comparisons."""
 
 from functools import cached_property
 from typing import TYPE_CHECKING

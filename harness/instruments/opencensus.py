@@ -1,4 +1,4 @@
-"""The quickstart's own way: the OpenCensus library and its Prometheus exporter, used as its text uses them."""
+"""The quickstart's own instrument: the OpenCensus library and its Prometheus exporter, used as its text does."""
 
 from contextvars import copy_context
 from typing import Any

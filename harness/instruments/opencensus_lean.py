@@ -1,4 +1,4 @@
-"""The same OpenCensus program as `opencensus`, recording the lean way."""
+"""The same OpenCensus program as `opencensus`, recorded by `opencensus_lean`."""
 
 import opencensus_lean
 from harness.instruments.opencensus import OpenCensusInstrument

@@ -1,4 +1,4 @@
-"""Recording through the OpenTelemetry SDK: one instrument for each view, the same bounds, its Prometheus reader."""
+"""The OpenTelemetry SDK as an instrument: one SDK instrument for each view, the same bounds, its Prometheus reader."""
 
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation

@@ -1,4 +1,4 @@
-"""The SDK's Prometheus reader on a registry of our own, in any release that the instrument supports.
+"""The SDK's Prometheus reader on a separate registry, for every supported release.
 
 Earlier exporters know neither a registry, nor scope information, nor limits on series; they put their collector into
 the global registry, from which nothing is served here, and ours gets the same collector.

@@ -1,4 +1,4 @@
-"""Recording straight into prometheus-client, looking the children up for each line or once for each set of tags."""
+"""prometheus-client as an instrument, with children looked up for each line or once for each set of tags."""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeVar

@@ -1,4 +1,4 @@
-"""A fixed way of recording through the standard library alone: the unit in which `harness check` follows costs.
+"""A fixed instrument on the standard library alone: the unit in which `harness check` follows costs.
 
 A line that is recorded takes 5 to 500 microseconds, one that is not takes 0.4. So short a loop runs faster or slower
 by some percent with the place of its code in memory, and by more with the state of the machine, in other proportions

@@ -1,1 +1,1 @@
-"""Sends lines on schedule and keeps the truth about what became of each: clock, driver, recorder, ledger."""
+"""Sending lines on schedule, with an account of each: clock, driver, recorder, ledger."""

@@ -1,4 +1,4 @@
-"""When it is: a clock that never steps back, and how to wait for a moment without holding the interpreter lock."""
+"""Monotonic clock and precise waiting that releases the interpreter lock."""
 
 import ctypes
 import os
@@ -11,13 +11,13 @@ __all__ = ["Clock", "MonotonicClock", "fine_timers"]
 
 
 class Clock(Protocol):
-    """What everything that is timed needs to know of time; tests put a fake one in its place."""
+    """The clock behind everything that is timed; tests use a fake one."""
 
     def now_ns(self) -> int:
         """Return nanoseconds that never step back, from an arbitrary zero."""
 
     def wait_until(self, ns: int, /) -> None:
-        """Return when `now_ns` has reached `ns`, at once if it has already."""
+        """Wait until `now_ns` has reached `ns`; return at once if it has already."""
 
 
 # Even with fine timers a sleep comes back up to this late: an idle core has to be woken.
@@ -27,8 +27,8 @@ _WAKE_UP_NS = 150_000
 class MonotonicClock:
     """The system's monotonic clock.
 
-    Waiting sleeps until shortly before the moment, then yields the processor again and again. Both let go of the
-    interpreter lock, so a thread that serves a scrape gets its turn; docs/driving.md has the figures.
+    Waiting sleeps until shortly before the moment, then yields the processor repeatedly. Both release the interpreter
+    lock, so that a thread that serves a scrape can run; docs/driving.md has the figures.
     """
 
     __slots__ = ()
@@ -37,7 +37,7 @@ class MonotonicClock:
     now_ns = staticmethod(time.monotonic_ns)
 
     def wait_until(self, ns: int, /) -> None:
-        """Return when `now_ns` has reached `ns`, at once if it has already."""
+        """Wait until `now_ns` has reached `ns`; return at once if it has already."""
         now, give_way = time.monotonic_ns, os.sched_yield
         ahead = ns - now() - _WAKE_UP_NS
         if ahead > 0:
@@ -52,9 +52,9 @@ _PR_GET_TIMERSLACK = 30
 
 @contextmanager
 def fine_timers() -> Iterator[None]:
-    """Let the calling thread's sleeps end on time rather than up to 50 µs late, and restore its setting afterwards.
+    """Make the calling thread's sleeps end on time rather than up to 50 µs late; restore its setting afterwards.
 
-    Linux groups the wake-ups of a thread within its timer slack; this sets it to the least, 1 ns. The setting belongs
+    Linux groups the wake-ups of a thread within its timer slack; this sets it to the minimum, 1 ns. The setting belongs
     to the thread, not to the process. Where the call is forbidden nothing is changed.
     """
     slack = _timer_slack()
@@ -69,7 +69,7 @@ def fine_timers() -> Iterator[None]:
 
 
 def _timer_slack() -> int | None:
-    """Return the calling thread's timer slack in nanoseconds, or None where it may not be asked for."""
+    """Return the calling thread's timer slack in nanoseconds, or None where it cannot be read."""
     slack = _prctl(_PR_GET_TIMERSLACK, 0)
     return slack if slack > 0 else None
 

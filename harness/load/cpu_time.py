@@ -1,4 +1,4 @@
-"""What the machine kept from the driving thread: time it was ready to run and did not get a processor."""
+"""CPU time the driving thread was denied: run queue, steal, preemption."""
 
 import os
 from collections.abc import Iterator
@@ -24,14 +24,14 @@ class Turns(NamedTuple):
 
 
 class RunQueue(Protocol):
-    """What the driver needs to know of a processor's run queue; tests put a fake one in its place."""
+    """Source of the driving thread's run-queue times; tests use a fake one."""
 
     def read(self) -> Turns:
-        """Return the driving thread's turns until now."""
+        """Return the driving thread's times until now."""
 
 
 class ThreadRunQueue:
-    """Tells the turns of the thread that makes it, in some 2 µs; all zero where the system does not tell."""
+    """Run-queue times of the thread that creates it, read in some 2 µs; all zero where the system has none."""
 
     __slots__ = ("_file",)
 
@@ -42,7 +42,7 @@ class ThreadRunQueue:
             self._file = os.open(_SCHEDSTAT, os.O_RDONLY)
 
     def read(self) -> Turns:
-        """Return the thread's turns until now."""
+        """Return the thread's times until now."""
         if self._file is None:
             return Turns()
         try:
@@ -62,7 +62,7 @@ class ThreadRunQueue:
 
 @dataclass(slots=True)
 class Machine:
-    """What a stretch of time cost the calling thread, in nanoseconds; zero where the system does not tell.
+    """CPU time the calling thread was denied over a period, in nanoseconds; zero where the system has no figures.
 
     `waited_ns` is time in the run queue while others had the processors. `steal_ns` is time the hypervisor gave to
     other guests, averaged over the processors.
@@ -73,13 +73,13 @@ class Machine:
 
     @property
     def lost_ns(self) -> int:
-        """All time the thread would have run and could not."""
+        """Total time the thread was ready to run and could not."""
         return self.waited_ns + self.steal_ns
 
 
 @contextmanager
 def watch_machine() -> Iterator[Machine]:
-    """Yield a value that is filled in at the end of the block, for the thread that runs it."""
+    """Yield a value that is filled in at the end of the block, for the calling thread."""
     machine = Machine()
     with ThreadRunQueue() as queue:
         before = _reading(queue)

@@ -1,4 +1,4 @@
-"""What driving a workload came to: the timings, the ledger, and what the lines waited for."""
+"""Result of driving a workload: timings, ledger and the causes of waiting."""
 
 from dataclasses import dataclass
 
@@ -12,16 +12,16 @@ __all__ = ["DriveResult"]
 
 @dataclass(frozen=True, slots=True)
 class DriveResult:
-    """What a run came to.
+    """Result of driving a workload.
 
-    `target_rate` is that of the very schedule that was sent, from its first due time to its last, not the nominal one:
+    `target_rate` is the rate of the schedule that was sent, from its first due time to its last, not the nominal one:
     ten seconds of Poisson at 1000/s differ from their nominal rate by 1 % one time in three, by chance. `achieved_rate`
-    counts the lines handed to the subject, from the moment the first was due to the one at which the last began. Both
-    are None where there is nothing to divide: no schedule, or fewer than two lines. `span_ns` is the time from the
-    first due time to the last. `behind` says what lines waited for, and the worst stretches are p90s of lag and
+    is the number of lines handed to the subject over the time from the first due time to the start of the last line.
+    Both are None where they are undefined: no schedule, or fewer than two lines. `span_ns` is the time from the first
+    due time to the last. `behind` attributes the time that lines waited, and the worst stretches are p90s of lag and
     lateness (`harness.load.lateness`). `outside_ns` is the time spent making blocks and counting since the start,
-    `longest_outside_ns` the longest single stretch of it, and `starved` says how often the store was empty when a
-    block was needed. `machine` is what was kept from the driving thread.
+    `longest_outside_ns` its longest single period, and `starved` the number of times no block was ready when one was
+    needed. `machine` is the CPU time the driving thread was denied.
     """
 
     timings: Timings

@@ -1,4 +1,4 @@
-"""The timed loop: hands each line to the subject when it is due and notes when that began and ended.
+"""The timed loop: hands each line to the subject at its due time and records start and end.
 
 Everything else (making lines, counting, showing progress) happens outside of it. docs/driving.md explains the terms.
 """
@@ -28,7 +28,7 @@ _GLANCE_NS = 50_000_000
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What to do with a line that is late; `patience_ns` is for ``drop`` only.
+    """Treatment of a line that is late; `patience_ns` is for ``drop`` only.
 
     - ``burst``: send it at once; nothing is lost and a backlog shows as lag and response time.
     - ``drop``: a line that could not start within `patience_ns` of its due time is never sent, and counted.
@@ -57,11 +57,11 @@ def drive(
     start_ns: int,
     stop: Stop | None = None,
 ) -> int:
-    """Send the lines of a block, due at `start_ns` plus their due times, and return how many were dealt with.
+    """Send the lines of a block, due at `start_ns` plus their due times; return the number of lines handled.
 
-    That is all of them, unless `stop` was requested. The recorder's columns hold one entry for each. An exception out
-    of `evaluate` is noted with its type and the loop goes on; one that is no `Exception` (KeyboardInterrupt,
-    SystemExit) is noted as well and ends the run, with the columns consistent.
+    That is all of them, unless `stop` was requested. The recorder's columns hold one entry for each. An exception
+    raised by `evaluate` is recorded with its type and the loop continues; one that is not an `Exception`
+    (KeyboardInterrupt, SystemExit) is recorded as well and ends the run, with consistent columns.
     """
     stop = stop or Stop()
     if policy.name == "closed":
@@ -130,7 +130,7 @@ def _note(error: BaseException, recorder: Recorder, stop: Stop) -> None:
 
 
 def _waiter(clock: Clock, stop: Stop) -> Callable[[int], bool]:
-    """Return a wait that ends within 50 ms when a stop is requested, and tells whether the line is to be sent."""
+    """Return a wait that ends within 50 ms of a stop request, and returns whether the line is to be sent."""
     now, wait = clock.now_ns, clock.wait_until
 
     def wait_for(due: int) -> bool:

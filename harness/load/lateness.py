@@ -1,16 +1,16 @@
-"""Tells a line's lag apart: what the subject's own work caused, and what came on top of it.
+"""Lag of a line split into the subject's queue and lateness.
 
-In an open loop a line also waits for the lines before it. That queue is the subject's: a generator that is never late
-would meet it too, and it belongs in the response time. So the schedule is run a second time, on paper, with the
-service times that were measured and a generator that costs nothing (Lindley's recursion for a single server; D. V.
-Lindley, "The theory of queues with a single server", 1952):
+In an open loop a line also waits for the lines before it. That queue is the subject's: it would exist with a generator
+that is never late, and it belongs in the response time. So the schedule is simulated a second time, with the service
+times that were measured and a generator that costs nothing (Lindley's recursion for a single server; D. V. Lindley,
+"The theory of queues with a single server", 1952):
 
     earliest start = max(due, earliest end of the line before)       earliest end = earliest start + service time
     queue = earliest start - due          lateness = start - earliest start          lag = queue + lateness
 
-What delayed the generator or was taken by the machine stays in the lateness until the lines have caught up. While the
-subject's page is made for a scrape, that thread holds the interpreter; what a line loses to it is counted like service,
-since it is what serving its own page costs a program.
+Delays of the generator, and time denied by the machine, stay in the lateness until the lines have caught up. While the
+subject's page is made for a scrape, that thread holds the interpreter; the time a line loses to it counts as service,
+since it is the cost to a program of serving its own page.
 """
 
 from collections.abc import Sequence
@@ -33,19 +33,19 @@ STRETCH_LINES = 100
 
 
 def typical(count: int) -> float:
-    """Return the percentile that bounds nearly all of `count` lines: 90, or 50 where too few lie beyond that."""
+    """Return the percentile that bounds most of `count` lines: 90, or 50 where too few lie beyond that."""
     return 90 if supported(90, count) else 50
 
 
 @dataclass(slots=True)
 class Behind:
-    """What the lines waited for, in sums; nanoseconds.
+    """Sums of the time that lines waited, by cause; nanoseconds.
 
-    `queue_ns` and `lateness_ns` are added up over all lines, dropped ones included. The others are wall time:
-    `idle_ns` that in which a line was due, no line was at work and no page was made; `outside_ns` the part of it
-    that fell between two slices, when blocks are made and counted, less `outside_lost_ns`, the machine's part of that;
-    `held_up` says how many lines began late for it. `service_ns` is the time of lines at work while others waited, and
-    `service_lost_ns` and `service_running_ns` the machine's part of it and the time on a processor.
+    `queue_ns` and `lateness_ns` are added up over all lines, dropped ones included. The others are wall time.
+    `idle_ns`: a line was due, but none was being processed and no page was made. `outside_ns`: the part of it between
+    two slices, when blocks are made and counted, less `outside_lost_ns`, the machine's part of that; `held_up` is the
+    number of lines that began late because of it. `service_ns`: lines were being processed while others waited;
+    `service_lost_ns` and `service_running_ns` are the machine's part of it and the time on a processor.
     """
 
     queue_ns: int = 0
@@ -61,11 +61,11 @@ class Behind:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """What `Lateness` needs to know of a slice besides its lines' times; nanoseconds.
+    """Times of a slice that `Lateness` needs besides those of its lines; nanoseconds.
 
-    `began_ns` is when it was handed to the driver; `lost_before_ns` what the machine took since the slice before it,
-    `lost_ns` and `running_ns` what it took, and the time on a processor, within. `pages` are the times at which a page
-    was being made.
+    `began_ns` is when it was handed to the driver; `lost_before_ns` the time denied by the machine since the slice
+    before it, `lost_ns` and `running_ns` the time denied and the time on a processor within it. `pages` are the times
+    at which a page was being made.
     """
 
     began_ns: int
@@ -76,7 +76,7 @@ class Slice:
 
 
 class Lateness:
-    """The second run of the schedule, slice by slice; keeps two moments and some sums between them."""
+    """Simulation of the schedule, slice by slice; stores two moments and some sums between slices."""
 
     __slots__ = ("_earliest_end", "_last_end", "behind")
 
@@ -88,7 +88,7 @@ class Lateness:
     def split(self, due: Nanoseconds, starts: Nanoseconds, ends: Nanoseconds, part: Slice) -> Nanoseconds:
         """Return the lateness of each line of the next slice, in ns; never negative, never more than its lag.
 
-        The three times are on one clock, one entry per line the driver dealt with; a dropped line has its start as its
+        The three times are on one clock, one entry per line the driver handled; a dropped line has its start as its
         end.
         """
         before = np.empty_like(ends)
@@ -140,7 +140,7 @@ class Lateness:
 
 
 def _overlap(froms: Nanoseconds, untils: Nanoseconds, windows: Sequence[Window]) -> Nanoseconds | None:
-    """Return how much of each [from, until] lies in any of the windows, which may overlap; None when nothing does."""
+    """Return the overlap of each [from, until] with any of the windows, which may overlap; None without overlap."""
     last = int(untils[-1])
     merged: list[list[int]] = []
     for begin, end in sorted(windows):
@@ -168,8 +168,8 @@ def _overlap(froms: Nanoseconds, untils: Nanoseconds, windows: Sequence[Window])
 class Stretches:
     """The worst stretch of a run by lag and by lateness, each the p90 of the stretch's lines; constant memory.
 
-    A stretch ends at the first slice that makes it a second long by the schedule and a hundred lines strong. The last
-    one is joined to the one before it when it is shorter.
+    A stretch ends at the first slice that makes it at least a second long by the schedule and at least a hundred lines.
+    The last stretch is joined to the one before it when it is shorter.
     """
 
     __slots__ = ("_began_ns", "_lag", "_lateness", "_marks", "worst_lag_ns", "worst_lateness_ns")
@@ -182,7 +182,7 @@ class Stretches:
         self.worst_lag_ns = self.worst_lateness_ns = 0
 
     def add(self, first_due_ns: int, last_due_ns: int) -> None:
-        """Note that the lines due between these moments have been recorded in both histograms."""
+        """Register the lines due between these moments; they have been recorded in both histograms."""
         if self._began_ns is None:
             self._began_ns = first_due_ns
         lines = self._lag.count - self._marks[-1][2]
@@ -192,7 +192,7 @@ class Stretches:
             self._began_ns = None
 
     def close(self) -> None:
-        """Take the last lines into account."""
+        """Include the last lines."""
         if self._lag.count > self._marks[-1][2]:
             self._judge(self._marks[0])
 

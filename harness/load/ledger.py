@@ -1,4 +1,4 @@
-"""The truth of a run: what became of every line, and what each view must therefore show, per series and per bucket."""
+"""The account of every line of a run, and what each view must therefore show, per series and per bucket."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -64,7 +64,7 @@ class _Column:
 
 @dataclass(slots=True)
 class _Sum:
-    """A series' truth while several underlying ones are still being added up."""
+    """A series' figures while several underlying series are still being added up."""
 
     count: int = 0
     total: Fraction = field(default_factory=Fraction)
@@ -86,14 +86,14 @@ def _plus(left: tuple[int, ...], right: tuple[int, ...]) -> tuple[int, ...]:
 
 
 class Ledger:
-    """Accounts for every line of a run; ``offered == processed + failed + dropped`` holds after each `add`.
+    """The account of every line of a run; ``offered == processed + failed + dropped`` holds after each `add`.
 
     - processed: good lines that were evaluated;
     - failed: lines that the subject refused, by kind in `refused`, and lines out of which an exception came, by type in
       `raised`;
     - dropped: lines that were given up because they were late.
 
-    `methods` are the values of the tag ``method`` that the truth's indices stand for.
+    `methods` are the values of the tag ``method`` that the truth's indices refer to.
     """
 
     def __init__(self, views: Sequence[View], methods: Sequence[str]) -> None:
@@ -115,7 +115,7 @@ class Ledger:
 
     @property
     def offered(self) -> int:
-        """Lines that fell due: all that follow."""
+        """Lines that fell due: processed, failed and dropped ones."""
         return self.processed + self.failed + self.dropped
 
     @property
@@ -125,7 +125,7 @@ class Ledger:
 
     @property
     def failed(self) -> int:
-        """Lines refused and lines out of which an exception came."""
+        """Lines that were refused, and lines on which an exception was raised."""
         return sum(self.refused.values()) + self.raised.total()
 
     @property
@@ -178,7 +178,7 @@ class Ledger:
                 column.add(series, latencies if view.measure == LATENCY_MS else lengths)
 
     def merge(self, other: "Ledger") -> None:
-        """Add the other's lines; raises `ValueError` when it was kept for other views or methods."""
+        """Add the other ledger's lines; raises `ValueError` when its views or methods differ."""
         if (self.views, self.methods) != (other.views, other.methods):
             raise ValueError("only ledgers of the same views and methods can be merged")
         self.dropped += other.dropped
@@ -191,19 +191,19 @@ class Ledger:
                 mine.merge(theirs)
 
     def expected(self) -> Expected:
-        """Return what a page must show of the evaluated lines, series that did not occur left out.
+        """Return what a page must show of the evaluated lines; series without lines are left out.
 
-        Lines that raised are not in it: nobody can know whether their record took place.
+        Lines that raised are excluded: it is unknown whether they were recorded.
         """
         return {view.name: self._series(view, column) for view, column in zip(self.views, self._columns, strict=True)}
 
     @property
     def series_count(self) -> int:
-        """How many series there may be: one for each method and kind of error, good lines first."""
+        """Return the number of possible series: one for each method and kind of error, good lines first."""
         return int(self._count.size)
 
     def active_series(self) -> NDArray[np.int64]:
-        """Return the series of which there were lines, in order."""
+        """Return the series that had lines, in order."""
         return np.flatnonzero(self._count)
 
     def tags_of(self, view: View, series: int) -> Tags | None:
@@ -220,7 +220,8 @@ class Ledger:
     def rows(self, series: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return a row for each series: lines, bytes and latency (ms, rounded), then each distribution's figures.
 
-        Those are, from `buckets_at` on, the number of values in each bucket and of those that equal each bound.
+        The distribution's figures are, from `buckets_at` on, the number of values in each bucket and of those that
+        equal each bound.
         """
         columns: list[NDArray[Any]] = [
             self._count[series],
@@ -235,7 +236,7 @@ class Ledger:
         return np.column_stack(columns).astype(np.float64)
 
     def buckets_at(self, view: View) -> int:
-        """Return the place in a row where the figures of a distribution begin."""
+        """Return the index in a row at which the figures of a distribution begin."""
         place = 3
         for other, column in zip(self.views, self._columns, strict=True):
             if other is view:

@@ -1,7 +1,7 @@
-"""Drives a whole workload: makes blocks ahead in the gaps of the schedule, and counts each once it was sent.
+"""Driving of a whole workload: blocks made ahead in gaps of the schedule, sent in slices and accounted for.
 
-One thread does all of it. Between two lines nothing but the driver runs; between two blocks the pump folds the columns,
-brings the ledger up to date and, when the schedule leaves time or the store is empty, makes the next block.
+One thread does all of it. Between two lines only the driver runs; between two blocks the pump folds the columns,
+updates the ledger and, when the schedule leaves time or no block is ready, makes the next block.
 """
 
 from collections import deque
@@ -31,11 +31,11 @@ Pages = Callable[[int], Sequence[Window]]
 
 # Making and counting a block of this size takes some 0.2 ms: the most by which it can delay the lines after it.
 BLOCK_LINES = 512
-# Blocks made before the first line is due, and kept in store for stretches without a gap.
+# Blocks made before the first line is due, and held ready for periods without a gap.
 _LEAD = 16
 # The first line is due this long after everything is ready.
 _HEAD_START_NS = 2_000_000
-# A slice of a block ends about here, so that progress is shown and a stop is seen whatever the subject takes.
+# Intended length of a slice of a block, so that progress and stop requests do not depend on the subject's speed.
 _SLICE_NS = 100_000_000
 # Until it is known how long a line takes, a slice has so many; each later one may be twice as long.
 _FIRST_SLICE = 16
@@ -43,13 +43,13 @@ _PROGRESS_NS = 200_000_000
 # Showing progress waits for a gap this long, but not longer than `_PROGRESS_AT_LAST_NS`.
 _PROGRESS_GAP_NS = 2_000_000
 _PROGRESS_AT_LAST_NS = 1_000_000_000
-# Snapshots over which a rate is told, some five seconds' worth: at a few lines a second less would only flicker.
+# Snapshots over which a rate is averaged, some five seconds: at a few lines a second less would fluctuate.
 _RATE_OVER = 25
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """How a run stands: totals since the start, rates (lines/s) over the last seconds, latencies in nanoseconds."""
+    """State of a run: totals since the start, rates (lines/s) over the last seconds, latencies in nanoseconds."""
 
     elapsed_ns: int
     offered: int
@@ -80,7 +80,7 @@ class _Store:
         self.spent_ns = self.longest_ns = 0
 
     def fill(self) -> None:
-        """Make the first blocks; what that takes is no part of the run."""
+        """Make the first blocks; the time it takes is not part of the run."""
         while len(self._made) < self._lead and self._make():
             pass
         self.spent_ns = self.longest_ns = 0
@@ -107,7 +107,7 @@ class _Store:
         took = self._now() - began
         self.spent_ns += took
         self.longest_ns = max(self.longest_ns, took)
-        # The dearest of late, slowly forgotten: an estimate that is too low makes a line late.
+        # Decaying maximum of recent costs: an estimate that is too low makes a line late.
         self._cost_ns = max(took, self._cost_ns - self._cost_ns // 8)
         if block is None:
             self._exhausted = True
@@ -160,7 +160,7 @@ class _Pump:
                 self._between(block, first)
 
     def _send(self, block: "Block", first: int) -> int:
-        """Send one slice of a block and account for it; return how many lines it dealt with."""
+        """Send one slice of a block and account for it; return the number of lines handled."""
         part = self._slice(block, first)
         if not self.closed and not self._idle_until(self.start_ns + int(part.due_ns[0])):
             return 0
@@ -206,7 +206,7 @@ class _Pump:
         self.slice_lines = min(fitting, 2 * self.slice_lines + 1, 1 << 20)
 
     def _idle_until(self, due_ns: int) -> bool:
-        """Use a long gap; return whether the run goes on."""
+        """Use a long gap; return whether the run continues."""
         while due_ns - self.clock.now_ns() > _SLICE_NS:
             if self.stop.requested:
                 return False
@@ -216,7 +216,7 @@ class _Pump:
         return True
 
     def _beside(self, began_ns: int, before: Turns, after: Turns) -> Slice:
-        """Return what happened beside the lines of a slice since the one before it."""
+        """Return what happened besides the lines of a slice since the one before it."""
         return Slice(
             began_ns=began_ns,
             lost_before_ns=before.waited_ns - self.turns.waited_ns,
@@ -239,7 +239,7 @@ class _Pump:
         self.last_due_ns = int(part.due_ns[done - 1])
 
     def _between(self, block: "Block", first: int) -> None:
-        """Do what can be done before the next line is due."""
+        """Do background work until the next line is due."""
         if self.closed:
             self._show(None)
             return
@@ -316,7 +316,7 @@ class _Pump:
 
 
 def no_pages(_since_ns: int) -> Sequence[Window]:
-    """Return no page: what a workload is driven with when nothing is served."""
+    """Return no page; the default where nothing is served."""
     return ()
 
 
@@ -334,15 +334,15 @@ def drive_workload(
     queue: RunQueue | None = None,
     log: TruthLog | None = None,
 ) -> DriveResult:
-    """Send every block on schedule and return what came of it; memory does not grow with the number of lines.
+    """Send every block on schedule and return the result; memory does not grow with the number of lines.
 
-    `latencies_ms` is the list to which the subject appends what it recorded for each line (`Repl`'s ``keep``); it is
-    emptied block by block into `ledger`. `progress` is called from this thread, outside the timed windows, at most five
-    times a second. `pages` returns the times, on the clock, at which the subject's page was being made for a scrape
-    since the moment it is given, one under way included. `queue` tells the turns of this thread, which the system does
-    unless it is given. `log` keeps the state of `ledger` at the moments when pages were made. Ask for blocks of
-    `BLOCK_LINES` lines. The run ends with the blocks, or at the line at which `stop` is requested; a subject that takes
-    longer than 100 ms for a line delays that by as much.
+    `latencies_ms` is the list to which the subject appends the latency it recorded for each line (`Repl`'s ``keep``);
+    it is emptied block by block into `ledger`. `progress` is called from this thread, outside the timed windows, at
+    most five times a second. `pages` returns the times, on the clock, at which the subject's page was being made for a
+    scrape since the given moment, including one in progress. `queue` provides the run-queue times of this thread; by
+    default they come from the system. `log` stores the state of `ledger` at the moments when pages were made. Blocks
+    should have `BLOCK_LINES` lines. The run ends with the blocks, or at the line at which `stop` is requested; a
+    subject that takes longer than 100 ms for a line delays the end by that time.
     """
     stop = stop or Stop()
     store = _Store(blocks, clock, _LEAD if policy.name != "closed" else 2)

@@ -1,4 +1,4 @@
-"""Keeps what happened to each line of a block in columns, and folds them into histograms outside the timed window."""
+"""Columns with the times of each line of a block, folded into histograms outside the timed window."""
 
 from dataclasses import dataclass, field
 
@@ -30,7 +30,7 @@ class Timings:
     lateness: Histogram = field(default_factory=Histogram)
 
     def merge(self, other: "Timings") -> None:
-        """Add everything the other run counted."""
+        """Add the other run's counts."""
         self.lag.merge(other.lag)
         self.service.merge(other.service)
         self.response.merge(other.response)
@@ -40,9 +40,9 @@ class Timings:
 class Recorder:
     """The columns of one block, then of the next: the driver appends, `fold` counts and clears.
 
-    `starts` and `ends` hold one entry per line the driver dealt with, in nanoseconds of the clock; a dropped line has
-    the moment it was given up in both. Lines are taken as evaluated unless `exceptions` says otherwise: it maps the
-    position in the block to the exception's type name, or to None for a dropped line.
+    `starts` and `ends` hold one entry per line the driver handled, in nanoseconds of the clock; a dropped line has the
+    moment it was given up in both. Lines count as evaluated unless `exceptions` says otherwise: it maps the position in
+    the block to the exception's type name, or to None for a dropped line.
     """
 
     __slots__ = (
@@ -82,8 +82,8 @@ class Recorder:
     def fold(self, due_ns: NDArray[np.int64] | None, outcomes: NDArray[np.int8], part: Slice | None = None) -> None:
         """Count the block's lines in the histograms and clear the columns.
 
-        `due_ns` are the due times on the clock of the lines dealt with, or None for a closed loop; `part` says what
-        happened beside them, nothing unless it is given.
+        `due_ns` are the due times on the clock of the lines handled, or None for a closed loop; `part` describes what
+        happened besides them, by default nothing.
         """
         if not self.ends:
             return

@@ -1,4 +1,4 @@
-"""What the loop itself costs: driving a function that does nothing, beside calling it directly."""
+"""Cost of the timed loop itself: driving a function that does nothing, compared with calling it directly."""
 
 import statistics
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ __all__ = ["SelfCost", "measure_self_cost"]
 
 @dataclass(frozen=True, slots=True)
 class SelfCost:
-    """Nanoseconds per line that the loop adds to a direct call, with a schedule to look at and without."""
+    """Nanoseconds per line that the loop adds to a direct call, with and without a schedule."""
 
     paced_ns: float
     closed_ns: float
@@ -28,7 +28,7 @@ class SelfCost:
 
 @dataclass(frozen=True, slots=True)
 class _NullBlock:
-    """The fields of a block that the driver reads; every line has long been due."""
+    """The fields of a block that the driver reads; every line is overdue."""
 
     lines: list[str]
     tags: list[Tags]
@@ -40,10 +40,10 @@ def _null(line: str, _tags: Tags) -> str:
 
 
 def measure_self_cost(clock: Clock, lines: int = 2048, repeats: int = 15) -> SelfCost:
-    """Return what `drive` costs above a plain loop that calls the same function, medians of `repeats` of `lines` lines.
+    """Return the cost of `drive` above a plain loop over the same function: medians of `repeats` of `lines` lines.
 
-    Two clock readings, the due time, the stop flag and the stores are in it; time spent waiting is not. The plain loop
-    iterates over the same lists. Takes some 20 ms. `ValueError` for fewer than one line or repeat.
+    It includes two clock readings, the due time, the stop flag and the list appends, but no waiting. The plain loop
+    iterates over the same lists. Takes some 20 ms. Raises `ValueError` for fewer than one line or repeat.
     """
     if lines < 1 or repeats < 1:
         raise ValueError("measuring the loop takes at least one line and one repeat")
@@ -52,7 +52,7 @@ def measure_self_cost(clock: Clock, lines: int = 2048, repeats: int = 15) -> Sel
     bare: list[int] = []
     paced: list[int] = []
     closed: list[int] = []
-    # Taking turns spreads a slow spell of the machine over all three.
+    # Alternating spreads a slow period of the machine over all three.
     for _ in range(repeats):
         bare.append(_bare(null, clock))
         paced.append(_driven(block, clock, BURST))

@@ -1,4 +1,4 @@
-"""Asking a run to end between two lines, so that no line is ever half accounted for."""
+"""A request to end a run between two lines, so that every line is accounted for completely."""
 
 import signal
 from collections.abc import Iterator
@@ -13,9 +13,9 @@ __all__ = ["Stop"]
 class Stop:
     """A flag that the driver reads before each line.
 
-    An exception thrown by Ctrl-C can strike between the instrument's recording and the ledger's; then nobody knows
-    whether that line was counted. So the signal only raises this flag, and the run ends at the next line: what was
-    sent is accounted for in full, what was not sent was never offered.
+    An exception raised by Ctrl-C can occur between the instrument's recording and the ledger's; then it is unknown
+    whether that line was counted. So the signal only sets this flag, and the run ends at the next line: what was sent
+    is accounted for in full, what was not sent was never offered.
     """
 
     __slots__ = ("requested", "signal")
@@ -25,15 +25,15 @@ class Stop:
         self.signal: int | None = None
 
     def request(self) -> None:
-        """Ask the run to end; safe from any thread and from a signal handler."""
+        """Request the end of the run; safe from any thread and from a signal handler."""
         self.requested = True
 
     @contextmanager
     def on_signals(self, *numbers: int) -> Iterator["Stop"]:
-        """Raise the flag on these signals (those of `harness.interrupts`) instead of what they did, until the end.
+        """Set the flag on these signals (those of `harness.interrupts`) in place of their handlers, until the end.
 
-        After the first one, whichever it was, all of them do what they did before, so that a subject that hangs can be
-        interrupted; in a command the clock of `harness.interrupts` does so by itself. Signals that are ignored stay so.
+        After the first signal all of them have their previous handlers again, so that a subject that hangs can be
+        interrupted; in a command the timer of `harness.interrupts` does so by itself. Ignored signals stay ignored.
         Must be entered in the main thread, as any change of a signal handler.
         """
         wanted = numbers or interrupts.SIGNALS

@@ -1,4 +1,4 @@
-"""Exact sums of floating-point numbers per series, whatever the order in which and the blocks from which they came."""
+"""Exact sums of floating-point numbers per series, independent of order and of the division into blocks."""
 
 from fractions import Fraction
 
@@ -49,7 +49,7 @@ class ExactSums:
             self._others[key] = self._others.get(key, Fraction(0)) + value
 
     def approximate(self, series: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the sums of these series as floats, each off by a few roundings."""
+        """Return the sums of these series as floats, each accurate to a few roundings."""
         scales = _SCALE ** -np.arange(_LIMBS + 1, dtype=np.float64)
         sums: NDArray[np.float64] = (self._limbs[:, series] * scales[:, np.newaxis]).sum(axis=0)
         if self._others:
@@ -63,9 +63,9 @@ class ExactSums:
 
 
 def _split(values: NDArray[np.float64]) -> tuple[list[NDArray[np.float64]], NDArray[np.bool_]]:
-    """Return whole part and limbs of each value, and whether they are all there is of it and small enough to add up.
+    """Return whole part and limbs of each value, and whether they represent it fully and are small enough to add up.
 
-    Cut towards zero: floor would turn a tiny negative number into -1 and a rest that is rounded.
+    Truncated towards zero: floor would turn a tiny negative number into -1 and a remainder that is rounded.
     """
     limbs = []
     rest = values

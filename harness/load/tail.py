@@ -1,4 +1,4 @@
-"""Which percentiles so many values can tell: those with ten values beyond them, and no others."""
+"""Percentiles that a number of values supports: those with at least ten values beyond them."""
 
 import math
 
@@ -19,10 +19,10 @@ def beyond(percent: float, count: int) -> int:
 
 
 def supported(percent: float, count: int) -> bool:
-    """Tell whether a percentile of `count` values may be shown: whether at least ten of them lie beyond it."""
+    """Return whether a percentile of `count` values may be shown: whether at least ten of them lie beyond it."""
     return beyond(percent, count) >= FEWEST_BEYOND
 
 
 def statistic_supported(name: str, count: int) -> bool:
-    """Tell the same for a result's figure ``p50`` … ``p999``; any other, such as ``max``, needs one value only."""
+    """Return the same for a result's figure ``p50`` … ``p999``; any other, such as ``max``, needs one value."""
     return supported(_PERCENTS[name], count) if name in _PERCENTS else count > 0

@@ -1,8 +1,8 @@
-"""The ledger's state at the moments when pages were made, to hold each scrape of a run against.
+"""The ledger's state at the moments when pages were made, for comparison with each scrape.
 
-A page made from one moment to another shows at least the lines that had ended before the first, and at most those that
-had begun by the second. The log cuts the blocks of lines at these moments and keeps what the ledger said there: only
-the series that changed since the moment before, and no more bytes than it is allowed; the oldest moments go first.
+A page made between two moments shows at least the lines that had ended before the first, and at most those that had
+begun by the second. The log cuts the blocks of lines at these moments and stores the ledger's state there: only the
+series that changed since the moment before, within a limit of bytes; the oldest moments are discarded first.
 """
 
 from bisect import bisect_left, bisect_right
@@ -30,17 +30,17 @@ MAX_MOMENTS = 65_536
 
 
 class Pages(Protocol):
-    """Whoever makes pages, on the clock of the driver."""
+    """Source of the moments at which pages were made, on the clock of the driver."""
 
     def take(self) -> tuple[list[int], list[int]]:
-        """Return when pages began and ended to be made since the last call, in nanoseconds and in order.
+        """Return when pages were begun and finished since the last call, in nanoseconds and in order.
 
-        A moment that has passed must not be told later than this call.
+        A moment that has passed must not be returned by a later call.
         """
 
 
 class _Entry(NamedTuple):
-    """What changed in the ledger up to a position, which is the number of lines accounted for."""
+    """Changes of the ledger up to a position, which is the number of lines accounted for."""
 
     position: int
     series: NDArray[np.int64]
@@ -51,7 +51,7 @@ class _Entry(NamedTuple):
         return self.series.nbytes + self.rows.nbytes + 300
 
     def followed_by(self, later: "_Entry") -> "_Entry":
-        """Return both in one: the state at the later position."""
+        """Return both entries as one: the state at the later position."""
         kept = ~np.isin(self.series, later.series)
         return _Entry(
             later.position,
@@ -61,7 +61,7 @@ class _Entry(NamedTuple):
 
 
 class TruthLog:
-    """Adds lines to a ledger and remembers its state where `pages` were made; see `harness.expected.TruthOverTime`."""
+    """Adds lines to a ledger and stores its state where `pages` were made; see `harness.expected.TruthOverTime`."""
 
     def __init__(self, ledger: Ledger, pages: Pages, budget_bytes: int = BUDGET_BYTES) -> None:
         self._ledger = ledger
@@ -88,7 +88,7 @@ class TruthLog:
         starts_ns: Sequence[int],
         ends_ns: Sequence[int],
     ) -> None:
-        """Account for lines as `Ledger.add` does; `starts_ns` and `ends_ns` say when each began and ended."""
+        """Account for lines as `Ledger.add` does; `starts_ns` and `ends_ns` are when each began and ended."""
         begun, made = self._pages.take()
         count = len(outcomes)
         cuts: list[int] = []
@@ -126,7 +126,7 @@ class TruthLog:
                 self._forgotten_ns = max(self._forgotten_ns, moments.popleft()[0])
 
     def _keep(self) -> None:
-        """Keep the ledger's state at this position, as the series that changed since the last one."""
+        """Store the ledger's state at this position, as the series that changed since the last one."""
         series = np.flatnonzero(self._touched)
         if not series.size and self._entries:
             return
@@ -146,16 +146,16 @@ class TruthLog:
             self._forgotten_ns = max(self._forgotten_ns, self._begun.popleft()[0])
 
     def close(self, now_ns: int) -> None:
-        """Take the state at the end, `now_ns`: pages made later show all of it."""
+        """Store the final state, at `now_ns`: pages made later show all of it."""
         begun, made = self._pages.take()
         self._note(begun, [0] * len(begun), made, [0] * len(made))
         self._keep()
         self._closed_ns = now_ns
 
     def between(self, begin_ns: int, end_ns: int) -> Mapping[str, Mapping[Tags, Range]] | None:
-        """Return what a page asked for at `begin_ns` and received by `end_ns` may show; see `TruthOverTime`.
+        """Return what a page requested at `begin_ns` and received by `end_ns` may show; see `TruthOverTime`.
 
-        None for a time that is no longer known, before `close`, and when recording raised on any line: nobody knows
+        None for a time that is no longer stored, before `close`, and when recording raised on any line: it is unknown
         whether such a line is on a page.
         """
         if self._closed_ns is None or self._raised or begin_ns <= self._forgotten_ns:
@@ -181,7 +181,7 @@ def _part(truth: "Truth", piece: slice) -> "Truth":
 
 
 class _Cursor:
-    """The state of each series that ever occurred, at one position after the other."""
+    """The state of each series that ever occurred, at successive positions."""
 
     def __init__(self, active: NDArray[np.int64], columns: int, entries: Sequence[_Entry]) -> None:
         self._active = active
@@ -199,7 +199,7 @@ class _Cursor:
 
 
 class _Layout(NamedTuple):
-    """Where one view finds its figures in a row, and which of its series each row belongs to."""
+    """Where the figures of one view are in a row, and which of its series each row belongs to."""
 
     view: View
     tags: list[Tags]
@@ -210,7 +210,7 @@ class _Layout(NamedTuple):
 
 
 class _Reader:
-    """Goes through the entries with two cursors: what must be shown, and what may be."""
+    """A pass through the entries with two cursors: what must be shown, and what may be."""
 
     def __init__(self, ledger: Ledger, entries: Sequence[_Entry]) -> None:
         active = ledger.active_series()
@@ -221,7 +221,7 @@ class _Reader:
         self._layouts = [_layout(ledger, view, active) for view in ledger.views]
 
     def reaches(self, least: int, most: int) -> bool:
-        """Tell whether both positions are still ahead."""
+        """Return whether both positions are still ahead."""
         return least >= self._least.position and most >= self._most.position
 
     def ranges(self, least: int, most: int) -> dict[str, dict[Tags, Range]]:

@@ -1,4 +1,4 @@
-"""Whether a run was the load it claims to be, and if not, what ran out; rules without a clock.
+"""Rules that make a run valid or invalid, and the resource that ran out; free of clocks.
 
 docs/driving.md states the rules with their reasons.
 """
@@ -38,15 +38,15 @@ MAX_RATE_ERROR = 0.01
 # The lateness allowed lies between these parts of the lag allowed, wherever the schedule and the subject put it.
 _LEAST_LATENESS = 100
 _MOST_LATENESS = 10
-# What is allowed to single lines and to single stretches is so many times what is allowed to nine lines in ten.
+# The bound of single lines and of single stretches is this multiple of the bound of nine lines in ten.
 _RARELY = 10
-# Whoever took this share of the lost time is named, and so is whoever needs this share of the schedule alone.
+# A resource is named if it took this share of the lost time, or needs this share of the schedule alone.
 _NAMED = 0.1
 _FULL = 0.95
 
 
 class Missed(Enum):
-    """What a run fell short of."""
+    """The requirement that a run missed."""
 
     NOTHING_SENT = "nothing-sent"
     RATE = "rate"
@@ -55,7 +55,7 @@ class Missed(Enum):
 
 
 class Resource(Enum):
-    """What ran out."""
+    """A resource that can run out."""
 
     SUBJECT = "subject"
     GENERATOR = "generator"
@@ -64,10 +64,10 @@ class Resource(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """How long nearly all lines, the last hundredth, the worst stretch and the worst line were kept; nanoseconds.
+    """Delays of most lines, of the last hundredth, of the worst stretch and of the worst line; nanoseconds.
 
-    `typical_ns` is the p90, or the median where fewer than ten lines lie beyond the p90; `percent` says which. Of the
-    worst stretch (`harness.load.lateness.Stretches`) it is the same.
+    `typical_ns` is the p90, or the median where fewer than ten lines lie beyond the p90; `percent` says which. The same
+    percentile is taken of the worst stretch (`harness.load.lateness.Stretches`).
     """
 
     typical_ns: int = 0
@@ -78,18 +78,18 @@ class Tail:
 
     @property
     def percent(self) -> float:
-        """Which percentile `typical_ns` is."""
+        """The percentile that `typical_ns` is."""
         return typical(self.count)
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What a verdict rests on; times in nanoseconds, rates in lines/s, None where a closed loop has none.
+    """The figures behind a verdict; times in nanoseconds, rates in lines/s, None where a closed loop has none.
 
     `gap_ns` is the schedule's mean gap and `service_ns` the median service time. `lost` is the time that lines waited,
-    added up over all of them, by what kept them, and `late` that part of it which is lateness. `demand` is the wall
-    time that each resource took, as a share of the schedule's: the subject at work, the generator while lines were due,
-    the machine from either.
+    added up over all of them, by cause, and `late` the part of it that is lateness. `demand` is the wall time that each
+    resource took, as a share of the schedule's: the subject processing lines, the generator while lines were due, the
+    machine from either.
     """
 
     sent: int
@@ -105,19 +105,19 @@ class Evidence:
 
     @property
     def shares(self) -> dict[Resource, float]:
-        """The share of the lost time that each resource took; together 1, or nothing where no time was lost.
+        """The share of the lost time that each resource took; together 1, or empty where no time was lost.
 
-        Where all of them together fill the schedule, none of which could have been spared, they share by the time that
-        each took; else by the time that lines waited for each.
+        Where the demands together fill the schedule, the shares are those of the time that each took, since the order
+        of causes cannot be determined; otherwise those of the time that lines waited for each.
         """
         return _shares(self.demand if sum(self.demand.values()) >= _FULL else self.lost)
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One way in which a run fell short: what it missed, by how much, and what ran out, the greatest share first.
+    """One way in which a run fell short: what it missed, by how much, and what ran out, largest share first.
 
-    `wanted` and `got` are lines/s for a rate and nanoseconds otherwise; `figure` says of which lines. `ran_out` holds
+    `wanted` and `got` are lines/s for a rate and nanoseconds otherwise; `figure` says for which lines. `ran_out` holds
     each resource to be named with its share of the lost time.
     """
 
@@ -129,19 +129,19 @@ class Reason:
 
 
 def max_lateness_ns(gap_ns: float, service_ns: float, max_lag_ns: int = DEFAULT_MAX_LAG_NS) -> float:
-    """Return how late nine lines in ten may be: the smaller of gap and service time, 1/100 to 1/10 of the lag allowed.
+    """Return the bound of the p90 lateness: the smaller of gap and service time, in 1/100 to 1/10 of the lag allowed.
 
-    Later than a gap, and lines no longer come in the pattern asked for; later than the service time, and most of the
-    response time is not the subject's.
+    Lines later than a gap no longer arrive in the requested pattern; with lines later than the service time, most of
+    the response time is not the subject's.
     """
     return min(max(min(gap_ns, service_ns), max_lag_ns / _LEAST_LATENESS), max_lag_ns / _MOST_LATENESS)
 
 
 def judge(evidence: Evidence, max_lag_ns: int = DEFAULT_MAX_LAG_NS) -> tuple[Reason, ...]:
-    """Return why the run is invalid; nothing means that it is valid.
+    """Return why the run is invalid; empty when it is valid.
 
-    At most one reason for each thing missed: the rate, the lag from whatever cause, and the lateness, which is the part
-    of the lag that the subject did not cause.
+    At most one reason for each requirement missed: the rate, the lag from whatever cause, and the lateness, which is
+    the part of the lag that the subject did not cause.
     """
     if not evidence.sent:
         return (Reason(Missed.NOTHING_SENT),)
@@ -164,7 +164,7 @@ _Over = tuple[str, float, float] | None
 
 
 def _over_lag(lag: Tail, allowed: int) -> _Over:
-    """Return the first bound that the lag exceeds: what it bounds, the bound, and what it was."""
+    """Return the first bound that the lag exceeds: what it bounds, the bound, and the value."""
     return _first(
         ("p99 lag", allowed, lag.p99_ns),
         ("the worst stretch's lag", allowed, lag.worst_stretch_ns),
@@ -183,7 +183,7 @@ def _first(*bounds: tuple[str, float, float]) -> _Over:
 
 
 def _ran_out(evidence: Evidence) -> tuple[tuple[Resource, float], ...]:
-    """Return whoever took a tenth of the lost time, or takes the whole schedule alone, and its share."""
+    """Return each resource that took a tenth of the lost time, or takes the whole schedule alone, and its share."""
     return _named(evidence.shares, {resource for resource, demand in evidence.demand.items() if demand >= _FULL})
 
 
@@ -202,7 +202,7 @@ def _named(
 
 
 def evidence_of(driven: DriveResult, self_cost_ns: float) -> Evidence:
-    """Return what `judge` needs to know of a run, given what the loop costs per line (`measure_self_cost`)."""
+    """Return the evidence for `judge`, given the loop's cost per line (`measure_self_cost`)."""
     timings = driven.timings
     if not timings.lateness.count and driven.span_ns <= 0:
         return Evidence(sent=timings.service.count, achieved_rate=driven.achieved_rate)
@@ -270,7 +270,7 @@ _REMEDIES = {
 
 
 def words(reasons: Sequence[Reason]) -> list[str]:
-    """Return each reason as one line for a person; what ran out is said once where it is the same."""
+    """Return each reason as one line for a reader; a cause shared by several reasons is stated once."""
     lines = []
     for i, reason in enumerate(reasons):
         said = i > 0 and reasons[i - 1].ran_out == reason.ran_out

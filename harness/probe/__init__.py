@@ -1,1 +1,1 @@
-"""The known defects of OpenCensus and its exporter as small experiments against the installed versions."""
+"""Known defects of OpenCensus and its exporter, as small experiments against the installed versions."""

@@ -1,4 +1,4 @@
-"""The probes by name, and what one of them found."""
+"""The probes by name, and the result of one."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field

@@ -1,4 +1,4 @@
-"""Runs one experiment in this process and prints what it found as one line of JSON: ``child NAME INSTRUMENT``."""
+"""One experiment in this process, with its result as one line of JSON: ``child NAME INSTRUMENT``."""
 
 import json
 import sys

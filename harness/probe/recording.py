@@ -1,4 +1,4 @@
-"""Experiments on what a record does to the numbers."""
+"""Experiments on recorded values."""
 
 import logging
 import math

@@ -1,4 +1,4 @@
-"""Runs probes in fresh processes and tells what they found, as rows for a table and as a document."""
+"""Probes in fresh processes, with results as table rows and as a document."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The small OpenCensus program that each experiment runs: one set-up for the library's exporter, one for lean."""
+"""The small OpenCensus program of the experiments: one set-up for the library's exporter, one for `opencensus_lean`."""
 
 import urllib.request
 from typing import Any

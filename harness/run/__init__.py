@@ -1,1 +1,1 @@
-"""Runs one spec: load, scrape and audit together, and nothing that prints."""
+"""One load run: load, scrape and audit together, without printing."""

@@ -1,4 +1,4 @@
-"""Turns what a run measured and saw into its result; pure, so that every outcome can be tested without a run."""
+"""The result of a run from everything measured; pure, so that every outcome can be tested without a run."""
 
 import statistics
 import time
@@ -34,9 +34,9 @@ __all__ = ["RunRecord", "assemble"]
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """Everything a result is made of; times in nanoseconds.
+    """Everything a result is made from; times in nanoseconds.
 
-    `exposes` is false for an instrument that shows nothing by design, so that there is nothing to audit.
+    `exposes` is false for an instrument that exposes nothing by design, so that there is nothing to audit.
     """
 
     spec: RunSpec

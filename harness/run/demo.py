@@ -1,4 +1,4 @@
-"""Believable traffic for a dashboard: day-shaped load, simulated service time, and the quickstart's four pictures."""
+"""Realistic traffic for a dashboard: day-shaped load, simulated service time, and the quickstart's four pictures."""
 
 import random
 import time
@@ -34,18 +34,18 @@ _SPREAD = 0.8
 
 
 class DemoObserver(Protocol):
-    """Whoever tells the user about it."""
+    """Receiver of the demo's messages and progress."""
 
     def say(self, text: str) -> None:
-        """Hear one line for the user."""
+        """Receive one line for the user."""
 
     def progress(self, progress: Snapshot, scrapes: int, failed_scrapes: int) -> None:
-        """Hear how it stands."""
+        """Receive the state of the run."""
 
 
 @dataclass(frozen=True, slots=True)
 class DemoSpec:
-    """What to show; the workload's fields are those of `workloads.workload.WorkloadSpec`."""
+    """Specification of a demo; the workload's fields are those of `workloads.workload.WorkloadSpec`."""
 
     lengths: str = "lognormal"
     content: str = "sentences"
@@ -78,10 +78,10 @@ class DemoSpec:
 
 
 class SimulatedService:
-    """An output that takes its time: each write sleeps for a lognormal time of the given median (ns).
+    """An output with a simulated consumer: each write sleeps for a lognormal time of the given median (ns).
 
-    The REPL times its write, so the latency view shows what a slow consumer would cause; sigma is 0.8, which puts the
-    99th percentile at 6.4 times the median.
+    The REPL times its write, so the latency view shows the effect of a slow consumer; sigma is 0.8, which puts the 99th
+    percentile at 6.4 times the median.
     """
 
     def __init__(self, median_ns: int, seed: int) -> None:
@@ -89,7 +89,7 @@ class SimulatedService:
         self._random = random.Random(seed)  # noqa: S311 - a load is to be repeated, not kept secret
 
     def write(self, text: str, /) -> None:
-        """Take the text and as long as a consumer would."""
+        """Accept the text after the time that a consumer would take."""
         del text
         time.sleep(self._median_s * self._random.lognormvariate(0, _SPREAD))
 
@@ -123,10 +123,10 @@ def _graph(url: str, expressions: list[str], tab: int = 0) -> str:
 
 
 def show(spec: DemoSpec, observer: DemoObserver) -> DriveResult:
-    """Send the demo's traffic until its end or Ctrl-C, and return what came of it; everything started is stopped.
+    """Send the demo's traffic until its end or Ctrl-C, and return the result; everything started is stopped.
 
-    Raises `UsageError` for a spec that cannot be run and `EndpointError` for a port that is taken. A Prometheus that
-    is missing, does not start or dies is told to `observer`, and the demo goes on.
+    Raises `UsageError` for a spec that cannot be run and `EndpointError` for a port that is taken. A Prometheus that is
+    missing, does not start or dies is reported to `observer`, and the demo continues.
     """
     workload, views = spec.workload(), views_for()
     service = SimulatedService(parse_duration_ns(spec.service_time), spec.seed)
@@ -156,7 +156,7 @@ def show(spec: DemoSpec, observer: DemoObserver) -> DriveResult:
 
 
 class _Watch:
-    """Tells once of a server that has died."""
+    """Reports once that a server has died."""
 
     def __init__(self, server: PrometheusServer | None, observer: DemoObserver) -> None:
         self._server, self._observer = server, observer
@@ -173,7 +173,7 @@ class _Watch:
 
 @contextmanager
 def _prometheus(target: Target, observer: DemoObserver) -> Iterator[PrometheusServer | None]:
-    """Run the real server on promconfig.yaml, and say where to look; yields None where there is no server."""
+    """Run the real server on promconfig.yaml, and report its address; yields None where there is no server."""
     try:
         server = PrometheusServer(_config(target), _PROMETHEUS_PORT).start()
     except ScraperError as error:

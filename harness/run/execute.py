@@ -1,4 +1,4 @@
-"""Runs one spec from end to end: builds the parts, drives the load, waits for a last scrape, audits, and sums up."""
+"""A run from start to end: builds the parts, drives the load, waits for a last scrape, audits, assembles the result."""
 
 import os
 import threading
@@ -39,13 +39,13 @@ __all__ = ["Observer", "execute", "workload_of"]
 
 
 class Observer(Protocol):
-    """Whoever wants to watch a run."""
+    """Receiver of a run's phases and progress."""
 
     def phase(self, text: str) -> None:
-        """Hear what is being done while no lines are sent."""
+        """Receive what is being done while no lines are sent."""
 
     def progress(self, progress: Snapshot, scrapes: int, failed_scrapes: int) -> None:
-        """Hear how the run stands, at most five times a second, from the driving thread."""
+        """Receive the state of the run, at most five times a second, from the driving thread."""
 
 
 def workload_of(spec: RunSpec) -> Workload:
@@ -71,7 +71,7 @@ def workload_of(spec: RunSpec) -> Workload:
 
 @dataclass(slots=True)
 class _Parts:
-    """What a run consists of, once everything is up."""
+    """The parts of a run, once everything is started."""
 
     spec: RunSpec
     views: tuple[View, ...]
@@ -89,8 +89,8 @@ def execute(spec: RunSpec, observer: Observer) -> RunResult:
 
     Ctrl-C, a termination or the loss of the terminal while lines are being sent ends the run at the next line: the
     result says `interrupted` and covers what was sent. Raises `UsageError` for a spec that cannot be run, `RunError`
-    where the endpoint or the scraper does not come up. Must be called from the main thread, since it takes over those
-    signals for the while.
+    where the endpoint or the scraper does not start. Must be called from the main thread, since it handles those
+    signals meanwhile.
     """
     views = views_for(spec.latency_buckets)
     requirements = [parse_requirement(text) for text in spec.require]
@@ -153,7 +153,7 @@ def _measure(parts: _Parts) -> RunResult:
 
 
 def _unseen(seen: Seen) -> Seen:
-    """Return what is left of a look whose comparison was interrupted: nothing was compared."""
+    """Return the observations of a run whose comparison was interrupted: nothing was compared."""
     interrupted = Finding(Name.PAGE_UNREADABLE, 1, {"reason": "interrupted before it was compared"})
     return replace(seen, page=None, stored=None, problems=[*seen.problems, interrupted], interrupted=True)
 
@@ -187,7 +187,7 @@ def _drive(parts: _Parts, ledger: Ledger, log: TruthLog | None) -> DriveResult:
 
 @contextmanager
 def _deadline(parts: _Parts) -> Iterator[None]:
-    """End a closed loop, which has no schedule that could end it, after the duration asked for."""
+    """End a closed loop, which has no schedule that could end it, after the requested duration."""
     duration_ns = parts.workload.spec.duration_ns
     if not parts.workload.closed_loop or duration_ns is None:
         yield

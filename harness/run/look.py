@@ -1,7 +1,7 @@
-"""Looks at what a run exposed: the final page, what the scraper stored of it, and each scrape meanwhile.
+"""Observation of what a run exposed: the final page, what the scraper stored of it, and each scrape.
 
-Every wait ends: with the plan's own deadline, or a few seconds after an interruption. What could not be looked at by
-then is a finding, and what was seen until then is kept.
+Every wait ends: at the plan's deadline, or a few seconds after an interruption. Whatever could not be compared by then
+is a finding, and what was read until then is used.
 """
 
 import signal
@@ -44,14 +44,14 @@ _PAGE_FIRST_S = 1.0
 
 
 class Phases(Protocol):
-    """Whoever wants to hear what is being done."""
+    """Receiver of the phases."""
 
     def phase(self, text: str) -> None:
-        """Hear it."""
+        """Receive a phase."""
 
 
 def audit_limit_s(interval_ns: int, series: int) -> float:
-    """Return how many seconds the audit of a plan may take: a scrape each `interval_ns`, so many values of `method`."""
+    """Return how many seconds the audit may take, for scrapes each `interval_ns` and so many values of `method`."""
     return _LIMIT_S + _LIMIT_INTERVALS * interval_ns / 1e9 + _LIMIT_S_PER_SERIES * series
 
 
@@ -63,7 +63,7 @@ class _NothingKnown:
 
 
 class _Interruption:
-    """When the run was first seen to be interrupted."""
+    """The moment at which the run was first known to be interrupted."""
 
     def __init__(self, stop: Stop) -> None:
         self._stop = stop
@@ -76,7 +76,7 @@ class _Interruption:
 
 
 class _Look:
-    """The steps of a look, each of which keeps what it got and notes why it did not get the rest."""
+    """The steps of an observation, each of which stores its result and the reason for what is missing."""
 
     def __init__(
         self, endpoint: Endpoint, scraper: Scraper, observer: Phases, stop: Stop, interval_ns: int, limit_s: float
@@ -93,11 +93,11 @@ class _Look:
         self.slow: list[Finding] = []
 
     def time_page(self) -> None:
-        """Time the page once, and let the scraper take longer where it would give up on it."""
+        """Time the page once, and lengthen the scraper's timeout where it is too short for it."""
         try:
             self.rest_ns = self.endpoint.rest_durations_ns(1, self.scraper_deadline)
         except RunError:
-            return  # whoever reads the page finds out
+            return  # reading the page reports it
         page_ns = self.rest_ns[0]
         if _ROOM * page_ns > self.interval_ns and self.scraper.kind != "none":
             self.observer.phase(f"a page takes {page_ns / 1e9:.1f} s; waiting for a scrape that may take as long")
@@ -123,7 +123,7 @@ class _Look:
             self.problems.append(Finding(Name.SCRAPER_DIED, 1, {"reason": str(error)}))
 
     def read_page(self) -> None:
-        """Read the page, let promtool have a look, and time it at rest where it is quick."""
+        """Read the page, check it with promtool, and time it at rest where it is quick."""
         try:
             self.page = self.endpoint.page(self.deadline)
             if isinstance(rejected := check_with_promtool(self.page, self.deadline), Finding):
@@ -138,10 +138,10 @@ class _Look:
             try:
                 self.rest_ns += self.endpoint.rest_durations_ns(1, self.deadline)
             except RunError:
-                return  # a figure less, and nothing else
+                return  # only this figure is missing
 
     def compare_scrapes(self, bounds: BoundsChecker) -> None:
-        """Hold each scrape against the ledger."""
+        """Compare each scrape with the ledger."""
         try:
             for scraped in self.scraper.pages(self.deadline):
                 bounds.observe(scraped.begin_ns, scraped.end_ns, scraped.shown)
@@ -154,7 +154,7 @@ class _Look:
 
 
 def _kept(ask: Callable[[], _Kept], otherwise: _Kept) -> _Kept:
-    """Return what `ask` returns, or something else where it is interrupted: what was seen before is to be kept."""
+    """Return the result of `ask`, or the alternative where it is interrupted, so that earlier results are kept."""
     try:
         return ask()
     except KeyboardInterrupt:
@@ -176,9 +176,9 @@ def look(
 
     `truth` is None for an instrument that exposes nothing by design, whose scrapes have nothing to be compared with.
 
-    A scraper that died, an interruption, or a deadline that is over costs what it would have told and nothing else.
-    `interval_ns` is the time between two scrapes and `series` the number of methods: how long all of it may take
-    follows from them. A second Ctrl-C ends it at once.
+    A scraper that died, an interruption, or a deadline that is over loses only the part that depends on it.
+    `interval_ns` is the time between two scrapes and `series` the number of methods: the total time allowed follows
+    from them. A second Ctrl-C ends it at once.
     """
     began = time.monotonic()
     found = _Look(endpoint, scraper, observer, stop, interval_ns, audit_limit_s(interval_ns, series))

@@ -52,9 +52,9 @@ Look = Callable[[Result], float | None]
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """A parsed condition: `look` finds the quantity in a result, `limit` is in the same unit (ns, lines/s, share, 1).
+    """A parsed condition: `look` reads the quantity from a result, `limit` is in the same unit (ns, lines/s, share, 1).
 
-    `scale` is how many of these make one of the unit in which the user wrote the limit.
+    `scale` is the number of these in one of the unit in which the user wrote the limit.
     """
 
     text: str
@@ -74,7 +74,7 @@ class CheckedRequirement:
 
 
 def parse_requirement(text: str) -> Requirement:
-    """Return the condition written as `text`; raises `UsageError` naming the flag and what would be right."""
+    """Return the condition written as `text`; raises `UsageError` with the flag and the correct form."""
     match = _FORM.fullmatch(text)
     if match is None:
         raise UsageError(f"{FLAG}: {text!r} is not a condition; write something like {_EXAMPLES}")
@@ -87,7 +87,7 @@ def parse_requirement(text: str) -> Requirement:
 
 
 def check(requirements: Iterable[Requirement | str], result: Result) -> list[CheckedRequirement]:
-    """Return how each requirement fared on a result document (the keys of ``harness run --json``)."""
+    """Return for each requirement whether it held for a result document (the keys of ``harness run --json``)."""
     return [_outcome(parse_requirement(one) if isinstance(one, str) else one, result) for one in requirements]
 
 
@@ -101,7 +101,7 @@ def _outcome(requirement: Requirement, result: Result) -> CheckedRequirement:
 
 
 def _quantity(name: str, value: str) -> tuple[Look, Fraction, Fraction]:
-    """Return how to find the quantity, its limit and the scale of its unit; raises `GrammarError`."""
+    """Return how to read the quantity, its limit and the scale of its unit; raises `GrammarError`."""
     group, _, part = name.partition(".")
     if group in {"lag", "lateness", "service", "response"}:
         return _latency(f"{group}_ns", part, name, value)
@@ -154,7 +154,7 @@ def _times(value: float | None, factor: float) -> float | None:
 
 
 def _counted(found: Look, whole: Look, value: str) -> tuple[Look, Fraction, Fraction]:
-    """Take the value for a count or, with a percent sign, for a share of the whole."""
+    """Parse the value as a count or, with a percent sign, as a share of the whole."""
     if not value.endswith("%"):
         return found, *_count(value)
 

@@ -1,4 +1,4 @@
-"""What a run found out: one versioned document with a published JSON Schema."""
+"""The result of a run: one versioned document with a published JSON Schema."""
 
 from typing import Any, Final, Literal
 
@@ -122,7 +122,7 @@ class AuditResult(_Part):
 
     @property
     def judged(self) -> Literal["conserved", "not_conserved", "not_verified"] | None:
-        """The outcome, for a result of an earlier version as well; None where there was nothing to compare."""
+        """The outcome, also for a result of an earlier version; None where there was nothing to compare."""
         if self.outcome is not None or self.conserved is None:
             return self.outcome
         return "conserved" if self.conserved else "not_conserved"

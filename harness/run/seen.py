@@ -1,4 +1,4 @@
-"""What was seen of a run from outside, as values."""
+"""What was observed of a run from outside, as values."""
 
 from dataclasses import dataclass
 
@@ -12,11 +12,11 @@ __all__ = ["Seen"]
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What was exposed: the page after the last line, what the scraper stored of it, and each scrape being served.
+    """What was exposed: the page after the last line, what the scraper stored of it, and the windows of the scrapes.
 
-    `page` and `stored` are None where they could not be had; `problems` says why, among what was wrong with single
-    scrapes. `scrapes_compared` is the number of scrapes that were held against the ledger, `elapsed_s` what all of it
-    took.
+    `page` and `stored` are None where they could not be read; `problems` has the reason, among the problems of single
+    scrapes. `scrapes_compared` is the number of scrapes that were compared with the ledger, `elapsed_s` the duration of
+    all of it.
     """
 
     page: Page | None

@@ -1,4 +1,4 @@
-"""What a run is asked to do: frozen, validated, written as flags or as TOML."""
+"""The specification of a run: frozen, validated, written as flags or as TOML."""
 
 import tomllib
 from collections.abc import Callable
@@ -73,7 +73,7 @@ class RunSpec(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _accept_flag_spelling(cls, data: Any) -> Any:
-        """Take ``max-lag`` for ``max_lag``: people write in a file what they know from the command line."""
+        """Accept ``max-lag`` for ``max_lag``, since flags are spelled like that."""
         if not isinstance(data, dict):
             return data
         return {key.replace("-", "_") if isinstance(key, str) else key: value for key, value in data.items()}
@@ -121,7 +121,7 @@ def _explain(error: Any, source: str) -> str:
 
 
 def find_scenario(name: str) -> Path:
-    """Return the file of a scenario given by path or by the name of one that ships; raises `UsageError`."""
+    """Return the file of a scenario given by path or by the name of a built-in one; raises `UsageError`."""
     path = Path(name)
     if path.is_file():
         return path
@@ -133,7 +133,7 @@ def find_scenario(name: str) -> Path:
 
 
 def load_spec(name: str, overrides: dict[str, Any]) -> RunSpec:
-    """Return the spec in the scenario `name`, with the flags the user gave put over it; raises `UsageError`."""
+    """Return the spec in the scenario `name`, overridden by the flags the user gave; raises `UsageError`."""
     path = find_scenario(name)
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))

@@ -1,1 +1,1 @@
-"""The endpoint, the scrapers that read it, and the audit that compares what they saw with the truth."""
+"""The metrics endpoint and the scrapers that read it."""

@@ -1,4 +1,4 @@
-"""Which scraper to take, by name."""
+"""Choice of a scraper by name."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ def make_scraper(kind: str, interval_ns: int, views: tuple[View, ...] = QUICKSTA
     """Return the scraper `kind` (one of `KINDS`), not started yet, that scrapes every `interval_ns` nanoseconds.
 
     ``auto`` takes the real Prometheus when ``PROMETHEUS_BIN`` is set or `prometheus` is on PATH, and the built-in one
-    otherwise; `description` says which and why. `views` tells which series are checked. Raises `UsageError` for an
+    otherwise; `description` says which and why. `views` are those whose series are checked. Raises `UsageError` for an
     unknown kind and an interval below 10 ms.
     """
     if kind not in KINDS:

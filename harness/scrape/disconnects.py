@@ -1,7 +1,7 @@
-"""Stops making a page whose client has gone away, and makes the harness's own pages without company.
+"""Pages abandoned when their client has gone away, and pages of the harness made without concurrent scrapes.
 
-A scraper gives up after its timeout and asks again. If pages that nobody waits for were finished all the same, and one
-takes longer than the interval, they would pile up without end: each slows the others down.
+A scraper times out and scrapes again. If abandoned pages were finished nevertheless, and one takes longer than the
+interval, they would accumulate without end: each slows the others down.
 """
 
 import copy
@@ -24,7 +24,7 @@ _GONE = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
 
 
 class ClientGoneError(Exception):
-    """Nobody is left to take the page."""
+    """The client has closed its connection."""
 
 
 # How long a scrape waits for the harness's own page before it looks whether anybody still waits for it.
@@ -34,7 +34,7 @@ _GLANCE_S = 0.1
 class PageTurns:
     """Makes scrapes wait while the harness reads the page for itself.
 
-    A scraper whose scrapes time out asks again at once, and would slow down the very page by which it is judged.
+    A scraper whose scrapes time out scrapes again at once, and would slow down the very page by which it is judged.
     """
 
     def __init__(self) -> None:
@@ -96,7 +96,7 @@ class WatchedRegistry:
 
 
 class _Watched(list[Any]):
-    """Samples that look for the client from time to time while they are gone through."""
+    """Samples that check the client's connection from time to time while they are iterated."""
 
     def __init__(self, samples: Iterable[Any], connection: socket.socket | None) -> None:
         super().__init__(samples)

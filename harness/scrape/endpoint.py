@@ -1,4 +1,4 @@
-"""Serves a registry on /metrics, notes when each scrape was being served, and stops when told to."""
+"""The `/metrics` server: serves a registry and records when each scrape was being served."""
 
 import contextlib
 import errno
@@ -42,7 +42,7 @@ _LINK_PAGE = b"<!doctype html><title>harness</title><p>Metrics are at <a href='/
 
 
 class Endpoint:
-    """A running server; made by `serve`, ended by `stop` or by leaving its ``with`` block."""
+    """A running server; created by `serve`, ended by `stop` or by leaving its ``with`` block."""
 
     def __init__(self, server: "_Server", log: WindowLog) -> None:
         self._server = server
@@ -59,7 +59,7 @@ class Endpoint:
 
     @property
     def url(self) -> str:
-        """Where the page is, as a scraper or a browser asks for it."""
+        """The address of the page."""
         return f"http://{_bracketed(self.address)}:{self.port}/metrics"
 
     @property
@@ -70,37 +70,37 @@ class Endpoint:
     def rendering_since(self, moment_ns: int) -> list[tuple[int, int]]:
         """Return start and end of each time a scrape's page was being made, at `moment_ns` or later, newest first.
 
-        One that is being made now ends now. Cheap, since it is asked for between lines.
+        A page in progress ends now. Cheap, since it is called between lines.
         """
         return self._log.rendering_since(moment_ns)
 
     @property
     def served(self) -> int:
-        """How many scrapes were answered, failed ones included; exact however long the run was."""
+        """The number of scrapes answered, failed ones included; exact however long the run was."""
         return self._log.served
 
     @property
     def failed(self) -> int:
-        """How many of them were answered with anything but a page."""
+        """The number of scrapes answered with anything but a page."""
         return self._log.failed
 
     def take(self) -> tuple[list[int], list[int]]:
-        """Return when pages began and ended to be made since the last call, in ns and in order."""
+        """Return when pages were begun and finished since the last call, in ns and in order."""
         return self._log.take()
 
     def page(self, deadline: Deadline | None = None) -> Page:
         """Fetch and read the page over HTTP, in the text format; does not count as a scrape.
 
-        Raises `EndpointError` when it is not served, `ExpositionError` when it is no page of metrics, `DeadlineError`
-        when there is none in time (30 s by default).
+        Raises `EndpointError` when it is not served, `ExpositionError` when it is not a page of metrics,
+        `DeadlineError` when there is none in time (30 s by default).
         """
         return parse_page(self._ask({"Accept": TEXT}, deadline or Deadline(PAGE_S)), TEXT)
 
     def rest_durations_ns(self, repeats: int = 5, deadline: Deadline | None = None) -> list[int]:
         """Serve the page `repeats` times, as to a scraper, and return how long each took in nanoseconds.
 
-        To be called while nothing is driven, after the run rather than before, when the page is as large as it was
-        for the scrapes it is to be compared with. Does not count as scrapes. Raises as `page` does.
+        To be called while nothing is driven, after the run rather than before, when the page is as large as it was for
+        the scrapes it is compared with. Does not count as scrapes. Raises as `page` does.
         """
         from harness.exposition.headers import SCRAPE_HEADERS
 
@@ -115,7 +115,7 @@ class Endpoint:
         return [window.duration_ns for window in list(self._log.own)]
 
     def stop(self) -> None:
-        """Stop serving and free the port; scrapes under way may finish; calling it again does nothing."""
+        """Stop serving and free the port; scrapes in progress may finish; a second call does nothing."""
         with self._stopping:
             if self._stopped:
                 return
@@ -144,9 +144,9 @@ def serve(
 ) -> Endpoint:
     """Serve `registry`, and nothing else, on ``http://address:port/metrics``; port 0 takes any free one.
 
-    Each scrape runs on a thread of its own, so a client that stalls holds up nobody; a page is no longer made when its
-    client has gone away, or pages slower than a scraper's patience would pile up. `now_ns` is the clock of the
-    windows. Raises `EndpointError`, one line that names --address or --port, when nothing can be served there.
+    Each scrape runs on a separate thread, so a client that stalls delays nobody; a page is abandoned when its client
+    has gone away, or pages slower than a scraper's timeout would accumulate. `now_ns` is the clock of the windows.
+    Raises `EndpointError`, one line that names --address or --port, when nothing can be served there.
     """
     if not 0 <= port <= 65_535:
         raise EndpointError(f"--port: {port} is not a port; choose one between 0 (any free one) and 65535")
@@ -210,7 +210,7 @@ _Application = Callable[["WSGIEnvironment", "StartResponse"], Iterable[bytes]]
 
 
 def _application(registry: "CollectorRegistry", log: WindowLog) -> _Application:
-    """Return prometheus-client's own application, limited to /metrics, with each scrape's window noted."""
+    """Return prometheus-client's own application, limited to /metrics, with each scrape's window recorded."""
     turns = PageTurns()
 
     def respond(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
@@ -269,7 +269,7 @@ def _made(registry: "CollectorRegistry", environ: "WSGIEnvironment", respond: An
 
 
 class _Handler(WSGIRequestHandler):
-    """Serves one request quietly, and gives up on a client that says or reads nothing."""
+    """Serves one request without logging, and gives up on a client that neither sends nor reads."""
 
     server: "_Server"
     timeout = SILENCE_S
@@ -299,7 +299,7 @@ class _Handler(WSGIRequestHandler):
 
 
 class _Server(socketserver.ThreadingMixIn, WSGIServer):
-    """One thread per connection; remembers the open ones so that they can be ended."""
+    """One thread per connection; stores the open ones so that they can be ended."""
 
     daemon_threads = True
     block_on_close = False
@@ -335,10 +335,10 @@ class _Server(socketserver.ThreadingMixIn, WSGIServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: what matters stands in the window's status."""
+        """Log nothing: the status is in the window."""
 
     def close_connections(self, grace_s: float) -> None:
-        """End what is still open: those who only listen at once, those being answered after `grace_s` seconds."""
+        """End open connections: idle ones at once, those being answered after `grace_s` seconds."""
         with self._guard:
             open_ones = dict(self._open)
         deadline = time.monotonic() + grace_s

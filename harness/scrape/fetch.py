@@ -1,4 +1,4 @@
-"""Fetches a page for the harness itself, within a deadline and without being deaf to Ctrl-C meanwhile."""
+"""Requests of the harness itself for a page, within a deadline and interruptible by Ctrl-C."""
 
 import contextlib
 import gzip
@@ -13,9 +13,9 @@ __all__ = ["fetch"]
 
 
 def fetch(address: str, port: int, headers: Mapping[str, str], deadline: Deadline, url: str) -> str:
-    """Return the text of ``/metrics``; `url` is what messages call it.
+    """Return the text of ``/metrics``; `url` is its name in messages.
 
-    Raises `EndpointError` when there is no answer or another one than a page, and `DeadlineError`.
+    Raises `EndpointError` when there is no answer or the answer is not a page, and `DeadlineError`.
     """
     connection = http.client.HTTPConnection(address, port)
 
@@ -44,7 +44,7 @@ def fetch(address: str, port: int, headers: Mapping[str, str], deadline: Deadlin
 
 
 def _end_read(connection: http.client.HTTPConnection) -> None:
-    """End a read that is still under way in another thread."""
+    """End a read that is still in progress in another thread."""
     connected = connection.sock
     if connected is not None:
         with contextlib.suppress(OSError):

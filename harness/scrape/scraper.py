@@ -1,4 +1,4 @@
-"""What every scraper can do, and what it tells."""
+"""The protocol of a scraper, and the values it returns."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ MAX_FAILED = 0.01  # of the scrapes; more, and at least two, is an error
 
 
 class Target(NamedTuple):
-    """Where the endpoint is that is to be scraped."""
+    """The address of the endpoint to be scraped."""
 
     address: str
     port: int
@@ -37,8 +37,8 @@ class Target(NamedTuple):
 class Scrape(NamedTuple):
     """One scrape as the scraper saw it; `start_ns` is ``time.monotonic_ns``, `duration_ms` in milliseconds.
 
-    `size_bytes` is the body's size as received, None where the scraper does not tell. `timed_out` tells of a scrape
-    that failed because the page took longer than the scraper waits.
+    `size_bytes` is the body's size as received, None where the scraper does not know it. `timed_out` marks a scrape
+    that failed because the page took longer than the timeout.
     """
 
     start_ns: int
@@ -49,7 +49,7 @@ class Scrape(NamedTuple):
 
 
 class ScrapedPage(NamedTuple):
-    """What one scrape showed of our views; it was asked for at `begin_ns` and had come by `end_ns`.
+    """What one scrape showed of the views, requested at `begin_ns` and received by `end_ns`.
 
     Both are ``time.monotonic_ns``, and as far apart as the scraper's clock leaves them uncertain.
     """
@@ -67,31 +67,31 @@ class ScrapeStats:
 
     @property
     def count(self) -> int:
-        """How many there were, failed ones included."""
+        """The number of scrapes, failed ones included."""
         return len(self.scrapes)
 
     @property
     def failed(self) -> int:
-        """How many of them brought no page."""
+        """The number of scrapes without a page."""
         return sum(not scrape.ok for scrape in self.scrapes)
 
     @property
     def timed_out(self) -> int:
-        """How many of those that failed did so because the page took too long."""
+        """The number of failed scrapes whose page took too long."""
         return sum(scrape.timed_out for scrape in self.scrapes)
 
     @property
     def durations_ms(self) -> list[float]:
-        """How long each took, in milliseconds, network and parsing of the answer's head included."""
+        """The duration of each in milliseconds, including network and parsing of the answer's head."""
         return [scrape.duration_ms for scrape in self.scrapes]
 
 
 class Scraper(Protocol):
-    """Scrapes one endpoint at an interval, checks each scrape, and keeps what it got.
+    """Scrapes one endpoint at an interval, checks each scrape, and stores the results.
 
-    Every method but `stop` raises `ScraperError`, one clear line, when the scraper does not start or is gone; what
-    `stats` and `problems` had until then stays available. Those that wait take a deadline and raise `DeadlineError`
-    when it is over; without one they wait as long as the interval calls for.
+    Every method but `stop` raises `ScraperError`, one clear line, when the scraper does not start or is gone; the
+    `stats` and `problems` until then remain available. Waiting methods take a deadline and raise `DeadlineError` when
+    it is over; without one they wait as long as the interval requires.
     """
 
     @property
@@ -100,28 +100,28 @@ class Scraper(Protocol):
 
     @property
     def description(self) -> str:
-        """What scrapes, and why that one was taken; for a reader."""
+        """Which scraper it is, and why it was chosen; for a reader."""
 
     def start(self, target: Target) -> None:
-        """Start, and return once `target` has been scraped with success."""
+        """Start, and return once `target` has been scraped successfully."""
 
     def allow(self, timeout_ns: int, deadline: Deadline | None = None) -> None:
-        """Let each scrape from now on take `timeout_ns`, and make the interval as long."""
+        """Set the timeout of scrapes from now on to `timeout_ns`, and the interval to at least that."""
 
     def wait_for_next(self, deadline: Deadline | None = None) -> None:
         """Return once a scrape that began after this call is stored."""
 
     def stored(self, deadline: Deadline | None = None) -> Shown | None:
-        """Return what was stored of the last scrape that succeeded; None when nothing ever is."""
+        """Return the samples stored by the last successful scrape; None when nothing is ever stored."""
 
     def pages(self, deadline: Deadline | None = None) -> Iterator[ScrapedPage]:
-        """Yield what each successful scrape showed, oldest first; only the last ones when there are too many to keep.
+        """Yield the content of each successful scrape, oldest first; only the last ones when they are too many.
 
         A page is yielded once, however often this is called.
         """
 
     def problems(self) -> list[Finding]:
-        """Return what was wrong with single scrapes of the run, as far as they have been read."""
+        """Return the problems of single scrapes of the run, as far as they have been read."""
 
     def stats(self) -> ScrapeStats:
         """Return the scrapes since the start."""
@@ -168,7 +168,7 @@ class NoScraper:
 def failures(stats: ScrapeStats, reason: str) -> list[Finding]:
     """Return a finding when scrapes failed for another reason than a slow page.
 
-    It is an error when they are more than `MAX_FAILED` of all and at least two. `reason` is what the scraper said of
+    It is an error when they are more than `MAX_FAILED` of all and at least two. `reason` is the scraper's message about
     the last one.
     """
     failed = stats.failed - stats.timed_out
@@ -180,7 +180,7 @@ def failures(stats: ScrapeStats, reason: str) -> list[Finding]:
 
 
 def slowness(stats: ScrapeStats, page_s: float, interval_s: float) -> list[Finding]:
-    """Return a finding when scrapes timed out, or would: a page takes `page_s` and the interval is `interval_s`."""
+    """Return a finding when scrapes timed out, or would: `page_s` is the page's duration, `interval_s` the interval."""
     if not stats.timed_out and page_s <= interval_s:
         return []
     detail = {"scrapes": stats.count, "page_s": page_s, "interval_s": interval_s}

@@ -1,4 +1,4 @@
-"""When each page was made and each scrape was served, noted by the threads that serve."""
+"""When each page was made and each scrape served, recorded by the serving threads."""
 
 import threading
 import time
@@ -18,7 +18,7 @@ CLIENT_GONE = 499
 
 
 class Window(NamedTuple):
-    """When a scrape was being served: from its request line read to its last byte written, ``time.monotonic_ns``.
+    """When a scrape was served: from its request line to its last byte written, in ``time.monotonic_ns``.
 
     `size_bytes` is the body as sent (compressed, if it was); `status` the HTTP status: 200 for a page, `CLIENT_GONE`
     where the client did not wait for it.
@@ -31,12 +31,12 @@ class Window(NamedTuple):
 
     @property
     def duration_ns(self) -> int:
-        """How long it took to serve."""
+        """The duration of serving it."""
         return self.end_ns - self.start_ns
 
 
 class WindowLog:
-    """Keeps the windows, and the moments between which pages were made, the last `MAX_WINDOWS` of each."""
+    """The windows, and the moments between which pages were made, the last `MAX_WINDOWS` of each."""
 
     def __init__(self, now_ns: Callable[[], int] = time.monotonic_ns) -> None:
         self.now_ns = now_ns
@@ -52,9 +52,9 @@ class WindowLog:
         self._lock = threading.Lock()
 
     def note_begun(self) -> None:
-        """Note that a page is about to be made.
+        """Record that a page is about to be made.
 
-        The clock is read while nobody can `take`, so that no moment is told later than one that came after it.
+        The clock is read while `take` is locked out, so that moments are returned in order.
         """
         with self._lock:
             now_ns = self.now_ns()
@@ -62,7 +62,7 @@ class WindowLog:
             self._making[threading.get_ident()] = now_ns
 
     def note_made(self) -> None:
-        """Note that a page has just been made, or failed to be."""
+        """Record that a page has just been made, or failed."""
         with self._lock:
             now_ns = self.now_ns()
             self._made.append(now_ns)
@@ -71,7 +71,7 @@ class WindowLog:
     def rendering_since(self, moment_ns: int) -> list[tuple[int, int]]:
         """Return start and end of each time a page was being made, at `moment_ns` or later, newest first.
 
-        One that is being made now ends now. Cheap, since it is asked for between lines.
+        A page in progress ends now. Cheap, since it is called between lines.
         """
         with self._lock:
             if not self._making and (not self._rendered or self._rendered[-1][1] <= moment_ns):
@@ -81,7 +81,7 @@ class WindowLog:
             return found + [each for each in reversed(self._rendered) if each[1] > moment_ns]
 
     def take(self) -> tuple[list[int], list[int]]:
-        """Return when pages began and ended to be made, in ns and in order, as far as that was not returned before."""
+        """Return when pages were begun and finished, in ns and in order, as far as not returned before."""
         with self._lock:
             taken = list(self._begun), list(self._made)
             self._begun.clear()
@@ -89,7 +89,7 @@ class WindowLog:
         return taken
 
     def add(self, window: Window, *, own: bool) -> None:
-        """Keep a window; `own` tells that the harness itself asked, which is no scrape."""
+        """Store a window; `own` marks a request of the harness itself, which is not a scrape."""
         with self._lock:
             if own:
                 self.own.append(window)

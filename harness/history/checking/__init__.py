@@ -1,1 +1,1 @@
-"""Says whether a kept run records slower than the runs before it."""
+"""The decision of `harness check`: whether a stored run records slower than the runs before it."""

@@ -1,4 +1,4 @@
-"""What each figure of a run is compared with: which runs before it count, on which machine, and since when."""
+"""The comparison of each figure of a run: which runs before it count, on which machine, and since when."""
 
 import math
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ HORIZON = 300
 
 
 class History(Protocol):
-    """What is read of the kept runs; `harness.history.index.Index` reads it from a store."""
+    """Reading access to the stored runs; `harness.history.index.Index` provides it for a store."""
 
     def rows(self, where: str = "", values: Sequence[object] = ()) -> Sequence[RunRow]:
         """Return the runs that fit a condition, oldest first."""
@@ -40,7 +40,7 @@ class History(Protocol):
 
 
 class Basis(Enum):
-    """What was compared with what."""
+    """The quantity that was compared."""
 
     PROCESSOR = "ratio of processor time to the control of the same run, same machine"
     RATIO = "ratio to the control of the same run, same machine"
@@ -54,9 +54,9 @@ class Case:
     """One figure of a run with the runs it is compared with.
 
     `before` are the runs at the old level, `now` those at the new one, the run itself last. `machines` are the runs of
-    other machines where this one has too few; `baseline` stands in the place of the level where a run was named.
-    `again` is what was measured again. `void` says why the run has no figure, `unlike` why it is not to be compared
-    with the runs before, and `again_unlike` the same of what was measured again; empty where nothing is amiss.
+    other machines where this one has too few; `baseline` replaces the level where a run was named. `again` is the
+    repeated measurement. `void` says why the run has no figure, `unlike` why it is not comparable with the runs before,
+    and `again_unlike` the same for the repeated measurement; empty where nothing is wrong.
     """
 
     key: str
@@ -76,17 +76,17 @@ class Case:
 
     @property
     def compared(self) -> int:
-        """How many runs the run is compared with."""
+        """The number of runs that the run is compared with."""
         if self.baseline is not None:
             return 1
         return sum(map(len, self.machines)) if self.basis is Basis.RATIO_ACROSS else len(self.before)
 
     def level(self) -> Level | None:
-        """Return how far the run is from those before, with what was measured again; None without anything to say."""
+        """Return the shift of the run from those before, with the repeated measurement; None without data."""
         return self._level([mean_of([self.now[-1], *self.again])]) if self.now else None
 
     def level_of_again(self) -> Level | None:
-        """Return the same of what was measured again alone."""
+        """Return the same for the repeated measurement alone."""
         return self._level([mean_of(self.again)], alone=True) if self.again else None
 
     def _level(self, newest: list[Value], *, alone: bool = False) -> Level | None:
@@ -97,7 +97,7 @@ class Case:
         return shift(self.before, newest if alone else [*self.now[:-1], *newest]) if self.before else None
 
     def add(self, metric: Figure) -> None:
-        """Take in a figure measured again, unless it is void or the machine was in another state again."""
+        """Add a repeated measurement, unless it is void or the machine was in another state again."""
         value = value_of(metric, self.basis)
         self.again_unlike = self.limits.exceeded(metric)
         if value is not None and not self.again_unlike:
@@ -105,7 +105,7 @@ class Case:
 
 
 def value_of(metric: Figure, basis: Basis) -> Value | None:
-    """Return the logarithm to compare, or None where the run did not state the figure."""
+    """Return the logarithm to compare, or None where the run has no such figure."""
     if basis is Basis.ABSOLUTE:
         positive = metric.value is not None and metric.value > 0
         return Value.of(metric.value or 0.0, None, None, 0) if positive else None
@@ -121,11 +121,11 @@ _Known = list[tuple[FigurePoint, Value]]
 
 
 def case_of(index: History, key: str, run: str, baseline: str | None = None, fresh: Figure | None = None) -> Case:
-    """Gather what one figure of `run` is compared with.
+    """Return one figure of `run` with everything it is compared with.
 
-    That is the runs before on the same machine. Where they are too few, and there are enough other machines to tell
-    how much machines differ, it is the ratios there. Runs that were measured on a busy machine are passed over.
-    `baseline` is a run to take the level from, `fresh` stands in the place of what the run said.
+    That is the runs before on the same machine. Where they are too few, and there are enough other machines to estimate
+    how much machines differ, it is the ratios there. Runs that were measured on a busy machine are ignored. `baseline`
+    is a run to take the level from, `fresh` replaces the run's own figure.
     """
     points = index.points(key, HORIZON + 1, run)
     if fresh is not None:
@@ -150,7 +150,7 @@ def case_of(index: History, key: str, run: str, baseline: str | None = None, fre
 
 
 def _basis(here: Figure, before: Sequence[Figure]) -> Basis:
-    """Return what to compare on one machine: processor time where enough runs kept it and the head does not wait."""
+    """Return what to compare on one machine: processor time where enough runs stored it and the head does not wait."""
     if here.ratio is None:
         return Basis.ABSOLUTE
     kept = [metric for metric in before if metric.processor is not None]
@@ -161,7 +161,7 @@ def _basis(here: Figure, before: Sequence[Figure]) -> Basis:
 
 
 def _ordinary(points: Sequence[FigurePoint], basis: Basis) -> tuple[_Known, Limits]:
-    """Return the runs of one machine that state the figure and are like most others there, and the limits for that."""
+    """Return the runs of one machine with the figure that are like most others there, and the limits for that."""
     known = [(point, value) for point in points if (value := value_of(point.metric, basis)) is not None]
     limits = limits_of([point.metric for point, _ in known], processor=basis is Basis.PROCESSOR)
     return [(point, value) for point, value in known if not limits.exceeded(point.metric)], limits
@@ -183,7 +183,7 @@ def _across(case: Case, others: list[_Known], value: Value) -> Case:
 
 
 def _since(case: Case, index: History, same: _Known, here: tuple[FigurePoint, Value], baseline: str) -> Case:
-    """Compare with one run; where it was measured on another machine there is nothing to compare."""
+    """Compare with one run; a run measured on another machine cannot be compared."""
     named = [point for point in index.points(case.key, 1, baseline) if point.run == baseline]
     found = value_of(named[0].metric, case.basis) if named and named[0].epoch == here[0].epoch else None
     if found is None:
@@ -195,7 +195,7 @@ def _since(case: Case, index: History, same: _Known, here: tuple[FigurePoint, Va
 
 
 def _steady(values: list[Value]) -> list[Value]:
-    """Return the longest stretch of runs at one level, without outliers, to take the noise from."""
+    """Return the longest sequence of runs at one level, without outliers, from which the noise is estimated."""
     logs = np.array([value.log for value in values])
     edges = [0, *(change.index for change in change_points(logs) if change.lasting), len(values)]
     first, end = max(pairwise(edges), key=lambda edge: edge[1] - edge[0])
@@ -204,7 +204,7 @@ def _steady(values: list[Value]) -> list[Value]:
 
 
 def _split(case: Case, known: _Known) -> Case:
-    """Divide the runs at the newest lasting change point that is still news; without one, at the newest run."""
+    """Divide the runs at the newest lasting change point that is still reported; without one, at the newest run."""
     found = [change for change in change_points([value.log for _, value in known]) if change.lasting]
     case.changes = tuple((known[change.index][0].run, change) for change in found)
     last = len(known) - 1

@@ -1,8 +1,8 @@
-r"""Finds where a series of runs changed, judged against the series' own, possibly autocorrelated, noise.
+r"""Change points of a series of runs, detected against its own, possibly autocorrelated, noise.
 
 The model is a level plus first-order autoregressive noise, x[t] = level[t] + u[t], u[t] = phi u[t-1] + e[t]. For each
-place k from which the level could have stepped, or begun to drift, the exact Gaussian likelihood ratio against "no
-change" is taken with phi estimated anew on both sides (a step that is left in the noise looks like autocorrelation,
+position k from which the level could have stepped, or begun to drift, the exact Gaussian likelihood ratio against "no
+change" is computed with phi estimated anew on both sides (a step that is left in the noise looks like autocorrelation,
 and would hide itself):
 
     score = (n - 4)/n * 2 (max over k, phi of log L(change at k) - max over phi of log L(no change))
@@ -13,8 +13,8 @@ and would hide itself):
 
 Its null distribution is not chi-squared: k is searched for, and n is small. The threshold is therefore simulated
 (`benchmarks/detector_rates.py --calibrate`): base(n) + 8 phi², phi as estimated beside the change, which keeps the
-share of flagged unchanged series at or under 5 % for every phi from 0 to 0.8 tried. Two bases are kept: for looking
-once at a whole series, and, stricter, for looking after each of 100 runs.
+share of flagged unchanged series at or under 5 % for every phi from 0 to 0.8 tried. There are two bases: for a single
+look at a whole series, and, stricter, for a look after each of 100 runs.
 
 Exact likelihood of AR(1) errors: Prais and Winsten (1954); change-point search by likelihood ratio: Quandt (1960),
 Andrews (1993); several changes by binary segmentation: Vostrikova (1981).
@@ -49,7 +49,7 @@ Floats = NDArray[np.float64]
 
 
 class Kind(Enum):
-    """What the level did at a change point."""
+    """The kind of a change of level."""
 
     STEP = "step"
     DRIFT = "drift"
@@ -59,10 +59,9 @@ class Kind(Enum):
 class ChangePoint:
     """The level changed at run `index` (from 0), the first run that is different.
 
-    `shift` is the change of level in the unit of the series (the whole way to the last run for a drift), `error` its
-    standard error, `phi` the autocorrelation and `sigma` the marginal standard deviation of the noise around the
-    levels. `score` exceeds `threshold`; it is `lasting` when it also exceeds the threshold for series looked at after
-    every run.
+    `shift` is the change of level in the unit of the series (up to the last run for a drift), `error` its standard
+    error, `phi` the autocorrelation and `sigma` the marginal standard deviation of the noise around the levels. `score`
+    exceeds `threshold`; it is `lasting` when it also exceeds the threshold for series examined after every run.
     """
 
     index: int
@@ -78,7 +77,7 @@ class ChangePoint:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """The best change for each series (rows) and each prefix (columns): score, place, and noise estimated beside it."""
+    """The best change for each series (rows) and each prefix (columns): score, position, and estimated noise."""
 
     score: Floats
     place: NDArray[np.int64]
@@ -134,8 +133,8 @@ def _cumulative(values: Floats) -> Floats:
 def scan(series: ArrayLike, ends: ArrayLike | None = None) -> Scan:
     """Score the best change in each prefix of each series.
 
-    `series` is series x runs, all finite; `ends` are the prefix lengths to look at, each at least `MIN_RUNS`
-    (default: the whole). Raises `ValueError` for shorter ones.
+    `series` is series x runs, all finite; `ends` are the prefix lengths to examine, each at least `MIN_RUNS` (default:
+    the whole). Raises `ValueError` for shorter ones.
     """
     x = np.atleast_2d(np.asarray(series, dtype=float))
     stops = np.atleast_1d(np.asarray(x.shape[1] if ends is None else ends, dtype=np.int64))
@@ -175,7 +174,7 @@ def _pick(
     places: NDArray[np.int64],
     stops: NDArray[np.int64],
 ) -> Scan:
-    """Choose, for each series and prefix, the place and kind of the greatest likelihood."""
+    """Choose, for each series and prefix, the position and kind with the greatest likelihood."""
     best = np.where(allowed, best, -np.inf)
     where = best.argmax(axis=3)
     top = np.take_along_axis(best, where[..., None], axis=3)[..., 0]
@@ -187,7 +186,7 @@ def _pick(
 
 
 def thresholds(runs: ArrayLike, phi: ArrayLike) -> tuple[Floats, Floats]:
-    """Return what a score must exceed for a series looked at once, and for one looked at after every run."""
+    """Return the thresholds of a score for a single look at a series, and for a look after every run."""
     n, weight = np.log(np.asarray(runs, dtype=float)), _PHI_WEIGHT * np.asarray(phi, dtype=float) ** 2
     known = np.log(_LENGTHS)
     once: Floats = np.interp(n, known, _ONCE) + weight
@@ -195,10 +194,10 @@ def thresholds(runs: ArrayLike, phi: ArrayLike) -> tuple[Floats, Floats]:
 
 
 def change_points(values: ArrayLike) -> tuple[ChangePoint, ...]:
-    """Find all changes in one series of runs, oldest first; runs that are not finite are left out of the reckoning.
+    """Find all changes in one series of runs, oldest first; runs that are not finite are ignored.
 
-    Of a series of 100 unchanged runs at most 5 % are given any change point when looked at once, and at most 5 % are
-    ever given a `lasting` one when looked at after each run. Fewer than `MIN_RUNS` runs have none.
+    Of a series of 100 unchanged runs at most 5 % are given any change point in a single look, and at most 5 % are ever
+    given a `lasting` one in looks after each run. Fewer than `MIN_RUNS` runs have none.
     """
     x = np.asarray(values, dtype=float)
     kept = np.flatnonzero(np.isfinite(x))
@@ -219,7 +218,7 @@ def change_points(values: ArrayLike) -> tuple[ChangePoint, ...]:
 
 
 def tamed(values: Floats) -> Floats:
-    """Replace single runs far from the median of the five around them (Hampel 1974); three runs make a level."""
+    """Replace single runs far from the median of the five around them (Hampel 1974); three runs form a level."""
     n = len(values)
     if n < MIN_RUNS:
         return values

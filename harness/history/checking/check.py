@@ -1,21 +1,20 @@
-"""Says whether the newest runs record slower than those before: pass, regressed, improved or undecided.
+"""The decision on the newest runs, compared with those before: pass, regressed, improved or undecided.
 
-Each figure's shift from the runs before gets an interval, and its place beside the tolerance decides, by the rule of
-`harness.measure.decision`.
+Each figure's shift from the runs before gets an interval, whose position relative to the tolerance decides, by the rule
+of `harness.measure.decision`.
 
 Several figures are tested at once: Holm's procedure (1979) over all of them keeps the probability that any unchanged
-figure is called regressed or improved at or under `alpha`, and each interval is drawn at the level at which its
-figure was tested, so the picture and the verdict agree. What the runs are compared with ends where the newest lasting
-change point begins; a change stays news for `RECENT` runs, then its level is the one compared with. Holm's promise
-holds for a fixed place of that split; where a change point has chosen it, the interval is one after selection, and
-false alarms are bounded by the rate of lasting changes, for each figure.
+figure is called regressed or improved at or under `alpha`, and each interval is drawn at the level at which its figure
+was tested, so that picture and decision agree. The runs compared with end where the newest lasting change point begins;
+a change is reported for `RECENT` runs, then its level is the one compared with. Holm's guarantee does not cover
+intervals chosen by a change point; false alarms are bounded there by the rate of lasting changes, for each figure.
 
 With fewer than `ENOUGH` comparable runs before, everything is undecided: how much runs differ from one another is not
 known. So is a run that was measured on a machine in another state than those before.
 
-A single run that looks slower is only a suspicion, whether its interval is clear of the tolerance yet or not: it is
-measured again, and what both say together counts. Where that cannot be done and is asked for, it is left undecided. A
-figure whose experiment is void, or whose machine was busy, is measured again in its place.
+A single run that looks slower is only a suspicion, whether or not its interval is clear of the tolerance: it is
+measured again, and both measurements together decide. Where a repetition is requested but impossible, it is undecided.
+A figure whose experiment is void, or whose machine was busy, is measured again and replaced.
 """
 
 import math
@@ -34,7 +33,7 @@ __all__ = ["RECENT", "Basis", "CheckResult", "Decision", "FigureDecision", "Ques
 
 
 class Decision(Enum):
-    """What a check found; the command's exit code comes with it."""
+    """The decision of a check, which determines the command's exit code."""
 
     PASS = "pass"  # noqa: S105 - no password
     IMPROVED = "improved"
@@ -43,16 +42,16 @@ class Decision(Enum):
 
     @property
     def exit_code(self) -> int:
-        """0 when nothing stands in the way, 1 for a regression, 3 when the runs cannot tell."""
+        """0 for pass and improved, 1 for a regression, 3 when the runs cannot decide."""
         return {Decision.REGRESSED: 1, Decision.UNDECIDED: 3}.get(self, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What to ask of the history.
+    """The parameters of a check.
 
     `tolerance` is the relative slowdown that does not matter (0.03 is 3 %), `alpha` the family-wise level. `baseline`
-    is the id of a run to compare with instead of the runs before. `remeasure` measures figures of a run afresh, given
+    is the id of a run to compare with instead of the runs before. `remeasure` measures figures of a run again, given
     its id and their keys; it is called up to `attempts` times before a regression is reported. Where there is none,
     `unconfirmed` may say why: then a suspicion that rests on one run alone is undecided instead of reported.
     """
@@ -73,12 +72,12 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class FigureDecision:
-    """What was found for one figure; effects are relative (0.05 is 5 % slower), None where nothing can be said.
+    """The decision on one figure; effects are relative (0.05 is 5 % slower), None where they are unknown.
 
-    `departs_from` is the run at which the level changed, or the newest run compared with. `suspected` tells that the
-    effect lies beyond the tolerance, and its interval does or may, `confirmed` that both did when it was measured
-    again; `compared` is the number of runs before, `confidence` that of the interval. `run` is the run that the figure
-    is of.
+    `departs_from` is the run at which the level changed, or the newest run compared with. `suspected` means that the
+    effect lies beyond the tolerance, and its interval does or may, `confirmed` that both did in the repeated
+    measurement; `compared` is the number of runs before, `confidence` that of the interval. `run` is the run of the
+    figure.
     """
 
     key: str
@@ -99,10 +98,10 @@ class FigureDecision:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """The verdict: findings, one for each figure, and the family-wise level they share.
+    """The result of a check: a decision for each figure, and the family-wise level they share.
 
     `run` is the newest run checked; `runs` are all of them, each with the question it answers, oldest first. `skipped`
-    are newer runs that hold no figure, with their questions.
+    are newer runs without a figure, with their questions.
     """
 
     run: str
@@ -115,7 +114,7 @@ class CheckResult:
 
     @property
     def outcome(self) -> Decision:
-        """The gravest finding; with no figure at all, undecided."""
+        """The most severe decision of any figure; without figures, undecided."""
         found = {finding.outcome for finding in self.findings}
         order = (Decision.REGRESSED, Decision.UNDECIDED, Decision.IMPROVED, Decision.PASS)
         return next((outcome for outcome in order if outcome in found), Decision.UNDECIDED)
@@ -124,9 +123,9 @@ class CheckResult:
 def check(
     index: History, question: Question | None = None, *, run: str | None = None, kind: str = "overhead"
 ) -> CheckResult:
-    """Compare kept runs with the history before them: `run`, or for each question the newest of `kind` with figures.
+    """Compare stored runs with the history before them: `run`, or for each question the newest of `kind` with figures.
 
-    A figure that several questions' runs hold is that of the newest one. Raises `UsageError` when there is no such
+    A figure in the runs of several questions is taken from the newest one. Raises `UsageError` when there is no such
     run. With nothing to compare with, its figures are undecided and say what to do.
     """
     asked = question or Question()
@@ -155,7 +154,7 @@ _Named = tuple[tuple[str, str], ...]
 
 
 def _chosen(index: History, run: str | None, kind: str) -> tuple[_Named, _Named]:
-    """Return the runs to check, and those that hold no figure, each with its question."""
+    """Return the runs to check, and those without figures, each with its question."""
     if run is not None:
         rows = index.rows("id = ?", (run,))
         if not rows:
@@ -180,7 +179,7 @@ def _measure_again(
 
 
 def _replace_doubtful(cases: list[Case], index: History, asked: Question) -> int:
-    """Measure once more, in its place, what is void or unlike the runs before; return how often that was done."""
+    """Measure once more what is void or unlike the runs before, and replace it; return how often that was done."""
     if asked.remeasure is None:
         return 0
     doubtful = [case for case in cases if case.void or (case.unlike and _enough(case))]
@@ -215,7 +214,7 @@ def _add_reason(case: Case, why: str) -> None:
 
 
 def _judge(cases: Sequence[Case], asked: Question) -> tuple[FigureDecision, ...]:
-    """Test all figures by Holm's procedure and word each one's finding."""
+    """Test all figures by Holm's procedure and return the decision on each."""
     below, above = bounds(asked.tolerance)
     levels = {case.key: level for case in cases if (level := case.level()) is not None}
     tested = [case.key for case in cases if case.key in levels and not case.unlike]
@@ -263,7 +262,7 @@ def _finding(case: Case, level: Level | None, alpha: float, asked: Question) -> 
 
 
 def _doubt(case: Case, above: float, asked: Question) -> str:
-    """Return why a suspected regression is not to be reported; empty when it is."""
+    """Return why a suspected regression is not reported; empty when it is."""
     if (again := case.level_of_again()) is not None:
         # What was measured again must itself be over the tolerance: the first figure was chosen for being high.
         return "" if again.shift > above else "looked slower, and did not when it was measured again; measure more"

@@ -1,16 +1,16 @@
-r"""Estimates how far a figure has moved from the runs before, in logarithms, with what is known of its noise.
+r"""Estimate of a figure's shift from the runs before, in logarithms, with its standard error.
 
-The runs before have values x[1] to x[m] at one level, with first-order autoregressive noise: a slow day of the machine
-is seldom alone. What is new is one run or the mean of several.
+The runs before have values x[1] to x[m] at one level, with first-order autoregressive noise: slow days of a machine
+come in sequences. The new value is one run or the mean of several.
 
-One new run y is compared with what the runs before predict for it, by the regression of each run on the one before
-it, x[t] = a + b x[t-1] + e[t], with n = m - 1 such steps:
+One new run y is compared with the prediction for it from the runs before, by the regression of each run on the one
+before it, x[t] = a + b x[t-1] + e[t], with n = m - 1 such steps:
 
     shift  = y - (a + b x[m])
     error² = s² (1 + 1/n + (x[m] - mean)² / sum of (x[t-1] - mean)²) + w_new² - w²      Student, n - 2 degrees
 
-The mean of k new runs, which a change point has set apart, is compared with the mean of those before. The variance of
-a mean of k runs of variance sigma² and autocorrelation phi is sigma² v(k), and two means of neighbouring runs have the
+The mean of k new runs, which a change point has separated, is compared with the mean of those before. The variance of a
+mean of k runs of variance sigma² and autocorrelation phi is sigma² v(k), and two means of neighbouring runs have the
 covariance sigma² c(m, k):
 
     v(k)    = 1/k (1 + 2 sum over j from 1 to k - 1 of (1 - j/k) phi^j)
@@ -18,13 +18,14 @@ covariance sigma² c(m, k):
     sigma²  = (squares about both means) / (m (1 - v(m)) + k (1 - v(k)))
     error²  = sigma² (v(m) + v(k) - 2 c(m, k)) + (w_new² - w²)/k
 
-with Student's (m + k)(1 - phi²)/(1 + phi²) - 2 degrees of freedom, at least 2: autocorrelated runs tell less.
+with Student's (m + k)(1 - phi²)/(1 + phi²) - 2 degrees of freedom, at least 2: autocorrelated runs carry less
+information.
 
-w² is the median square of the standard errors that the runs before state for themselves, w_new² the mean square of
-the new ones', which measuring again makes smaller. Neither error² is less than half of what the scatter of the runs
-alone makes it, nor than what the new runs state: what runs state for themselves may be wrong, their scatter is not.
-The intervals' coverage is simulated in `benchmarks/check_rates.py`. With fewer than `ENOUGH` runs before, nothing is
-known of how much runs differ from one another, and no interval is given.
+w² is the median square of the standard errors that the runs before state for themselves, w_new² the mean square of the
+new ones', which repeated measurement makes smaller. Neither error² is less than half of its value from the scatter of
+the runs alone, nor than the new runs' own: stated errors may be wrong, the scatter is not. The intervals' coverage is
+simulated in `benchmarks/check_rates.py`. With fewer than `ENOUGH` runs before, the differences between runs are not
+known, and no interval is given.
 
 Prediction by regression on the past: Box and Jenkins (1970); the mean of autocorrelated values: Bartlett (1946); phi
 estimated with the correction of Kendall (1954); the degrees of freedom: Bayley and Hammersley (1946).
@@ -65,7 +66,7 @@ class Value:
 
     @classmethod
     def of(cls, value: float, low: float | None, high: float | None, pairs: int) -> "Value":
-        """Make it from a positive figure with its 95 % interval; one not positive or of no width is unknown."""
+        """Create it from a positive figure with its 95 % interval; one not positive or of no width is unknown."""
         if low is None or high is None or not 0 < low < high:
             return cls(math.log(value), None, pairs)
         quantile = _quantile(0.975, max(pairs or _FEW_PAIRS, 2) - 1)
@@ -74,7 +75,7 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """How far the new runs are from the old level, in logarithms; `error` None where nothing allows an interval."""
+    """The shift of the new runs from the old level, in logarithms; `error` is None where no interval is possible."""
 
     shift: float
     error: float | None = None
@@ -107,7 +108,7 @@ class Level:
 
 
 def mean_of(values: Sequence[Value]) -> Value:
-    """Return the plain mean; its error is unknown as soon as one value's is."""
+    """Return the plain mean; its error is unknown if one value's is."""
     errors = [value.error for value in values if value.error is not None]
     known = len(errors) == len(values)
     error = math.sqrt(sum(error**2 for error in errors)) / len(values) if known else None
@@ -117,7 +118,7 @@ def mean_of(values: Sequence[Value]) -> Value:
 def shift(before: Sequence[Value], now: Sequence[Value]) -> Level:
     """Estimate the shift from the runs `before` to those `now`, which follow them.
 
-    Without an interval where fewer than `ENOUGH` runs are before. Raises `ValueError` when one of them is empty.
+    Without an interval where there are fewer than `ENOUGH` runs before. Raises `ValueError` when one of them is empty.
     """
     if not before or not now:
         raise ValueError("a shift needs at least one run on each side")
@@ -127,7 +128,7 @@ def shift(before: Sequence[Value], now: Sequence[Value]) -> Level:
 
 
 def since(baseline: Value, now: Value, scatter: Sequence[Value]) -> Level:
-    """Estimate the shift from one run to another; how much runs differ is taken from the runs of `scatter`.
+    """Estimate the shift from one run to another; the differences between runs are taken from the runs of `scatter`.
 
     The two may lie far apart, so they count as independent.
     """
@@ -190,7 +191,7 @@ def _means(before: Sequence[Value], now: Sequence[Value]) -> Level:
 
 
 def _error(variance: float, before: Sequence[Value], now: Sequence[Value]) -> float:
-    """Return the error of the mean of the new runs, given the variance that the scatter of all makes it."""
+    """Return the error of the mean of the new runs, given its variance from the scatter of all."""
     old, new = _squared(before), _squared(now)
     stated = math.fsum(new) / len(new) / len(now) if new else 0.0
     more = stated - float(np.median(old)) / len(now) if old and new else 0.0
@@ -198,7 +199,7 @@ def _error(variance: float, before: Sequence[Value], now: Sequence[Value]) -> fl
 
 
 def _squared(values: Sequence[Value]) -> list[float]:
-    """Return the squares of the values' own errors; empty when one of them states none."""
+    """Return the squares of the values' own errors; empty when one of them is unknown."""
     squares = [value.error**2 for value in values if value.error is not None]
     return squares if len(squares) == len(values) else []
 

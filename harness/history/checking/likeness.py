@@ -1,14 +1,14 @@
-"""Tells whether a run was measured on a machine in the state in which the runs before it were.
+"""Whether a run was measured on a machine in the same state as the runs before it.
 
-A busy machine is not a slower library. Three things that every run stores for each figure show it:
+A busy machine is not a slower library. Three quantities that every run stores for each figure show it:
 
 - the share of time in which the control's blocks did not run: other programs, or another guest, had the processor;
 - the control's own speed: a neighbour on the same physical core, or another clock rate;
 - the spread of the pairs: whatever hits one pair and not the next.
 
-Each is held against the `RECENT` runs before, so that a machine that stays as it is now is its own measure in the end.
-The limits are wide: they are to tell a state in which ratios move from the everyday, and an everyday that is restless
-sets them wider: a machine that runs now at one speed and now at another is like itself at both.
+Each is compared with the `RECENT` runs before, so that a machine that stays as it is becomes its own reference. The
+limits are wide: they separate a state in which ratios shift from everyday variation, and a machine with more variation
+has wider limits: one that alternates between two speeds is in its usual state at both.
 """
 
 import math
@@ -36,10 +36,10 @@ _SPREAD_PAIRS = 8
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a run like those before stays within; None where they do not say.
+    """The limits set by the runs before; None where they have no such figure.
 
     `off_cpu` is the greatest share of time off the processor, `fastest` and `slowest` are logarithms of the control's
-    time for a line in ns, `spread` is what pairs scatter by: in `processor` time, or in elapsed time.
+    time for a line in ns, `spread` is the scatter of the pairs: in `processor` time, or in elapsed time.
     """
 
     processor: bool = False
@@ -50,7 +50,7 @@ class Limits:
     spread: float | None = None
 
     def exceeded(self, metric: Figure) -> str:
-        """Return in words what sets a run apart from those before; empty where nothing does."""
+        """Return in words how a run differs from those before; empty where it does not."""
         if metric.off_cpu is not None and metric.off_cpu > self.off_cpu:
             return (
                 f"the machine was busy: {metric.off_cpu:.0%} of the control's time was spent off the processor, and "
@@ -81,7 +81,7 @@ class Limits:
 
 
 def spread_of(metric: Figure, *, processor: bool) -> float | None:
-    """Return what the pairs' log-ratio scatters by, of processor times or of elapsed times."""
+    """Return the scatter of the pairs' log-ratio, of processor times or of elapsed times."""
     return metric.processor_spread if processor else metric.spread
 
 

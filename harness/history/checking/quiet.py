@@ -1,4 +1,4 @@
-"""Waits for a moment in which nothing else runs on the processors that measure, for as long as one may wait."""
+"""Waiting for a quiet moment of the processors that measure, within a time limit."""
 
 import time
 from collections.abc import Callable
@@ -24,10 +24,10 @@ Watch = Callable[[float], float | None]
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What waiting came to: whether it is quiet now, the seconds waited, and how busy a processor was at the last look.
+    """The result of waiting: whether it is quiet now, the seconds waited, and how busy a processor was at the end.
 
-    `busy` is the share of the time of the busiest processor of those that measure, steal by other guests included;
-    None where the system does not tell, and then it counts as quiet.
+    `busy` is the share of the time of the busiest processor of those that measure, steal by other guests included; None
+    where the system has no figures, and then it counts as quiet.
     """
 
     quiet: bool
@@ -36,7 +36,7 @@ class Moment:
 
 
 def _ticks() -> dict[int, tuple[int, int]]:
-    """Return the idle ticks and all ticks of each processor; empty where the system does not tell."""
+    """Return the idle ticks and all ticks of each processor; empty where the system has none."""
     found = {}
     try:
         for line in _STAT.read_text(encoding="ascii").splitlines():
@@ -51,7 +51,7 @@ def _ticks() -> dict[int, tuple[int, int]]:
 
 
 def processors(seconds: float) -> float | None:
-    """Sleep `seconds` and return how busy the busier of the processors that measure was meanwhile, as a share."""
+    """Sleep `seconds` and return how busy the busier of the measuring processors was meanwhile, as a share."""
     before = _ticks()
     time.sleep(seconds)
     after, chosen = _ticks(), cores()
@@ -71,9 +71,9 @@ def wait_for_quiet(
     bearable: float = BUSY,
     now: Callable[[], float] = time.monotonic,
 ) -> Moment:
-    """Look until the processors are no busier than `bearable`, for at most `longest_s` seconds; one look in any case.
+    """Wait until the processors are at most `bearable` busy, for at most `longest_s` seconds; look once in any case.
 
-    The last look ends by then, or it is the first one.
+    Apart from the first, no look ends later than that.
     """
     started, busy = now(), None
     while True:

@@ -1,4 +1,4 @@
-"""Measures the figures of a kept result again, on its own plan, or says why that cannot be done here."""
+"""Repeated measurement of a stored result's figures, on its own plan, or the reason why it is impossible here."""
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -35,7 +35,7 @@ _RUNGS = frozenset(rung.name for rung in RUNGS)
 class Group:
     """Comparisons measured side by side on one axis (``wall_ns`` or ``instructions``), and the terms for that.
 
-    `keys` are the names of the figures that are wanted of them; the others are measured because they were then.
+    `keys` are the names of the requested figures; the others are measured because they were measured then.
     """
 
     axis: str
@@ -48,7 +48,7 @@ Measurer = Callable[[Sequence[Comparison], Terms, Progress], Experiments]
 
 
 def why_not(run: Envelope, fingerprint: Mapping[str, Any], git: Mapping[str, Any]) -> str:
-    """Return why measuring here and now would not measure what `run` did; empty when it would."""
+    """Return why a measurement here and now would not repeat that of `run`; empty when it would."""
     if run.kind != "overhead":
         return f"a result of kind {run.kind} is not made of paired experiments"
     if epoch_in(fingerprint) != run.epoch:
@@ -63,10 +63,10 @@ def why_not(run: Envelope, fingerprint: Mapping[str, Any], git: Mapping[str, Any
 
 
 def groups_in(document: Mapping[str, Any], keys: Collection[str] | None = None) -> tuple[Group, ...]:
-    """Return the comparisons of a kept document as they were measured, or those beside the figures named.
+    """Return the comparisons of a stored document as they were measured, or those beside the figures named.
 
-    Raises `UsageError` when a figure that is wanted cannot be told from its description; one that only stood beside
-    it is left out then.
+    Raises `UsageError` when a requested figure cannot be reconstructed from its description; one that was only measured
+    beside it is left out then.
     """
     members: list[tuple[StoredExperiment, Comparison]] = []
     wanted: list[str] = []
@@ -90,9 +90,9 @@ _Members = Sequence[tuple[StoredExperiment, Comparison]]
 
 
 def _side_by_side(members: _Members) -> list[_Members]:
-    """Divide into parts and axes, and by the interval of scrapes, of which one call has one; all in their order.
+    """Divide into parts and axes, and by scrape interval, of which one call has one; all in their order.
 
-    What is not scraped can be measured beside anything, and was.
+    A comparison without scrapes can be measured beside any other, and was.
     """
     intervals: dict[tuple[int, str], int] = {}
     for measured, comparison in members:
@@ -119,7 +119,7 @@ def _group(members: _Members, wanted: Collection[str]) -> Group:
 
 
 def _terms(measured: StoredExperiment) -> Terms:
-    """Return the terms of the kept experiment, with as much time as it took where none was set then."""
+    """Return the terms of the stored experiment, with the time that it took where no budget was set."""
     used = measured.terms
     precision, budget = _positive(used.get("precision")), _positive(used.get("budget_s"))
     rounds, block_ns = _positive(used.get("rounds")), _positive(used.get("block_ns"))
@@ -130,7 +130,7 @@ def _terms(measured: StoredExperiment) -> Terms:
     terms = Terms(
         precision=precision, budget_s=budget, plan=plan, lumpy=used.get("lumpy") is True,
         settled=used.get("settled") is True,
-        # Another seed: the same one would draw the same orders and the same hash seeds, and repeat their luck.
+        # Another seed: the same one would draw the same orders and hash seeds, and repeat the same chance effects.
         seed=int(used.get("seed") or 0) + 1,
     )  # fmt: skip
     fewest, most = _positive(used.get("fewest")), _positive(used.get("most"))
@@ -171,7 +171,7 @@ def _subject(name: str, factors: Mapping[str, Any]) -> Subject:
 
 
 def shared(groups: Sequence[Group], budget_s: float, seed: int) -> tuple[Group, ...]:
-    """Return the groups with `budget_s` shared out by their numbers of comparisons, to be spent whatever is reached."""
+    """Return the groups with `budget_s` divided by their numbers of comparisons, to be spent in full."""
     total = sum(len(group.comparisons) for group in groups)
     return tuple(
         replace(
@@ -191,7 +191,7 @@ def shared(groups: Sequence[Group], budget_s: float, seed: int) -> tuple[Group, 
 def measure(groups: Sequence[Group], progress: Progress, paired: Measurer | None = None) -> list[Experiments]:
     """Measure the groups one after the other; a document for each, fewer after Ctrl-C.
 
-    `paired` takes the place of `measure_overhead` in tests. Raises what measuring raises.
+    `paired` replaces `measure_overhead` in tests. Raises the errors of measuring.
     """
     controls = count_controls(*(group.comparisons for group in groups if group.axis == "wall_ns")) or None
     found = []
@@ -215,10 +215,10 @@ def measure_again(
     budget_s: float | None = None,
     paired: Measurer | None = None,
 ) -> tuple[Figure, ...]:
-    """Measure some figures of a kept run again and return them, on the plan and beside the comparisons of then.
+    """Measure some figures of a stored run again, on its plan and beside the same comparisons, and return them.
 
-    `budget_s` limits the time of all in place of what was spent then. Raises `KeyboardInterrupt` when it was
-    interrupted, and the `HarnessError` that measuring met.
+    `budget_s` limits the total time in place of the time spent then. Raises `KeyboardInterrupt` when it was
+    interrupted, and any `HarnessError` of measuring.
     """
     groups = groups_in(run.document, keys)
     if budget_s is not None:

@@ -1,1 +1,1 @@
-"""Kept figures to and from the formats of other tools."""
+"""Exchange of stored figures with the formats of other tools."""

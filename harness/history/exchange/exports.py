@@ -1,4 +1,4 @@
-"""Writes kept figures in the formats other tools read; pure functions from figures and runs to text."""
+"""Stored figures in the formats of other tools; pure functions from figures and runs to text."""
 
 import csv
 import io
@@ -23,7 +23,7 @@ _LABELS = ("key", "axis", "base", "head", "run", "kind", "epoch")
 
 @dataclass(frozen=True, slots=True)
 class ExportedFigure:
-    """One figure with what is to be known of its run; thousands of runs are exported without opening their files."""
+    """One figure with the facts of its run; thousands of runs are exported without opening their files."""
 
     run: str
     created: str
@@ -34,7 +34,7 @@ class ExportedFigure:
     metric: Figure
 
     def labels(self) -> dict[str, str]:
-        """Return what tells it from other samples, for formats that have labels."""
+        """Return what distinguishes it from other samples, for formats with labels."""
         metric = self.metric
         values = (metric.key, metric.axis, metric.base, metric.head, self.run, self.kind, self.epoch)
         return dict(zip(_LABELS, values, strict=True))
@@ -55,7 +55,7 @@ def export_figures(figures: Iterable[ExportedFigure], form: str) -> str:
 
 
 def _csv(figures: Sequence[ExportedFigure]) -> str:
-    """One row for each figure; empty cells where a run said nothing. RFC 4180 quoting."""
+    """Write one row for each figure; cells without a value are empty. RFC 4180 quoting."""
     out = io.StringIO()
     names = ("value", "low", "high", "ratio", "ratio_low", "ratio_high", "pairs", "smallest_effect")
     writer = csv.writer(out)
@@ -73,7 +73,7 @@ def _csv(figures: Sequence[ExportedFigure]) -> str:
 
 
 def _inert(text: str) -> str:
-    """Keep a spreadsheet from taking text that came from outside for a formula."""
+    """Prevent a spreadsheet from reading external text as a formula."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
@@ -97,8 +97,8 @@ def _smaller_is_better(figures: Sequence[ExportedFigure]) -> str:
 def export_pytest_benchmark(run: Envelope) -> str:
     """Return one run as a document that `pytest-benchmark compare` reads; each pair is a round.
 
-    An imported document comes out as it went in. pytest-benchmark knows no pairs and no negative times: what is
-    exported is the head's whole time for each line, not the cost above the base.
+    An imported document is returned unchanged. pytest-benchmark has no pairs and no negative times: what is exported is
+    the head's whole time for each line, not the cost above the base.
     """
     if run.kind == "suite":
         return json.dumps(run.document, indent=2) + "\n"

@@ -1,4 +1,4 @@
-"""Takes what pytest-benchmark left in ``.benchmarks/`` into the history, each result once however often it is asked."""
+"""Import of pytest-benchmark's results from ``.benchmarks/`` into the history, each result once."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ __all__ = ["Imported", "import_benchmarks"]
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What an import did: ids of new runs, files already there, and files left out with one line of reason each."""
+    """The result of an import: ids of new runs, files already there, and files left out with a reason each."""
 
     new: tuple[str, ...]
     known: tuple[Path, ...]
@@ -91,7 +91,7 @@ def _described(machine: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read(path: Path) -> tuple[Mapping[str, Any], datetime, str]:
-    """Return the document, its time, and a name made of its content; raises `UsageError` for anything else."""
+    """Return the document, its time, and a name derived from its content; raises `UsageError` for anything else."""
     try:
         document = json.loads(path.read_bytes())
     except OSError as error:

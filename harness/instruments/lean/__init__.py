@@ -1,4 +1,4 @@
-"""`opencensus_lean` under the name that it had here; the package stands by itself and needs nothing of this project."""
+"""`opencensus_lean` under its earlier import path; the package itself is independent of this project."""
 
 # The module first: imported later, it would take the place of the function of the same name.
 from harness.instruments.lean.install import LeanExporter, install

@@ -1,4 +1,4 @@
-"""`opencensus_lean.cell` under the name that it had here."""
+"""`opencensus_lean.cell` under its earlier import path."""
 
 from opencensus_lean.cell import FOLD_AT, Bounds, Cell, expansion
 

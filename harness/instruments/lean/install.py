@@ -1,4 +1,4 @@
-"""`opencensus_lean.install` under the name that it had here."""
+"""`opencensus_lean.install` under its earlier import path."""
 
 from opencensus_lean.install import LeanExporter, install
 

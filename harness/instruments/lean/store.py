@@ -1,4 +1,4 @@
-"""`opencensus_lean.store` under the name that it had here."""
+"""`opencensus_lean.store` under its earlier import path."""
 
 from opencensus_lean.store import LeanStore
 

@@ -1,1 +1,1 @@
-"""A scraper without Prometheus: a process of its own that scrapes at the same interval."""
+"""A scraper without Prometheus: a separate process that scrapes at the same interval."""

@@ -1,4 +1,4 @@
-"""What scrapes showed, kept in few bytes: each page as what changed since the one before, compressed."""
+"""Compact storage of scraped pages: each as its difference from the one before, compressed."""
 
 import json
 import zlib
@@ -18,7 +18,7 @@ BUDGET_BYTES = 64 << 20
 
 
 def pack(shown: Shown, before: Shown | None = None) -> bytes:
-    """Return what changed from `before` to `shown`; everything where there is nothing before."""
+    """Return the difference of `shown` from `before`; everything where there is nothing before."""
     before = before or {}
     changed = [
         [view, tags, series.count, series.total, series.surplus, list(series.cumulative.items())]
@@ -43,7 +43,7 @@ def unpack(packed: bytes, before: Shown | None = None) -> Shown:
 
 
 class StoredPage(NamedTuple):
-    """A page that was asked for at `begin_ns` and read by `end_ns`, both in ``time.monotonic_ns``, packed."""
+    """A packed page, requested at `begin_ns` and read by `end_ns`, both in ``time.monotonic_ns``."""
 
     begin_ns: int
     end_ns: int
@@ -66,7 +66,7 @@ class PageStore:
         return self._last
 
     def add(self, begin_ns: int, end_ns: int, shown: Shown) -> None:
-        """Keep a page; the oldest ones go when there is no more room."""
+        """Store a page; the oldest ones are discarded when there is no more room."""
         page = StoredPage(begin_ns, end_ns, pack(shown, self._last))
         self._last = shown
         self._pages.append(page)
@@ -77,7 +77,7 @@ class PageStore:
             self._size_bytes -= len(oldest.packed)
 
     def packed(self) -> Iterator[StoredPage]:
-        """Yield the pages, oldest first; the first is whole, each other one what changed since the one before."""
+        """Yield the pages, oldest first; the first is whole, each other one the difference from the one before."""
         for number, page in enumerate(self._pages):
             if number == 0:
                 yield page._replace(packed=pack(unpack(page.packed, self._base)))

@@ -1,13 +1,13 @@
-"""The process behind the built-in scraper: asks as Prometheus asks, on an aligned interval, and reports in JSON lines.
+"""The process of the built-in scraper: requests as Prometheus makes them, aligned interval, reports as JSON lines.
 
-Run as ``python -m harness.scrape.builtin.process SPEC``. It ends when its standard input does, which the system sees to
-whichever way its parent goes. Times are ``time.monotonic_ns``, which all processes of a machine share.
+Run as ``python -m harness.scrape.builtin.process SPEC``. It ends when its standard input does, which the system closes
+however its parent ends. Times are ``time.monotonic_ns``, which all processes of a machine share.
 
-Commands, one a line: ``allow NS`` (a scrape may take so long, and the interval becomes as long), ``stored``, ``pages``.
+Commands, one a line: ``allow NS`` (the timeout of a scrape, and at least the interval), ``stored``, ``pages``.
 
 Messages, one object a line: ``scrape`` (start in ns, duration in ms, ok, bytes, timed out), ``error`` (why the last one
 failed), ``problems`` (name, size, detail; everything until now), ``stored`` (the last page, packed and in base 64),
-``page`` (begin and end in ns, packed as what changed since the page before; the first one whole), ``pages_end``.
+``page`` (begin and end in ns, packed as the difference from the page before; the first one whole), ``pages_end``.
 """
 
 import base64
@@ -34,7 +34,7 @@ _PIECE_BYTES = 1 << 20
 
 
 class Asker:
-    """Asks one target for its page, again and again, over one connection as long as the server keeps it open."""
+    """Client of one target, over one connection as long as the server keeps it open."""
 
     def __init__(self, address: str, port: int, timeout_ns: int, views: Sequence[View] = QUICKSTART_VIEWS) -> None:
         self._connection = http.client.HTTPConnection(address, port)
@@ -45,9 +45,9 @@ class Asker:
         self._deadline_ns = 0
 
     def ask(self) -> tuple[int, float, bool, int | None, bool]:
-        """Scrape once; return start in ns, duration in ms, whether it brought a page, its bytes, whether it timed out.
+        """Scrape once; return start in ns, duration in ms, whether there was a page, its bytes, whether it timed out.
 
-        What the page shows stands in `shown`, or the reason why there is none in `error`.
+        The content of the page is in `shown`, or the reason why there is none in `error`.
         """
         start_ns = time.monotonic_ns()
         self._deadline_ns = start_ns + self.timeout_ns
@@ -67,7 +67,7 @@ class Asker:
         return start_ns, duration_ms, not self.error, len(body) or None, timed_out
 
     def _get(self) -> tuple[http.client.HTTPResponse, bytes]:
-        """Return an answer and its body; the timeout is for both together, as Prometheus' is."""
+        """Return an answer and its body; the timeout covers both together, as Prometheus' does."""
         self._connection.timeout = self._left_s()
         if self._connection.sock is None:
             self._connection.connect()
@@ -110,7 +110,7 @@ def _text(packed: bytes) -> str:
 
 
 class _Loop:
-    """Scrapes when it is time, and does what it is told in between."""
+    """Scrapes at its times, and executes commands in between."""
 
     def __init__(self, spec: dict[str, Any]) -> None:
         views = [view for view in QUICKSTART_VIEWS if view.name in spec["views"]]
@@ -143,7 +143,7 @@ class _Loop:
         _report(**message)
 
     def _listen(self) -> bool:
-        """Obey what comes in until the time is up; return False at the end of input."""
+        """Execute commands until the time is up; return False at the end of input."""
         while True:
             left_s = max(0.0, (self._due_ns - time.monotonic_ns()) / 1e9)
             readable, _, _ = select.select([0], [], [], left_s)

@@ -1,7 +1,7 @@
-"""A scraper without Prometheus: a process of its own that asks and reads as Prometheus would, at the same interval.
+"""A scraper without Prometheus: a separate process that requests and reads pages as Prometheus would.
 
-It runs elsewhere because its parsing would share the interpreter's lock with the program under load. This module is
-the near side; `harness.scrape.builtin.process` is the process.
+It is a separate process because its parsing would share the interpreter's lock with the program under load. This module
+is the parent's end; `harness.scrape.builtin.process` is the process.
 """
 
 import base64
@@ -32,7 +32,7 @@ MAX_TIMEOUT_NS = 10_000_000_000  # Prometheus' own default
 
 
 def child_environment() -> dict[str, str]:
-    """Return an environment in which a child of this interpreter finds this very copy of the package."""
+    """Return an environment in which a child of this interpreter imports this copy of the package."""
     return {**os.environ, "PYTHONPATH": python_path(own_folder())}
 
 
@@ -77,7 +77,7 @@ class BuiltinScraper:
         return self._process.pid if self._process else None
 
     def start(self, target: Target) -> None:
-        """Start the process and wait for the first page; raises `ScraperError` when none comes."""
+        """Start the process and wait for the first page; raises `ScraperError` when there is none."""
         if self._process is not None:
             raise ScraperError("--scraper builtin: was started already")
         spec = {
@@ -110,14 +110,14 @@ class BuiltinScraper:
             raise
 
     def allow(self, timeout_ns: int, deadline: Deadline | None = None) -> None:
-        """Let each scrape from now on take `timeout_ns`, and make the interval as long."""
+        """Set the timeout of scrapes from now on to `timeout_ns`, and the interval to at least that."""
         del deadline
         self._tell(f"allow {timeout_ns}")
         self._timeout_ns = timeout_ns
         self._interval_ns = max(self._interval_ns, timeout_ns)
 
     def wait_for_next(self, deadline: Deadline | None = None) -> None:
-        """Return once a scrape that began after this call brought a page; raises `ScraperError` when none does."""
+        """Return once a scrape that began after this call has a page; raises `ScraperError` when none has."""
         now_ns = time.monotonic_ns()
         self._await(
             lambda: any(s.ok and s.start_ns >= now_ns for s in self._scrapes[-4:]),
@@ -126,7 +126,7 @@ class BuiltinScraper:
         )
 
     def stored(self, deadline: Deadline | None = None) -> Shown | None:
-        """Return what the last page that was read shows."""
+        """Return the content of the last page that was read."""
         with self._changed:
             self._stored.clear()
         self._tell("stored")
@@ -134,7 +134,7 @@ class BuiltinScraper:
         return unpack(self._stored[-1])
 
     def pages(self, deadline: Deadline | None = None) -> Iterator[ScrapedPage]:
-        """Yield what each successful scrape showed, oldest first, the last 64 MiB of them."""
+        """Yield the content of each successful scrape, oldest first, the last 64 MiB of them."""
         with self._changed:
             self._pages, self._pages_known = [], False
         self._tell("pages")
@@ -147,7 +147,7 @@ class BuiltinScraper:
                 yield ScrapedPage(page.begin_ns, page.end_ns, shown)
 
     def problems(self) -> list[Finding]:
-        """Return what single scrapes had wrong."""
+        """Return the problems of single scrapes."""
         with self._changed:
             problems, error = list(self._problems), self._error
         return [*problems, *failures(self.stats(), error)]
@@ -158,7 +158,7 @@ class BuiltinScraper:
             return ScrapeStats(tuple(self._scrapes))
 
     def stop(self) -> None:
-        """End the process; closing its input is the sign."""
+        """End the process by closing its input."""
         process = self._process
         if process is None:
             return
@@ -175,7 +175,7 @@ class BuiltinScraper:
         _pipe(process.stderr).close()
 
     def _patience(self, deadline: Deadline | None) -> Deadline:
-        """Return the deadline given, or one that a working scraper keeps: a scrape may be under way."""
+        """Return the deadline given, or one that a working scraper meets: a scrape may be in progress."""
         return deadline or Deadline(START_S + (3 * self._interval_ns + 2 * self._timeout_ns) / 1e9)
 
     def _tell(self, command: str) -> None:
@@ -189,7 +189,7 @@ class BuiltinScraper:
             raise ScraperError(f"--scraper builtin: {self._last_words()}") from error
 
     def _await(self, condition: Callable[[], bool], deadline: Deadline, complaint: str) -> None:
-        """Return when the condition holds; raises `ScraperError` when the process has ended, or the time is over."""
+        """Wait until the condition holds; raises `ScraperError` when the process has ended, or the time is over."""
         with self._changed:
             try:
                 deadline.wait(self._changed, lambda: condition() or self._ended, complaint)

@@ -1,1 +1,1 @@
-"""The real Prometheus as a scraper: started, asked through its HTTP API, stopped."""
+"""The real Prometheus as a scraper: started, queried through its HTTP API, stopped."""

@@ -1,10 +1,10 @@
-"""Stands between us and a server we start, so that the server and its folder go away however we end.
+"""A process between the harness and a server it starts, which removes server and folder however the harness ends.
 
-Run as ``python keeper.py FOLDER COMMAND...``; uses nothing but the standard library, to start fast. It starts the
-command, tells its process id on standard output, and waits for its standard input to end: the system closes it
-whichever way our process goes, SIGKILL included. Then it stops the command and removes FOLDER. When the command ends
-first, that is told (``exit CODE``) and the folder stays until the input ends, because its log has to be read.
-Should the keeper itself be killed, the kernel kills the command.
+Run as ``python keeper.py FOLDER COMMAND...``; imports only the standard library, to start fast. It starts the command,
+prints its process id on standard output, and waits for its standard input to end: the system closes it however the
+harness ends, SIGKILL included. Then it stops the command and removes FOLDER. When the command ends first, it prints
+``exit CODE`` and leaves the folder until the input ends, because its log has to be read. If the keeper itself is
+killed, the kernel kills the command.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""The real Prometheus as a scraper: what it stored is asked for through its HTTP API."""
+"""The real Prometheus as a scraper: stored samples are queried through its HTTP API."""
 
 import contextlib
 import json
@@ -78,7 +78,7 @@ class PrometheusScraper:
 
     @property
     def description(self) -> str:
-        """What scrapes, and why that one was taken."""
+        """Which scraper it is, and why it was chosen."""
         name = f"Prometheus {self._version}".strip()
         return f"{name} ({self._why})" if self._why else name
 
@@ -108,7 +108,7 @@ class PrometheusScraper:
             raise
 
     def allow(self, timeout_ns: int, deadline: Deadline | None = None) -> None:
-        """Let each scrape from now on take `timeout_ns`, and make the interval as long; raises `ScraperError`."""
+        """Set the timeout of scrapes to `timeout_ns`, and the interval to at least that; raises `ScraperError`."""
         if self._server is None or self._target is None:
             raise ScraperError("--scraper prometheus: is not running")
         self._allow_time(deadline)
@@ -128,7 +128,7 @@ class PrometheusScraper:
         self._await_after(max(self._fresh_ms, int(time.time() * 1e3) + 1 + TOLERANCE_MS))
 
     def stored(self, deadline: Deadline | None = None) -> Shown | None:
-        """Return what our views' samples of the last scrape were stored as; series that it lacked are left out."""
+        """Return the samples of the views stored by the last scrape; series that it lacked are left out."""
         self._allow_time(deadline)
         last = next((at_ms for at_ms, value in reversed(self._ups()) if value == 1), None)
         if last is None:
@@ -137,9 +137,9 @@ class PrometheusScraper:
         return self._last[1]
 
     def pages(self, deadline: Deadline | None = None) -> Iterator[ScrapedPage]:
-        """Yield what each successful scrape showed as stored, oldest first, checking it against the ones before.
+        """Yield what each successful scrape stored, oldest first, and check it against the ones before.
 
-        A scrape that was read is not read again, unless an error struck before it was yielded.
+        A scrape is read once, unless an error occurred before it was yielded.
         """
         self._allow_time(deadline)
         self._read_stats()
@@ -151,7 +151,7 @@ class PrometheusScraper:
                 yield ScrapedPage(*self._window(scrape), page)
 
     def _some_shown(self) -> list[tuple[int, Shown]]:
-        """Return what the oldest scrapes that were not checked showed, as many as one answer may hold."""
+        """Return the content of the oldest unchecked scrapes, as many as one answer may hold."""
         at_ms = self._unchecked[0][0]
         if self._last is not None and self._last[0] == at_ms:
             return [self._last]
@@ -167,7 +167,7 @@ class PrometheusScraper:
         return [(at_ms, shown.get(at_ms) or fold((), self._views)) for at_ms in several]
 
     def problems(self) -> list[Finding]:
-        """Return what was wrong with the scrapes read by `pages`, and which failed; known when the server is gone."""
+        """Return the problems of the scrapes read by `pages`, and the failed ones; known after the server is gone."""
         stats = self.stats()
         if stats.failed:
             with contextlib.suppress(ScraperError, DeadlineError):
@@ -175,14 +175,14 @@ class PrometheusScraper:
         return [*self._checker.findings(), *failures(stats, self._last_reason)]
 
     def stats(self) -> ScrapeStats:
-        """Return the scrapes since the start; the last answer stays when the server is gone."""
+        """Return the scrapes since the start; the last answer remains when the server is gone."""
         self._deadline = Deadline(HURRY_S)
         with contextlib.suppress(ScraperError, DeadlineError):
             self._read_stats()
         return ScrapeStats(tuple(self._told))
 
     def stop(self) -> None:
-        """End the server and remove its data; which scrapes there were stays known."""
+        """End the server and remove its data; the list of scrapes remains known."""
         if self._client is not None:
             self.problems()
             self._client.close()
@@ -195,7 +195,7 @@ class PrometheusScraper:
         self._deadline = deadline or Deadline(PATIENCE_S + 4 * self._interval_ms / 1e3)
 
     def _read_stats(self) -> None:
-        """Take in the scrapes that were stored since the last time."""
+        """Read the scrapes that were stored since the last call."""
         end_ms = int(time.time() * 1e3)
         range_ms = end_ms - self._told_ms
         job = f'{{job="{self._job}"}}'
@@ -220,7 +220,7 @@ class PrometheusScraper:
         return begin_ns, scrape.start_ns + int(scrape.duration_ms * 1e6) + _UNCERTAIN_NS - min(0, moved_ns)
 
     def _shown_at(self, at_ms: int, selectors: Iterable[tuple[str, int]]) -> Shown:
-        """Return what one scrape stored, asking for so many samples at a time."""
+        """Return what one scrape stored, in queries of a limited number of samples."""
 
         def samples() -> Iterator[Sample]:
             for selector, _ in selectors:
@@ -328,5 +328,5 @@ def _flat(raw: _Raw) -> list[tuple[int, float]]:
 
 
 def _own_labels(labels: dict[str, str]) -> dict[str, str]:
-    """Return a stored series' labels as the page had them, without those that Prometheus adds."""
+    """Return a stored series' labels as on the page, without those that Prometheus adds."""
     return {name: text for name, text in labels.items() if name not in _ADDED}

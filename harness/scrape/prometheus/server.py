@@ -1,4 +1,4 @@
-"""Starts the real Prometheus in a folder of its own and sees to it that both go away again."""
+"""Start and stop of the real Prometheus in a private folder; neither process nor folder remains."""
 
 import contextlib
 import fcntl
@@ -58,8 +58,8 @@ def default_config() -> Path:
 def derived_config(path: Path, target: Target, interval_ns: int) -> tuple[str, dict[str, Any]]:
     """Return the job name and configuration that scrape `target` every `interval_ns`, rounded to milliseconds.
 
-    Taken from the first job in the file at `path`, with everything it says except where and how often. Raises
-    `ScraperError`, naming the file, when there is no job to be read there.
+    It is the first job in the file at `path`, with all its settings except target and interval. Raises `ScraperError`,
+    naming the file, when it has no readable job.
     """
     import yaml
 
@@ -96,7 +96,7 @@ class PrometheusServer:
 
     @property
     def url(self) -> str:
-        """Where it answers."""
+        """The address at which it answers."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
@@ -108,7 +108,7 @@ class PrometheusServer:
 
     @property
     def folder(self) -> Path | None:
-        """Where its data are, None when there are none."""
+        """The folder of its data, None when there is none."""
         return self._folder
 
     def start(self) -> Self:
@@ -132,7 +132,7 @@ class PrometheusServer:
         raise ScraperError("--scraper prometheus: found no free port")  # pragma: no cover - the loop returns or raises
 
     def reload(self, config: str) -> None:
-        """Let it read another configuration, which takes it a moment; raises `ScraperError` when it is gone."""
+        """Load another configuration, which takes the server a moment; raises `ScraperError` when it is gone."""
         self.check()
         folder, pid = self._folder, self.pid
         if folder is None or pid is None:
@@ -144,7 +144,7 @@ class PrometheusServer:
             raise ScraperError(f"--scraper prometheus: cannot be given a configuration: {error.strerror}") from error
 
     def check(self, patience_s: float = 0.0) -> None:
-        """Raise `ScraperError` when the server has ended; `patience_s` is how long the news of it may take."""
+        """Raise `ScraperError` when the server has ended; `patience_s` is how long that news may take."""
         keeper = self._keeper
         if keeper is None:
             raise ScraperError("--scraper prometheus: is not running")
@@ -228,12 +228,12 @@ class PrometheusServer:
         )
 
     def _is_ours(self, client: Any) -> bool:
-        """Tell whether it is our server that answers on this port, by the configuration's folder."""
+        """Return whether our server answers on this port, judged by the configuration's folder."""
         flags = client.get(f"{self.url}/api/v1/status/flags").json().get("data", {})
         return bool(flags.get("config.file") == f"{self._folder}/config.yaml")
 
     def _listen(self, timeout_s: float) -> None:
-        """Take in what the keeper says."""
+        """Read the keeper's messages."""
         keeper = self._keeper
         if keeper is None or keeper.stdout is None:
             return
@@ -269,7 +269,7 @@ def _free_port(preferred: int) -> int:
 
 @contextlib.contextmanager
 def _new_folder() -> Iterator[tuple[Path, int]]:
-    """Make a folder whose lock is held as long as we or the keeper live; yields it and the lock's descriptor."""
+    """Create a folder locked while this process or the keeper lives; yields it and the lock's descriptor."""
     try:
         folder = Path(tempfile.mkdtemp(prefix=_FOLDER_PREFIX))
     except OSError as error:

@@ -14,15 +14,16 @@ DOCUMENT = Path(__file__).parents[3] / "docs" / "instruments.md"
 
 def test_the_worked_example_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the page tells a reader to paste records lines."""
-    found = re.search(r"```python\n# my_module.py\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+    found = re.search(r"```python\n# own.py\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
     assert found
-    (tmp_path / "my_module.py").write_text(found[1])
+    (tmp_path / "own.py").write_text(found[1])
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
-    made = create("my_module:Plain", QUICKSTART_VIEWS)
+    made = create("own:Own", QUICKSTART_VIEWS)
     made.record(1.0, 5, Tags())
     assert isinstance(made, Instrument)
-    assert b'my_lengths_bucket{le="5.0"} 1.0' in generate_latest(made.registry)
+    page = generate_latest(made.registry).decode()
+    assert re.search(r'^oc_python_demo_line_lengths_bucket\{.*le="5\.0".*\} 1\.0$', page, re.MULTILINE)
     made.close()
 
 
