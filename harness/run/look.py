@@ -17,7 +17,7 @@ from harness.errors import RunError
 from harness.expected import TruthOverTime
 from harness.load.stop import Stop
 from harness.run.seen import Seen
-from harness.scrape.endpoint import Endpoint
+from harness.run.workers import Served
 from harness.scrape.scraper import Scraper, ScrapeStats, slowness
 from harness.views import View
 
@@ -79,7 +79,7 @@ class _Look:
     """The steps of a look, each of which keeps what it got and notes why it did not get the rest."""
 
     def __init__(
-        self, endpoint: Endpoint, scraper: Scraper, observer: Phases, stop: Stop, interval_ns: int, limit_s: float
+        self, endpoint: Served, scraper: Scraper, observer: Phases, stop: Stop, interval_ns: int, limit_s: float
     ) -> None:
         self.endpoint, self.scraper, self.observer = endpoint, scraper, observer
         self.interval_ns = interval_ns
@@ -162,7 +162,7 @@ def _kept(ask: Callable[[], _Kept], otherwise: _Kept) -> _Kept:
 
 
 def look(
-    endpoint: Endpoint,
+    endpoint: Served,
     scraper: Scraper,
     truth: TruthOverTime | None,
     views: Sequence[View],
