@@ -96,16 +96,16 @@ def _workers(result: RunResult) -> Iterator[RenderableType]:
     for name in ("worker", "lines", "lines/s", "service p50", "lag p99", "scrapes", "clock", "verdict"):
         table.add_column(f"  {name}" if name == "worker" else name, justify="right", no_wrap=True)
     for worker in result.workers:
-        name = Text(f"  {worker.number} ({worker.host})")
+        who = Text(f"  {worker.number} ({worker.host})")
         if worker.ledger is None or worker.lag_ns is None or worker.service_ns is None or worker.rate is None:
-            table.add_row(name, *["–"] * 6, Text(f"✗ lost: {worker.lost}"))
+            table.add_row(who, *["–"] * 6, Text(f"✗ lost: {worker.lost}"))
             continue
         same = not worker.offset_ns and not worker.uncertainty_ns
         clock = "the same" if same else f"± {format_duration(worker.uncertainty_ns)}"
         rate = "–" if worker.rate.achieved is None else f"{worker.rate.achieved:,.2f}"
         service, lag = _cells(worker.service_ns)[0], _cells(worker.lag_ns)[2]
         verdict = "✓ valid" if worker.verdict == "valid" else "✗ invalid"
-        table.add_row(name, f"{worker.ledger.offered:,}", rate, service, lag, f"{worker.scrapes:,}", clock, verdict)
+        table.add_row(who, f"{worker.ledger.offered:,}", rate, service, lag, f"{worker.scrapes:,}", clock, verdict)
     yield table
 
 
