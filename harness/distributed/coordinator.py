@@ -17,6 +17,7 @@ from harness.distributed.wire import Message, WireError, receive
 from harness.distributed.worker import boot_id, versions
 from harness.errors import RunError
 from harness.exposition.page import Page
+from harness.interrupts import grace_s
 from harness.load.pump import Snapshot
 from harness.load.stop import Stop
 from harness.run.shard import ShardRecord, workload_of
@@ -37,6 +38,8 @@ _LEAD_NS, _LEAD_EACH_NS = 200_000_000, 2_000_000
 # After its schedule has ended, a worker may take so long to hand over its result: what a subject may hold up.
 _RESULT_S = 30.0
 _GLANCE_S = 0.05
+# After an interruption, of the time until the command has to end.
+_STOP_SHARE = 0.2
 _PROGRESS_S = 0.2
 
 
@@ -272,7 +275,7 @@ class _Watch:
         if self._stop.requested and not self._told:
             self._told = True
             self._tell_stop()
-            self._deadline = Deadline(2.0)
+            self._deadline = Deadline(_STOP_SHARE * grace_s())
         try:
             self._deadline.check("it did not hand over its result")
         except DeadlineError as error:

@@ -1,5 +1,6 @@
 """Runs one spec from end to end: starts the workers, lets them send, waits for a last scrape, audits, and sums up."""
 
+import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -12,7 +13,7 @@ from harness.interrupts import interruptible
 from harness.load.pump import Snapshot
 from harness.load.stop import Stop
 from harness.run.assemble import RunRecord, WorkerRecord, assemble
-from harness.run.look import look
+from harness.run.look import look, unlooked
 from harness.run.requirements import parse_requirement
 from harness.run.result import RunResult
 from harness.run.seen import Seen
@@ -130,8 +131,18 @@ def _look(
     numbers = range(len(records))
     if len(numbers) == 1:
         return [look_at(0)]
-    with ThreadPoolExecutor(min(len(numbers), _LOOKERS), thread_name_prefix="harness-look") as pool:
-        return list(pool.map(look_at, numbers))
+    pool = ThreadPoolExecutor(min(len(numbers), _LOOKERS), thread_name_prefix="harness-look")
+    looks = [pool.submit(look_at, number) for number in numbers]
+    try:
+        return [each.result() for each in looks]
+    except KeyboardInterrupt:
+        # What has been seen of some workers by now is kept; at the others nobody has looked.
+        stop.signal = stop.signal or signal.SIGINT
+        return [
+            each.result() if each.done() else unlooked(scraper) for each, scraper in zip(looks, scrapers, strict=True)
+        ]
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 class _Silent:

@@ -24,7 +24,7 @@ from harness.views import View
 if TYPE_CHECKING:
     from harness.exposition.page import Page, Shown
 
-__all__ = ["audit_limit_s", "look"]
+__all__ = ["audit_limit_s", "look", "unlooked"]
 
 _Kept = TypeVar("_Kept")
 
@@ -216,4 +216,19 @@ def look(
         interrupted=stop.signal is not None,
         scrapes_compared=bounds.compared,
         elapsed_s=time.monotonic() - began,
+    )
+
+
+def unlooked(scraper: Scraper) -> Seen:
+    """Return what is known where an interruption left no time for a look."""
+    interrupted = {"reason": "interrupted"}
+    return Seen(
+        page=None,
+        stored=None,
+        problems=[Finding(Name.STORE_UNREADABLE, 1, interrupted), Finding(Name.PAGE_UNREADABLE, 1, interrupted)],
+        windows=[],
+        rest_durations_ns=[],
+        scraper=scraper.description,
+        stats=ScrapeStats(),
+        interrupted=True,
     )
