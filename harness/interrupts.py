@@ -25,6 +25,7 @@ __all__ = [
     "SIGNALS",
     "deferred",
     "end_children",
+    "grace_s",
     "held",
     "install",
     "interruptible",
@@ -85,7 +86,7 @@ def note(number: int) -> bool:
     first = _state.received is None
     if _state.installed and first:
         _state.received = number
-        grace = _grace_s()
+        grace = grace_s()
         signal.signal(signal.SIGALRM, _alarm)
         signal.setitimer(signal.ITIMER_REAL, _AGAIN * grace, (_LEAVE - _AGAIN) * grace)
         # Started by C code and run by a thread without the interpreter's lock.
@@ -94,7 +95,8 @@ def note(number: int) -> bool:
     return first
 
 
-def _grace_s() -> float:
+def grace_s() -> float:
+    """Return how long a command may take to end after a signal, in seconds."""
     try:
         return max(0.1, float(os.environ.get(GRACE_VARIABLE, GRACE_S)))
     except ValueError:

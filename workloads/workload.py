@@ -116,6 +116,8 @@ class Workload:
         self._first, self._step = 0, 1
         self._planned: tuple[int, _Plan] | None = None
         self._digests = (hashlib.sha256(), hashlib.sha256())
+        self.made = 0
+        """Lines that `blocks` has handed out so far."""
 
     def _limit(self) -> int | None:
         spec = self.spec
@@ -133,6 +135,13 @@ class Workload:
         except OverflowError:
             raise GrammarError("--count: the last line would be due in 292 years or later; raise the rate") from None
         return total
+
+    @property
+    def last_due_ns(self) -> int:
+        """When the last line is due, in nanoseconds from the start; 0 in a closed loop and where there is none."""
+        if self.closed_loop or not self.total:
+            return 0
+        return int(self._arrivals.due(self.total - 1, 1)[0])
 
     def shard(self, k: int, n: int) -> "Workload":
         """Return the workload of the lines i with i mod n = k, at the same due times as in the whole.
@@ -152,11 +161,13 @@ class Workload:
         if size < 1:
             raise ValueError(f"a block needs at least one line, not {size}")
         self._digests = (hashlib.sha256(), hashlib.sha256())
+        self.made = 0
         first = self._first
         while self.total is None or first < self.total:
             n = size if self.total is None else min(size, -(-(self.total - first) // self._step))
             block = self._block(first, n)
             self._digest(block)
+            self.made += len(block.lines)
             yield block
             first += len(block.lines) * self._step
 

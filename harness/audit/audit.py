@@ -14,7 +14,7 @@ from harness.expected import Expected, SeriesTruth
 from harness.exposition.page import Page, SeriesShown, Shown, fold
 from harness.views import Aggregation, Tags, View
 
-__all__ = ["Audit", "AuditOutcome", "audit"]
+__all__ = ["Audit", "AuditOutcome", "audit", "conserved", "worst_outcome"]
 
 MAX_EXAMPLES = 5
 # Unit roundoff of a double, the relative error of one rounding.
@@ -51,9 +51,22 @@ class Audit:
 
     @property
     def conserved(self) -> bool | None:
-        """The outcome as a boolean; None where it could not be verified."""
-        outcome = self.outcome
-        return None if outcome is AuditOutcome.NOT_VERIFIED else outcome is AuditOutcome.CONSERVED
+        """The outcome in short: None where it could not be verified."""
+        return conserved(self.outcome)
+
+
+def conserved(outcome: AuditOutcome) -> bool | None:
+    """Return an outcome in short: None where it could not be verified."""
+    return None if outcome is AuditOutcome.NOT_VERIFIED else outcome is AuditOutcome.CONSERVED
+
+
+def worst_outcome(outcomes: Sequence[AuditOutcome], *, unseen: bool = False) -> AuditOutcome:
+    """Return what several audits come to together; `unseen` says that there is something that none looked at."""
+    if AuditOutcome.NOT_CONSERVED in outcomes:
+        return AuditOutcome.NOT_CONSERVED
+    if unseen or AuditOutcome.NOT_VERIFIED in outcomes:
+        return AuditOutcome.NOT_VERIFIED
+    return AuditOutcome.CONSERVED
 
 
 def audit(

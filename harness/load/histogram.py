@@ -6,6 +6,7 @@ The layout is that of HdrHistogram (https://hdrhistogram.github.io/HdrHistogram/
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,6 +123,23 @@ class Histogram:
             self.min = low
         if high is not None and (self.max is None or high > self.max):
             self.max = high
+
+    def state(self) -> dict[str, Any]:
+        """Return everything it holds as plain values and arrays, for `from_state` in another process."""
+        places = np.flatnonzero(self.counts)
+        return {"sum": self.sum, "min": self.min, "max": self.max, "places": places, "counts": self.counts[places]}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> "Histogram":
+        """Return the histogram of a `state`; raises `ValueError` where it is none."""
+        result = cls()
+        places, counts = state["places"], state["counts"]
+        if places.size and not 0 <= int(places.min()) <= int(places.max()) < _SIZE:
+            raise ValueError("a histogram has no such place")
+        result.counts[places] = counts
+        result.count = int(counts.sum())
+        result.sum, result.min, result.max = state["sum"], state["min"], state["max"]
+        return result
 
     def merge(self, other: "Histogram") -> None:
         """Add the other histogram's counts; the result equals that of recording all values in one histogram."""

@@ -177,6 +177,35 @@ class Ledger:
             if column is not None:
                 column.add(series, latencies if view.measure == LATENCY_MS else lengths)
 
+    def state(self) -> dict[str, Any]:
+        """Return what it counted as plain values and arrays, for `from_state` in another process."""
+        return {
+            "dropped": self.dropped,
+            "raised": dict(self.raised),
+            "count": self._count,
+            "bytes": self._bytes,
+            "latency": self._latency.state(),
+            "columns": [
+                None if column is None else {"buckets": column.buckets, "at_bound": column.at_bound}
+                for column in self._columns
+            ],
+        }
+
+    @classmethod
+    def from_state(cls, views: Sequence[View], methods: Sequence[str], state: Mapping[str, Any]) -> "Ledger":
+        """Return the ledger of a `state`; raises `ValueError` where it is not of these views and methods."""
+        result = cls(views, methods)
+        result.dropped = state["dropped"]
+        result.raised.update(state["raised"])
+        result._count += state["count"]
+        result._bytes += state["bytes"]
+        result._latency.merge(ExactSums.from_state(state["latency"]))
+        for column, counts in zip(result._columns, state["columns"], strict=True):
+            if column is not None:
+                column.buckets += counts["buckets"]
+                column.at_bound += counts["at_bound"]
+        return result
+
     def merge(self, other: "Ledger") -> None:
         """Add the other ledger's lines; raises `ValueError` when its views or methods differ."""
         if (self.views, self.methods) != (other.views, other.methods):

@@ -13,7 +13,7 @@ import numpy as np
 
 from harness.load.clock import Clock, fine_timers
 from harness.load.cpu_time import Machine, RunQueue, ThreadRunQueue, Turns, watch_machine
-from harness.load.drive_result import DriveResult
+from harness.load.drive_result import DriveResult, Moments
 from harness.load.driver import BURST, Evaluate, Policy, drive
 from harness.load.lateness import Slice, Window
 from harness.load.ledger import Ledger
@@ -64,6 +64,8 @@ class Snapshot:
     service_p99_ns: int | None
     response_p50_ns: int | None
     response_p99_ns: int | None
+    # Whose percentiles these are, where several workers stand together.
+    worst_worker: int | None = None
 
 
 class _Store:
@@ -150,8 +152,15 @@ class _Pump:
         self.sliced_ns = 0
         self.turns = Turns()
 
-    def run(self) -> None:
-        self.start_ns = self.shown_ns = self.clock.now_ns() + (0 if self.closed else _HEAD_START_NS)
+    def _begin(self, start_ns: int | None) -> None:
+        if start_ns is None:
+            start_ns = self.clock.now_ns() + (0 if self.closed else _HEAD_START_NS)
+        elif self.closed and not self.stop.requested:
+            self.clock.wait_until(start_ns)
+        self.start_ns = self.shown_ns = start_ns
+
+    def run(self, start_ns: int | None) -> None:
+        self._begin(start_ns)
         self.sliced_ns, self.turns = self.start_ns, self.queue.read()
         while not self.stop.requested and (block := self.store.take()) is not None:
             first = 0
@@ -283,27 +292,20 @@ class _Pump:
         )
 
     def result(self, machine: Machine) -> DriveResult:
-        offered, recorder = self.ledger.offered, self.recorder
+        recorder = self.recorder
         recorder.stretches.close()
-        sent = offered - self.ledger.dropped
-        first, last, end = recorder.first_ns or 0, recorder.last_ns or 0, recorder.last_end_ns or 0
-        target = achieved = None
-        span = 0 if self.closed else self.last_due_ns - (self.first_due_ns or 0)
-        if self.closed:
-            achieved = sent * 1e9 / (end - first) if end > first else None
-        elif offered > 1:
-            target = (offered - 1) * 1e9 / span if span > 0 else None
-            # From when the first line was due, not from when it began: a late first line must not look like speed.
-            took = last - self.start_ns - (self.first_due_ns or 0)
-            achieved = sent * (offered - 1) / offered * 1e9 / took if took > 0 else None
+        moments = self._moments()
+        target, achieved = moments.rates(
+            self.ledger.offered, self.ledger.offered - self.ledger.dropped, closed=self.closed
+        )
         return DriveResult(
             timings=recorder.timings,
             ledger=self.ledger,
             start_ns=self.start_ns,
-            elapsed_ns=end - first,
+            elapsed_ns=moments.last_end_ns - moments.first_start_ns,
             target_rate=target,
             achieved_rate=achieved,
-            span_ns=span,
+            span_ns=0 if self.closed else moments.last_due_ns - moments.first_due_ns,
             behind=recorder.lateness.behind,
             worst_stretch_lag_ns=recorder.stretches.worst_lag_ns,
             worst_stretch_lateness_ns=recorder.stretches.worst_lateness_ns,
@@ -312,6 +314,19 @@ class _Pump:
             starved=self.store.starved,
             machine=machine,
             interrupted=self.stop.requested,
+            moments=moments,
+        )
+
+    def _moments(self) -> Moments:
+        recorder = self.recorder
+        if recorder.first_ns is None or recorder.last_ns is None or recorder.last_end_ns is None:
+            return Moments()
+        return Moments(
+            first_due_ns=self.first_due_ns or 0,
+            last_due_ns=self.last_due_ns,
+            first_start_ns=recorder.first_ns - self.start_ns,
+            last_start_ns=recorder.last_ns - self.start_ns,
+            last_end_ns=recorder.last_end_ns - self.start_ns,
         )
 
 
@@ -333,6 +348,7 @@ def drive_workload(
     pages: Pages = no_pages,
     queue: RunQueue | None = None,
     log: TruthLog | None = None,
+    start_ns: int | None = None,
 ) -> DriveResult:
     """Send every block on schedule and return the result; memory does not grow with the number of lines.
 
@@ -340,9 +356,10 @@ def drive_workload(
     it is emptied block by block into `ledger`. `progress` is called from this thread, outside the timed windows, at
     most five times a second. `pages` returns the times, on the clock, at which the subject's page was being made for a
     scrape since the given moment, including one in progress. `queue` provides the run-queue times of this thread; by
-    default they come from the system. `log` stores the state of `ledger` at the moments when pages were made. Blocks
-    should have `BLOCK_LINES` lines. The run ends with the blocks, or at the line at which `stop` is requested; a
-    subject that takes longer than 100 ms for a line delays the end by that time.
+    default they come from the system. `log` stores the state of `ledger` at the moments when pages were made.
+    `start_ns` is the moment from which due times count; by default as soon as everything is ready. Blocks should have
+    `BLOCK_LINES` lines. The run ends with the blocks, or at the line at which `stop` is requested; a subject that takes
+    longer than 100 ms for a line delays the end by that time.
     """
     stop = stop or Stop()
     store = _Store(blocks, clock, _LEAD if policy.name != "closed" else 2)
@@ -350,7 +367,7 @@ def drive_workload(
         pump = _Pump(store, evaluate, ledger, clock, policy, latencies_ms, stop, progress, pages, queue or own, log)
         store.fill()
         with watch_machine() as machine:
-            pump.run()
+            pump.run(start_ns)
     if log is not None:
         log.close(clock.now_ns())
     return pump.result(machine)

@@ -1,6 +1,8 @@
 """Exact sums of floating-point numbers per series, independent of order and of the division into blocks."""
 
+from collections.abc import Mapping
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +49,21 @@ class ExactSums:
         self._limbs += other._limbs  # noqa: SLF001 - one of the same class, here and below
         for key, value in other._others.items():  # noqa: SLF001
             self._others[key] = self._others.get(key, Fraction(0)) + value
+
+    def state(self) -> dict[str, Any]:
+        """Return everything it holds as plain values and arrays, for `from_state` in another process."""
+        return {"limbs": self._limbs, "others": {str(key): str(value) for key, value in self._others.items()}}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> "ExactSums":
+        """Return the sums of a `state`; raises `ValueError` where it is none."""
+        limbs = state["limbs"]
+        if limbs.ndim != 2 or limbs.shape[0] != _LIMBS + 1:
+            raise ValueError("these are no exact sums")
+        result = cls(limbs.shape[1])
+        result._limbs += limbs.astype(np.int64)
+        result._others = {int(key): Fraction(value) for key, value in state["others"].items()}
+        return result
 
     def approximate(self, series: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the sums of these series as floats, each accurate to a few roundings."""

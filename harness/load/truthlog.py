@@ -9,7 +9,7 @@ from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -152,6 +152,37 @@ class TruthLog:
         self._keep()
         self._closed_ns = now_ns
 
+    def state(self) -> dict[str, Any]:
+        """Return what it remembers as plain values and arrays, for `from_state` in another process."""
+        return {
+            "position": self._position,
+            "raised": self._raised,
+            "forgotten_ns": self._forgotten_ns,
+            "closed_ns": self._closed_ns,
+            "begun": np.array(self._begun, dtype=np.int64).reshape(-1, 2),
+            "made": np.array(self._made, dtype=np.int64).reshape(-1, 2),
+            "positions": np.array([entry.position for entry in self._entries], dtype=np.int64),
+            "sizes": np.array([entry.series.size for entry in self._entries], dtype=np.int64),
+            "series": np.concatenate([np.zeros(0, dtype=np.int64), *(entry.series for entry in self._entries)]),
+            "rows": np.concatenate([self._ledger.rows(np.zeros(0, dtype=np.int64)), *(e.rows for e in self._entries)]),
+        }
+
+    @classmethod
+    def from_state(cls, ledger: Ledger, state: Mapping[str, Any]) -> "TruthLog":
+        """Return the log of a `state`, to be asked and not to be added to; `ledger` is that of the end of the run."""
+        result = cls(ledger, _NoPages())
+        result._position, result._raised = state["position"], state["raised"]
+        result._forgotten_ns, result._closed_ns = state["forgotten_ns"], state["closed_ns"]
+        result._begun.extend(map(tuple, state["begun"].tolist()))
+        result._made.extend(map(tuple, state["made"].tolist()))
+        ends = np.cumsum(state["sizes"])
+        for position, end, size in zip(
+            state["positions"].tolist(), ends.tolist(), state["sizes"].tolist(), strict=True
+        ):
+            piece = slice(end - size, end)
+            result._entries.append(_Entry(position, state["series"][piece], state["rows"][piece]))
+        return result
+
     def between(self, begin_ns: int, end_ns: int) -> Mapping[str, Mapping[Tags, Range]] | None:
         """Return what a page requested at `begin_ns` and received by `end_ns` may show; see `TruthOverTime`.
 
@@ -174,6 +205,14 @@ class TruthLog:
         if self._reader is None or not self._reader.reaches(least, most):
             self._reader = _Reader(self._ledger, self._entries)
         return self._reader.ranges(least, most)
+
+
+class _NoPages:
+    """The pages of a run that is over."""
+
+    def take(self) -> tuple[list[int], list[int]]:
+        """Return none."""
+        return [], []
 
 
 def _part(truth: "Truth", piece: slice) -> "Truth":

@@ -2,14 +2,17 @@
 
 import statistics
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.audit.audit import audit
+from harness.audit.audit import Audit, audit, conserved, worst_outcome
 from harness.audit.findings import cause, remedy, sentence, unseen
+from harness.errors import RunError
 from harness.host.environment import environment
-from harness.load.drive_result import DriveResult
+from harness.load.drive_result import DriveResult, merge_results
 from harness.load.histogram import Histogram
+from harness.load.ledger import Ledger
 from harness.load.validity import Evidence, evidence_of, judge, max_lateness_ns, words
 from harness.run.requirements import Requirement, check
 from harness.run.result import (
@@ -22,72 +25,172 @@ from harness.run.result import (
     RunResult,
     Schedule,
     Scrapes,
+    WorkerResult,
     WorkloadResult,
 )
 from harness.run.seen import Seen
+from harness.run.shard import ShardRecord
 from harness.run.spec import RunSpec
+from harness.run.union import Made, prove_union
+from harness.run.workers import Lost, WorkerInfo
+from harness.scrape.windows import Window
 from harness.views import View
+from workloads.units import format_duration
 from workloads.workload import Workload
 
-__all__ = ["RunRecord", "assemble"]
+__all__ = ["RunRecord", "WorkerRecord", "assemble"]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRecord:
+    """What one worker did and what was seen of it; `seen` is None for one that was lost."""
+
+    info: WorkerInfo
+    shard: ShardRecord | Lost
+    seen: Seen | None
 
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """Everything a result is made from; times in nanoseconds.
-
-    `exposes` is false for an instrument that exposes nothing by design, so that there is nothing to audit.
-    """
+    """Everything a result is made of."""
 
     spec: RunSpec
     views: tuple[View, ...]
     workload: Workload
     requirements: list[Requirement]
     started: str
-    driven: DriveResult
-    self_cost_ns: float
+    workers: Sequence[WorkerRecord]
+
+
+@dataclass(frozen=True, slots=True)
+class _Present:
+    """A worker that handed over its result."""
+
+    info: WorkerInfo
+    shard: ShardRecord
     seen: Seen
-    exposes: bool = True
+    audited: Audit
+    reasons: list[str]
+
+    @property
+    def exposes(self) -> bool:
+        return self.shard.log is not None
 
 
-def assemble(measured: RunRecord) -> RunResult:
-    """Return the result of a run."""
-    driven, seen, ledger = measured.driven, measured.seen, measured.driven.ledger
-    evidence = evidence_of(driven, measured.self_cost_ns)
-    reasons = words(judge(evidence, measured.spec.max_lag_ns))
+def assemble(record: RunRecord) -> RunResult:
+    """Return the result of a run; raises `RunError` where every worker was lost."""
+    began = time.monotonic()
+    present = [
+        _present(record, worker.info, worker.shard, worker.seen)
+        for worker in record.workers
+        if not isinstance(worker.shard, Lost) and worker.seen is not None
+    ]
+    lost = {worker.info.number: worker.shard.reason for worker in record.workers if isinstance(worker.shard, Lost)}
+    if not present:
+        raise RunError(f"no worker handed over a result: {'; '.join(lost.values())}")
+    driven = merge_results([worker.shard.driven for worker in present], closed=record.workload.closed_loop)
+    several = len(record.workers) > 1
+    self_cost_ns = max(worker.shard.self_cost_ns for worker in present)
+    ledger, evidence = driven.ledger, evidence_of(driven, self_cost_ns)
+    union = prove_union(
+        record.workload,
+        [
+            None if isinstance(worker.shard, Lost) else Made(worker.shard.made, worker.shard.digest)
+            for worker in record.workers
+        ],
+    )
+    reasons = [_named(worker.info, reason, several=several) for worker in present for reason in worker.reasons]
+    reasons += [f"worker {number} was lost: {reason}" for number, reason in lost.items()]
+    reasons += [f"worker {number} sent other lines than its share of the load" for number in union.others]
     partial: dict[str, Any] = {
-        "started": measured.started,
+        "started": record.started,
         "elapsed_s": driven.elapsed_ns / 1e9,
-        "interrupted": seen.interrupted,
-        "spec": measured.spec,
+        "interrupted": any(worker.seen.interrupted for worker in present),
+        "spec": record.spec,
         "environment": environment(),
-        "workload": WorkloadResult(
-            digest=measured.workload.digest, lines=ledger.offered, methods=len(measured.workload.methods)
-        ),
-        "ledger": LedgerResult(
-            offered=ledger.offered,
-            processed=ledger.processed,
-            failed=ledger.failed,
-            dropped=ledger.dropped,
-            refused=dict(ledger.refused),
-            raised=dict(ledger.raised),
-        ),
+        "workload": WorkloadResult(digest=union.digest, lines=ledger.offered, methods=len(record.workload.methods)),
+        "ledger": _ledger(ledger),
         "rate": Rate(target=driven.target_rate, achieved=driven.achieved_rate),
         "lag_ns": _latency(driven.timings.lag),
         "service_ns": _latency(driven.timings.service),
         "response_ns": _latency(driven.timings.response),
         "lateness_ns": None if evidence.lateness is None else _latency(driven.timings.lateness),
-        "schedule": _schedule(evidence, measured.spec.max_lag_ns),
-        "self_cost_ns_per_line": measured.self_cost_ns,
-        "scrapes": _scrapes(driven, seen),
-        "audit": _audited(measured),
+        "schedule": _schedule(evidence, [evidence_of(w.shard.driven, w.shard.self_cost_ns) for w in present], record),
+        "self_cost_ns_per_line": self_cost_ns,
+        "scrapes": _scrapes(driven, present),
+        "audit": _audited(present, lost, several=several, began=began),
         "verdict": "invalid" if reasons else "valid",
         "reasons": reasons,
+        "workers": [_worker(worker, present) for worker in record.workers] if several else [],
     }
     result = RunResult(**partial, requirements=[])
-    outcomes = check(measured.requirements, result.document())
+    outcomes = check(record.requirements, result.document())
     return result.model_copy(
         update={"requirements": [RequirementResult(text=o.text, held=o.held, actual=o.actual) for o in outcomes]}
+    )
+
+
+def _present(record: RunRecord, info: WorkerInfo, shard: ShardRecord, seen: Seen) -> _Present:
+    """Judge and audit one worker."""
+    ledger = shard.driven.ledger
+    reasons = words(judge(evidence_of(shard.driven, shard.self_cost_ns), record.spec.max_lag_ns))
+    if info.uncertainty_ns > record.spec.max_lag_ns:
+        uncertain = format_duration(info.uncertainty_ns)
+        reasons.append(f"when it started is known to within {uncertain}, which is more than the lag allowed")
+    audited = audit(
+        None if shard.log is None else ledger.expected(),
+        record.views,
+        seen.page,
+        seen.stored,
+        raised=sum(ledger.raised.values()),
+        others=seen.problems,
+    )
+    return _Present(info, shard, seen, audited, reasons)
+
+
+def _named(info: WorkerInfo, text: str, *, several: bool) -> str:
+    return f"worker {info.number}: {text}" if several else text
+
+
+def _worker(worker: WorkerRecord, present: Sequence[_Present]) -> WorkerResult:
+    info = worker.info
+    about: dict[str, Any] = {
+        "number": info.number,
+        "host": info.host,
+        "pid": info.pid,
+        "url": f"http://{info.target.netloc}/metrics",
+        "offset_ns": info.offset_ns,
+        "uncertainty_ns": info.uncertainty_ns,
+        "wall_offset_ns": info.wall_offset_ns,
+    }
+    here = next((each for each in present if each.info is info), None)
+    if here is None:
+        return WorkerResult(**about, lost=worker.shard.reason if isinstance(worker.shard, Lost) else "not looked at")
+    driven = here.shard.driven
+    return WorkerResult(
+        **about,
+        digest=here.shard.digest,
+        ledger=_ledger(driven.ledger),
+        rate=Rate(target=driven.target_rate, achieved=driven.achieved_rate),
+        lag_ns=_latency(driven.timings.lag),
+        service_ns=_latency(driven.timings.service),
+        response_ns=_latency(driven.timings.response),
+        self_cost_ns_per_line=here.shard.self_cost_ns,
+        scrapes=len(_since(here)),
+        conserved=here.audited.conserved if here.exposes else None,
+        verdict="invalid" if here.reasons else "valid",
+        reasons=here.reasons,
+    )
+
+
+def _ledger(ledger: Ledger) -> LedgerResult:
+    return LedgerResult(
+        offered=ledger.offered,
+        processed=ledger.processed,
+        failed=ledger.failed,
+        dropped=ledger.dropped,
+        refused=dict(ledger.refused),
+        raised=dict(ledger.raised),
     )
 
 
@@ -105,63 +208,70 @@ def _latency(histogram: Histogram) -> Latency:
     )
 
 
-def _schedule(evidence: Evidence, max_lag_ns: int) -> Schedule | None:
+def _schedule(evidence: Evidence, each: Sequence[Evidence], record: RunRecord) -> Schedule | None:
+    """Return how the schedule was kept; the lateness allowed is that of the worker to which the least is allowed."""
     if evidence.lag is None or evidence.lateness is None:
         return None
     return Schedule(
-        allowed_lateness_ns=max_lateness_ns(evidence.gap_ns, evidence.service_ns, max_lag_ns),
+        allowed_lateness_ns=min(max_lateness_ns(e.gap_ns, e.service_ns, record.spec.max_lag_ns) for e in each),
         worst_stretch_lag_ns=evidence.lag.worst_stretch_ns,
         worst_stretch_lateness_ns=evidence.lateness.worst_stretch_ns,
         lost={resource.value: share for resource, share in evidence.shares.items()},
     )
 
 
-def _scrapes(driven: DriveResult, seen: Seen) -> Scrapes:
-    since = [window for window in seen.windows if window.end_ns >= driven.start_ns]
+def _since(worker: _Present) -> list[Window]:
+    """Return the scrapes that a worker served since its start."""
+    return [window for window in worker.seen.windows if window.end_ns >= worker.shard.driven.start_ns]
+
+
+def _scrapes(driven: DriveResult, present: Sequence[_Present]) -> Scrapes:
+    since = [window for worker in present for window in _since(worker)]
     ended = driven.start_ns + driven.elapsed_ns
     driving = [window.duration_ns / 1e6 for window in since if window.start_ns < ended]
+    rest = [duration_ns for worker in present for duration_ns in worker.seen.rest_durations_ns]
     return Scrapes(
-        scraper=seen.scraper,
+        scraper=present[0].seen.scraper,
         count=len(since),
-        failed=max(sum(window.status != 200 for window in since), seen.stats.failed),
+        failed=max(sum(window.status != 200 for window in since), sum(worker.seen.stats.failed for worker in present)),
         duration_ms={
             "p50": statistics.median(driving) if driving else None,
             "mean": statistics.fmean(driving) if driving else None,
             "max": max(driving, default=None),
-            "rest": statistics.median(seen.rest_durations_ns) / 1e6 if seen.rest_durations_ns else None,
+            "rest": statistics.median(rest) / 1e6 if rest else None,
         },
         windows=[(window.start_ns - driven.start_ns, window.end_ns - driven.start_ns) for window in since],
     )
 
 
-def _audited(measured: RunRecord) -> AuditResult:
-    began = time.monotonic()
-    seen, ledger = measured.seen, measured.driven.ledger
-    found = audit(
-        ledger.expected() if measured.exposes else None,
-        measured.views,
-        seen.page,
-        seen.stored,
-        raised=sum(ledger.raised.values()),
-        others=seen.problems,
-    )
-    compared = {"page": seen.page, seen.scraper: seen.stored} if measured.exposes else {}
+def _audited(present: Sequence[_Present], lost: Mapping[int, str], *, several: bool, began: float) -> AuditResult:
+    exposes = present[0].exposes
+    outcome = worst_outcome([worker.audited.outcome for worker in present], unseen=bool(lost))
+    findings = [(worker.info, finding) for worker in present for finding in worker.audited.findings]
+    not_seen = [words for _, finding in findings if (words := unseen(finding.name))]
+    not_seen += [f"worker {number}" for number in lost]
+    compared = [
+        name
+        for worker in present
+        for name, value in {"page": worker.seen.page, worker.seen.scraper: worker.seen.stored}.items()
+        if exposes and value is not None
+    ]
     return AuditResult(
-        conserved=found.conserved if measured.exposes else None,
-        outcome=found.outcome.value if measured.exposes else None,
-        not_seen=list(dict.fromkeys(words for f in found.findings if (words := unseen(f.name)))),
-        compared=[name for name, value in compared.items() if value is not None],
-        scrapes_compared=seen.scrapes_compared if measured.exposes else 0,
-        elapsed_s=seen.elapsed_s + time.monotonic() - began,
+        conserved=conserved(outcome) if exposes else None,
+        outcome=outcome.value if exposes else None,
+        not_seen=list(dict.fromkeys(not_seen)),
+        compared=list(dict.fromkeys(compared)),
+        scrapes_compared=sum(worker.seen.scrapes_compared for worker in present) if exposes else 0,
+        elapsed_s=max(worker.seen.elapsed_s for worker in present) + time.monotonic() - began,
         findings=[
             FindingResult(
                 name=f.name,
                 severity=f.severity.value,
                 size=float(f.size),
-                detail=sentence(f),
+                detail=_named(info, sentence(f), several=several),
                 cause=cause(f.name),
                 remedy=remedy(f.name),
             )
-            for f in found.findings
+            for info, f in findings
         ],
     )

@@ -17,14 +17,14 @@ from harness.errors import RunError
 from harness.expected import TruthOverTime
 from harness.load.stop import Stop
 from harness.run.seen import Seen
-from harness.scrape.endpoint import Endpoint
+from harness.run.workers import Served
 from harness.scrape.scraper import Scraper, ScrapeStats, slowness
 from harness.views import View
 
 if TYPE_CHECKING:
     from harness.exposition.page import Page, Shown
 
-__all__ = ["audit_limit_s", "look"]
+__all__ = ["audit_limit_s", "look", "unlooked"]
 
 _Kept = TypeVar("_Kept")
 
@@ -79,7 +79,7 @@ class _Look:
     """The steps of an observation, each of which stores its result and the reason for what is missing."""
 
     def __init__(
-        self, endpoint: Endpoint, scraper: Scraper, observer: Phases, stop: Stop, interval_ns: int, limit_s: float
+        self, endpoint: Served, scraper: Scraper, observer: Phases, stop: Stop, interval_ns: int, limit_s: float
     ) -> None:
         self.endpoint, self.scraper, self.observer = endpoint, scraper, observer
         self.interval_ns = interval_ns
@@ -162,7 +162,7 @@ def _kept(ask: Callable[[], _Kept], otherwise: _Kept) -> _Kept:
 
 
 def look(
-    endpoint: Endpoint,
+    endpoint: Served,
     scraper: Scraper,
     truth: TruthOverTime | None,
     views: Sequence[View],
@@ -216,4 +216,19 @@ def look(
         interrupted=stop.signal is not None,
         scrapes_compared=bounds.compared,
         elapsed_s=time.monotonic() - began,
+    )
+
+
+def unlooked(scraper: Scraper) -> Seen:
+    """Return what is known where an interruption left no time for a look."""
+    interrupted = {"reason": "interrupted"}
+    return Seen(
+        page=None,
+        stored=None,
+        problems=[Finding(Name.STORE_UNREADABLE, 1, interrupted), Finding(Name.PAGE_UNREADABLE, 1, interrupted)],
+        windows=[],
+        rest_durations_ns=[],
+        scraper=scraper.description,
+        stats=ScrapeStats(),
+        interrupted=True,
     )

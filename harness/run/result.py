@@ -18,6 +18,7 @@ __all__ = [
     "RunResult",
     "Schedule",
     "Scrapes",
+    "WorkerResult",
     "WorkloadResult",
 ]
 
@@ -136,8 +137,32 @@ class RequirementResult(_Part):
     actual: float | None = Field(description="the value compared, in the requirement's own unit; null without data")
 
 
+class WorkerResult(_Part):
+    """What one of several workers did; clocks are compared with the coordinator's."""
+
+    number: int
+    host: str
+    pid: int
+    url: str = Field(description="where its page was served")
+    lost: str | None = Field(None, description="why it handed over no result; then all that follows is null")
+    digest: str | None = Field(None, description="SHA-256 of the lines and due times it made")
+    ledger: LedgerResult | None = None
+    rate: Rate | None = None
+    lag_ns: Latency | None = None
+    service_ns: Latency | None = None
+    response_ns: Latency | None = None
+    self_cost_ns_per_line: float | None = None
+    scrapes: int | None = None
+    conserved: bool | None = None
+    verdict: Literal["valid", "invalid"] = "invalid"
+    reasons: list[str] = []
+    offset_ns: int = Field(0, description="its monotonic clock less the coordinator's; 0 where they are one clock")
+    uncertainty_ns: int = Field(0, description="how far from that the truth may be")
+    wall_offset_ns: int = Field(0, description="the same of the time of day, for information")
+
+
 class RunResult(_Part):
-    """The versioned result of one run."""
+    """The versioned result of one run; of several workers the figures are those of all together."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
     kind: Literal["run"] = "run"
@@ -162,6 +187,7 @@ class RunResult(_Part):
     verdict: Literal["valid", "invalid"] = Field(description="whether the load was what the spec asked for")
     reasons: list[str] = Field(description="why a run is invalid: what it missed, and which resource ran out")
     requirements: list[RequirementResult]
+    workers: list[WorkerResult] = Field([], description="each of several workers; empty for a run of one")
 
     def document(self) -> dict[str, Any]:
         """Return the document as plain JSON values."""

@@ -14,6 +14,8 @@ from workloads.units import parse_count, parse_duration_ns
 __all__ = ["DEFAULT_DURATION", "SCENARIOS", "RunSpec", "find_scenario", "load_spec", "spec_from"]
 
 DEFAULT_DURATION = "10s"
+# As many processes as one coordinator was ever tried with, and some.
+_MOST_WORKERS = 10_000
 SCENARIOS = Path(workloads.__file__).parent / "scenarios"
 
 
@@ -34,6 +36,16 @@ def _count(value: object) -> object:
     return _checked(parse_count, value) if isinstance(value, str) else value
 
 
+def _workers(value: object) -> object:
+    """Take a number from 1 to 10 000, also as text, and ``auto``."""
+    if value == "auto":
+        return value
+    number = _count(value)
+    if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= _MOST_WORKERS:
+        raise ValueError(f"is neither auto nor a number from 1 to {_MOST_WORKERS}, but {value!r}")
+    return number
+
+
 def _text(value: object) -> object:
     """TOML has numbers where the grammar has text: 0.01 and "0.01" mean the same."""
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
@@ -41,6 +53,7 @@ def _text(value: object) -> object:
 
 Expression = Annotated[str, BeforeValidator(_text), Field(min_length=1, max_length=4096)]
 Duration = Annotated[str, AfterValidator(_duration)]
+Workers = Annotated[int | Literal["auto"], BeforeValidator(_workers)]
 Count = Annotated[int, BeforeValidator(_count), Field(ge=1, le=10**15)]
 
 
@@ -67,6 +80,7 @@ class RunSpec(BaseModel):
         "100ms", description="a lag above this, or a lateness above a part of it, makes the run invalid"
     )
     require: tuple[str, ...] = Field((), description="conditions on the result, such as response.p99<2ms")
+    workers: Workers = Field(1, description="processes that share the lines, or auto for one less than the cores")
     address: str = Field("127.0.0.1", min_length=1, description="address the views are served on while running")
     port: int = Field(0, ge=0, le=65535, description="port the views are served on; 0 takes any free one")
 

@@ -2,14 +2,16 @@
 
 import os
 import shutil
+from collections.abc import Sequence
 
 from harness.errors import UsageError
 from harness.scrape.builtin.scraper import BuiltinScraper
 from harness.scrape.prometheus.scraper import PrometheusScraper
-from harness.scrape.scraper import NoScraper, Scraper
+from harness.scrape.prometheus.shared import SharedServer
+from harness.scrape.scraper import NoScraper, Scraper, Target
 from harness.views import QUICKSTART_VIEWS, View
 
-__all__ = ["KINDS", "MIN_INTERVAL_NS", "make_scraper"]
+__all__ = ["KINDS", "MIN_INTERVAL_NS", "check_scraper", "make_scraper", "make_scrapers"]
 
 KINDS = ("auto", "prometheus", "builtin", "none")
 MIN_INTERVAL_NS = 10_000_000  # Prometheus counts in milliseconds; below ten it would do nothing else
@@ -22,10 +24,7 @@ def make_scraper(kind: str, interval_ns: int, views: tuple[View, ...] = QUICKSTA
     otherwise; `description` says which and why. `views` are those whose series are checked. Raises `UsageError` for an
     unknown kind and an interval below 10 ms.
     """
-    if kind not in KINDS:
-        raise UsageError(f"--scraper: there is no {kind!r}; choose one of {', '.join(KINDS)}")
-    if interval_ns < MIN_INTERVAL_NS:
-        raise UsageError("--scrape-interval: is too short; write 10ms or more, such as 1s")
+    check_scraper(kind, interval_ns)
     if kind == "none":
         return NoScraper()
     why = ""
@@ -34,6 +33,39 @@ def make_scraper(kind: str, interval_ns: int, views: tuple[View, ...] = QUICKSTA
     if kind == "prometheus":
         return PrometheusScraper(interval_ns, views, why)
     return BuiltinScraper(interval_ns, views, why)
+
+
+def make_scrapers(
+    kind: str, interval_ns: int, views: tuple[View, ...], targets: Sequence[Target], run: str = "run"
+) -> list[Scraper]:
+    """Return a scraper for each of the `targets`, not started yet; see `make_scraper`.
+
+    The real Prometheus is one server for all of them, and the built-in scraper a process for each, whose scrapes are
+    spread over the interval as Prometheus spreads its own. `run` labels what Prometheus stores.
+    """
+    if len(targets) == 1:
+        return [make_scraper(kind, interval_ns, views)]
+    check_scraper(kind, interval_ns)
+    why = ""
+    if kind == "auto":
+        kind, why = _choose()
+    if kind == "none":
+        return [NoScraper() for _ in targets]
+    if kind == "prometheus":
+        shared = SharedServer(targets, run)
+        return [PrometheusScraper(interval_ns, views, why, shared=shared) for _ in targets]
+    return [
+        BuiltinScraper(interval_ns, views, why, offset_ns=number * interval_ns // len(targets))
+        for number in range(len(targets))
+    ]
+
+
+def check_scraper(kind: str, interval_ns: int) -> None:
+    """Raise `UsageError` for an unknown kind and an interval below 10 ms."""
+    if kind not in KINDS:
+        raise UsageError(f"--scraper: there is no {kind!r}; choose one of {', '.join(KINDS)}")
+    if interval_ns < MIN_INTERVAL_NS:
+        raise UsageError("--scrape-interval: is too short; write 10ms or more, such as 1s")
 
 
 def _choose() -> tuple[str, str]:

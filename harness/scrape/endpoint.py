@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.registry import CollectorRegistry
 
-__all__ = ["Endpoint", "Window", "serve"]
+__all__ = ["Endpoint", "Window", "fetch_page", "page_url", "serve"]
 
 MAX_CONNECTIONS = 128
 SILENCE_S = 10.0  # how long a client may say nothing, or read nothing
@@ -59,8 +59,8 @@ class Endpoint:
 
     @property
     def url(self) -> str:
-        """The address of the page."""
-        return f"http://{_bracketed(self.address)}:{self.port}/metrics"
+        """Where the page is, as a scraper or a browser asks for it."""
+        return page_url(self.address, self.port)
 
     @property
     def windows(self) -> list[Window]:
@@ -94,7 +94,7 @@ class Endpoint:
         Raises `EndpointError` when it is not served, `ExpositionError` when it is not a page of metrics,
         `DeadlineError` when there is none in time (30 s by default).
         """
-        return parse_page(self._ask({"Accept": TEXT}, deadline or Deadline(PAGE_S)), TEXT)
+        return fetch_page(self.address, self.port, deadline)
 
     def rest_durations_ns(self, repeats: int = 5, deadline: Deadline | None = None) -> list[int]:
         """Serve the page `repeats` times, as to a scraper, and return how long each took in nanoseconds.
@@ -132,8 +132,25 @@ class Endpoint:
         self.stop()
 
     def _ask(self, headers: dict[str, str], deadline: Deadline) -> str:
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.address, self.address)  # noqa: S104 - compared, not bound
-        return fetch(host, self.port, {**headers, _OWN: "1"}, deadline, self.url)
+        return _fetch_own(self.address, self.port, headers, deadline)
+
+
+def fetch_page(address: str, port: int, deadline: Deadline | None = None) -> Page:
+    """Fetch and read the page of an endpoint, of this process or another; does not count as a scrape.
+
+    Raises as `Endpoint.page` does.
+    """
+    return parse_page(_fetch_own(address, port, {"Accept": TEXT}, deadline or Deadline(PAGE_S)), TEXT)
+
+
+def _fetch_own(address: str, port: int, headers: dict[str, str], deadline: Deadline) -> str:
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)  # noqa: S104 - compared, not bound
+    return fetch(host, port, {**headers, _OWN: "1"}, deadline, page_url(address, port))
+
+
+def page_url(address: str, port: int) -> str:
+    """Return where the page of an endpoint is, as a scraper or a browser asks for it."""
+    return f"http://{_bracketed(address)}:{port}/metrics"
 
 
 def serve(

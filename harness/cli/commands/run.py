@@ -197,6 +197,9 @@ def _print(result: "RunResult") -> None:
     metavar="COND",
     help="A condition on the result, as in 'response.p99<2ms'; may be repeated.",
 )
+@click.option(
+    "--workers", metavar="N", help="Share the lines among N processes; auto: one less than the cores. [default: 1]"
+)
 @click.option("--address", metavar="ADDR", help="Address the views are served on. [default: 127.0.0.1]")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port the views are served on. [default: any free one]")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), metavar="FILE", help="Write the result there.")
@@ -231,6 +234,7 @@ def run(
     """
     require_linux("run")
     from harness.cli.keeping import keep_result
+    from harness.distributed.choose import open_workers
     from harness.run.execute import execute
     from harness.run.spec import load_spec, spec_from
 
@@ -239,7 +243,7 @@ def run(
     spec = load_spec(scenario, given(flags)) if scenario else spec_from(given(flags))
     with deferred():
         with Display(spec.duration_ns, quiet=quiet) as display:
-            result = execute(spec, display)
+            result = execute(spec, display, open_workers)
         with held():
             try:
                 if json_file is not None:

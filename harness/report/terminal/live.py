@@ -40,6 +40,8 @@ def live_table(progress: Snapshot, scrapes: int, failed_scrapes: int, total_ns: 
         "response": _span(progress, progress.response_p50_ns, progress.response_p99_ns),
         "scrapes": f"{scrapes:,}, {failed_scrapes:,} failed",
     }
+    if progress.worst_worker is not None:
+        rows["percentiles"] = f"of worker {progress.worst_worker}, whose lag is the longest"
     for name, value in rows.items():
         table.add_row(name, Text(value))
     return table

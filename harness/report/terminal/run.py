@@ -29,6 +29,7 @@ def summary(result: RunResult) -> RenderableType:
         Text.assemble(("How long it took", "bold")),
         _latencies(result),
         *_untold(result),
+        *_workers(result),
         Text(),
         Text.assemble(("What was exposed", "bold")),
         _facts(_exposed(result)),
@@ -83,6 +84,29 @@ def _latencies(result: RunResult) -> Table:
         table.add_row(f"  {name}", *_cells(latency), meaning)
     table.add_row("  loop", *[""] * 5, format_duration(result.self_cost_ns_per_line), "the harness's own cost a line")
     return table
+
+
+def _workers(result: RunResult) -> Iterator[RenderableType]:
+    """Yield a row for each of several workers, and how far their clocks are known to agree."""
+    if not result.workers:
+        return
+    yield Text()
+    yield Text.assemble(("Who sent it", "bold"))
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name in ("worker", "lines", "lines/s", "service p50", "lag p99", "scrapes", "clock", "verdict"):
+        table.add_column(f"  {name}" if name == "worker" else name, justify="right", no_wrap=True)
+    for worker in result.workers:
+        who = Text(f"  {worker.number} ({worker.host})")
+        if worker.ledger is None or worker.lag_ns is None or worker.service_ns is None or worker.rate is None:
+            table.add_row(who, *["–"] * 6, Text(f"✗ lost: {worker.lost}"))
+            continue
+        same = not worker.offset_ns and not worker.uncertainty_ns
+        clock = "the same" if same else f"± {format_duration(worker.uncertainty_ns)}"
+        rate = "–" if worker.rate.achieved is None else f"{worker.rate.achieved:,.2f}"
+        service, lag = _cells(worker.service_ns)[0], _cells(worker.lag_ns)[2]
+        verdict = "✓ valid" if worker.verdict == "valid" else "✗ invalid"
+        table.add_row(who, f"{worker.ledger.offered:,}", rate, service, lag, f"{worker.scrapes:,}", clock, verdict)
+    yield table
 
 
 def _cells(latency: Latency) -> list[str]:

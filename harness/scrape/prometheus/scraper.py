@@ -19,6 +19,7 @@ from harness.deadline import Deadline, DeadlineError, call_within
 from harness.errors import ScraperError
 from harness.exposition.page import Sample, Shown, fold
 from harness.scrape.prometheus.server import PrometheusServer, default_config, derived_config
+from harness.scrape.prometheus.shared import WORKER_LABELS, SharedServer
 from harness.scrape.scraper import Scrape, ScrapedPage, ScrapeStats, Target, failures
 from harness.views import QUICKSTART_VIEWS, View
 
@@ -39,7 +40,7 @@ _NEARLY = 0.98
 # interval (scrape.go, endOfRunStaleness); a scrape that began before them could be refused as out of order.
 _STALE_INTERVALS = 2.1
 
-_ADDED = ("__name__", "job", "instance")
+_ADDED = ("__name__", "job", "instance", *WORKER_LABELS)
 
 _Raw = list[tuple[dict[str, str], list[tuple[int, float]]]]
 
@@ -50,12 +51,18 @@ class PrometheusScraper:
     kind = "prometheus"
 
     def __init__(
-        self, interval_ns: int, views: Sequence[View] = QUICKSTART_VIEWS, why: str = "", config: Path | None = None
+        self,
+        interval_ns: int,
+        views: Sequence[View] = QUICKSTART_VIEWS,
+        why: str = "",
+        config: Path | None = None,
+        shared: SharedServer | None = None,
     ) -> None:
         self._interval_ms = self._timeout_ms = max(1, round(interval_ns / 1e6))
         self._views = views
         self._why = why
         self._config = config
+        self._shared = shared
         self._version = ""
         self._job = ""
         self._target: Target | None = None
@@ -91,16 +98,18 @@ class PrometheusScraper:
         """Start the server and wait until it has scraped `target`; raises `ScraperError`."""
         if self._server is not None:
             raise ScraperError("--scraper prometheus: was started already")
-        self._job, config = derived_config(self._config or default_config(), target, self._interval_ms * 1_000_000)
-        server = PrometheusServer(json.dumps(config))  # JSON is YAML
+        self._job, config = self._configuration(target, self._interval_ms)
         self._target = target
         self._epoch_ms = _epoch_ms()
         begun_ms = int(time.time() * 1e3) - TOLERANCE_MS
         self._told_ms = begun_ms
-        self._server = server.start()
+        if self._shared is not None:
+            self._server = self._shared.start(self._interval_ms)
+        else:
+            self._server = PrometheusServer(json.dumps(config)).start()  # JSON is YAML
         self._allow_time(None)
         try:
-            self._client = httpx.Client(base_url=server.url, trust_env=False, timeout=PATIENCE_S)
+            self._client = httpx.Client(base_url=self._server.url, trust_env=False, timeout=PATIENCE_S)
             self._version = self._get("/api/v1/status/buildinfo").get("version", "").partition("+")[0]
             self._await_after(begun_ms)
         except BaseException:
@@ -113,12 +122,14 @@ class PrometheusScraper:
             raise ScraperError("--scraper prometheus: is not running")
         self._allow_time(deadline)
         longer_ms = -(-timeout_ns // 1_000_000)
-        _, config = derived_config(self._config or default_config(), self._target, longer_ms * 1_000_000)
-        config["scrape_configs"][0]["scrape_timeout"] = f"{longer_ms}ms"
         before = self._get("/api/v1/status/config")
-        self._server.reload(json.dumps(config))
-        while self._get("/api/v1/status/config") == before:
-            time.sleep(self._deadline.glance_s("Prometheus did not read its configuration again") / 2)
+        if self._shared is None:
+            _, config = self._configuration(self._target, longer_ms)
+            config["scrape_configs"][0]["scrape_timeout"] = f"{longer_ms}ms"
+            self._server.reload(json.dumps(config))
+        if self._shared is None or self._shared.allow(longer_ms):
+            while self._get("/api/v1/status/config") == before:
+                time.sleep(self._deadline.glance_s("Prometheus did not read its configuration again") / 2)
         self._fresh_ms = int(time.time() * 1e3 + _STALE_INTERVALS * self._interval_ms) + TOLERANCE_MS
         self._interval_ms = longer_ms
 
@@ -189,7 +200,17 @@ class PrometheusScraper:
             self._client = None
         server, self._server = self._server, None
         if server is not None:
-            server.stop()
+            (self._shared or server).stop()
+
+    def _configuration(self, target: Target, interval_ms: int) -> tuple[str, dict[str, Any]]:
+        if self._shared is not None:
+            return self._shared.config(interval_ms)
+        return derived_config(self._config or default_config(), target, interval_ms * 1_000_000)
+
+    def _ours_only(self) -> str:
+        """Return the matchers of our target's series."""
+        instance = "" if self._target is None else self._target.netloc
+        return f"job={json.dumps(self._job)},instance={json.dumps(instance)}"
 
     def _allow_time(self, deadline: Deadline | None) -> None:
         self._deadline = deadline or Deadline(PATIENCE_S + 4 * self._interval_ms / 1e3)
@@ -198,7 +219,7 @@ class PrometheusScraper:
         """Read the scrapes that were stored since the last call."""
         end_ms = int(time.time() * 1e3)
         range_ms = end_ms - self._told_ms
-        job = f'{{job="{self._job}"}}'
+        job = f"{{{self._ours_only()}}}"
         up = _flat(self._raw(f"up{job}", end_ms, range_ms))
         durations = dict(_flat(self._raw(f"scrape_duration_seconds{job}", end_ms, range_ms)))
         for at_ms, value in up:
@@ -265,8 +286,8 @@ class PrometheusScraper:
             yield self._part(name, some), held
 
     def _part(self, name: str, bounds: list[str]) -> str:
-        job, values = json.dumps(self._job), json.dumps("|".join(bounds))
-        return f"{{job={job},__name__={json.dumps(name)},le=~{values}}}"
+        values = json.dumps("|".join(bounds))
+        return f"{{{self._ours_only()},__name__={json.dumps(name)},le=~{values}}}"
 
     def _await_after(self, moment_ms: int) -> None:
         deadline = self._deadline
@@ -285,15 +306,17 @@ class PrometheusScraper:
 
     def _ups(self) -> list[tuple[int, float]]:
         now_ms = int(time.time() * 1e3)
-        return _flat(self._raw(f'up{{job="{self._job}"}}', now_ms, 3 * self._interval_ms + 5000))
+        return _flat(self._raw(f"up{{{self._ours_only()}}}", now_ms, 3 * self._interval_ms + 5000))
 
     def _last_error(self) -> str:
         targets = self._get("/api/v1/targets", {"state": "active"}).get("activeTargets", [])
-        return next((str(target["lastError"]) for target in targets if target.get("lastError")), "")
+        instance = "" if self._target is None else self._target.netloc
+        errors = [target for target in targets if target.get("labels", {}).get("instance") == instance]
+        return next((str(target["lastError"]) for target in errors if target.get("lastError")), "")
 
     def _ours(self) -> str:
         names = "|".join(sample_names(self._views))
-        return f'{{job="{self._job}",__name__=~"{names}"}}'
+        return f'{{{self._ours_only()},__name__=~"{names}"}}'
 
     def _raw(self, selector: str, end_ms: int, range_ms: int) -> _Raw:
         """Return each series of the selector with its samples (ms, value) in the closed range that ends at `end_ms`."""

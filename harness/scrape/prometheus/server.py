@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -84,9 +84,19 @@ def derived_config(path: Path, target: Target, interval_ns: int) -> tuple[str, d
 class PrometheusServer:
     """A running Prometheus; `start` returns when it answers, `stop` leaves no process and no folder behind."""
 
-    def __init__(self, config: str, preferred_port: int = 0, program: str | None = None) -> None:
-        """`config` is the configuration's text; the `preferred_port` is taken if it is free."""
+    def __init__(
+        self,
+        config: str,
+        preferred_port: int = 0,
+        program: str | None = None,
+        files: Mapping[str, str] | None = None,
+    ) -> None:
+        """`config` is the configuration's text; the `preferred_port` is taken if it is free.
+
+        `files` are texts by the names under which the configuration refers to them.
+        """
         self._config = config
+        self._files = dict(files or {})
         self._preferred_port = preferred_port
         self._program = program
         self._folder: Path | None = None
@@ -190,7 +200,8 @@ class PrometheusServer:
         _sweep()
         with _new_folder() as (folder, lock):
             self._folder = folder
-            (folder / "config.yaml").write_text(self._config)
+            for name, text in {**self._files, "config.yaml": self._config}.items():
+                (folder / name).write_text(text)
             command = [
                 program,
                 f"--config.file={folder / 'config.yaml'}",

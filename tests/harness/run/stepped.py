@@ -13,10 +13,12 @@ from harness.load.pump import drive_workload
 from harness.load.stop import Stop
 from harness.load.truthlog import TruthLog
 from harness.repl import Repl
-from harness.run.assemble import RunRecord, assemble
+from harness.run.assemble import RunRecord, WorkerRecord, assemble
 from harness.run.look import look
 from harness.run.result import AuditResult
+from harness.run.shard import ShardRecord
 from harness.run.spec import RunSpec
+from harness.run.workers import WorkerInfo
 from harness.scrape.builtin.packing import PageStore, unpack
 from harness.scrape.builtin.process import Asker
 from harness.scrape.endpoint import Endpoint, serve
@@ -149,5 +151,8 @@ def audited(instrument: Instrument, methods: Sequence[str] = METHODS) -> AuditRe
             series=len(methods),
         )
     instrument.close()
-    measured = RunRecord(RunSpec(), QUICKSTART_VIEWS, workload, [], "2026-01-01T00:00:00+00:00", driven, 0.0, seen)
-    return assemble(measured).audit
+    target = Target(endpoint.address, endpoint.port)
+    shard = ShardRecord(driven, log, 0.0, workload.digest, workload.made)
+    workers = [WorkerRecord(WorkerInfo(0, "", 0, target), shard, seen)]
+    record = RunRecord(RunSpec(), QUICKSTART_VIEWS, workload, [], "2026-01-01T00:00:00+00:00", workers)
+    return assemble(record).audit

@@ -1,0 +1,306 @@
+"""The workers of one run as the coordinator sees them: dialled in, on one clock, begun at one instant, listened to."""
+
+import hmac
+import queue
+import secrets
+import socket
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+from harness.deadline import Deadline, DeadlineError
+from harness.distributed.clocks import Clocks, ShiftedTruth
+from harness.distributed.connection import Connection, GoneError
+from harness.distributed.records import record_from
+from harness.distributed.wire import Message, WireError, receive
+from harness.distributed.worker import boot_id, versions
+from harness.errors import RunError
+from harness.exposition.page import Page
+from harness.interrupts import grace_s
+from harness.load.pump import Snapshot
+from harness.load.stop import Stop
+from harness.run.shard import ShardRecord, workload_of
+from harness.run.spec import RunSpec
+from harness.run.workers import Lost, Progress, Served, WorkerInfo, joined
+from harness.scrape.endpoint import fetch_page, page_url
+from harness.scrape.scraper import Target
+from harness.scrape.windows import Window
+from harness.views import views_for
+
+__all__ = ["Fleet", "Launcher"]
+
+# For all workers to dial in: for the first, and for each further one.
+_START_S, _START_EACH_S = 30.0, 2.0
+_ANSWER_S = 30.0
+# From the moment that everybody is ready to the instant at which all begin.
+_LEAD_NS, _LEAD_EACH_NS = 200_000_000, 2_000_000
+# After its schedule has ended, a worker may take so long to hand over its result: what a subject may hold up.
+_RESULT_S = 30.0
+_GLANCE_S = 0.05
+# After an interruption, of the time until the command has to end.
+_STOP_SHARE = 0.2
+_PROGRESS_S = 0.2
+
+
+class Launcher(Protocol):
+    """Whoever starts workers that dial in; a fake one takes its place in tests."""
+
+    @property
+    def address(self) -> str:
+        """The address by which workers reach the coordinator, and at which they serve."""
+
+    def start(self, port: int, token: str, count: int) -> None:
+        """Start workers 0 to `count` - 1, each with `harness.distributed.worker`; raises `RunError`."""
+
+    def reason(self, number: int) -> str:
+        """Return why a worker is gone, as far as it is known; empty while it runs."""
+
+    def close(self) -> None:
+        """End all workers; never raises, and may be called again."""
+
+
+class _RemoteServed:
+    """What one worker serves, asked for over its connection and over HTTP."""
+
+    def __init__(self, connection: Connection, target: Target, clocks: Clocks) -> None:
+        self._connection, self._target, self._clocks = connection, target, clocks
+        self._windows: list[Window] = []
+
+    @property
+    def url(self) -> str:
+        return page_url(*self._target)
+
+    @property
+    def windows(self) -> list[Window]:
+        """The scrapes served until now; what was known before where the worker is gone."""
+        try:
+            answer = self._connection.ask({"windows": True}, Deadline(_ANSWER_S), "it does not tell its scrapes")
+        except RunError:
+            return self._windows
+        shift = self._clocks.offset_ns
+        self._windows = [Window(begin - shift, end - shift, *rest) for begin, end, *rest in answer["windows"]]
+        return self._windows
+
+    def page(self, deadline: Deadline | None = None) -> Page:
+        return fetch_page(*self._target, deadline)
+
+    def rest_durations_ns(self, repeats: int = 5, deadline: Deadline | None = None) -> list[int]:
+        wait = deadline or Deadline(_ANSWER_S * repeats)
+        answer = self._connection.ask({"rest": repeats}, wait, f"{self.url} was not read")
+        return [int(duration) for duration in answer["rest_ns"]]
+
+
+class Fleet:
+    """Several workers; see `harness.run.workers.Workers`. All are ready when it is made, or `RunError` is raised."""
+
+    def __init__(self, spec: RunSpec, count: int, launcher: Launcher) -> None:
+        self._spec, self._launcher = spec, launcher
+        self._workload = workload_of(spec)
+        self._connections: dict[int, Connection] = {}
+        self._events: queue.Queue[tuple[int, Message | None]] = queue.Queue()
+        try:
+            self._gather(count)
+            self._open(count)
+        except BaseException:
+            self.close()
+            raise
+
+    def _gather(self, count: int) -> None:
+        """Start the workers and wait until each has dialled in; raises `RunError`."""
+        token = secrets.token_hex(16)
+        deadline = Deadline(_START_S + _START_EACH_S * count)
+        with socket.create_server((self._launcher.address, 0), backlog=max(count, 8)) as listener:
+            listener.settimeout(_GLANCE_S)
+            self._launcher.start(listener.getsockname()[1], token, count)
+            while len(self._connections) < count:
+                self._check_started(count)
+                deadline.check(f"{count - len(self._connections)} of {count} workers have not dialled in")
+                try:
+                    peer, _ = listener.accept()
+                except TimeoutError:
+                    continue
+                self._welcome(peer, token, count)
+
+    def _check_started(self, count: int) -> None:
+        for number in range(count):
+            if number not in self._connections and (reason := self._launcher.reason(number)):
+                raise RunError(f"worker {number} {reason}")
+
+    def _welcome(self, peer: socket.socket, token: str, count: int) -> None:
+        """Take in a worker that says hello with the run's token; whoever else dials is turned away."""
+        peer.settimeout(5.0)
+        try:
+            hello = receive(peer)
+        except (OSError, WireError):
+            hello = None
+        known = hello is not None and hmac.compare_digest(str(hello.get("hello", "")), token)
+        number = hello.get("number") if hello is not None and known else None
+        if hello is None or not isinstance(number, int) or not 0 <= number < count or number in self._connections:
+            peer.close()
+            return
+        peer.settimeout(None)
+        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._connections[number] = Connection(number, peer, hello)
+        here, there = versions(), hello.get("versions", {})
+        if different := sorted(name for name in {*here, *there} if here.get(name) != there.get(name)):
+            told = ", ".join(
+                f"{name} {there.get(name, 'none')} instead of {here.get(name, 'none')}" for name in different
+            )
+            raise RunError(f"worker {number} on {hello.get('host')} has {told}; install the same on both")
+
+    def _open(self, count: int) -> None:
+        """Compare clocks and let each worker open its shard; raises `RunError` or what a worker met."""
+        own_boot = boot_id()
+        infos, served = [], []
+        self._clocks: list[Clocks] = []
+        for number in range(count):
+            connection = self._connections[number]
+            hello = connection.hello
+            same = bool(own_boot) and hello.get("boot") == own_boot
+            clocks = connection.clocks(Deadline(_ANSWER_S), same_clock=same)
+            self._clocks.append(clocks)
+            port = self._spec.port + number if self._spec.port else 0
+            request = {
+                "open": self._spec.model_dump(mode="json"),
+                "number": number,
+                "of": count,
+                "address": self._spec.address,
+                "port": port,
+            }
+            answer = connection.ask(request, Deadline(_ANSWER_S), f"worker {number} does not open its endpoint")
+            target = Target(answer["address"], int(answer["port"]))
+            served.append(_RemoteServed(connection, target, clocks))
+            infos.append(
+                WorkerInfo(
+                    number,
+                    str(hello["host"]),
+                    int(hello["pid"]),
+                    target,
+                    clocks.offset_ns,
+                    clocks.uncertainty_ns,
+                    clocks.wall_offset_ns,
+                )
+            )
+        self.infos: Sequence[WorkerInfo] = infos
+        self.served: Sequence[Served] = served
+
+    def drive(self, stop: Stop, progress: Progress) -> Sequence[ShardRecord | Lost]:
+        """Let all begin at one instant and gather what they did; those that do not tell in time are lost."""
+        count = len(self.infos)
+        for connection in self._connections.values():
+            connection.on_event(lambda number, message: self._events.put((number, message)))
+        start_ns = time.monotonic_ns() + _LEAD_NS + _LEAD_EACH_NS * count
+        outcomes: dict[int, ShardRecord | Lost] = {}
+        for number, connection in self._connections.items():
+            try:
+                connection.send({"go": start_ns + self._clocks[number].offset_ns})
+            except GoneError as error:
+                outcomes[number] = Lost(self._launcher.reason(number) or str(error))
+        self._listen(outcomes, _Watch(stop, self._tell_stop, start_ns, self._span_s()), _Display(progress))
+        return [outcomes[number] for number in range(count)]
+
+    def _span_s(self) -> float:
+        """Return how long the schedule is, in seconds."""
+        workload = self._workload
+        if workload.closed_loop or workload.total is None:
+            return (workload.spec.duration_ns or 0) / 1e9
+        return workload.last_due_ns / 1e9
+
+    def _tell_stop(self) -> None:
+        for connection in self._connections.values():
+            try:
+                connection.send({"stop": True})
+            except GoneError:
+                continue
+
+    def _listen(self, outcomes: "dict[int, ShardRecord | Lost]", watch: "_Watch", display: "_Display") -> None:
+        while len(outcomes) < len(self.infos):
+            try:
+                number, message = self._events.get(timeout=_GLANCE_S)
+            except queue.Empty:
+                number, message = -1, {}
+            if number >= 0 and number not in outcomes:
+                if message is None:
+                    outcomes[number] = Lost(self._why_gone(number))
+                elif "record" in message:
+                    outcomes[number] = self._record(number, message["record"])
+                else:
+                    display.take(number, message)
+            if overdue := watch.look():
+                for late in range(len(self.infos)):
+                    outcomes.setdefault(late, Lost(overdue))
+
+    def _why_gone(self, number: int) -> str:
+        """Return why a connection ended; the system may tell of a process' end a little later."""
+        until = time.monotonic() + 1.0
+        while not (reason := self._launcher.reason(number)) and time.monotonic() < until:
+            time.sleep(0.01)
+        return reason or "the connection to it broke"
+
+    def _record(self, number: int, state: Any) -> ShardRecord | Lost:
+        """Return a worker's record on the coordinator's clock."""
+        views = views_for(self._spec.latency_buckets)
+        try:
+            record = record_from(state, views, self._workload.methods)
+        except (ValueError, KeyError, TypeError, IndexError) as error:
+            return Lost(f"its result cannot be read: {error}")
+        return _shifted(record, self._clocks[number])
+
+    def close(self) -> None:
+        """Close every connection, upon which the workers end, and see to it that they do."""
+        for connection in self._connections.values():
+            connection.close()
+        self._launcher.close()
+
+
+def _shifted(record: ShardRecord, clocks: Clocks) -> ShardRecord:
+    if not clocks.offset_ns and not clocks.uncertainty_ns:
+        return record
+    driven = replace(record.driven, start_ns=record.driven.start_ns - clocks.offset_ns)
+    return replace(record, driven=driven, shifted=None if record.log is None else ShiftedTruth(record.log, clocks))
+
+
+class _Watch:
+    """Hands on an interruption, and tells when the schedule is long over."""
+
+    def __init__(self, stop: Stop, tell_stop: Callable[[], object], start_ns: int, span_s: float) -> None:
+        self._stop, self._tell_stop = stop, tell_stop
+        begins_in_s = (start_ns - time.monotonic_ns()) / 1e9
+        self._deadline = Deadline(begins_in_s + span_s * 1.5 + _RESULT_S)
+        self._told = False
+
+    def look(self) -> str:
+        """Return why whoever has not told by now is lost; empty while there is time."""
+        if self._stop.requested and not self._told:
+            self._told = True
+            self._tell_stop()
+            self._deadline = Deadline(_STOP_SHARE * grace_s())
+        try:
+            self._deadline.check("it did not hand over its result")
+        except DeadlineError as error:
+            return str(error)
+        return ""
+
+
+class _Display:
+    """Shows how all workers stand, a few times a second."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._snapshots: dict[int, Snapshot] = {}
+        self._scrapes: dict[int, tuple[int, int]] = {}
+        self._shown_s = 0.0
+
+    def take(self, number: int, message: Message) -> None:
+        """Take in how one worker stands."""
+        try:
+            self._snapshots[number] = Snapshot(**message["snapshot"])
+            self._scrapes[number] = int(message["scrapes"]), int(message["failed_scrapes"])
+        except (KeyError, TypeError, ValueError):
+            return
+        now = time.monotonic()
+        if now - self._shown_s >= _PROGRESS_S:
+            self._shown_s = now
+            counts = [sum(column) for column in zip(*self._scrapes.values(), strict=True)]
+            self._progress(joined(self._snapshots), counts[0], counts[1])

@@ -1,0 +1,55 @@
+"""What a worker did, as a message and back."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from harness.load.cpu_time import Machine
+from harness.load.drive_result import DriveResult, Moments
+from harness.load.histogram import Histogram
+from harness.load.lateness import Behind
+from harness.load.ledger import Ledger
+from harness.load.recorder import Timings
+from harness.load.truthlog import TruthLog
+from harness.run.shard import ShardRecord
+from harness.views import View
+
+__all__ = ["record_from", "state_of"]
+
+_TIMINGS = ("lag", "service", "response", "lateness")
+_PLAIN = (
+    "start_ns", "elapsed_ns", "target_rate", "achieved_rate", "span_ns", "worst_stretch_lag_ns",
+    "worst_stretch_lateness_ns", "outside_ns", "longest_outside_ns", "starved", "interrupted",
+)  # fmt: skip
+
+
+def state_of(record: ShardRecord) -> dict[str, Any]:
+    """Return everything of a record as plain values and arrays."""
+    driven = record.driven
+    return {
+        **{name: getattr(driven, name) for name in _PLAIN},
+        "timings": {name: getattr(driven.timings, name).state() for name in _TIMINGS},
+        "ledger": driven.ledger.state(),
+        "behind": asdict(driven.behind),
+        "machine": asdict(driven.machine),
+        "moments": asdict(driven.moments),
+        "log": None if record.log is None else record.log.state(),
+        "self_cost_ns": record.self_cost_ns,
+        "digest": record.digest,
+        "made": record.made,
+    }
+
+
+def record_from(state: Mapping[str, Any], views: tuple[View, ...], methods: tuple[str, ...]) -> ShardRecord:
+    """Return the record of a `state`; raises `ValueError`, `KeyError` or `TypeError` where it is none."""
+    ledger = Ledger.from_state(views, methods, state["ledger"])
+    driven = DriveResult(
+        **{name: state[name] for name in _PLAIN},
+        timings=Timings(**{name: Histogram.from_state(state["timings"][name]) for name in _TIMINGS}),
+        ledger=ledger,
+        behind=Behind(**state["behind"]),
+        machine=Machine(**state["machine"]),
+        moments=Moments(**state["moments"]),
+    )
+    log = None if state["log"] is None else TruthLog.from_state(ledger, state["log"])
+    return ShardRecord(driven, log, state["self_cost_ns"], state["digest"], state["made"])

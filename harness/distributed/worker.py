@@ -1,0 +1,183 @@
+"""The process of one worker: dials the coordinator, opens its shard, sends its lines from the instant it is given.
+
+Run as ``python -m harness.distributed.worker``, with one line of JSON on standard input: ``address``, ``port``,
+``token`` and ``number``. It ends when the connection does, whichever way the coordinator goes.
+"""
+
+import contextlib
+import json
+import os
+import platform
+import queue
+import socket
+import sys
+import threading
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from harness.distributed.records import state_of
+from harness.distributed.wire import Message, WireError, receive, send
+from harness.errors import HarnessError, UsageError, to_answer
+from harness.host.environment import environment
+from harness.load.pump import Snapshot
+from harness.load.stop import Stop
+from harness.run.shard import Shard
+from harness.run.spec import RunSpec
+
+__all__ = ["main", "serve_coordinator", "versions"]
+
+# After the connection has ended a line under way may take so long; then the process ends with it.
+_LEAVE_S = 3.0
+# A coordinator whose machine is gone says nothing: seconds until the first question, between two, and their number.
+_KEEPALIVE = (("TCP_KEEPIDLE", 1), ("TCP_KEEPINTVL", 1), ("TCP_KEEPCNT", 3))
+
+
+def versions() -> dict[str, str]:
+    """Return what has to be the same on both sides of a run."""
+    return {"python": platform.python_version(), **environment().libraries}
+
+
+def boot_id() -> str:
+    """Return what names the running system, whose processes share one monotonic clock; empty where it does not tell."""
+    with contextlib.suppress(OSError):
+        # A time namespace of its own would have another monotonic clock.
+        space = Path("/proc/self/ns/time").readlink()
+        return f"{Path('/proc/sys/kernel/random/boot_id').read_text(encoding='ascii').strip()} {space}"
+    return ""
+
+
+class _Inbox:
+    """Takes what comes in: an order to stop takes effect at once, everything else waits for its turn."""
+
+    def __init__(self, connection: socket.socket, stop: Stop) -> None:
+        self._connection, self._stop = connection, stop
+        self._messages: queue.Queue[Message | None] = queue.Queue()
+        threading.Thread(target=self._read, name="harness-inbox", daemon=True).start()
+
+    def next(self) -> Message | None:
+        """Return the next message, None at the end of the connection."""
+        return self._messages.get()
+
+    def _read(self) -> None:
+        with contextlib.suppress(OSError, WireError):
+            while (message := receive(self._connection)) is not None:
+                if "stop" in message:
+                    self._stop.request()
+                else:
+                    self._messages.put(message)
+        # Without a coordinator nobody asks for the rest.
+        self._stop.request()
+        self._messages.put(None)
+        time.sleep(_LEAVE_S)
+        os._exit(1)
+
+
+class _Outbox:
+    """Sends how the shard stands from a thread of its own: a coordinator that reads slowly holds up no line."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._sending = threading.Lock()
+        self._newest: queue.Queue[Message] = queue.Queue(maxsize=1)
+        threading.Thread(target=self._run, name="harness-outbox", daemon=True).start()
+
+    def send(self, message: Message) -> None:
+        """Send a message and return when the system has it."""
+        with self._sending:
+            send(self._connection, message)
+
+    def offer(self, message: Message) -> None:
+        """Send a message soon, or never where the one before still waits."""
+        with contextlib.suppress(queue.Full):
+            self._newest.put_nowait(message)
+
+    def _run(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                self.send(self._newest.get())
+
+
+def serve_coordinator(connection: socket.socket, token: str, number: int) -> None:
+    """Answer a coordinator until it closes the connection; raises `OSError` when that breaks."""
+    stop, outbox = Stop(), _Outbox(connection)
+    outbox.send(
+        {
+            "hello": token,
+            "number": number,
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "boot": boot_id(),
+            "versions": versions(),
+        }
+    )
+    inbox = _Inbox(connection, stop)
+    shard: Shard | None = None
+    try:
+        while (message := inbox.next()) is not None:
+            if "probe" in message:
+                outbox.send({"now_ns": time.monotonic_ns(), "wall_ns": time.time_ns()})
+            elif "open" in message:
+                shard = _open(message, outbox)
+            elif shard is not None:
+                _answer(message, shard, stop, outbox)
+    finally:
+        if shard is not None:
+            shard.close()
+
+
+def _open(message: Message, outbox: _Outbox) -> Shard | None:
+    try:
+        shard = Shard(RunSpec.model_validate(message["open"]), message["number"], message["of"])
+        shard.open(message["address"], message["port"])
+    except HarnessError as error:
+        outbox.send(to_answer(error))
+        return None
+    except ValueError as error:
+        outbox.send(to_answer(UsageError(f"the coordinator's spec is not understood here: {error}")))
+        return None
+    outbox.send({"address": shard.endpoint.address, "port": shard.endpoint.port})
+    return shard
+
+
+def _answer(message: Message, shard: Shard, stop: Stop, outbox: _Outbox) -> None:
+    endpoint = shard.endpoint
+    if "go" in message:
+        served, failed = endpoint.served, endpoint.failed
+
+        def progress(snapshot: Snapshot) -> None:
+            counts = {"scrapes": endpoint.served - served, "failed_scrapes": endpoint.failed - failed}
+            outbox.offer({"snapshot": asdict(snapshot), **counts})
+
+        record = shard.drive(stop, progress, message["go"])
+        outbox.send({"record": state_of(record)})
+    elif "rest" in message:
+        outbox.send(_rest(shard, message["rest"]))
+    elif "windows" in message:
+        outbox.send({"windows": [list(window) for window in endpoint.windows]})
+
+
+def _rest(shard: Shard, repeats: int) -> dict[str, Any]:
+    try:
+        return {"rest_ns": shard.endpoint.rest_durations_ns(repeats)}
+    except HarnessError as error:
+        return to_answer(error)
+
+
+def main() -> None:
+    """Dial the coordinator named on standard input and serve it."""
+    about = json.loads(sys.stdin.readline())
+    with socket.create_connection((about["address"], about["port"]), timeout=10.0) as connection:
+        connection.settimeout(None)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in _KEEPALIVE:
+            if hasattr(socket, name):
+                connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+        with contextlib.suppress(BrokenPipeError, ConnectionError, KeyboardInterrupt):
+            serve_coordinator(connection, about["token"], about["number"])
+
+
+if __name__ == "__main__":
+    main()
