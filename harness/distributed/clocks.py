@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from harness.expected import Range, TruthOverTime
 from harness.views import Tags
 
-__all__ = ["Clocks", "Probe", "ShiftedTruth", "compare_clocks"]
+__all__ = ["Clocks", "ClockProbe", "ShiftedTruth", "compare_clocks"]
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class ClockProbe:
     """One question and its answer: when it was sent and came back, and what the worker's clocks said; nanoseconds.
 
     `sent_ns` and `received_ns` are of the coordinator's monotonic clock, `wall_ns` its time of day in their middle.
@@ -32,7 +32,7 @@ class Clocks:
     wall_offset_ns: int
 
 
-def compare_clocks(probes: Sequence[Probe], *, same_clock: bool = False) -> Clocks:
+def compare_clocks(probes: Sequence[ClockProbe], *, same_clock: bool = False) -> Clocks:
     """Return the offsets by the quickest round trip: the answer was given somewhere within it (Cristian 1989).
 
     Two processes of one running system read one monotonic clock; for them the offset is 0. Raises `ValueError` without

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from harness.deadline import Deadline
-from harness.distributed.clocks import Clocks, Probe, compare_clocks
+from harness.distributed.clocks import Clocks, ClockProbe, compare_clocks
 from harness.distributed.wire import Message, WireError, receive, send
 from harness.errors import RunError, from_answer
 
@@ -70,7 +70,7 @@ class Connection:
             answer = self.ask({"probe": True}, deadline, f"worker {self.number} does not tell its time")
             received = time.monotonic_ns()
             probes.append(
-                Probe(sent, received, wall + (received - sent) // 2, int(answer["now_ns"]), int(answer["wall_ns"]))
+                ClockProbe(sent, received, wall + (received - sent) // 2, int(answer["now_ns"]), int(answer["wall_ns"]))
             )
         return compare_clocks(probes, same_clock=same_clock)
 

@@ -28,7 +28,7 @@ from harness.scrape.scraper import Target
 from harness.scrape.windows import Window
 from harness.views import views_for
 
-__all__ = ["Fleet", "Launcher"]
+__all__ = ["Fleet", "WorkerLauncher"]
 
 # For all workers to dial in: for the first, and for each further one.
 _START_S, _START_EACH_S = 30.0, 2.0
@@ -43,7 +43,7 @@ _STOP_SHARE = 0.2
 _PROGRESS_S = 0.2
 
 
-class Launcher(Protocol):
+class WorkerLauncher(Protocol):
     """Whoever starts workers that dial in; a fake one takes its place in tests."""
 
     @property
@@ -94,7 +94,7 @@ class _RemoteServed:
 class Fleet:
     """Several workers; see `harness.run.workers.Workers`. All are ready when it is made, or `RunError` is raised."""
 
-    def __init__(self, spec: RunSpec, count: int, launcher: Launcher) -> None:
+    def __init__(self, spec: RunSpec, count: int, launcher: WorkerLauncher) -> None:
         self._spec, self._launcher = spec, launcher
         self._workload = workload_of(spec)
         self._connections: dict[int, Connection] = {}

@@ -19,7 +19,7 @@ _END_S = 1.0
 
 
 class LocalLauncher:
-    """Starts each worker as a fresh process; see `harness.distributed.coordinator.Launcher`."""
+    """Starts each worker as a fresh process; see `harness.distributed.coordinator.WorkerLauncher`."""
 
     address = "127.0.0.1"
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.distributed.clocks import Clocks, Probe, ShiftedTruth, compare_clocks
+from harness.distributed.clocks import Clocks, ClockProbe, ShiftedTruth, compare_clocks
 
 HOUR_NS = 3_600 * 10**9
 delays = st.integers(0, 10**9)
@@ -15,7 +15,7 @@ def test_the_true_offset_lies_within_the_uncertainty(offset, trips):
     """However long question and answer take, and however differently."""
     probes, now = [], 10**9
     for there, back in trips:
-        probes.append(Probe(now, now + there + back, 0, now + there + offset, 0))
+        probes.append(ClockProbe(now, now + there + back, 0, now + there + offset, 0))
         now += there + back + 1
     found = compare_clocks(probes)
     assert abs(found.offset_ns - offset) <= found.uncertainty_ns + 1
@@ -25,7 +25,7 @@ def test_the_true_offset_lies_within_the_uncertainty(offset, trips):
 @pytest.mark.parametrize("wrong_ns", [HOUR_NS, -HOUR_NS, 0])
 def test_a_wrong_time_of_day_changes_no_due_time(wrong_ns):
     """It is told, and nothing is scheduled by it."""
-    probes = [Probe(100, 140, 7_000, 5_120, 7_000 + wrong_ns)]
+    probes = [ClockProbe(100, 140, 7_000, 5_120, 7_000 + wrong_ns)]
     found = compare_clocks(probes)
     assert (found.offset_ns, found.uncertainty_ns) == (5_000, 20)
     assert found.wall_offset_ns == wrong_ns
@@ -33,7 +33,7 @@ def test_a_wrong_time_of_day_changes_no_due_time(wrong_ns):
 
 def test_processes_of_one_system_share_a_clock():
     """Then nothing is estimated."""
-    assert compare_clocks([Probe(0, 1000, 0, 400, 0)], same_clock=True) == Clocks(0, 0, 0)
+    assert compare_clocks([ClockProbe(0, 1000, 0, 400, 0)], same_clock=True) == Clocks(0, 0, 0)
 
 
 def test_a_workers_truth_is_asked_for_on_its_own_clock_and_as_widely_as_that_is_uncertain():
