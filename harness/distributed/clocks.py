@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from harness.expected import Range, TruthOverTime
 from harness.views import Tags
 
-__all__ = ["Clocks", "ClockProbe", "ShiftedTruth", "compare_clocks"]
+__all__ = ["ClockProbe", "Clocks", "ShiftedTruth", "compare_clocks"]
 
 
 @dataclass(frozen=True, slots=True)

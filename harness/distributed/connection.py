@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from harness.deadline import Deadline
-from harness.distributed.clocks import Clocks, ClockProbe, compare_clocks
+from harness.distributed.clocks import ClockProbe, Clocks, compare_clocks
 from harness.distributed.wire import Message, WireError, receive, send
 from harness.errors import RunError, from_answer
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.distributed.clocks import Clocks, ClockProbe, ShiftedTruth, compare_clocks
+from harness.distributed.clocks import ClockProbe, Clocks, ShiftedTruth, compare_clocks
 
 HOUR_NS = 3_600 * 10**9
 delays = st.integers(0, 10**9)
