@@ -169,7 +169,7 @@ def simulate(call: Call, count: int, draw: Draw, *, bias: float, seed: int = 1) 
         for comparisons, terms in call.parts:
             measure = Simulated(source, draw, spread=SPREAD, bias=bias, pair_s=call.pair_s)
             measured = measure_assessed(comparisons, terms, measure, now=measure.now)
-            parts.append((measured.found, measured.elapsed_s))
+            parts.append((measured.evaluations, measured.elapsed_s))
         counts.add(parts)
     return counts
 
@@ -189,7 +189,7 @@ def false_alarms(terms: Terms, spread: float, count: int, draw: Draw = normal, *
     comparison, alarms = Comparison(Subject(), Subject(instrument="opencensus")), 0
     for _ in range(count):
         measure = Simulated(source, draw, spread=spread, bias=0.0, pair_s=PAIR_S)
-        (found,) = measure_assessed([comparison], terms, measure, now=measure.now).found
+        (found,) = measure_assessed([comparison], terms, measure, now=measure.now).evaluations
         alarms += not found.ratio.covers(0.0)
     return alarms
 

@@ -1,4 +1,4 @@
-"""Paired experiments, any number side by side, and void ones measured again: the one seam of all paired measuring."""
+"""Paired experiments: any number of comparisons side by side, with repetitions of void ones."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -24,9 +24,9 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class AssessedPairs:
-    """What comparisons measured side by side came to, whether Ctrl-C ended them, and the seconds it took."""
+    """The evaluations of comparisons measured side by side, whether Ctrl-C ended them, and the seconds they took."""
 
-    found: list[Assessed]
+    evaluations: list[Assessed]
     interrupted: bool
     elapsed_s: float
 
@@ -38,30 +38,32 @@ def measure_assessed(
     progress: Progress = lambda _step: None,
     now: Callable[[], float] = time.monotonic,
 ) -> AssessedPairs:
-    """Measure the comparisons side by side, those that come out void again in their place, and return what was found.
+    """Measure the comparisons side by side, repeat void ones, and return the evaluations in the order of comparisons.
 
-    What is void is measured again under the same terms, in the share of the time that it had, at most
-    `terms.repetitions` times; what was measured before goes with it. A comparison of which no pair counted loses lines
-    by itself, so that nothing would change, and is left as it is. Ctrl-C ends the measuring, not the call.
+    A void comparison is repeated under the same terms, in its share of the time, at most `terms.repetitions` times; its
+    earlier attempts are part of the result. A comparison without any valid pair is not repeated: it loses lines by
+    itself, and would again. Ctrl-C ends the measurement, not the call.
     """
     began = now()
     campaign = Campaign(comparisons, terms, measure, now)
     interrupted = _run(campaign, progress)
-    found = campaign.assessed()
+    evaluations = campaign.assessed()
     for repetition in range(1, terms.repetitions + 1):
-        void = [i for i, each in enumerate(found) if each.verdict == "void" and counting(each.pairs)]
+        void = [
+            i for i, evaluation in enumerate(evaluations) if evaluation.verdict == "void" and counting(evaluation.pairs)
+        ]
         if interrupted or not void:
             break
-        share = None if terms.budget_s is None else terms.budget_s * len(void) / len(found)
+        share = None if terms.budget_s is None else terms.budget_s * len(void) / len(evaluations)
         less = replace(terms, budget_s=share, controls=campaign.count)
         again = Campaign([comparisons[i] for i in void], less, measure, now, repetition)
         interrupted = _run(again, _later(progress))
         if interrupted:
-            # Half a measurement does not take the place of a whole one, void as that is.
+            # An incomplete repetition does not replace a complete measurement, even a void one.
             break
-        for i, each in zip(void, again.assessed(), strict=True):
-            found[i] = repeated(each, found[i])
-    return AssessedPairs(found, interrupted, now() - began)
+        for i, evaluation in zip(void, again.assessed(), strict=True):
+            evaluations[i] = repeated(evaluation, evaluations[i])
+    return AssessedPairs(evaluations, interrupted, now() - began)
 
 
 def _run(campaign: Campaign, progress: Progress) -> bool:
@@ -75,7 +77,7 @@ def _run(campaign: Campaign, progress: Progress) -> bool:
 
 
 def _later(progress: Progress) -> Progress:
-    """Return a progress that does not go back: the plan is done, and what is measured again comes on top."""
+    """Return a progress callback for repetitions, which come after the plan and stay at a share of 1."""
     return lambda step: progress(replace(step, done=1.0))
 
 
@@ -86,11 +88,11 @@ def run_experiments(
     progress: Progress = lambda _step: None,
     now: Callable[[], float] = time.monotonic,
 ) -> Experiments:
-    """Measure the comparisons as `measure_assessed` does and return the document of what was found.
+    """Measure the comparisons as `measure_assessed` does and return their document.
 
-    After Ctrl-C the document holds the pairs so far and `interrupted`.
+    After Ctrl-C the document has the pairs so far and is `interrupted`.
     """
-    measured = measure_assessed(comparisons, terms, measure, progress, now)
+    result = measure_assessed(comparisons, terms, measure, progress, now)
     return Experiments(
         environment=environment(),
         terms=TermsUsed(
@@ -106,7 +108,7 @@ def run_experiments(
             settled=terms.settled,
             comparisons=len(comparisons),
         ),
-        interrupted=measured.interrupted,
-        elapsed_s=measured.elapsed_s,
-        experiments=[entry_of(each) for each in measured.found],
+        interrupted=result.interrupted,
+        elapsed_s=result.elapsed_s,
+        experiments=[entry_of(evaluation) for evaluation in result.evaluations],
     )
