@@ -92,7 +92,7 @@ def test_a_label_and_a_folder_stay_with_the_parent():
 def test_valgrinds_total_is_read():
     """The bytes are those of the closing words, thousands separated."""
     assert parse_total("==1==   total heap usage: 1,2 allocs, 3 frees, 50,700,780 bytes allocated\n") == 50_700_780
-    with pytest.raises(RunError, match="told no total: killed"):
+    with pytest.raises(RunError, match="reported no total: killed"):
         parse_total("==1== x\nkilled\n")
 
 
