@@ -228,7 +228,7 @@ class TestProcesses:
             "print(side.pid, flush=True)\n"
             "time.sleep(600)\n"
         )
-        root = str(Path(__file__).resolve().parents[3])
+        root = str(Path(__file__).resolve().parents[4])
         environment = {**os.environ, "PYTHONPATH": root}
         with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, env=environment) as parent:
             worker = int(parent.stdout.readline())
@@ -250,7 +250,7 @@ class TestProcesses:
             "e = found.experiments[0]\n"
             "print('end', found.interrupted, e.pairs + e.null.pairs, len(psutil.Process().children()), e.conclusion)\n"
         )
-        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[3])}
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[4])}
         with subprocess.Popen(
             [sys.executable, str(script)], stdout=subprocess.PIPE, env=environment, text=True
         ) as parent:

@@ -31,7 +31,7 @@ from harness.measure.subject import Subject
 from harness.report.outcome_markdown import costs_markdown, rates_markdown
 from harness.report.rates import rate_cell, saturation_of
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 MS = 1_000_000
 
 

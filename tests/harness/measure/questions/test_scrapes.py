@@ -26,7 +26,7 @@ from harness.report.scrape_study import effect_rows, scrape_latency_of
 from harness.views import Tags
 from tests.fakes import FakeClock
 
-DATA = Path(__file__).resolve().parents[3] / "docs" / "data"
+DATA = Path(__file__).resolve().parents[4] / "docs" / "data"
 LINES = Lines(("a", "hello", "x" * 20, ""), (Tags("a"), Tags("b"), Tags("a"), Tags("b")))
 MS = 1_000_000
 NOBODY = np.empty((0, 2), dtype=np.int64)

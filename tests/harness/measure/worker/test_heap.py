@@ -19,7 +19,7 @@ from harness.measure.subject import Subject
 from harness.measure.worker.heap import application_heap
 from harness.views import Tags
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 FEW = Lines(("one line", "and another"), (Tags("a"), Tags("a")))
 SHOP = """
 import gc, json, os, pathlib

@@ -150,7 +150,7 @@ def test_a_muted_decorator_leaves_the_function_itself() -> None:
         "with contexts.Timer(G, 'set') as timer, H.time() as other:\n    pass\n"
         "assert (timer.duration, other.duration) == (0.0, 0.0)\n"
     )
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=60, cwd=Path(__file__).parents[3])
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60, cwd=Path(__file__).parents[4])
 
 
 def test_lean_tags_are_muted_like_the_librarys_own() -> None:
