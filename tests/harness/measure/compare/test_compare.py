@@ -72,7 +72,7 @@ def test_documents_call_the_sides_as_they_were_written(tmp_path):
 
     found = compare(
         "none", "prometheus-client", SideCode(), Terms(precision=0.01, most=12, seed=3), Cache(tmp_path),
-        measure=measured, probe=lambda side: probed.append(side.asked.role) or (),
+        measure=measured, probe=lambda side: probed.append(side.spec.role) or (),
     )  # fmt: skip
     assert probed == ["BASE", "HEAD"]
     assert (found.outcome, found.judged[0].axis) == ("regressed", "wall_ns")
