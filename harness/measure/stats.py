@@ -67,7 +67,7 @@ def _exp(value: float) -> float:
         return math.inf
 
 
-def _checked(values: Sequence[float]) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+def _array(values: Sequence[float]) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1:
         raise ValueError(f"one number for each pair is expected, not an array of shape {array.shape}")
@@ -83,7 +83,7 @@ def _level(name: str, value: float) -> None:
 
 def standard_deviation(values: Sequence[float]) -> float:
     """Return the sample standard deviation (divisor n - 1); NaN for fewer than two values."""
-    array = _checked(values)
+    array = _array(values)
     if array.size < 2:
         return math.nan
     # Numpy returns 1e-17 where all values are equal; callers test for a spread of exactly zero.
@@ -96,7 +96,7 @@ def t_interval(values: Sequence[float], confidence: float = 0.95, *, critical: f
     `critical` replaces the quantile where the interval is corrected for several looks (see
     `harness.measure.sequential`). Values that are all equal give an interval of zero width.
     """
-    array = _checked(values)
+    array = _array(values)
     _level("confidence", confidence)
     if array.size < 2:
         value = float(array[0]) if array.size else math.nan
@@ -114,7 +114,7 @@ def bootstrap_interval(values: Sequence[float], confidence: float = 0.95, *, see
     It does not assume a normal distribution, but is too short below about ten pairs; no verdict depends on it. Equal
     values and an equal `seed` give an equal interval.
     """
-    array = _checked(values)
+    array = _array(values)
     _level("confidence", confidence)
     if array.size < 2 or standard_deviation(values) == 0:
         return t_interval(values, confidence)
@@ -160,7 +160,7 @@ def minimal_detectable_effect(spread: float, count: int, alpha: float = 0.05, po
     _level("alpha", alpha)
     _level("power", power)
     if not power > alpha:
-        raise ValueError(f"power {power} is had for nothing at level {alpha}")
+        raise ValueError(f"power {power} must exceed the level {alpha}")
     if count < 2 or math.isnan(spread):
         return math.inf
     if spread == 0:
@@ -186,7 +186,7 @@ def trimmed_mean(values: Sequence[float], share: float = 0.2) -> float:
 
     ``floor(share·n)`` values are removed at each end. NaN for no values.
     """
-    array = _checked(values)
+    array = _array(values)
     if not 0 <= share < 0.5:
         raise ValueError(f"the share trimmed at each end must lie in [0, 0.5), not {share}")
     if array.size == 0:

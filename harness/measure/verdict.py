@@ -30,7 +30,7 @@ from harness.measure.stats import (
 
 __all__ = [
     "CONFIDENCE",
-    "Assessed",
+    "Assessment",
     "Comparison",
     "ControlPairs",
     "assess",
@@ -64,8 +64,8 @@ class ControlPairs:
 
 
 @dataclass(frozen=True, slots=True)
-class Assessed:
-    """The evaluation of the pairs of one comparison; `ratio` and `null_ratio` are logarithms.
+class Assessment:
+    """The assessment of the pairs of one comparison; `ratio` and `null_ratio` are logarithms.
 
     `critical` is the critical value of the interval, in standard normal units; None for Student's own quantile.
     """
@@ -182,8 +182,8 @@ def assess(
     z: float | None = None,
     looks: int = 1,
     axis: Axis = "wall_ns",
-) -> Assessed:
-    """Return the evaluation of one comparison from its pairs and its control.
+) -> Assessment:
+    """Return the assessment of one comparison from its pairs and its control.
 
     `z` is the critical value, in standard normal units, corrected for `looks` looks; None for a single look.
     """
@@ -194,35 +194,35 @@ def assess(
     null = t_interval([pair.log_ratio for pair in counting(control.pairs)], control.confidence)
     void_share = 1 - len(good) / len(pairs) if pairs else 0.0
     verdict = verdict_of(log_ratio, None if axis in COUNTED else null, tolerance, void_share, control.needed)
-    return Assessed(comparison, axis, pairs, control, log_ratio, cost, null, verdict, z, looks)
+    return Assessment(comparison, axis, pairs, control, log_ratio, cost, null, verdict, z, looks)
 
 
-def attempt_of(assessed: Assessed) -> Attempt:
+def attempt_of(assessment: Assessment) -> Attempt:
     """Return the record of a void measurement that is repeated."""
-    null, _ = null_of(assessed.control)
+    null, _ = null_of(assessment.control)
     return Attempt(
-        conclusion=_conclusion(assessed, math.nan, null),
-        pairs=assessed.ratio.count,
+        conclusion=_conclusion(assessment, math.nan, null),
+        pairs=assessment.ratio.count,
         null=null,
-        raw_pairs=list(assessed.pairs),
-        raw_null=list(assessed.control.pairs),
+        raw_pairs=list(assessment.pairs),
+        raw_null=list(assessment.control.pairs),
     )
 
 
-def entry_of(assessed: Assessed, *, repeat_spread: float | None = None) -> Experiment:
+def entry_of(assessment: Assessment, *, repeat_spread: float | None = None) -> Experiment:
     """Return the document's entry for one comparison; `repeat_spread` is that of its counts, on a counted axis."""
-    comparison, pairs, log_ratio, cost = assessed.comparison, assessed.pairs, assessed.ratio, assessed.cost
-    good, z = counting(pairs), assessed.critical
+    comparison, pairs, log_ratio, cost = assessment.comparison, assessment.pairs, assessment.ratio, assessment.cost
+    good, z = counting(pairs), assessment.critical
     count = len(good)
     logs, differences = [pair.log_ratio for pair in good], [pair.difference for pair in good]
     ratio = log_ratio.exp()
-    null, _ = null_of(assessed.control)
+    null, _ = null_of(assessment.control)
     spread = standard_deviation(logs)
     # The corrected interval may be wider than Student's own, and its detectable effect is larger accordingly.
     alpha = 1 - CONFIDENCE if z is None else math.erfc(z / math.sqrt(2))
     detectable = _relative(minimal_detectable_effect(spread, count, max(alpha, 1e-12)))
     return Experiment(
-        axis=assessed.axis,
+        axis=assessment.axis,
         base=comparison.base.name,
         head=comparison.head.name,
         factors=comparison.head.factors,
@@ -236,10 +236,10 @@ def entry_of(assessed: Assessed, *, repeat_spread: float | None = None) -> Exper
         ratio_interval=_ratio_interval(log_ratio),
         minimal_detectable_effect=number_or_none(detectable),
         null=null,
-        verdict=assessed.verdict,
-        conclusion=_conclusion(assessed, detectable, null),
+        verdict=assessment.verdict,
+        conclusion=_conclusion(assessment, detectable, null),
         confidence=CONFIDENCE,
-        looks=assessed.looks,
+        looks=assessment.looks,
         log_ratio_sd=number_or_none(spread),
         off_cpu=statistics.median(pair.off_cpu for pair in good) if good else None,
         void_pairs=len(pairs) - count,
@@ -253,9 +253,9 @@ def entry_of(assessed: Assessed, *, repeat_spread: float | None = None) -> Exper
             cost_interval=interval_of(bootstrap_interval(differences, CONFIDENCE)),
         ),
         raw_pairs=list(pairs),
-        raw_null=list(assessed.control.pairs),
-        attempts=1 + len(assessed.earlier),
-        earlier=list(assessed.earlier),
+        raw_null=list(assessment.control.pairs),
+        attempts=1 + len(assessment.earlier),
+        earlier=list(assessment.earlier),
     )
 
 
@@ -283,20 +283,20 @@ def _differing(comparison: Comparison) -> dict[str, bool | int | float | str]:
     return {key: value for key, value in comparison.base.factors.items() if head.get(key) != value}
 
 
-def _conclusion(assessed: Assessed, effect: float, null: Control) -> str:
+def _conclusion(assessment: Assessment, effect: float, null: Control) -> str:
     """Return the conclusion from the pairs, as a sentence."""
-    if assessed.verdict == "void":
-        sentence = _void_reason(assessed, null)
-        return f"{sentence}; measured {len(assessed.earlier) + 1} times" if assessed.earlier else sentence
-    sentence = _finding(assessed, effect, null)
-    if assessed.axis in COUNTED:
+    if assessment.verdict == "void":
+        sentence = _void_reason(assessment, null)
+        return f"{sentence}; measured {len(assessment.earlier) + 1} times" if assessment.earlier else sentence
+    sentence = _finding(assessment, effect, null)
+    if assessment.axis in COUNTED:
         return sentence
     if _FEWEST_PAIRS <= null.pairs < null.needed:
         sentence += (
             f"; the control has {null.pairs} of the {null.needed} A/A pairs that it should have, so only what exceeds "
             "its interval too is decided"
         )
-    times = len(assessed.earlier)
+    times = len(assessment.earlier)
     return (
         f"{sentence}; void {'once' if times == 1 else f'{times} times'} before, and measured again"
         if times
@@ -304,20 +304,20 @@ def _conclusion(assessed: Assessed, effect: float, null: Control) -> str:
     )
 
 
-def _void_reason(assessed: Assessed, null: Control) -> str:
-    pairs = assessed.pairs
+def _void_reason(assessment: Assessment, null: Control) -> str:
+    pairs = assessment.pairs
     reasons = [pair.void for pair in pairs if pair.void]
     if len(reasons) > _MOST_VOID * len(pairs):
         return f"void: {len(reasons)} of {len(pairs)} pairs do not count ({reasons[0]})"
     low, high = ("unknown" if end is None else f"{end:.4f}" for end in null.ratio_interval)
-    subjects = assessed.control.subjects or (assessed.comparison.base.name,)
+    subjects = assessment.control.subjects or (assessment.comparison.base.name,)
     name = f"{subjects[0]} against itself" if len(set(subjects)) == 1 else f"each of {len(subjects)} against itself"
     return f"void: {name} came out at {low} to {high} times its own cost"
 
 
-def _finding(assessed: Assessed, effect: float, null: Control) -> str:
-    base, head = assessed.comparison.base.name, assessed.comparison.head.name
-    ratio, verdict = assessed.ratio.exp(), assessed.verdict
+def _finding(assessment: Assessment, effect: float, null: Control) -> str:
+    base, head = assessment.comparison.base.name, assessment.comparison.head.name
+    ratio, verdict = assessment.ratio.exp(), assessment.verdict
     sensitivity = f"an effect of {effect:.1%} would have been found four times in five"
     if verdict in {"slower", "faster"}:
         return f"{head} costs {ratio.value:.4g} times what {base} does ({ratio.low:.4g} to {ratio.high:.4g})"
@@ -325,11 +325,11 @@ def _finding(assessed: Assessed, effect: float, null: Control) -> str:
         return f"{head} and {base} differ by less than matters ({ratio.low:.4f} to {ratio.high:.4f}); {sensitivity}"
     if ratio.count < _FEWEST_PAIRS:
         return f"{ratio.count} pairs allow no conclusion"
-    if assessed.axis not in COUNTED and null.pairs < _FEWEST_PAIRS:
+    if assessment.axis not in COUNTED and null.pairs < _FEWEST_PAIRS:
         return f"no conclusion without a control: {null.pairs} A/A pairs were measured"
     return f"undecided between {ratio.low:.4f} and {ratio.high:.4f} times the cost; {sensitivity}"
 
 
-def repeated(assessed: Assessed, before: Assessed) -> Assessed:
+def repeated(assessment: Assessment, before: Assessment) -> Assessment:
     """Return a repetition of a void measurement, with the void attempts `before` it."""
-    return replace(assessed, earlier=(*before.earlier, attempt_of(before)))
+    return replace(assessment, earlier=(*before.earlier, attempt_of(before)))

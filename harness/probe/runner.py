@@ -51,7 +51,7 @@ def run_probe(probe: Probe, instrument: str, timeout_s: float = TIMEOUT_S) -> Pr
         answer = json.loads(process.output.splitlines()[-1])
         return ProbeResult(probe.name, instrument, answer["present"], answer["evidence"], answer["data"])
     except (IndexError, ValueError, KeyError, TypeError):
-        last = process.last_word if process.complaints.strip() else "it said nothing"
+        last = process.last_word if process.complaints.strip() else "no output"
         return ProbeResult(probe.name, instrument, None, f"the experiment ended with code {process.code}: {last}")
 
 

@@ -153,7 +153,7 @@ def compare(
     with ExitStack() as stack:
         with interruptible():
             ready = [prepare(one, other, code, cache, here, stack) for one, other in (specs, specs[::-1])]
-            loaded = [_tried(side, probe, code, progress) for side in ready]
+            loaded = [_probe(side, probe, code, progress) for side in ready]
         # An instrument implies no version: whichever it loads is right.
         named = [{} if side.spec.kind == "instrument" else side.libraries for side in ready]
         if reason := contradiction(named, loaded):
@@ -164,7 +164,7 @@ def compare(
             documents.append(measure(comparison, axis, terms, progress))
             if documents[-1].interrupted:
                 break
-    decisions = [_judged(document, terms.tolerance) for document in documents]
+    decisions = [_decision_on(document, terms.tolerance) for document in documents]
     return Compared(
         base=_side(ready[0], loaded[0]),
         head=_side(ready[1], loaded[1]),
@@ -175,7 +175,7 @@ def compare(
     )
 
 
-def _tried(
+def _probe(
     side: Ready, probe: Callable[[Ready], Sequence[Loaded]], code: SideCode, progress: Progress
 ) -> Sequence[Loaded]:
     progress(Step(0.0, None, f"trying {side.spec.given}"))
@@ -185,7 +185,7 @@ def _tried(
         raise of_side(side.spec.role, error, code) from error
 
 
-def _judged(document: Experiments, tolerance: float) -> Judged:
+def _decision_on(document: Experiments, tolerance: float) -> Judged:
     outcome, reason = judge(document.experiments[0], tolerance)
     return Judged(axis=document.experiments[0].axis, outcome=outcome, reason=reason)
 

@@ -165,7 +165,7 @@ def _instrument_of(spec: SideSpec, code: SideCode, other: SideSpec) -> str:
     instrument = instrument or (other.given if other.kind == "instrument" else implied_instrument(other.requirements))
     if not instrument:
         raise UsageError(
-            f"{spec.role}: {spec.given!r} does not tell what to run: name it by --instrument NAME or "
+            f"{spec.role}: {spec.given!r} does not imply what to run: name it with --instrument NAME or "
             "--target package.module:function"
         )
     return instrument

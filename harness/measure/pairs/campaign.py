@@ -24,7 +24,7 @@ from harness.measure.result import RawPair
 from harness.measure.sequential import Looks, t_critical
 from harness.measure.stats import standard_deviation
 from harness.measure.subject import Subject
-from harness.measure.verdict import CONFIDENCE, Assessed, ControlPairs, assess, counting
+from harness.measure.verdict import CONFIDENCE, Assessment, ControlPairs, assess, counting
 
 __all__ = ["Campaign", "PairMeasurer", "Progress", "Step", "Terms"]
 
@@ -219,13 +219,13 @@ class Campaign:
         }
         self._terms, self._measure, self._now = terms, measure, now
         self._rng = random.Random(terms.seed + 1_000_003 * repetition)  # noqa: S311 - a seeded order, nothing secret
-        self._started = now()
+        self._began = now()
         self._spent = 0.0
         self._pairs_measured = 0
 
     def elapsed(self) -> float:
         """Return the seconds since the start."""
-        return self._now() - self._started
+        return self._now() - self._began
 
     def run(self, progress: Progress) -> None:
         """Measure until every comparison and control has the pairs it needs, or the time budget is used up."""
@@ -318,12 +318,12 @@ class Campaign:
         again = " (void before, measured again)" if self._repetition else ""
         return Step(done, left, f"{pair.head.name} against {'itself' if control else pair.base.name}{again}")
 
-    def assessed(self) -> list[Assessed]:
-        """Return the evaluation of the pairs so far, after a last look that spends the rest of the level."""
-        evaluations = []
+    def assessments(self) -> list[Assessment]:
+        """Return the assessment of the pairs so far, after a last look that spends the rest of the level."""
+        assessments = []
         for state in self.states:
             state.look(self._terms, 1.0)
-            evaluations.append(
+            assessments.append(
                 assess(
                     state.comparison,
                     state.pairs,
@@ -333,7 +333,7 @@ class Campaign:
                     looks=state.looked,
                 )
             )
-        return evaluations
+        return assessments
 
     def _control(self, kind: Pipeline) -> ControlPairs:
         state = self.controls.get(kind)

@@ -63,12 +63,12 @@ class Launcher(AbstractContextManager["Launcher"]):
 
     def __call__(self, base: Subject, head: Subject, /) -> RawPair:
         """Measure one pair; see `harness.measure.pairs.campaign.PairMeasurer`."""
-        with ExitStack() as started:
+        with ExitStack() as stack:
             first, second = (base, head) if self._rng.random() < 0.5 else (head, base)
             # With the cores on two NUMA nodes, one side's memory would be on the wrong node.
             beside = self.cores.measured if self.cores.near else self.cores.home
             starts = (self.cores.home, beside)
-            sides = start_sides(started, (first, second), self._rng, starts, self._grace_s)
+            sides = start_sides(stack, (first, second), self._rng, starts, self._grace_s)
             self._load(sides, at_once=starts[0] != starts[1])
             # The order of starting is random, since it may matter; the sides of an A/A pair differ in nothing else.
             if first is not base:

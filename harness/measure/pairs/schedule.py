@@ -8,37 +8,37 @@ from harness.host.environment import environment
 from harness.interrupts import interruptible
 from harness.measure.pairs.campaign import Campaign, PairMeasurer, Progress, Step, Terms
 from harness.measure.result import Experiments, TermsUsed
-from harness.measure.verdict import Assessed, Comparison, counting, entry_of, repeated
+from harness.measure.verdict import Assessment, Comparison, counting, entry_of, repeated
 
 __all__ = [
-    "AssessedPairs",
+    "CampaignResult",
     "Comparison",
     "PairMeasurer",
     "Progress",
     "Step",
     "Terms",
-    "measure_assessed",
+    "measure_comparisons",
     "run_experiments",
 ]
 
 
 @dataclass(frozen=True, slots=True)
-class AssessedPairs:
-    """The evaluations of comparisons measured side by side, whether Ctrl-C ended them, and the seconds they took."""
+class CampaignResult:
+    """The assessments of comparisons measured side by side, whether Ctrl-C ended them, and the seconds they took."""
 
-    evaluations: list[Assessed]
+    assessments: list[Assessment]
     interrupted: bool
     elapsed_s: float
 
 
-def measure_assessed(
+def measure_comparisons(
     comparisons: Sequence[Comparison],
     terms: Terms,
     measure: PairMeasurer,
     progress: Progress = lambda _step: None,
     now: Callable[[], float] = time.monotonic,
-) -> AssessedPairs:
-    """Measure the comparisons side by side, repeat void ones, and return the evaluations in the order of comparisons.
+) -> CampaignResult:
+    """Measure the comparisons side by side, repeat void ones, and return the assessments in the order of comparisons.
 
     A void comparison is repeated under the same terms, in its share of the time, at most `terms.repetitions` times; its
     earlier attempts are part of the result. A comparison without any valid pair is not repeated: it loses lines by
@@ -47,23 +47,23 @@ def measure_assessed(
     began = now()
     campaign = Campaign(comparisons, terms, measure, now)
     interrupted = _run(campaign, progress)
-    evaluations = campaign.assessed()
+    assessments = campaign.assessments()
     for repetition in range(1, terms.repetitions + 1):
         void = [
-            i for i, evaluation in enumerate(evaluations) if evaluation.verdict == "void" and counting(evaluation.pairs)
+            i for i, assessment in enumerate(assessments) if assessment.verdict == "void" and counting(assessment.pairs)
         ]
         if interrupted or not void:
             break
-        share = None if terms.budget_s is None else terms.budget_s * len(void) / len(evaluations)
+        share = None if terms.budget_s is None else terms.budget_s * len(void) / len(assessments)
         less = replace(terms, budget_s=share, controls=campaign.count)
         again = Campaign([comparisons[i] for i in void], less, measure, now, repetition)
         interrupted = _run(again, _later(progress))
         if interrupted:
             # An incomplete repetition does not replace a complete measurement, even a void one.
             break
-        for i, evaluation in zip(void, again.assessed(), strict=True):
-            evaluations[i] = repeated(evaluation, evaluations[i])
-    return AssessedPairs(evaluations, interrupted, now() - began)
+        for i, assessment in zip(void, again.assessments(), strict=True):
+            assessments[i] = repeated(assessment, assessments[i])
+    return CampaignResult(assessments, interrupted, now() - began)
 
 
 def _run(campaign: Campaign, progress: Progress) -> bool:
@@ -88,11 +88,11 @@ def run_experiments(
     progress: Progress = lambda _step: None,
     now: Callable[[], float] = time.monotonic,
 ) -> Experiments:
-    """Measure the comparisons as `measure_assessed` does and return their document.
+    """Measure the comparisons as `measure_comparisons` does and return their document.
 
     After Ctrl-C the document has the pairs so far and is `interrupted`.
     """
-    result = measure_assessed(comparisons, terms, measure, progress, now)
+    result = measure_comparisons(comparisons, terms, measure, progress, now)
     return Experiments(
         environment=environment(),
         terms=TermsUsed(
@@ -110,5 +110,5 @@ def run_experiments(
         ),
         interrupted=result.interrupted,
         elapsed_s=result.elapsed_s,
-        experiments=[entry_of(evaluation) for evaluation in result.evaluations],
+        experiments=[entry_of(assessment) for assessment in result.assessments],
     )

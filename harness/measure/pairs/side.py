@@ -185,7 +185,7 @@ class Side:
                 "roam": roam,
                 "port": port,
             },
-            _encoded(lines),
+            _encode(lines),
         )
 
     def loaded(self) -> dict[str, Any]:
@@ -247,7 +247,7 @@ _DOING = {
 
 
 @lru_cache(maxsize=8)
-def _encoded(lines: Lines) -> str:
+def _encode(lines: Lines) -> str:
     """Return lines as members of a JSON object; cached, since every process gets the same few pools."""
     return json.dumps({"lines": lines.texts, "tags": lines.tags})[1:-1]
 

@@ -208,7 +208,7 @@ def laws_of(document: Experiments, factor: str) -> list[CostLaw]:
         points = [point for point in candidates if point is not None]
         usable = [point for point in points if point.fit_for_a_line]
         places = len({point.x for point in usable})
-        fit = _fitted(usable) if factor != "threads" and places >= _FEWEST_POINTS else None
+        fit = _fit(usable) if factor != "threads" and places >= _FEWEST_POINTS else None
         laws.append(
             CostLaw(
                 instrument=name,
@@ -222,7 +222,7 @@ def laws_of(document: Experiments, factor: str) -> list[CostLaw]:
     return laws
 
 
-def _fitted(points: Sequence[Point]) -> Fit:
+def _fit(points: Sequence[Point]) -> Fit:
     # The points are `fit_for_a_line`, so that cost and error are numbers.
     return fit_line(
         [point.x for point in points],

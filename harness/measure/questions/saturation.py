@@ -156,7 +156,7 @@ class Processes:
     def __exit__(self, *exc_info: object) -> None:
         self._open.close()
 
-    def _started(self, stack: ExitStack) -> Side:
+    def _start(self, stack: ExitStack) -> Side:
         (side,) = start_sides(stack, [self._subject], self._rng)
         side.load(lines_for(self._subject.series), self._cores)
         side.loaded()
@@ -166,7 +166,7 @@ class Processes:
     def closed_loop(self) -> float:
         """Return the lines per second of a fresh process without a schedule; raise `RunError` where it dies."""
         with ExitStack() as stack:
-            return closed_loop_rate(self._started(stack))
+            return closed_loop_rate(self._start(stack))
 
     def attempt(self, rate: float, seed: int) -> Trial:
         """Run a fresh process at `rate`; equal seeds give equal due times."""
@@ -175,7 +175,7 @@ class Processes:
         hopeless_ns = self._bound_ns + round(_HOPELESS_SHARE * lines / rate * 1e9)
         due = due_times(rate, lines, seed)
         with ExitStack() as stack:
-            side = self._started(stack)
+            side = self._start(stack)
             run = run_open_loop(side, due, self._file, give_up_ns=hopeless_ns)
             reason = voided(self._subject.name, 1, side.ask({"do": "finish"}))
         trial = trial_of(run, rate, self._bound_ns)
@@ -266,7 +266,7 @@ class Search:
             return f"none of {edge.failed} tries was sustained, down to {lowest:.0f} lines/s"
         if not edge.failed:
             return f"all of {edge.passed} tries were sustained"
-        return f"{edge.passed + edge.failed} tries tell it no closer than this"
+        return f"{edge.passed + edge.failed} tries give no narrower interval"
 
 
 def saturate(

@@ -245,9 +245,9 @@ def scrape_effect(
         by_moment=_shifts(response(unscraped), response(during)),
         service_by_window=_shifts(service(unscraped), service(scraped)),
         histograms=Histograms(
-            unscraped=_encoded(response(unscraped)),
-            scraped=_encoded(response(scraped)),
-            served=_encoded(response(during)),
+            unscraped=_encode(response(unscraped)),
+            scraped=_encode(response(scraped)),
+            served=_encode(response(during)),
         ),
         rate=rate,
         closed_loop=closed_loop,
@@ -278,7 +278,7 @@ def _process(trace: Trace, classes: Classes, rate: float) -> Process:
     )
 
 
-def _encoded(parts: Sequence[Ns]) -> str:
+def _encode(parts: Sequence[Ns]) -> str:
     histogram = Histogram()
     for part in parts:
         histogram.record(part)

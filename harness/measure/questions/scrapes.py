@@ -29,7 +29,7 @@ __all__ = ["Conditions", "ScrapeEffect", "measure_scrapes", "sweep"]
 _LEAD_NS = 300_000_000
 
 
-def _drawn(conditions: Conditions, rng: random.Random) -> tuple[bool, ...]:
+def _random_flags(conditions: Conditions, rng: random.Random) -> tuple[bool, ...]:
     flags = [i % 2 == 0 for i in range(conditions.windows)]
     rng.shuffle(flags)
     return tuple(flags)
@@ -51,27 +51,27 @@ class _Bench:
         self.closed_loop = self._closed_loop()
         self.rate = preferred_rate(conditions.load * self.closed_loop)
 
-    def _started(self, started: ExitStack) -> Side:
+    def _start(self, stack: ExitStack) -> Side:
         conditions = self._conditions
         subject = Subject(instrument=conditions.instrument, series=conditions.series, scraped=True)
-        (side,) = start_sides(started, [subject], self._rng)
+        (side,) = start_sides(stack, [subject], self._rng)
         side.load(self._lines, self._cores, port=0)
         side.loaded()
         side.ask({"do": "pin"})
         return side
 
     def _closed_loop(self) -> float:
-        with ExitStack() as started:
-            return closed_loop_rate(self._started(started))
+        with ExitStack() as stack:
+            return closed_loop_rate(self._start(stack))
 
     def trace(self) -> Trace:
         """Measure one fresh process; raise `RunError` where its records did not arrive."""
         conditions = self._conditions
         window_ns = conditions.window_ms * 1_000_000
         due = due_until(self.rate, conditions.windows * window_ns, self._rng.getrandbits(32))
-        with ExitStack() as started:
-            side = self._started(started)
-            schedule = Windows(time.monotonic_ns() + _LEAD_NS, window_ns, _drawn(conditions, self._rng))
+        with ExitStack() as stack:
+            side = self._start(stack)
+            schedule = Windows(time.monotonic_ns() + _LEAD_NS, window_ns, _random_flags(conditions, self._rng))
             self._set(side.port, schedule)
             run = run_open_loop(side, due, self._file, start_ns=schedule.start_ns)
             self._set(0, None)

@@ -6,7 +6,8 @@ Commands and answers are lines of JSON on standard input and output:
                                                       -> {"ready", "ns_per_line", "calls_per_line", "port", "loaded",
                                                           "search"}
 {"do": "pin"}                                         -> {}
-{"do": "run", "lines": k, "kept": whether it counts}  -> {"ns", "cpu_ns", "raised"}
+{"do": "run", "lines": k, "kept": whether it is timed}
+                                                      -> {"ns", "cpu_ns", "raised"}
 {"do": "pace", "file", "start_ns", "give_up_ns", "planned_s"}
                                                       -> {"start_ns", "lines", "raised", "served"}
 {"do": "finish"}                                      -> {"evaluated", "raised", "shown", "scrapes"}

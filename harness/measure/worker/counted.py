@@ -27,13 +27,13 @@ def main() -> None:
     die_with_parent(int(sys.argv[1]))
     command = json.loads(sys.stdin.readline())
     try:
-        answer = _counted(command)
+        answer = _count(command)
     except HarnessError as error:
         answer = to_answer(error)
     sys.stdout.write(json.dumps(answer))
 
 
-def _counted(command: dict[str, Any]) -> dict[str, Any]:
+def _count(command: dict[str, Any]) -> dict[str, Any]:
     subject = Subject.from_json(command["subject"])
     body = build(subject)
     tags = [Tags(*values) for values in command["tags"]]

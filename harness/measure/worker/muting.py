@@ -133,7 +133,7 @@ _MUTED = "muted"
 _VARARGS, _VARKEYWORDS = 0x04, 0x08
 
 
-def _passing(*args: Any, _first: Callable[..., Any], **kwargs: Any) -> Any:
+def _forward(*args: Any, _first: Callable[..., Any], **kwargs: Any) -> Any:
     return _first(*args, **kwargs)
 
 
@@ -240,7 +240,7 @@ class Muted:
                 for name, member in members.items():
                     setattr(cls, name, member)
         if module == _ARRIVAL.module:
-            self._watched = self._changes.exchange(_ARRIVAL, _passed_on, self._noting)
+            self._watched = self._changes.exchange(_ARRIVAL, _forwarding, self._noting)
 
     def _noting(self, consume: Callable[..., Any]) -> Callable[..., Any]:
         def note(consumer: Any, measurement: Any, *rest: Any) -> Any:
@@ -259,8 +259,8 @@ def mute() -> Muted:
     return Muted()
 
 
-def _passed_on(code: CodeType) -> CodeType:
-    return _passing.__code__.replace(co_freevars=code.co_freevars)
+def _forwarding(code: CodeType) -> CodeType:
+    return _forward.__code__.replace(co_freevars=code.co_freevars)
 
 
 @contextmanager
@@ -282,7 +282,7 @@ def counting_calls() -> Iterator[Callable[[], int]]:
     def change(module: str) -> None:
         for call in _CALLS:
             if call.counted and call.module == module:
-                changes.exchange(call, _passed_on, counting)
+                changes.exchange(call, _forwarding, counting)
 
     watcher = _Watcher([call.module for call in _CALLS if call.counted], change)
     watcher.start()
