@@ -1,7 +1,7 @@
-"""Speed bars: what a quiet machine does easily, told when it is missed, and with the reason.
+"""Speed bars: a pytest plugin with performance limits that a quiet machine meets easily, and reports of missed ones.
 
-A bar that is missed fails nothing, because a busy machine misses it whatever the code does; with --strict-bars it
-fails its benchmark, for maintainers on a quiet machine (`make bars`). A pytest plugin.
+A missed bar is reported with its reason and fails nothing, because a busy machine misses it whatever the code does;
+with --strict-bars it fails its benchmark, for maintainers on a quiet machine (`make bars`).
 """
 
 from collections.abc import Callable
@@ -14,13 +14,13 @@ from workloads.units import format_duration
 
 __all__ = ["Bar", "Hold", "hold", "pytest_addoption", "pytest_terminal_summary", "why_late"]
 
-# Of the time that is missing, the share by which one cause explains it.
+# A cause that accounts for at least this share of the missing time explains it.
 _MOST = 0.5
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A limit and what was measured; `highest` tells that it is not to be exceeded, else it is to be reached."""
+    """A limit and a measured value; the limit is a maximum where `highest`, else a minimum."""
 
     what: str
     value: float
@@ -31,12 +31,12 @@ class Bar:
 
     @property
     def held(self) -> bool:
-        """Whether it was held; NaN holds none."""
+        """Whether the value is within the limit; NaN never is."""
         return self.value <= self.limit if self.highest else self.value >= self.limit
 
     @property
     def text(self) -> str:
-        """What was missed by how much, and why, in one line."""
+        """The value, the limit and the reason of the miss, in one line."""
         limit = f"{'at most' if self.highest else 'at least'} {self.show(self.limit)}"
         return f"{self.what}: {self.show(self.value)}, and the bar is {limit}; {self.reason or 'no reason is known'}"
 
@@ -46,15 +46,15 @@ _MISSED = pytest.StashKey[list[str]]()
 
 
 def why_late(driven: DriveResult, missing_ns: float) -> str:
-    """Return what explains the most of `missing_ns` in a run: the machine, the making of blocks, or the loop itself."""
+    """Return the main cause of `missing_ns` in a run: the machine, the generation of blocks, or the loop itself."""
     lost, making = driven.machine.lost_ns, driven.longest_outside_ns
     worst = driven.timings.lag.summary().max or 0
-    seen = f"{format_duration(missing_ns)} are missing and the latest line was {format_duration(worst)} late"
+    facts = f"{format_duration(missing_ns)} are missing and the latest line was {format_duration(worst)} late"
     if lost >= _MOST * missing_ns:
-        return f"{seen}: the machine kept the loop from running for {format_duration(lost)}"
+        return f"{facts}: the machine kept the loop from running for {format_duration(lost)}"
     if making >= _MOST * missing_ns:
-        return f"{seen}: making one block took {format_duration(making)}"
-    return f"{seen}: the loop itself is too slow, or was held up in a way that the system does not tell"
+        return f"{facts}: making one block took {format_duration(making)}"
+    return f"{facts}: the loop itself is too slow, or was held up in a way that the system does not tell"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -64,7 +64,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture
 def hold(request: pytest.FixtureRequest) -> Hold:
-    """Return what takes a bar and remembers, or with --strict-bars fails for, one that was missed."""
+    """Return a function that records a missed bar, and with --strict-bars fails for it."""
 
     def take(bar: Bar) -> None:
         if bar.held:
@@ -77,7 +77,7 @@ def hold(request: pytest.FixtureRequest) -> Hold:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Tell the bars that were missed, at the end, whether they fail anything or not."""
+    """Report the missed bars at the end, whether they fail anything or not."""
     missed = config.stash.get(_MISSED, [])
     if not missed:
         return

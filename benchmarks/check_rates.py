@@ -1,15 +1,15 @@
-"""Prints how often `harness check` is right and wrong on simulated histories; `make check-rates`, some five minutes.
+"""Prints the error rates of `harness check` on simulated histories; `make check-rates`, about five minutes.
 
     python benchmarks/check_rates.py [--trials 2000] [--part coverage,machines,power,states]
 
-coverage   how often the interval of a new run, or of the mean of several, misses a level that has not changed
-machines   how often a check of unchanged code ends `regressed` in histories that move to a new machine every 20 runs
-power      how often a tenth run that is 5 % slower is called `regressed`, and one that is not
-states     how often a run of an unchanged machine is called unlike those before
+coverage   share of intervals of a new run, or of the mean of several, that miss an unchanged level
+machines   share of checks of unchanged code that end `regressed` in histories with a new machine every 20 runs
+power      share of tenth runs called `regressed`, 5 % slower or unchanged
+states     share of runs of an unchanged machine that are called unlike those before
 
-A run's logarithm is a level, autoregressive noise between runs (`between`, its marginal standard deviation), and the
-error of its own pairs (`within`, known). What is measured again shares the noise between runs. Seeds are fixed, so a
-second run prints the same figures.
+A run's logarithm is the sum of a level, autoregressive noise between runs (`between`, its marginal standard deviation)
+and the error of its own pairs (`within`, known). A repetition has the same noise between runs. Seeds are fixed, so that
+every run prints the same figures.
 """
 
 import argparse
@@ -53,7 +53,7 @@ def share(hits: int, trials: int) -> str:
 
 @dataclass
 class Simulated:
-    """A history held in memory: for each run its machine and its figures."""
+    """A history in memory: for each run its machine and its figures."""
 
     runs: list[tuple[str, dict[str, Figure]]] = field(default_factory=list)
 
@@ -109,13 +109,13 @@ def coverage(trials: int) -> Iterator[str]:
 
 
 def _misses(values: Series, before: int) -> bool:
-    known = [Value(float(value), 0.5, PAIRS) for value in values]
-    low, high = shift(known[:before], known[before:]).interval(0.05)
+    runs = [Value(float(value), 0.5, PAIRS) for value in values]
+    low, high = shift(runs[:before], runs[before:]).interval(0.05)
     return not low <= 0 <= high
 
 
 def _again(day: Sequence[float], within: float, rng: np.random.Generator) -> Callable[..., list[Figure]]:
-    """Return what measures a run again: the same day's noise, and pairs of its own."""
+    """Return a function that repeats the measurement of a run, with the same noise between runs and new pairs."""
 
     def measure(_run: str, keys: Sequence[str]) -> list[Figure]:
         logs = {f"figure {i}": log for i, log in enumerate(day)}
@@ -130,15 +130,15 @@ def machines(trials: int) -> Iterator[str]:
     for between_machines in (0.01, 0.03, 0.1):
         for phi in (0.0, 0.5):
             rng = np.random.default_rng([2, int(between_machines * 100), int(phi * 10)])
-            found = dict.fromkeys(Decision, 0)
+            counts = dict.fromkeys(Decision, 0)
             for _ in range(histories):
                 for outcome in _moving(rng, between_machines, phi):
-                    found[outcome] += 1
-            checks = sum(found.values())
+                    counts[outcome] += 1
+            checks = sum(counts.values())
             yield (
                 f"3 figures, machines differ by {between_machines:.0%}, phi {phi}: regressed "
-                f"{share(found[Decision.REGRESSED], checks)}, undecided {found[Decision.UNDECIDED] / checks:.0%}, "
-                f"pass {found[Decision.PASS] / checks:.0%} of {checks} checks"
+                f"{share(counts[Decision.REGRESSED], checks)}, undecided {counts[Decision.UNDECIDED] / checks:.0%}, "
+                f"pass {counts[Decision.PASS] / checks:.0%} of {checks} checks"
             )
 
 
@@ -156,7 +156,7 @@ def _moving(rng: np.random.Generator, between_machines: float, phi: float, moves
 
 
 def power(trials: int) -> Iterator[str]:
-    """Yield how often a run that is slower by 5 %, and one that is not, is called regressed at a tolerance of 3 %."""
+    """Yield the shares of runs that are 5 % slower, and of unchanged ones, called regressed at a tolerance of 3 %."""
     for before in (9, 30):
         for between, within in ((0.001, 0.002), (0.002, 0.002), (0.003, 0.002), (0.003, 0.004), (0.005, 0.003)):
             row = []
@@ -178,15 +178,15 @@ def _tenth(rng: np.random.Generator, before: int, between: float, within: float,
 
 
 def states(trials: int) -> Iterator[str]:
-    """Yield the share of runs called unlike those before though the machine is as restless as ever."""
-    told: dict[str, Callable[[np.random.Generator, int], Series]] = {
+    """Yield the share of runs called unlike those before, on machines whose variation has not changed."""
+    noises: dict[str, Callable[[np.random.Generator, int], Series]] = {
         "the control's speed varies by 2 %": lambda rng, runs: 0.02 * rng.standard_normal(runs),
         "by 20 %, phi 0.8": lambda rng, runs: 0.2 * ar1(rng, 1, runs, 0.8)[0],
         "now one speed, now twice that": lambda rng, runs: math.log(2) * rng.integers(0, 2, runs).astype(float),
         "one run in ten at half speed": lambda rng, runs: math.log(2) * (rng.random(runs) < 0.1),
     }
     for before in (9, 20):
-        for what, draw in told.items():
+        for what, draw in noises.items():
             rng = np.random.default_rng([4, before])
             unlike = sum(_unlike(rng, draw(rng, before + 1)) for _ in range(trials))
             yield f"{before:3} runs before, {what}: unlike {share(unlike, trials)}"
@@ -207,15 +207,15 @@ PARTS = {"coverage": coverage, "machines": machines, "power": power, "states": s
 
 
 def main() -> int:
-    """Print what was asked for; 1 where more than 5 % of the checks on moving machines end regressed."""
+    """Print the requested parts; return 0."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=2000)
     parser.add_argument("--part", default=",".join(PARTS))
-    asked = parser.parse_args()
+    options = parser.parse_args()
     begin = time.perf_counter()
-    print(f"{asked.trials} trials, shares with 95 % intervals")
-    for name in asked.part.split(","):
-        for line in PARTS[name](asked.trials):
+    print(f"{options.trials} trials, shares with 95 % intervals")
+    for name in options.part.split(","):
+        for line in PARTS[name](options.trials):
             print(line, flush=True)
     print(f"{time.perf_counter() - begin:.0f} s")
     return 0

@@ -1,9 +1,9 @@
-"""The one function that all tools of `compare_tools.py` measure: a line through prometheus-client, and a loop after it.
+"""The subject of all tools of `compare_tools.py`: a line through prometheus-client, followed by a loop.
 
-`head` is `base` with as many more turns of the loop as the environment says. A loop that does nothing makes every call
-slower by the same time; waiting on the clock would not, so rules that look at the fastest call could not see it. pytest
-and pyperf load this file by itself; with the word ``timeit`` the standard library times it; this project measures the
-two functions as `harness compare --target` does.
+`head` is `base` with additional turns of the loop, whose number is in the environment. An empty loop slows every call
+by the same time; a wait on the clock would not, and rules by the fastest call could not detect it. pytest and pyperf
+load this file directly; with the argument ``timeit`` the standard library times it; this project measures the two
+functions like `harness compare --target`.
 """
 
 import functools
@@ -21,8 +21,8 @@ from harness.views import Tags
 
 TURNS = "COMPARED_TURNS"
 LINE = "The quick brown fox jumps over the lazy dog"
-# Both sides loop, and long enough that one more turn costs what each costs: leaving a short loop is foreseen by the
-# processor, leaving a long one is not.
+# Both sides loop long enough that each further turn costs the same: the processor predicts the end of a short loop,
+# but not that of a long one.
 FEWEST_TURNS = 400
 
 _EVALUATE = build(Subject(instrument="prometheus-client")).evaluators[0]
@@ -45,14 +45,14 @@ head = _followed_by(FEWEST_TURNS + int(os.environ.get(TURNS, "0")))
 
 
 def test_subject(benchmark) -> None:
-    """What pytest-benchmark measures."""
+    """The benchmark for pytest-benchmark."""
     benchmark(head, LINE)
 
 
 def by_timeit(calls: int = 100, repeats: int = 401) -> float:
-    """Return how many times as long as base head takes, timed in turn by the standard library: the median of repeats.
+    """Return the ratio of the times of head and base by the standard library: the median of alternating repeats.
 
-    Each timing lasts about a millisecond, so that the two of a repeat meet the same moment of the machine.
+    Each timing lasts about a millisecond, so that both timings of a repeat have the same state of the machine.
     """
     timers = [timeit.Timer(functools.partial(side, LINE)) for side in (base, head)]
     for timer in timers:

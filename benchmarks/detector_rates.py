@@ -1,13 +1,13 @@
-"""Prints how often the change detector is right and wrong, simulated, with exact binomial intervals.
+"""Prints the simulated error rates of the change detector, with exact binomial intervals.
 
-    python benchmarks/detector_rates.py                 the tables of docs/history.md, some 40 minutes
-    python benchmarks/detector_rates.py --libraries     the same questions to ruptures, apache-otava and fastcpd
-    python benchmarks/detector_rates.py --calibrate     where the thresholds of change_points.py come from
+    python benchmarks/detector_rates.py                 the tables of docs/history.md, about 40 minutes
+    python benchmarks/detector_rates.py --libraries     the same rates of ruptures, apache-otava and fastcpd
+    python benchmarks/detector_rates.py --calibrate     the source of the thresholds of change_points.py
 
-Every rate is that of `change_points()` itself, outliers left out first as there, on series as long as verdicts look
-back. Whether a look has any change at all is seen for many series at once, by the very score that it goes by; where
-one has, the function is called. Noise is Gaussian AR(1) unless the row says otherwise; sigma is its marginal standard
-deviation, the one a reader sees in a plot. Seeds are fixed, so a second run prints the same figures.
+Every rate is that of `change_points()` itself, which removes outliers first, on series as long as the horizon of
+verdicts. Whether a look has any change is computed for many series at once, by the score of that function; the function
+is called where there is one. Noise is Gaussian AR(1) unless the row states another; sigma is its marginal standard
+deviation, as visible in a plot. Seeds are fixed, so that every run prints the same figures.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def share(hits: int, trials: int) -> str:
 
 @dataclass(frozen=True)
 class Looks:
-    """What `change_points()` gives for series at some looks: any change, and any lasting one (series x looks)."""
+    """The results of `change_points()` for series at several looks: any change, and a lasting one (series x looks)."""
 
     any: NDArray[np.bool_]
     lasting: NDArray[np.bool_]
@@ -56,23 +56,23 @@ class Looks:
 
 def looked_at(series: Series, ends: Iterable[int], window: int = 10**9) -> Looks:
     """Look at the newest `window` runs of each series after each of the runs `ends`."""
-    found, lasting = [], []
+    any_change, lasting = [], []
     for end in ends:
-        seen = series[:, max(0, end - window) : end]
-        flagged = np.concatenate([_flagged(batch) for batch in batches(seen)])
-        found.append(flagged)
+        visible = series[:, max(0, end - window) : end]
+        flagged = np.concatenate([_flagged(batch) for batch in batches(visible)])
+        any_change.append(flagged)
         sure = np.zeros(len(series), dtype=bool)
         for i in np.flatnonzero(flagged):
-            sure[i] = any(change.lasting for change in detect.change_points(seen[i]))
+            sure[i] = any(change.lasting for change in detect.change_points(visible[i]))
         lasting.append(sure)
-    return Looks(np.array(found).T, np.array(lasting).T)
+    return Looks(np.array(any_change).T, np.array(lasting).T)
 
 
 def _flagged(batch: Series) -> NDArray[np.bool_]:
     tamed = np.array([detect.tamed(row) for row in batch])
-    found = detect.scan(tamed)
-    threshold, _ = detect.thresholds(batch.shape[1], found.phi[:, 0])
-    return np.asarray(found.score[:, 0] > threshold)
+    scan = detect.scan(tamed)
+    threshold, _ = detect.thresholds(batch.shape[1], scan.phi[:, 0])
+    return np.asarray(scan.score[:, 0] > threshold)
 
 
 def unchanged(trials: int) -> Iterator[str]:
@@ -97,7 +97,7 @@ def _ever(looks: NDArray[np.bool_]) -> int:
 
 
 def later(trials: int) -> Iterator[str]:
-    """Yield the rate for the runs after the horizon is full, of which a check sees the newest ones only."""
+    """Yield the rate for runs beyond the horizon, of which a check uses the newest only."""
     for phi in PHIS:
         series = ar1(np.random.default_rng([8, int(phi * 10)]), trials, HORIZON + 100, phi)
         looks = looked_at(series, range(HORIZON + 1, HORIZON + 101), window=HORIZON + 1)
@@ -142,21 +142,21 @@ def drifts(trials: int) -> Iterator[str]:
 
 
 def calibrate(trials: int) -> Iterator[str]:
-    """Yield the 95 % points of score - 8 phi², and what has to be added for looking after each run."""
+    """Yield the 95 % points of score - 8 phi², and the addition needed for looks after every run."""
     grid = (0.0, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9)
     for runs in (10, 12, 15, 20, 30, 45, 60, 100, 200, 400, 1000):
         points = []
         for phi in grid:
             series = ar1(np.random.default_rng([4, runs]), trials, runs, phi)
-            found = [detect.scan(batch) for batch in batches(series)]
-            points.append(np.quantile(np.concatenate([f.score[:, 0] - 8 * f.phi[:, 0] ** 2 for f in found]), 0.95))
+            scans = [detect.scan(batch) for batch in batches(series)]
+            points.append(np.quantile(np.concatenate([f.score[:, 0] - 8 * f.phi[:, 0] ** 2 for f in scans]), 0.95))
         yield f"base for {runs:4d} runs, phi {grid}: {np.round(points, 1)}"
     ends = np.arange(detect.MIN_RUNS, 101)
     for phi in grid:
         worst = []
         for batch in batches(ar1(np.random.default_rng([5, int(phi * 100)]), trials, 100, phi)):
-            found = detect.scan(batch, ends)
-            worst.append((found.score - detect.thresholds(ends, found.phi)[0]).max(axis=1))
+            scan = detect.scan(batch, ends)
+            worst.append((scan.score - detect.thresholds(ends, scan.phi)[0]).max(axis=1))
         yield f"added when looking after every run, phi {phi}: {np.quantile(np.concatenate(worst), 0.95):.2f}"
 
 
@@ -166,7 +166,7 @@ def batches(series: Series) -> list[Series]:
 
 
 def whitened(row: Series) -> Series:
-    """Return the series less its lag-1 autocorrelation, as prepared for a detector of independent noise."""
+    """Return the series without its lag-1 autocorrelation, for a detector of independent noise."""
     x = row - row.mean()
     phi = float(np.clip((x[1:] @ x[:-1]) / (x @ x), 0, 0.95))
     return x[1:] - phi * x[:-1]
@@ -193,7 +193,7 @@ def _otava() -> Callable[[Series], float]:
         return bool(analysis.compute_change_points(row.tolist(), window_len=50, max_pvalue=level)[0])
 
     def score(row: Series) -> float:
-        # The strictest of these levels, as minus its decimal logarithm, at which it still finds a change.
+        # The strictest of these levels, as minus its decimal logarithm, at which it still detects a change.
         exponents = (14.0, 12.0, 11.0, 10.0, 9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0)
         return next((exponent for exponent in exponents if finds(row, 10**-exponent)), 0.0)
 
@@ -204,12 +204,12 @@ def _fastcpd() -> Callable[[Series], float]:
     segmentation = importlib.import_module("fastcpd.segmentation")
 
     def score(row: Series) -> float:
-        # The greatest penalty at which it still finds a change, by halving.
+        # The greatest penalty at which it still detects a change, by bisection.
         low, high = 0.0, 60.0
         for _ in range(7):
             middle = (low + high) / 2
-            found = segmentation.ar(row - row.mean(), order=1, beta=middle, cost_adjustment="BIC").cp_set
-            low, high = (middle, high) if len(found) else (low, middle)
+            changes = segmentation.ar(row - row.mean(), order=1, beta=middle, cost_adjustment="BIC").cp_set
+            low, high = (middle, high) if len(changes) else (low, middle)
         return low
 
     return score
@@ -225,7 +225,7 @@ LIBRARIES: dict[str, Callable[[], Callable[[Series], float]]] = {
 
 
 def libraries(trials: int) -> Iterator[str]:
-    """Yield what other detectors reach with the threshold at which AR(1) up to 0.8 flags 5 % unchanged."""
+    """Yield the power of other detectors, with thresholds at which they flag 5 % of unchanged AR(1) up to 0.8."""
     for name, make in LIBRARIES.items():
         try:
             score = make()
@@ -251,23 +251,25 @@ def _calibrated(name: str, score: Callable[[Series], float], trials: int) -> Ite
             series[:, before:] += 3
             hits = sum(score(row) > threshold for row in series)
             yield f"{name}, step after {before} runs, phi {phi}: {share(hits, trials)}"
-        each = (time.perf_counter() - begin) / trials / len(PHIS)
-        yield f"{name}, after {before} runs: threshold {threshold:.2f}, {each * 1e3:.1f} ms a look"
+        look_s = (time.perf_counter() - begin) / trials / len(PHIS)
+        yield f"{name}, after {before} runs: threshold {threshold:.2f}, {look_s * 1e3:.1f} ms a look"
 
 
 def main() -> None:
-    """Print what was asked for."""
+    """Print the requested rates."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=1000)
     parser.add_argument("--libraries", action="store_true")
     parser.add_argument("--calibrate", action="store_true")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     warnings.simplefilter("ignore")
     begin = time.perf_counter()
-    print(f"{asked.trials} series a row, 95 % intervals; Python {platform.python_version()}, numpy {np.__version__}")
-    chosen = (calibrate,) if asked.calibrate else (libraries,) if asked.libraries else (unchanged, later, steps, drifts)
-    for part in chosen:
-        for line in part(asked.trials):
+    print(f"{options.trials} series a row, 95 % intervals; Python {platform.python_version()}, numpy {np.__version__}")
+    parts = (
+        (calibrate,) if options.calibrate else (libraries,) if options.libraries else (unchanged, later, steps, drifts)
+    )
+    for part in parts:
+        for line in part(options.trials):
             print(line, flush=True)
     print(f"{time.perf_counter() - begin:.0f} s")
 

@@ -1,12 +1,12 @@
-"""What a big application around it does to each way of recording: the same one with and without a heap of objects.
+"""The effect of a large application heap on each way of recording: the same one with and without additional objects.
 
-Pairs of fresh processes record the same lines, one of each pair with some hundred thousand objects living beside it,
-which every full garbage collection walks. A ratio of one says that the heap does not matter.
+Pairs of fresh processes record the same lines, one of each pair with some hundred thousand additional objects, which
+every full garbage collection walks. A ratio of one means that the heap has no effect.
 
     python benchmarks/heap_effect.py --objects 200k --budget 10m
 
-With --collections it counts instead which collections recording sets off, and what share of the time they take; these
-counts hold on a busy machine too.
+With --collections it counts the garbage collections during recording and their shares of the time instead; these counts
+are valid on a busy machine too.
 """
 
 import argparse
@@ -36,7 +36,7 @@ MOST_LINES, COPYING_LINES, FEWEST_LINES = 10_000, 30_000, 30
 
 
 def comparisons(instruments: list[str], series: list[int], objects: int) -> list[Comparison]:
-    """Return each instrument at each number of series without a heap against itself with one."""
+    """Return the comparison of each instrument at each number of series with itself with a heap."""
     sides = [Subject(instrument=name, series=count) for count in series for name in instruments]
     return [
         Comparison(side, Subject(instrument=side.instrument, series=side.series, heap=objects, label=side.instrument))
@@ -60,9 +60,9 @@ def table(document: Experiments) -> str:
 
 
 def collections(subject: Subject) -> dict[str, Any]:
-    """Return how many collections of each generation recording sets off in this process, and their shares of time.
+    """Return the number of collections of each generation during recording in this process, and their shares of time.
 
-    To be called once in a fresh process.
+    Call it only once, in a fresh process.
     """
     lines = lines_for(subject.series)
     paired = list(zip(lines.texts, lines.tags, strict=True))
@@ -87,50 +87,50 @@ def collections(subject: Subject) -> dict[str, Any]:
     took = worker.run(count)["ns"]
     gc.callbacks.remove(note)
     walked = len(heap)  # alive until here
-    return {"lines": count, "heap": walked, "number": number, "share": [each / took for each in spent]}
+    return {"lines": count, "heap": walked, "number": number, "share": [time_ns / took for time_ns in spent]}
 
 
 def count_collections(instruments: list[str], series: list[int], objects: int) -> None:
-    """Print the collections of each way of recording, without and with the heap, each counted in its own process."""
+    """Print the collections of each way of recording, without and with the heap, each in its own process."""
     print(
         f"{'way of recording':<26}{'series':>8}{'objects':>10}  collections, oldest last   share of time: all, oldest"
     )
     for name in instruments:
         for count in series:
             for heap in (0, objects):
-                described = json.dumps({"instrument": name, "series": count, "heap": heap})
-                command = [sys.executable, __file__, "--child", described]
-                done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-                found = json.loads(done.stdout)
-                shares = f"{sum(found['share']):.1%}, {found['share'][-1]:.1%}"
-                numbers = f"{found['number']} in {found['lines']:,} lines"
+                subject = json.dumps({"instrument": name, "series": count, "heap": heap})
+                command = [sys.executable, __file__, "--child", subject]
+                process = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+                counts = json.loads(process.stdout)
+                shares = f"{sum(counts['share']):.1%}, {counts['share'][-1]:.1%}"
+                numbers = f"{counts['number']} in {counts['lines']:,} lines"
                 print(f"{name:<26}{count:>8}{heap:>10,}  {numbers:<34} {shares}", flush=True)
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--objects", type=parse_count, default=200_000, help="how many live beside it, as 200k")
-    parser.add_argument("--instruments", default=",".join(BUILT_IN), help="ways of recording, with commas between")
-    parser.add_argument("--series", default="1,100,1000", help="numbers of series, with commas between")
-    parser.add_argument("--budget", type=parse_duration_ns, default=600_000_000_000, help="time for all of it, as 10m")
+    parser.add_argument("--objects", type=parse_count, default=200_000, help="number of objects, such as 200k")
+    parser.add_argument("--instruments", default=",".join(BUILT_IN), help="ways of recording, separated by commas")
+    parser.add_argument("--series", default="1,100,1000", help="numbers of series, separated by commas")
+    parser.add_argument("--budget", type=parse_duration_ns, default=600_000_000_000, help="total time, such as 10m")
     parser.add_argument("--collections", action="store_true", help="count collections instead of measuring pairs")
     parser.add_argument("--json", type=Path, help="write the document there")
     parser.add_argument("--child", help=argparse.SUPPRESS)
-    chosen = parser.parse_args()
-    if chosen.child is not None:
-        print(json.dumps(collections(Subject(**json.loads(chosen.child)))))
+    options = parser.parse_args()
+    if options.child is not None:
+        print(json.dumps(collections(Subject(**json.loads(options.child)))))
         return
-    instruments, series = chosen.instruments.split(","), [int(each) for each in chosen.series.split(",")]
-    if chosen.collections:
-        count_collections(instruments, series, chosen.objects)
+    instruments, series = options.instruments.split(","), list(map(int, options.series.split(",")))
+    if options.collections:
+        count_collections(instruments, series, options.objects)
         return
-    found = measure_overhead(
-        comparisons(instruments, series, chosen.objects), Terms(budget_s=chosen.budget / 1e9, fewest=3)
+    document = measure_overhead(
+        comparisons(instruments, series, options.objects), Terms(budget_s=options.budget / 1e9, fewest=3)
     )
-    if chosen.json is not None:
-        chosen.json.write_text(json.dumps(found.model_dump(mode="json")), encoding="utf-8")
-    print(table(found))
+    if options.json is not None:
+        options.json.write_text(json.dumps(document.model_dump(mode="json")), encoding="utf-8")
+    print(table(document))
 
 
 if __name__ == "__main__":

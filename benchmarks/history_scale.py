@@ -1,9 +1,9 @@
-"""Measures listing and checking a history of 10 000 runs, process start included; prints medians and spread.
+"""Measures the time to list and check a history of 10 000 runs, process start included; prints medians and ranges.
 
     python benchmarks/history_scale.py [--runs 10000] [--repeats 7] [--store FOLDER]
 
-The runs hold 6 experiments of 10 raw pairs each. The commands are timed as a user starts them; the first line is the
-time to build the index from nothing. Exits with 1 when a command's median is over --bar seconds.
+The runs have 6 experiments of 10 raw pairs each. The commands are timed as a user starts them; the first line is the
+time to build the index from nothing. Exits with 1 where a command's median exceeds --bar seconds.
 """
 
 import argparse
@@ -35,9 +35,9 @@ COMMANDS = {
     "harness report": ["report", "--output", os.devnull],
     "harness report --terminal": ["report", "--terminal"],
 }
-# What these commands promise two seconds for.
-HELD = ("harness history", "harness check", "harness report")
-# pass, regressed, undecided: what the last of so many random runs is called is no matter here.
+# The commands to which --bar applies.
+LIMITED = ("harness history", "harness check", "harness report")
+# Exit codes of pass, regressed and undecided: the decision on the last of the random runs does not matter here.
 VERDICTS = (0, 1, 3)
 CHANGE_POINTS = (
     "import math, sys\n"
@@ -50,7 +50,7 @@ CHANGE_POINTS = (
 
 
 def document(draw: random.Random) -> dict[str, Any]:
-    """Return one result whole as `harness overhead` writes it, in small."""
+    """Return one complete, small result as `harness overhead` writes it."""
     experiments = [experiment(draw, head, series) for head in HEADS for series in (1, 100)]
     terms = {"precision": None, "budget_s": 60.0, "rounds": 10, "block_ns": 6_000_000, "seed": 1, "tolerance": 0.01}
     part = {"what": "comparison", "first": 0, "end": len(experiments), "terms": terms, "elapsed_s": 60.0}
@@ -85,7 +85,7 @@ def pair(draw: random.Random, ratio: float) -> dict[str, Any]:
 
 
 def fill(store: Store, runs: int) -> None:
-    """Keep `runs` results, an hour apart, without waiting for the disk each time."""
+    """Store `runs` results, an hour apart, without waiting for the disk each time."""
     draw, here = random.Random(1), fingerprint()  # noqa: S311 - test data
     sync, os.fsync = os.fsync, lambda _: None
     try:
@@ -96,44 +96,44 @@ def fill(store: Store, runs: int) -> None:
 
 
 def timed(*command: str) -> float:
-    """Return the seconds that a command takes, from its start to its end."""
+    """Return the duration of a command in seconds, from start to end; exit where it fails."""
     begin = time.perf_counter()
-    done = subprocess.run([sys.executable, *command], capture_output=True, check=False)
+    process = subprocess.run([sys.executable, *command], capture_output=True, check=False)
     took = time.perf_counter() - begin
-    if done.returncode not in VERDICTS:
-        sys.exit(done.stderr.decode(errors="replace"))
+    if process.returncode not in VERDICTS:
+        sys.exit(process.stderr.decode(errors="replace"))
     return took
 
 
 def report(name: str, repeats: int, *command: str) -> float:
-    """Print the median and the range of some starts of a command, and return the median."""
+    """Print the median and the range of `repeats` durations of a command, and return the median."""
     took = sorted(timed(*command) for _ in range(repeats))
     print(f"{name:40} {statistics.median(took):7.2f} s  [{took[0]:.2f}, {took[-1]:.2f}]", flush=True)
     return statistics.median(took)
 
 
 def main() -> int:
-    """Fill a store, and measure."""
+    """Fill a store and measure the commands on it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=10_000)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--bar", type=float, default=2.0)
     parser.add_argument("--store", type=Path)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        store = Store(asked.store or Path(scratch) / "runs")
-        fill(store, asked.runs)
+        store = Store(options.store or Path(scratch) / "runs")
+        fill(store, options.runs)
         size = sum(about[0] for about in store.names().values())
-        print(f"{asked.runs} runs, {size / 2**20:.0f} MiB, {len(HEADS) * 2} figures each")
+        print(f"{options.runs} runs, {size / 2**20:.0f} MiB, {len(HEADS) * 2} figures each")
         medians = {}
         cli, where = ("-m", "harness.cli"), ("--store", str(store.folder))
         report("harness history, index built from nothing", 1, *cli, "history", *where)
-        report("bare interpreter", asked.repeats, "-c", "pass")
+        report("bare interpreter", options.repeats, "-c", "pass")
         for name, command in COMMANDS.items():
-            medians[name] = report(name, asked.repeats, *cli, *command, *where)
-        report("change points of all figures, all runs", asked.repeats, "-c", CHANGE_POINTS, str(store.folder))
-    over = [name for name in HELD if medians[name] > asked.bar]
-    print(f"over {asked.bar:g} s: {', '.join(over) or 'none'}")
+            medians[name] = report(name, options.repeats, *cli, *command, *where)
+        report("change points of all figures, all runs", options.repeats, "-c", CHANGE_POINTS, str(store.folder))
+    over = [name for name in LIMITED if medians[name] > options.bar]
+    print(f"over {options.bar:g} s: {', '.join(over) or 'none'}")
     return 1 if over else 0
 
 

@@ -1,9 +1,9 @@
-"""OpenCensus' own unit tests for stats, tags and metrics, run plainly and while recording is lean.
+"""Runs OpenCensus' own unit tests for stats, tags and metrics, with and without opencensus-lean.
 
     python benchmarks/opencensus_tests.py PATH
 
-PATH is a checkout of opencensus-python, whose tests are in no distribution, or a folder of such tests. Prints how many
-pass either way and what only fails with lean, and returns 1 where anything does.
+PATH is a checkout of opencensus-python, whose tests are in no distribution, or a folder of such tests. It prints the
+number of tests that pass either way and the tests that fail only with lean, and returns 1 where there are any.
 """
 
 import argparse
@@ -18,35 +18,35 @@ from unittest import mock
 import pytest
 
 PARTS = ("tests/unit/stats", "tests/unit/tags", "tests/unit/metrics")
-# Tests of exporters are of their own distributions.
+# Tests of exporters belong to other distributions.
 IGNORED = ("exporter", "exporters")
 
 
 class Outcomes:
-    """What became of each test, by its name: passed, failed or skipped; setting up and tearing down count as well."""
+    """The outcome of each test by name: passed, failed or skipped, including set-up and teardown."""
 
     def __init__(self) -> None:
-        self.found: dict[str, str] = {}
+        self.by_test: dict[str, str] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep the worst of a test's three reports."""
+        """Store the worst of a test's three reports."""
         if report.when == "call" or report.outcome != "passed":
-            self.found[report.nodeid] = report.outcome
+            self.by_test[report.nodeid] = report.outcome
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Keep files that cannot be imported: none of their tests ran."""
+        """Store files that cannot be imported, whose tests do not run."""
         if report.outcome == "failed":
-            self.found[report.nodeid] = "not collected"
+            self.by_test[report.nodeid] = "not collected"
 
 
 def folders(path: Path) -> list[Path]:
-    """Return where the tests are below `path`."""
+    """Return the folders of tests below `path`."""
     return [path / part for part in PARTS if (path / part).is_dir()] or [path]
 
 
 def run(path: Path, results: Path, *, lean: bool) -> None:
     """Run the tests in this process and write their outcomes."""
-    # What the tests import by the name that it had before it came into the standard library.
+    # The tests import it by its name from before it was in the standard library.
     sys.modules.setdefault("mock", mock)
     if lean:
         import opencensus_lean
@@ -57,42 +57,42 @@ def run(path: Path, results: Path, *, lean: bool) -> None:
     arguments = [*map(str, folders(path)), *ignored, "-q", "-p", "no:cacheprovider", "-c", "/dev/null"]
     arguments += [f"--rootdir={path}", "--import-mode=importlib"]
     pytest.main(arguments, plugins=[outcomes])
-    results.write_text(json.dumps(outcomes.found), encoding="utf-8")
+    results.write_text(json.dumps(outcomes.by_test), encoding="utf-8")
 
 
 def outcomes_of(path: Path, *, lean: bool) -> dict[str, str]:
-    """Return each test's outcome from a process of its own."""
+    """Run the tests in a process of their own and return the outcome of each."""
     with tempfile.TemporaryDirectory(prefix="opencensus-tests-") as folder:
         results = Path(folder) / "results.json"
         command = [sys.executable, __file__, str(path), "--results", str(results)]
-        done = subprocess.run(
+        process = subprocess.run(
             command + ["--lean"] * lean, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
         )
         if not results.exists():
-            raise SystemExit(f"the tests did not run:\n{done.stdout}")
-        found: dict[str, str] = json.loads(results.read_text(encoding="utf-8"))
-    return found
+            raise SystemExit(f"the tests did not run:\n{process.stdout}")
+        outcomes: dict[str, str] = json.loads(results.read_text(encoding="utf-8"))
+    return outcomes
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run both ways and compare; returns 1 where a test fails with lean alone, or none was found."""
+    """Run both ways and compare; return 1 where a test fails only with lean, or there are no tests."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("path", type=Path, help="a checkout of opencensus-python")
     parser.add_argument("--lean", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--results", type=Path, help=argparse.SUPPRESS)
-    chosen = parser.parse_args(arguments)
-    path = chosen.path.resolve()
+    options = parser.parse_args(arguments)
+    path = options.path.resolve()
     if not path.is_dir():
-        parser.error(f"there is no folder {chosen.path}")
-    if chosen.results is not None:
-        run(path, chosen.results, lean=chosen.lean)
+        parser.error(f"there is no folder {options.path}")
+    if options.results is not None:
+        run(path, options.results, lean=options.lean)
         return 0
     plain, lean = outcomes_of(path, lean=False), outcomes_of(path, lean=True)
     if not plain:
         print(f"there is no test below {path}")
         return 1
-    for name, found in (("opencensus", plain), ("with lean", lean)):
-        print(f"{name}: {sum(each == 'passed' for each in found.values())} of {len(found)} pass")
+    for name, outcomes in (("opencensus", plain), ("with lean", lean)):
+        print(f"{name}: {sum(outcome == 'passed' for outcome in outcomes.values())} of {len(outcomes)} pass")
     worse = [name for name, outcome in plain.items() if outcome == "passed" and lean.get(name) != "passed"]
     for name in worse:
         print(f"only with lean: {name}: {lean.get(name, 'not run')}")

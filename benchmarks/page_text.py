@@ -1,4 +1,4 @@
-"""The text of docs/what-a-metric-costs.md: sentences around figures that all come from one measured document."""
+"""The text of docs/what-a-metric-costs.md, whose figures all come from one measured document."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -33,7 +33,7 @@ _NOT_MEASURED = "Not measured in this run."
 
 
 def page(outcome: Answer, links: Links, validation: Validation | None) -> str:
-    """Return the page: the template with every figure put in; what was not measured says so."""
+    """Return the page: the template with all figures, and a note in place of those that were not measured."""
     figures = {
         "headline": "\n".join([*_headline(outcome), *_void(outcome)]),
         "costs": costs_markdown(outcome),
@@ -57,7 +57,7 @@ def page(outcome: Answer, links: Links, validation: Validation | None) -> str:
         validation="\n".join(_validation(validation)).strip(),
         environment=environment_markdown(outcome.environment).strip(),
     )
-    # Where something is left out, so is the room around it.
+    # Omitted parts leave no empty lines.
     return re.sub(r"\n{3,}", "\n\n", text)
 
 
@@ -70,13 +70,13 @@ def _picture(links: Links, name: str) -> str:
 
 def _experiment(outcome: Answer, what: str, head: str, **factors: object) -> Experiment | None:
     document = outcome.part(what)
-    for each in document.experiments if document is not None else ():
-        if each.head == head and factors.items() <= each.factors.items():
-            return each
+    for experiment in document.experiments if document is not None else ():
+        if experiment.head == head and factors.items() <= experiment.factors.items():
+            return experiment
     return None
 
 
-def _shown(experiment: Experiment) -> str:
+def _words(experiment: Experiment) -> str:
     cost = cost_of(experiment)
     unit = unit_for([cost.value])
     value, interval = with_interval(cost, unit)
@@ -95,20 +95,22 @@ def _headline(outcome: Answer) -> Iterator[str]:
             lines.append(f"- At {series} series the measurement is void, so nothing is said about it here.")
         elif dear and cheap:
             lines.append(
-                f"- At {series} series OpenCensus adds {_shown(heavy)} to a line, `opencensus-lean` {_shown(lean)}: "
+                f"- At {series} series OpenCensus adds {_words(heavy)} to a line, `opencensus-lean` {_words(lean)}: "
                 f"{plain(dear / cheap)} times less."
             )
     others = [_experiment(outcome, "table", name, scraped=False) for name in ("prometheus-client", "opentelemetry")]
-    lines += [f"- {each.head} adds {_shown(each)}." for each in others if each is not None and each.verdict != "void"]
+    lines += [
+        f"- {other.head} adds {_words(other)}." for other in others if other is not None and other.verdict != "void"
+    ]
     if lines:
         yield "In short, above the bare REPL, with 95 % intervals:\n"
         yield "\n".join(lines) + "\n"
 
 
 def _void(outcome: Answer) -> Iterator[str]:
-    """Yield how many experiments are void, and how many were before they were measured again."""
-    void = sum(each.verdict == "void" for each in outcome.experiments)
-    again = sum(each.attempts > 1 for each in outcome.experiments)
+    """Yield the number of experiments that are void, and of those that were before a repetition."""
+    void = sum(experiment.verdict == "void" for experiment in outcome.experiments)
+    again = sum(experiment.attempts > 1 for experiment in outcome.experiments)
     total = len(outcome.experiments)
     if void:
         yield (
@@ -128,10 +130,10 @@ def _findings(outcome: Answer) -> Iterator[str]:
             yield f"`{row.instrument}` has no {column}: {why}.\n"
 
 
-def _validation(found: Validation | None) -> Iterator[str]:
-    if found is None:
+def _validation(validation: Validation | None) -> Iterator[str]:
+    if validation is None:
         yield "The long proof, hundreds of whole experiments, is `make validate`; it has not been run for this page.\n"
         return
     yield "Hundreds of whole experiments (`make validate`, raw pairs in `docs/data/validation.jsonl.gz`):\n"
-    yield table_markdown(HEADINGS, validation_rows(found))
-    yield " ".join(part for part in (bound_words(found), method_words(found)) if part) + "\n"
+    yield table_markdown(HEADINGS, validation_rows(validation))
+    yield " ".join(part for part in (bound_words(validation), method_words(validation)) if part) + "\n"

@@ -1,20 +1,20 @@
-"""Pairs a minute and the spread of identical code, of an earlier revision and of this tree, alternating in one session.
+"""Compares this tree with an earlier revision by pairs per minute and A/A spread, alternating in one session.
 
     python benchmarks/pair_rate.py                               a quarter of an hour, against the revision d0d70ba
-    python benchmarks/pair_rate.py --turns 2 --seconds 3 --goals 1   a short look
+    python benchmarks/pair_rate.py --turns 2 --seconds 3 --goals 1   a short trial
     python benchmarks/pair_rate.py --revision HEAD~1             against another revision
 
-In each turn both trees measure A/A pairs for the same time, each in a process of its own, the order drawn anew. The
-revision is checked out into a git worktree in the temporary folder, which is removed afterwards; both trees run on this
-interpreter and on the same libraries. Printed are, for each way of recording:
+In each turn both trees measure A/A pairs for the same time, each in a process of its own, in random order. The revision
+is checked out into a git worktree in the temporary folder, which is removed afterwards; both trees run on this
+interpreter and with the same libraries. It prints for each way of recording:
 
-- pairs a minute, and their ratio with a t interval over turns;
+- pairs per minute, and their ratio with a t interval over turns;
 - the standard deviation of the pairs' log-ratio with its chi-square interval, the ratio of both trees' with a bootstrap
-  interval, and the same by the median absolute deviation, which no wild pair moves;
-- the first block kept against the later ones: 1 where the interpreter had specialised before;
+  interval, and the same by the median absolute deviation, which is insensitive to outliers;
+- the ratio of the first timed block to the later ones: 1 where the interpreter had specialised before;
 
-and for the goal of 1 %, the time until an experiment on identical code knew its ratio to ±1 %. Everything measured is
-written to .benchmarks/pair_rate.json.
+and for the goal of 1 %, the time until the interval of an experiment on identical code is within ±1 %. All measurements
+are written to .benchmarks/pair_rate.json.
 """
 
 import argparse
@@ -39,7 +39,7 @@ HERE = Path(__file__).resolve().parent.parent
 STORED = HERE / ".benchmarks" / "pair_rate.json"
 REVISION = "d0d70ba"
 PLANS = {"table": (10, 6_000_000), "compare": (20, 10_000_000)}
-# What both trees offer since that revision.
+# Code that runs on both trees, from that revision on.
 PAIRS = """
 import json, sys, time
 import harness
@@ -68,15 +68,15 @@ from harness.measure.subject import Subject
 side = Subject(instrument=sys.argv[1])
 terms = Terms(precision=0.01, budget_s=float(sys.argv[2]), seed=int(sys.argv[3]))
 document = measure_overhead([Comparison(side, side)], terms)
-found = document.experiments[0]
-print(json.dumps({"tree": harness.__file__, "seconds": document.elapsed_s, "pairs": found.pairs,
-                  "interval": found.ratio_interval, "verdict": found.verdict}))
+experiment = document.experiments[0]
+print(json.dumps({"tree": harness.__file__, "seconds": document.elapsed_s, "pairs": experiment.pairs,
+                  "interval": experiment.ratio_interval, "verdict": experiment.verdict}))
 """
 
 
 @dataclass
 class Tree:
-    """What one tree measured."""
+    """One tree and its measurements."""
 
     name: str
     folder: Path
@@ -84,8 +84,8 @@ class Tree:
     goals: list[dict[str, Any]] = field(default_factory=list)
 
     def run(self, code: str, *arguments: object) -> dict[str, Any]:
-        """Run `code` on this tree in a fresh process; raises `RuntimeError` with its last words when it fails."""
-        done = subprocess.run(
+        """Run `code` on this tree in a fresh process; raise `RuntimeError` with its last line where it fails."""
+        process = subprocess.run(
             [sys.executable, "-P", "-c", code, *map(str, arguments)],
             env={**os.environ, "PYTHONPATH": str(self.folder)},
             cwd=self.folder,
@@ -93,11 +93,11 @@ class Tree:
             text=True,
             check=False,
         )
-        if done.returncode:
-            raise RuntimeError(f"{self.name}: {(done.stderr.strip().splitlines() or ['no word'])[-1]}")
-        found: dict[str, Any] = json.loads(done.stdout)
-        assert Path(found.pop("tree")).is_relative_to(self.folder)
-        return found
+        if process.returncode:
+            raise RuntimeError(f"{self.name}: {(process.stderr.strip().splitlines() or ['no output'])[-1]}")
+        answer: dict[str, Any] = json.loads(process.stdout)
+        assert Path(answer.pop("tree")).is_relative_to(self.folder)
+        return answer
 
     def of(self, name: str) -> list[dict[str, Any]]:
         """Return the turns of one way of recording."""
@@ -122,7 +122,7 @@ def checked_out(revision: str) -> Iterator[Path]:
 
 
 def rates(old: Sequence[dict[str, Any]], new: Sequence[dict[str, Any]]) -> tuple[float, float, list[float]]:
-    """Return both trees' pairs a minute and the log-ratios of their rates, turn by turn."""
+    """Return the pairs per minute of both trees and the log-ratios of their rates, turn by turn."""
 
     def rate(turns: Sequence[dict[str, Any]]) -> float:
         return 60 * sum(len(turn["pairs"]) for turn in turns) / sum(turn["seconds"] for turn in turns)
@@ -163,25 +163,25 @@ def ratio_interval(old: Sequence[float], new: Sequence[float], spread: Any) -> t
 
 
 def first_blocks(turns: Sequence[dict[str, Any]]) -> list[float]:
-    """Return, for each side of each pair, the log of its first kept block over the median of the later half."""
+    """Return, for each side of each pair, the log-ratio of its first timed block to the median of the later half."""
     return [
         math.log(blocks[0] / statistics.median(blocks[len(blocks) // 2 :]))
         for turn in turns for _, *sides in turn["pairs"] for blocks in sides
     ]  # fmt: skip
 
 
-def percent(found: tuple[float, float, float]) -> str:
+def percent(estimate: tuple[float, float, float]) -> str:
     """Return a share with its interval."""
-    return f"{100 * found[0]:.2f} % ({100 * found[1]:.2f} to {100 * found[2]:.2f})"
+    return f"{100 * estimate[0]:.2f} % ({100 * estimate[1]:.2f} to {100 * estimate[2]:.2f})"
 
 
-def times(found: tuple[float, float, float]) -> str:
+def times(estimate: tuple[float, float, float]) -> str:
     """Return a ratio with its interval."""
-    return f"{found[0]:.3f} ({found[1]:.3f} to {found[2]:.3f})"
+    return f"{estimate[0]:.3f} ({estimate[1]:.3f} to {estimate[2]:.3f})"
 
 
 def report(trees: Sequence[Tree], instruments: Sequence[str]) -> Iterator[str]:
-    """Yield the lines that say what was measured."""
+    """Yield the lines of the report."""
     old, new = trees
     for name in instruments:
         before, after, logs = rates(old.of(name), new.of(name))
@@ -199,7 +199,7 @@ def report(trees: Sequence[Tree], instruments: Sequence[str]) -> Iterator[str]:
         bias = (f"{tree.name} {times(_exp(mean_interval(tree.logs(name))))}" for tree in trees)
         yield f"  mean ratio         {', '.join(bias)}"
         first = (f"{tree.name} {times(_exp(mean_interval(first_blocks(tree.of(name)))))}" for tree in trees)
-        yield f"  first kept block   {', '.join(first)}"
+        yield f"  first timed block  {', '.join(first)}"
     for tree in trees:
         if tree.goals:
             seconds = sorted(goal["seconds"] for goal in tree.goals)
@@ -212,40 +212,40 @@ def report(trees: Sequence[Tree], instruments: Sequence[str]) -> Iterator[str]:
             )
 
 
-def _exp(found: tuple[float, float, float]) -> tuple[float, float, float]:
-    return math.exp(found[0]), math.exp(found[1]), math.exp(found[2])
+def _exp(estimate: tuple[float, float, float]) -> tuple[float, float, float]:
+    return math.exp(estimate[0]), math.exp(estimate[1]), math.exp(estimate[2])
 
 
 def main() -> int:
     """Measure, store and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--revision", default=REVISION, help="the revision to measure against")
-    parser.add_argument("--turns", type=int, default=12, help="how often both trees take their turn")
-    parser.add_argument("--seconds", type=float, default=8.0, help="how long a tree measures pairs in a turn")
+    parser.add_argument("--revision", default=REVISION, help="the revision to compare with")
+    parser.add_argument("--turns", type=int, default=12, help="number of turns of each tree")
+    parser.add_argument("--seconds", type=float, default=8.0, help="duration of a turn")
     parser.add_argument("--instruments", default="none,prometheus-client,opencensus", help="ways of recording")
     parser.add_argument("--plan", choices=PLANS, default="table", help="blocks of the table, or of one comparison")
-    parser.add_argument("--goals", type=int, default=8, help="experiments to ±1 % for each tree")
-    parser.add_argument("--goal-instrument", default="prometheus-client", help="what these compare with itself")
-    parser.add_argument("--seed", type=int, default=1, help="draws the orders")
-    asked = parser.parse_args()
-    names = asked.instruments.split(",")
-    rng = random.Random(asked.seed)  # noqa: S311 - orders, nothing secret
-    with checked_out(asked.revision) as folder:
-        trees = [Tree(asked.revision, folder), Tree("here", HERE)]
-        for turn in range(asked.turns):
+    parser.add_argument("--goals", type=int, default=8, help="experiments to ±1 %% for each tree")
+    parser.add_argument("--goal-instrument", default="prometheus-client", help="way of recording in these experiments")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the random orders")
+    options = parser.parse_args()
+    names = options.instruments.split(",")
+    rng = random.Random(options.seed)  # noqa: S311 - orders, nothing secret
+    with checked_out(options.revision) as folder:
+        trees = [Tree(options.revision, folder), Tree("here", HERE)]
+        for turn in range(options.turns):
             for name in names:
                 for tree in rng.sample(trees, 2):
-                    found = tree.run(PAIRS, name, asked.seconds, asked.seed + turn, *PLANS[asked.plan])
-                    tree.turns.append({"instrument": name, "turn": turn, **found})
-            print(f"turn {turn + 1} of {asked.turns} done", file=sys.stderr, flush=True)
-        for turn in range(asked.goals):
+                    pairs = tree.run(PAIRS, name, options.seconds, options.seed + turn, *PLANS[options.plan])
+                    tree.turns.append({"instrument": name, "turn": turn, **pairs})
+            print(f"turn {turn + 1} of {options.turns} done", file=sys.stderr, flush=True)
+        for turn in range(options.goals):
             for tree in rng.sample(trees, 2):
-                tree.goals.append(tree.run(GOAL, asked.goal_instrument, 60.0, asked.seed + turn))
-            print(f"goal {turn + 1} of {asked.goals} done", file=sys.stderr, flush=True)
+                tree.goals.append(tree.run(GOAL, options.goal_instrument, 60.0, options.seed + turn))
+            print(f"goal {turn + 1} of {options.goals} done", file=sys.stderr, flush=True)
     STORED.parent.mkdir(exist_ok=True)
     stored = {tree.name: {"turns": tree.turns, "goals": tree.goals} for tree in trees}
-    STORED.write_text(json.dumps({"arguments": vars(asked), "trees": stored}))
-    print(f"{os.cpu_count()} CPUs, plan {asked.plan}, {asked.turns} turns of {asked.seconds:g} s each")
+    STORED.write_text(json.dumps({"arguments": vars(options), "trees": stored}))
+    print(f"{os.cpu_count()} CPUs, plan {options.plan}, {options.turns} turns of {options.seconds:g} s each")
     for line in report(trees, names):
         print(line)
     return 0

@@ -1,11 +1,11 @@
-"""Prints how ratios move with the state of the machine, against `none` and against the `reference`; two minutes.
+"""Prints how ratios to `none` and to `reference` depend on the state of the machine; takes two minutes.
 
-    python benchmarks/reference_states.py [--seconds 120] [--blocks-ms 5]
+    python benchmarks/reference_states.py [--seconds 120] [--block-ms 5]
 
-In one process all ways of recording take turns in short blocks, in drawn order, for as long as the machine may need to
-go through its moods: other clock rates, neighbours on the same core. Rounds are sorted by how fast all of them were
-and divided into fifths. A line gives, for each fifth from the fastest on, by how much the ratio's median differs from
-that of all rounds, in percent, and the range of that. Processor time throughout.
+In one process all ways of recording take turns in short blocks, in random order, long enough for different states of
+the machine: other clock rates, other load on the same core. Rounds are sorted by their overall speed and divided into
+fifths. A line gives, for each fifth from the fastest on, the difference of the ratio's median from that of all rounds,
+in percent, and the range of these differences. All times are processor times.
 """
 
 import argparse
@@ -27,7 +27,7 @@ FIFTHS = 5
 
 
 def block_of(name: str, block_ns: float) -> tuple[Callable[[], float], int]:
-    """Return what evaluates a block of lines and gives its processor time for each line, and the number of lines."""
+    """Return a function that runs a block and returns its processor time per line in ns, and its number of lines."""
     evaluate = build(Subject(instrument=name)).evaluators[0]
     lines = lines_for(1)
     pool = list(zip(lines.texts, lines.tags, strict=True))
@@ -44,21 +44,21 @@ def block_of(name: str, block_ns: float) -> tuple[Callable[[], float], int]:
 
 
 def main() -> None:
-    """Measure, and print a line for each way of recording and base."""
+    """Measure and print a line for each way of recording and base."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--block-ms", type=float, default=5.0)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     names = [*BASES, *ROWS]
-    blocks = {name: block_of(name, asked.block_ms * 1e6)[0] for name in names}
+    blocks = {name: block_of(name, options.block_ms * 1e6)[0] for name in names}
     gc.collect()
     gc.freeze()
     rng, order, rounds = random.Random(1), list(names), list[list[float]]()  # noqa: S311 - an order, nothing secret
-    end = time.monotonic() + asked.seconds
+    end = time.monotonic() + options.seconds
     while time.monotonic() < end:
         rng.shuffle(order)
-        found = {name: blocks[name]() for name in order}
-        rounds.append([math.log(found[name]) for name in names])
+        times = {name: blocks[name]() for name in order}
+        rounds.append([math.log(times[name]) for name in names])
     logs = np.array(rounds)
     fifths = np.array_split(np.argsort(logs.mean(axis=1)), FIFTHS)
     speeds = [float(np.exp(np.median(logs[fifth, 0]))) for fifth in fifths]
@@ -66,9 +66,9 @@ def main() -> None:
     for name in ROWS:
         for base in BASES:
             ratios = logs[:, names.index(name)] - logs[:, names.index(base)]
-            moved = [100 * float(np.median(ratios[fifth]) - np.median(ratios)) for fifth in fifths]
-            told = ", ".join(f"{each:+.1f}" for each in moved)
-            print(f"{name:25} against {base:10} {told}; range {max(moved) - min(moved):.1f} %")
+            shifts = [100 * float(np.median(ratios[fifth]) - np.median(ratios)) for fifth in fifths]
+            cells = ", ".join(f"{shift:+.1f}" for shift in shifts)
+            print(f"{name:25} against {base:10} {cells}; range {max(shifts) - min(shifts):.1f} %")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Takes the picture of a report for the docs, from real runs: a way of recording that becomes slower half-way.
+"""Makes the picture of a report for the docs from real runs: a way of recording that becomes slower half-way.
 
     python benchmarks/report_picture.py [--runs 12] [--budget 5s] [--folder FOLDER] [--output docs/img/report.png]
 
-In a folder of its own it writes a small project whose recording is measured `--runs` times with `harness overhead`;
-then the project is changed so that each record also writes its tags as JSON, and it is measured as often again. All
-runs are kept there; `harness report` makes the page, and Chromium photographs the trend. Nothing in it is made up: with
-the defaults it takes about three minutes. A folder that holds runs already is only photographed again.
+It creates a small project in a folder and measures its recording `--runs` times with `harness overhead`; then it
+changes the project so that each record also encodes its tags as JSON, and measures as many runs again. All runs are
+stored in the folder; `harness report` makes the page, and Chromium takes a screenshot of the trend. All figures are
+real; with the defaults it takes about three minutes. For a folder with runs it only repeats the screenshot.
 """
 
 import argparse
@@ -42,20 +42,20 @@ AFTER = BEFORE.replace("\n\nfrom", "\n\nimport json\n\nfrom").replace(
 def harness(folder: Path, *arguments: str) -> None:
     command = [sys.executable, "-m", "harness.cli", *arguments, "--store", str(folder / "runs")]
     search = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(
+    process = subprocess.run(
         command, cwd=folder, env={**os.environ, "PYTHONPATH": search}, capture_output=True, text=True, check=False
     )
-    # 1 is a void experiment: it is kept, and shows as a gap.
-    if done.returncode not in {0, 1}:
-        sys.exit(done.stderr)
+    # 1 means a void experiment: it is stored, and the trend has a gap.
+    if process.returncode not in {0, 1}:
+        sys.exit(process.stderr)
 
 
 def measure(folder: Path, runs: int, budget: str) -> None:
-    """Keep `runs` results of the project as it is, and as many after the change."""
+    """Store `runs` results of the project before the change, and as many after it."""
     for name, code in (("before", BEFORE), ("after", AFTER)):
         (folder / "checkout.py").write_text(code, encoding="utf-8")
         for run in range(runs):
-            # Each run draws its own hash seeds and orders, as runs of different days do.
+            # Each run has its own hash seeds and orders, like runs on different days.
             seed = str(run + (0 if name == "before" else runs))
             harness(
                 folder, "overhead", "--instruments", "checkout:Recording", "--budget", budget, "--seed", seed,
@@ -78,22 +78,22 @@ def photograph(page: Path, output: Path) -> None:
 
 
 def main() -> None:
-    """Measure, unless there are runs already, and take the picture."""
+    """Measure, unless there are runs already, and make the picture."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=12)
     parser.add_argument("--budget", default="5s")
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--output", type=Path, default=ROOT / "docs" / "img" / "report.png")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        folder = (asked.folder or Path(scratch)).resolve()
+        folder = (options.folder or Path(scratch)).resolve()
         folder.mkdir(parents=True, exist_ok=True)
         if not list((folder / "runs").glob("*.json")):
-            measure(folder, asked.runs, asked.budget)
+            measure(folder, options.runs, options.budget)
         harness(folder, "report", "--output", str(folder / "report.html"))
-        asked.output.parent.mkdir(parents=True, exist_ok=True)
-        photograph(folder / "report.html", asked.output)
-    print(f"{asked.output}: {asked.output.stat().st_size / 1000:.0f} kB")
+        options.output.parent.mkdir(parents=True, exist_ok=True)
+        photograph(folder / "report.html", options.output)
+    print(f"{options.output}: {options.output.stat().st_size / 1000:.0f} kB")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Prints how often the interval of a sustained rate holds the true one, simulated, with exact binomial intervals.
+"""Prints the simulated coverage of the interval of a sustained rate, with exact binomial intervals.
 
     python benchmarks/saturation_coverage.py                the table of docs/overhead.md, some four minutes
     python benchmarks/saturation_coverage.py --runs 100     the same with fewer searches a row
 
-Each search is the one that measures, with simulated processes in the place of real ones: a process has an edge of its
-own, log-normal around the true one with the spread given, and any try fails besides with the chance given. Seeds are
-fixed, so a second run prints the same figures.
+Each search is the real one, with simulated processes: each process has its own edge, log-normal around the true one
+with the given spread, and any try also fails with the given probability. Seeds are fixed, so that every run prints the
+same figures.
 """
 
 import argparse
@@ -27,11 +27,12 @@ _CEILING = 100_000.0
 
 @dataclass(slots=True)
 class Simulated:
-    """Processes whose edges are known: `harness.measure.questions.saturation.Tries`.
+    """Simulated processes with known edges: `harness.measure.questions.saturation.Tries`.
 
-    `spread` is the standard deviation of the processes' log-edge, with tails of Student's t with three degrees of
-    freedom where `heavy`. `false_failures` is the chance that a try fails at any rate. A slow spell begins with the
-    first chance of `spells` at each try, ends with the second, and takes the third number's share off every edge.
+    `spread` is the standard deviation of the processes' log-edge, with the tails of Student's t with three degrees of
+    freedom where `heavy`. `false_failures` is the probability that a try fails at any rate. `spells` describe temporary
+    slowdowns: the probability per try that one begins, the probability that it ends, and the share that it takes off
+    every edge.
     """
 
     edge: float
@@ -43,7 +44,7 @@ class Simulated:
     slow: bool = field(default=False, init=False)
 
     def closed_loop(self) -> float:
-        """Return a rate without a schedule, as uncertain as any process's."""
+        """Return a rate without a schedule, with the variation of a process."""
         return _CEILING * math.exp(self._deviation())
 
     def _deviation(self) -> float:
@@ -53,15 +54,15 @@ class Simulated:
         return self.spread * float(drawn) + (math.log1p(-share) if self.slow else 0.0)
 
     def attempt(self, rate: float, seed: int) -> Trial:  # noqa: ARG002 - the protocol's signature
-        """Return whether a process drawn at random keeps `rate`."""
-        kept = math.log(rate) <= math.log(self.edge) + self._deviation()
-        passed = kept and self.rng.random() >= self.false_failures
+        """Return a try of a random process at `rate`."""
+        sustained = math.log(rate) <= math.log(self.edge) + self._deviation()
+        passed = sustained and self.rng.random() >= self.false_failures
         return Trial(rate=rate, achieved=rate, p99_ns=None, lag_p99_ns=None, sustained=passed)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of the table: what the processes do, and how many tries a search may make."""
+    """One row of the table: the properties of the processes, and the most tries of a search."""
 
     words: str
     tries: int = 12
@@ -91,32 +92,32 @@ ROWS = (
 
 @dataclass(slots=True)
 class Coverage:
-    """What some searches came to: how many gave an interval and how many of those held the edge; so for bounds."""
+    """The results of searches: the numbers of intervals and of lower bounds, and of those that cover the edge."""
 
     intervals: int = 0
-    held: int = 0
+    covering: int = 0
     bounds: int = 0
-    bounds_held: int = 0
+    covering_bounds: int = 0
     half_widths: list[float] = field(default_factory=list)
     tries: list[int] = field(default_factory=list)
 
-    def add(self, found: Saturation, edge: float) -> None:
-        """Count one search."""
-        self.tries.append(len(found.trials))
-        if found.interval is not None:
-            low, high = found.interval
+    def add(self, result: Saturation, edge: float) -> None:
+        """Add the result of one search with its true `edge`."""
+        self.tries.append(len(result.trials))
+        if result.interval is not None:
+            low, high = result.interval
             self.intervals += 1
-            self.held += low <= edge <= high
+            self.covering += low <= edge <= high
             self.half_widths.append((high / low) ** 0.5 - 1)
-        if found.at_least is not None:
+        if result.at_least is not None:
             self.bounds += 1
-            self.bounds_held += found.at_least <= edge
+            self.covering_bounds += result.at_least <= edge
 
 
 def coverage(row: Row, runs: int, seed: int = 1) -> Coverage:
-    """Search `runs` times, each time for another edge."""
+    """Return the coverage of `runs` searches, each with another edge."""
     rng = np.random.default_rng([seed, ROWS.index(row) if row in ROWS else 99])
-    found = Coverage()
+    total = Coverage()
     for run in range(runs):
         edge = _CEILING * float(rng.uniform(*row.edges))
         tries = Simulated(edge, rng, row.spread, row.false_failures, row.heavy, row.spells)
@@ -125,22 +126,22 @@ def coverage(row: Row, runs: int, seed: int = 1) -> Coverage:
         )
         while not search.done:
             search.step()
-        found.add(search.result(), edge)
-    return found
+        total.add(search.result(), edge)
+    return total
 
 
-def _line(row: Row, found: Coverage, runs: int) -> str:
-    low, high = binomial_interval(found.held, found.intervals)
-    share = f"{found.held / found.intervals:.1%} ({low:.1%} to {high:.1%})" if found.intervals else "–"
-    width = f"±{np.median(found.half_widths):.1%}" if found.half_widths else "–"
+def _line(row: Row, total: Coverage, runs: int) -> str:
+    low, high = binomial_interval(total.covering, total.intervals)
+    share = f"{total.covering / total.intervals:.1%} ({low:.1%} to {high:.1%})" if total.intervals else "–"
+    width = f"±{np.median(total.half_widths):.1%}" if total.half_widths else "–"
     return " | ".join([
-        "", row.words, f"{row.false_failures:.0%}", f"{row.spread:.0%}", f"{np.mean(found.tries):.1f}",
-        f"{found.intervals / runs:.0%}", share, width, f"{found.bounds_held / max(found.bounds, 1):.1%}", "",
+        "", row.words, f"{row.false_failures:.0%}", f"{row.spread:.0%}", f"{np.mean(total.tries):.1f}",
+        f"{total.intervals / runs:.0%}", share, width, f"{total.covering_bounds / max(total.bounds, 1):.1%}", "",
     ]).strip()  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the table; returns 1 where an interval holds the edge less often than 95 % with false failures in 5 %."""
+    """Print the table; return 1 where the coverage of an interval is significantly below 95 %."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=1000, help="searches a row")
     runs = parser.parse_args(arguments).runs
@@ -149,10 +150,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print("|---|---:|---:|---:|---:|---:|---:|---:|")
     short = []
     for row in ROWS:
-        found = coverage(row, runs)
-        print(_line(row, found, runs), flush=True)
-        # Spells last over several tries, which are then no independent ones: shown, not promised.
-        if not row.spells[0] and binomial_interval(found.held, found.intervals)[1] < 0.95:
+        total = coverage(row, runs)
+        print(_line(row, total, runs), flush=True)
+        # Spells last over several tries, which are then not independent: for information, without a guarantee.
+        if not row.spells[0] and binomial_interval(total.covering, total.intervals)[1] < 0.95:
             short.append(row.words)
     if short:
         print(f"\ncovers less than 95 %: {'; '.join(short)}")

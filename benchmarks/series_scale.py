@@ -1,15 +1,15 @@
-"""Measures how the time of a page, the time of the audit and the memory grow with the number of series.
+"""Measures the time of a page, the time of the audit and the memory by the number of series.
 
     python benchmarks/series_scale.py [--quick] [--scraper both] [--instrument prometheus-client]
 
-The first table takes the steps apart, each in seconds of processor time, which other work on the machine hardly
-changes: a page as it is served to a scraper (OpenMetrics, compressed), reading it, what the ledger expects, and
-comparing the two.
+The first table has the single steps, each in seconds of processor time, which other work on the machine hardly affects:
+the page as served to a scraper (OpenMetrics, compressed), its parsing, the ledger's expectation, and the comparison of
+the two.
 
-The second table is seen from outside. Each row is one ``harness run`` in a process of its own, whose lines reach nearly
-every series. The last rows are one plan as a user would write it: ten thousand methods at the default rate, scraped
-each second, where a page takes longer than that. Exits with 1 when a run was not conserved, or that plan took more than
-a minute or a gigabyte.
+The second table has whole runs. Each row is one ``harness run`` in a process of its own, whose lines reach nearly every
+series. The last rows are a typical plan: ten thousand methods at the default rate, scraped every second, although a
+page takes longer than that. Exits with 1 where a run was not conserved, or that plan took more than a minute or a
+gigabyte.
 """
 
 import argparse
@@ -31,18 +31,18 @@ import psutil
 
 SERIES = (1, 10, 100, 1_000, 3_000, 10_000, 30_000)
 QUICK = (1, 10, 100, 1_000)
-# So many lines for each series leave out one series in 400.
+# With so many lines per series, one series in 400 gets none.
 LINES_PER_SERIES = 6
 FEWEST_LINES = 2_000
 TIMEOUT_S = 1_800.0
-# What the plan at the end may take.
+# The plan at the end, and its limits.
 PLAN = ("--series", "10000", "--duration", "3s")
 PLAN_S, PLAN_MB = 60.0, 1_000.0
 
 
 @dataclass(frozen=True)
 class Row:
-    """One run: its plan, its result, and what it took as seen from outside."""
+    """One run: its plan, its result, and its time and memory as measured from outside."""
 
     plan: str
     scraper: str
@@ -54,7 +54,7 @@ class Row:
 
     def cells(self) -> list[str]:
         scrapes, audit = self.result["scrapes"], self.result["audit"]
-        names = sorted({found["name"] for found in audit["findings"] if found["severity"] != "info"})
+        names = sorted({finding["name"] for finding in audit["findings"] if finding["severity"] != "info"})
         return [
             self.plan,
             self.scraper,
@@ -74,7 +74,7 @@ HEADS = ["plan", "scraper", "page, s", "audit, s", "run, s", "CPU, s", "harness,
 
 
 def parts(instrument_name: str, series: int) -> list[str]:
-    """Return the row of one number of series; to be called in a process of its own, because of the memory."""
+    """Return the row of one number of series; call it in a process of its own, because of the memory."""
     from prometheus_client.exposition import choose_encoder
 
     from harness.audit.audit import audit
@@ -99,23 +99,23 @@ def parts(instrument_name: str, series: int) -> list[str]:
 
     def timed(step: Callable[[], Any]) -> Any:
         began = time.process_time()
-        made = step()
+        result = step()
         spent.append(time.process_time() - began)
-        return made
+        return result
 
     encoder, _ = choose_encoder(SCRAPE_HEADERS["Accept"])
     text = gzip.decompress(timed(lambda: gzip.compress(encoder(instrument.registry))))
     page = timed(lambda: parse_page(text.decode(), OPENMETRICS))
     expected = timed(ledger.expected)
-    found = timed(lambda: audit(expected, QUICKSTART_VIEWS, page))
-    assert found.outcome == "conserved", found
+    outcome = timed(lambda: audit(expected, QUICKSTART_VIEWS, page))
+    assert outcome.outcome == "conserved", outcome
     memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     size = f"{len(text) / 1e6:.2f}"
     return [str(series), str(len(page.samples)), size, *(f"{step:.2f}" for step in spent), f"{memory_mb:.0f}"]
 
 
 def run(plan: str, scraper: str, arguments: list[str]) -> Row:
-    """Run the command and watch its memory, its children's apart."""
+    """Run the command and monitor its memory, and separately that of its children."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "result.json"
         command = [sys.executable, "-m", "harness.cli", "run", "--quiet", "--no-save", "--json", str(path), *arguments]
@@ -126,7 +126,7 @@ def run(plan: str, scraper: str, arguments: list[str]) -> Row:
         harness = children = 0
         cpu_s = 0.0
         while process.poll() is None:
-            mine, theirs, cpu_s = used(process) or (harness, children, cpu_s)
+            mine, theirs, cpu_s = usage(process) or (harness, children, cpu_s)
             harness, children = max(harness, mine), max(children, theirs)
             if time.monotonic() - began > TIMEOUT_S:
                 process.kill()
@@ -137,10 +137,10 @@ def run(plan: str, scraper: str, arguments: list[str]) -> Row:
         return Row(plan, scraper, json.loads(path.read_text()), elapsed_s, cpu_s, harness / 1e6, children / 1e6)
 
 
-def used(process: psutil.Process) -> tuple[int, int, float] | None:
+def usage(process: psutil.Process) -> tuple[int, int, float] | None:
     """Return the process's resident bytes, those of its children together, and its own seconds of processor time.
 
-    None when it has ended.
+    None where it has ended.
     """
     try:
         mine, times = process.memory_info().rss, process.cpu_times()
@@ -164,9 +164,9 @@ def print_row(cells: list[str], widths: Sequence[int] = (26, 10, 9, 9, 8, 8, 12,
 
 
 def main() -> int:
-    """Print the table; return 1 where a run was not conserved, or the plan took more than it may."""
+    """Print the tables; return 1 where a run was not conserved, or the plan exceeded its limits."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="Go up to 1 000 series and leave the plan out.")
+    parser.add_argument("--quick", action="store_true", help="Measure up to 1 000 series, without the plan.")
     parser.add_argument("--instrument", default="prometheus-client", help="Use this way of recording.")
     parser.add_argument(
         "--scraper", choices=["builtin", "prometheus", "both"], default="both", help="Use this scraper."

@@ -1,6 +1,6 @@
-"""How long every command takes to end after a signal, at moments drawn from seeds: ``signal_times.py [--trials N]``.
+"""Measures the time from a signal to the end of each command, at random moments: ``signal_times.py [--trials N]``.
 
-Exits with 1 when one took longer than five seconds, which a busy machine may cause.
+Exits with 1 where one took longer than five seconds, which a busy machine may cause.
 """
 
 import argparse
@@ -15,12 +15,12 @@ from tests.harness.cli.commands import running
 from tests.harness.cli.test_signals import COMMANDS, KEEPS, SIGNALS, WAITS, moment, started
 
 LONGEST_S = 5.0
-# The moments of the tests are others.
+# Other seeds than those of the tests.
 FIRST_SEED = 1000
 
 
-def kept(folder: Path) -> Path:
-    """Return a history with one run in it."""
+def history_in(folder: Path) -> Path:
+    """Return a history with one run, created below `folder`."""
     place = folder / "kept"
     place.mkdir()
     arguments = ["overhead", "--instruments", "prometheus-client-cached", "--budget", "1s"]
@@ -50,14 +50,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=10)
     parser.add_argument("names", nargs="*", default=list(COMMANDS))
-    asked = parser.parse_args()
+    options = parser.parse_args()
     longest = 0.0
     print(f"{'command':<16} {'ended':>5} {'median s':>9} {'longest s':>9}")
     with tempfile.TemporaryDirectory() as folder:
-        history = kept(Path(folder))
-        for name in asked.names:
-            found = [one(name, FIRST_SEED + trial, history) for trial in range(asked.trials)]
-            took = [each for each in found if each is not None]
+        history = history_in(Path(folder))
+        for name in options.names:
+            times = [one(name, FIRST_SEED + trial, history) for trial in range(options.trials)]
+            took = [time_s for time_s in times if time_s is not None]
             if took:
                 longest = max(longest, *took)
                 print(f"{name:<16} {len(took):>5} {statistics.median(took):>9.2f} {max(took):>9.2f}", flush=True)

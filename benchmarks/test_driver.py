@@ -1,6 +1,6 @@
-"""What the timed loop costs, how well it keeps a schedule, and what a scrape costs meanwhile.
+"""Benchmarks of the timed loop: its cost, its adherence to a schedule, and the duration of scrapes while it runs.
 
-Speed bars live here and not in the tests: they hold on a quiet machine (see bars.py).
+Speed bars are here and not in the tests, since they hold on a quiet machine only (see bars.py).
 """
 
 import statistics
@@ -32,7 +32,7 @@ RATES = (100, 1_000, 10_000, 50_000, 200_000)
 
 class _Nowhere:
     def write(self, text: str, /) -> None:
-        """Forget the text."""
+        """Discard the text."""
 
 
 def _echo(line: str, _tags: Tags) -> str:
@@ -47,14 +47,14 @@ def _run(arrivals: str, seconds: float) -> DriveResult:
     driven = drive_workload(
         workload.blocks(BLOCK_LINES), repl.evaluate, ledger, clock, BURST, latencies_ms=latencies_ms
     )
-    shown = ledger.expected()[LINES_IN.name][Tags()].count
-    assert shown == ledger.offered == ledger.processed == driven.timings.lag.count
+    count = ledger.expected()[LINES_IN.name][Tags()].count
+    assert count == ledger.offered == ledger.processed == driven.timings.lag.count
     return driven
 
 
 @pytest.mark.parametrize("policy", [BURST, CLOSED], ids=["paced", "closed"])
 def test_loop(benchmark, policy):
-    """Drive a block whose lines have long been due through a function that does nothing."""
+    """Drive a block of overdue lines through a function that does nothing."""
     [block] = Workload(WorkloadSpec(count=BLOCK_LINES)).blocks(BLOCK_LINES)
     benchmark.group = "driver"
     clock, dealt_with = MonotonicClock(), []
@@ -68,7 +68,7 @@ def test_loop(benchmark, policy):
 
 @pytest.mark.parametrize("paced", [True, False], ids=["paced", "closed"])
 def test_counting(benchmark, paced):
-    """Fold a block's columns into the histograms and the ledger: what happens between blocks."""
+    """Add a block's columns to the histograms and the ledger: the work between blocks."""
     benchmark.group = "driver"
     [block] = Workload(WorkloadSpec(count=BLOCK_LINES)).blocks(BLOCK_LINES)
     recorder, ledger = Recorder(), Ledger(QUICKSTART_VIEWS, ("repl",))
@@ -89,7 +89,7 @@ def test_counting(benchmark, paced):
 
 
 def test_self_cost_bar(benchmark, hold: Hold):
-    """The loop adds at most 500 ns a line to a direct call."""
+    """The loop adds at most 500 ns per line to a direct call."""
     benchmark.group = "driver"
     with watch_machine() as machine:
         cost = benchmark.pedantic(measure_self_cost, args=(MonotonicClock(),), rounds=5)
@@ -99,12 +99,12 @@ def test_self_cost_bar(benchmark, hold: Hold):
     hold(Bar("the timed loop adds to a line", cost.paced_ns, 500, format_duration, reason))
 
 
-# A bar says what the loop can do. One stall of 2 ms at the end of three seconds is enough to miss it, so a run that a
-# neighbour disturbed is done again; each try is told, and a loop that cannot do it fails all of them.
+# A bar is about what the loop can do. A single stall of 2 ms at the end of three seconds misses it, so a run that other
+# load disturbed is repeated; each try is reported, and a loop that is too slow fails all of them.
 TRIES = 3
 
 
-def _kept_schedule(driven: DriveResult) -> dict[str, float]:
+def _schedule_figures(driven: DriveResult) -> dict[str, float]:
     assert driven.target_rate is not None
     assert driven.achieved_rate is not None
     lag = driven.timings.lag.summary()
@@ -127,7 +127,7 @@ def test_schedule_bar(benchmark, hold: Hold, rate):
     def until_it_holds() -> None:
         while len(tries) < TRIES:
             runs.append(_run(f"constant:rate={rate}", 3.0))
-            tries.append(_kept_schedule(runs[-1]))
+            tries.append(_schedule_figures(runs[-1]))
             if abs(tries[-1]["deviation"]) <= 0.0005 and tries[-1]["lag_p50_ns"] <= 10_000:
                 return
 
@@ -141,9 +141,9 @@ def test_schedule_bar(benchmark, hold: Hold, rate):
     hold(Bar(f"{what}, had a median lag", lag, 10_000, format_duration, why_late(runs[-1], lag)))
 
 
-# Asks again and again until its input is closed, then prints what each scrape took in milliseconds; another process,
-# as a scraper is, so that its own work does not share the interpreter lock.
-_ASK = """
+# Scrapes repeatedly until its input is closed, then prints the duration of each scrape in milliseconds; another
+# process, like a real scraper, so that its own work does not share the interpreter lock.
+_SCRAPE = """
 import http.client, sys, threading, time
 gone = threading.Event()
 threading.Thread(target=lambda: (sys.stdin.read(), gone.set()), daemon=True).start()
@@ -158,14 +158,14 @@ while not gone.wait(0.05):
 """
 
 
-class _Asker:
+class _Scraper:
     def __init__(self, port: int) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _ASK, str(port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", _SCRAPE, str(port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
     def median_ms(self) -> float:
-        """Stop asking and return the median, the first scrape (which finds everything cold) left out."""
+        """Stop scraping and return the median without the first scrape, which runs with cold caches."""
         output, _ = self._process.communicate()
         took = [float(line) for line in output.split()]
         assert len(took) > 10
@@ -174,7 +174,7 @@ class _Asker:
 
 @pytest.fixture
 def page_of_100_series() -> Iterator[int]:
-    """Serve a page of 100 series from a thread of this process; gives the port."""
+    """Serve a page of 100 series from a thread of this process; yield the port."""
     registry = CollectorRegistry()
     counter = Counter("lines", "Lines", ["method"], registry=registry)
     for number in range(100):
@@ -188,12 +188,12 @@ def page_of_100_series() -> Iterator[int]:
 
 def _scraped(port: int, rate: int) -> dict[str, float]:
     clock = MonotonicClock()
-    at_rest = _Asker(port)
+    at_rest = _Scraper(port)
     clock.wait_until(clock.now_ns() + 2 * 10**9)
     rest_ms = at_rest.median_ms()
-    asker = _Asker(port)
+    scraper = _Scraper(port)
     driven = _run(f"constant:rate={rate}", 2.0)
-    driving_ms = asker.median_ms()
+    driving_ms = scraper.median_ms()
     return {
         "rest_ms": rest_ms,
         "driving_ms": driving_ms,

@@ -1,7 +1,7 @@
-"""The generator's own ceiling: lines a second from lengths to finished strings, beside Faker in the same run.
+"""Benchmarks of the generator: lines per second from lengths to finished strings, and Faker in the same run.
 
-Each benchmark proves afterwards that what it made is right. `extra_info` holds ``lines_per_second`` of the median
-round; the last test prints the ratio to ``Faker.sentence`` and holds the bar of eight million lines a second.
+Each benchmark checks its results afterwards. `extra_info` has the ``lines_per_second`` of the median round; the last
+test prints the ratio to ``Faker.sentence`` and checks the bar of eight million lines per second.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from workloads.workload import LENGTH_BOUNDS_BYTES, Workload, WorkloadSpec
 LINES = 4096
 BLOCKS = 64
 BAR_LINES_PER_SECOND = 8_000_000
-# Of Faker alone, where the bar is held with ease.
+# The rate of Faker on machines that meet the bar easily.
 USUAL_FAKER = 110_000
 
 _rates: dict[str, float] = {}
@@ -37,45 +37,45 @@ def _measure(benchmark: BenchmarkFixture, name: str, lines: int, work: Callable[
 
 @pytest.mark.benchmark(group="generator")
 def test_faker_sentence(benchmark: BenchmarkFixture) -> None:
-    """Faker alone, for the ratio."""
+    """Time Faker alone, for the ratio."""
     fake = Faker("en_US")
     fake.seed_instance(1)
-    made: list[str] = []
+    sentences: list[str] = []
 
     def work() -> None:
-        made[:] = [fake.sentence() for _ in range(LINES)]
+        sentences[:] = [fake.sentence() for _ in range(LINES)]
 
     _measure(benchmark, "faker", LINES, work)
-    assert all(line.endswith(".") for line in made)
+    assert all(line.endswith(".") for line in sentences)
 
 
 @pytest.mark.benchmark(group="generator")
 @pytest.mark.parametrize("start", ["spec", "lengths"])
 def test_lognormal_word_lines(benchmark: BenchmarkFixture, start: str) -> None:
-    """Lognormal word lines: lengths drawn as well ("spec"), and from lengths drawn before ("lengths")."""
+    """Time lognormal word lines, with the drawing of lengths ("spec") and from given lengths ("lengths")."""
     law = make_lengths(parse("lengths", "lognormal"), LENGTH_BOUNDS_BYTES)
     content = make_content("words", 1)
     content.prepare(law.possible)
     lengths_of, picks_of = Stream(1, "lengths"), Stream(1, "content")
     drawn = [law.draw(lengths_of.raw(block, LINES)) for block in range(BLOCKS)]
-    made: list[list[str]] = []
+    results: list[list[str]] = []
 
     def picks(block: int) -> np.ndarray:
         return picks_of.raw(block, LINES // 2).view(np.uint32)
 
     def from_spec() -> None:
-        # As a run does it: one block is made and let go before the next.
+        # As in a run: each block is discarded before the next.
         for block in range(BLOCKS):
-            made[:] = [content.take(law.draw(lengths_of.raw(block, LINES)), picks(block))]
+            results[:] = [content.take(law.draw(lengths_of.raw(block, LINES)), picks(block))]
 
     def from_lengths() -> None:
         for block in range(BLOCKS):
-            made[:] = [content.take(drawn[block], picks(block))]
+            results[:] = [content.take(drawn[block], picks(block))]
 
     _measure(benchmark, start, LINES * BLOCKS, from_spec if start == "spec" else from_lengths)
-    assert [len(line) for line in made[0]] == drawn[-1].tolist()
+    assert [len(line) for line in results[0]] == drawn[-1].tolist()
     assert abs(np.median(np.concatenate(drawn)) - 40) <= 1
-    assert len(set(made[0])) > LINES * 0.75
+    assert len(set(results[0])) > LINES * 0.75
 
 
 @pytest.mark.benchmark(group="workload")
@@ -85,7 +85,7 @@ def test_lognormal_word_lines(benchmark: BenchmarkFixture, start: str) -> None:
     ids=["default", "unicode", "errors", "series", "sine"],
 )
 def test_whole_blocks(benchmark: BenchmarkFixture, parts: dict[str, str]) -> None:
-    """Blocks with lines, due times, tags, truth and digest."""
+    """Time blocks with lines, due times, tags, truth and digest."""
     workload = Workload(WorkloadSpec(**parts, count=LINES * BLOCKS))  # type: ignore[arg-type]
     last = []
 
@@ -109,22 +109,22 @@ def test_whole_blocks(benchmark: BenchmarkFixture, parts: dict[str, str]) -> Non
     ids=lambda text: text.partition(":")[0],
 )
 def test_due_times(benchmark: BenchmarkFixture, text: str) -> None:
-    """Due times, a billion lines from the start."""
+    """Time due times, a billion lines from the start."""
     arrivals = make_arrivals(parse("arrivals", text), 1)
     first = 10**9
-    made = []
+    results = []
 
     def work() -> None:
-        made[:] = [arrivals.due(first + LINES * block, LINES) for block in range(BLOCKS)]
+        results[:] = [arrivals.due(first + LINES * block, LINES) for block in range(BLOCKS)]
 
     _measure(benchmark, f"due {text}", LINES * BLOCKS, work)
-    due = np.concatenate(made)
+    due = np.concatenate(results)
     assert (np.diff(due) >= 0).all()
     assert due[777] == arrivals.due(first + 777, 1)[0]
 
 
 def test_generator_bar(hold: Hold) -> None:
-    """Word lines reach eight million a second, lengths drawn or not, and many times Faker's own rate."""
+    """Word lines reach eight million per second, with and without the drawing of lengths."""
     if not {"faker", "spec", "lengths"} <= _rates.keys():
         pytest.skip("needs the benchmarks above in the same run")
     for name in ("spec", "lengths"):

@@ -1,7 +1,7 @@
-"""What the steps of OpenCensus' measurement map cost, one by one, and the REPL with each way of recording.
+"""Benchmarks of the single steps of OpenCensus' measurement map, and of the REPL with each way of recording.
 
-For exploring: the figures move with the machine from minute to minute. What decides is ``harness overhead``, which
-compares paired processes. Each benchmark proves afterwards that what it recorded arrived, label for label.
+They are for exploration, since their figures vary with the machine from minute to minute; use ``harness overhead``,
+which compares paired processes, to decide. Each benchmark checks afterwards that all its records arrived, by label.
 """
 
 import math
@@ -39,10 +39,10 @@ def tags_of(series: int) -> list[Tags]:
 
 
 def measured(benchmark: BenchmarkFixture, step: Callable[[], object], calls: int) -> int:
-    """Time `step` in rounds of `calls` and return how often it was called in all, warm-up included.
+    """Time `step` in rounds of `calls` and return the total number of calls, including the warm-up.
 
-    pytest-benchmark calls once more after the rounds to have a result, and once only when it is disabled; should that
-    change, what arrived will not match.
+    pytest-benchmark makes one more call after the rounds, for the result, and a single call when it is disabled; if
+    that changes, the number of records will not match.
     """
     benchmark.pedantic(step, rounds=ROUNDS, iterations=calls, warmup_rounds=1)
     return (ROUNDS + 1) * calls + 1 if benchmark.enabled else 1
@@ -65,20 +65,20 @@ def read(registry: CollectorRegistry) -> Page:
 
 
 def assert_arrived(registry: CollectorRegistry, tags: list[Tags], lines: int) -> Page:
-    """Prove that `lines` lines of LENGTH bytes, dealt out in turn, are on the page; return the page."""
+    """Check that `lines` lines of LENGTH bytes, with the tag sets in turn, are on the page; return the page."""
     page = read(registry)
-    shares = {each: lines // len(tags) + (i < lines % len(tags)) for i, each in enumerate(tags)}
-    counted = {each: page[name, each, le] for name, each, le in page if name == f"{LINES_IN.family}_total"}
-    assert counted == {each: count for each, count in shares.items() if count}
-    for each, count in shares.items():
+    shares = {tag_set: lines // len(tags) + (i < lines % len(tags)) for i, tag_set in enumerate(tags)}
+    counts = {tag_set: page[name, tag_set, le] for name, tag_set, le in page if name == f"{LINES_IN.family}_total"}
+    assert counts == {tag_set: count for tag_set, count in shares.items() if count}
+    for tag_set, count in shares.items():
         if count:
-            assert page[f"{LINE_LENGTHS.family}_count", each, ""] == count
-            assert page[f"{LINE_LENGTHS.family}_sum", each, ""] == pytest.approx(count * LENGTH)
-            assert page[f"{LATENCY.family}_count", each, ""] == count
+            assert page[f"{LINE_LENGTHS.family}_count", tag_set, ""] == count
+            assert page[f"{LINE_LENGTHS.family}_sum", tag_set, ""] == pytest.approx(count * LENGTH)
+            assert page[f"{LATENCY.family}_count", tag_set, ""] == count
             buckets = {
                 float(le): value
                 for (name, of, le), value in page.items()
-                if (name, of) == (f"{LINE_LENGTHS.family}_bucket", each)
+                if (name, of) == (f"{LINE_LENGTHS.family}_bucket", tag_set)
             }
             assert buckets == {bound: count * (bound >= LENGTH) for bound in (*LINE_LENGTHS.bounds, math.inf)}
     return page
@@ -86,27 +86,27 @@ def assert_arrived(registry: CollectorRegistry, tags: list[Tags], lines: int) ->
 
 @pytest.fixture
 def opencensus() -> Iterator[OpenCensusInstrument]:
-    made = OpenCensusInstrument(QUICKSTART_VIEWS)
-    yield made
-    made.close()
+    instrument = OpenCensusInstrument(QUICKSTART_VIEWS)
+    yield instrument
+    instrument.close()
 
 
 @pytest.mark.benchmark(group="measurement map: steps")
 def test_new_map(benchmark: BenchmarkFixture) -> None:
     """``new_measurement_map()``."""
-    new, made = PrivateStats().stats_recorder.new_measurement_map, []
-    calls = measured(benchmark, lambda: made.append(new()), STEP_CALLS)
-    assert len(made) == calls == len({id(each) for each in made})
+    new, maps = PrivateStats().stats_recorder.new_measurement_map, []
+    calls = measured(benchmark, lambda: maps.append(new()), STEP_CALLS)
+    assert len(maps) == calls == len({id(mmap) for mmap in maps})
 
 
 @pytest.mark.benchmark(group="measurement map: steps")
 @pytest.mark.parametrize("of", [LATENCY_MS, LINE_LENGTH], ids=["float", "int"])
 def test_put(benchmark: BenchmarkFixture, of: Any) -> None:
-    """``measure_float_put`` and ``measure_int_put``; the last value put is the one that is recorded."""
+    """``measure_float_put`` and ``measure_int_put``; the last value put is recorded."""
     measures, views = to_opencensus(QUICKSTART_VIEWS)
     stats = PrivateStats()
-    for each in views:
-        stats.view_manager.register_view(each)
+    for view in views:
+        stats.view_manager.register_view(view)
     mmap, values = stats.stats_recorder.new_measurement_map(), iter(range(10**9))
     put = mmap.measure_int_put if of.integer else mmap.measure_float_put
     calls = measured(benchmark, lambda: put(measures[of], next(values)), STEP_CALLS)
@@ -119,29 +119,29 @@ def test_put(benchmark: BenchmarkFixture, of: Any) -> None:
 
 @pytest.mark.benchmark(group="measurement map: steps")
 def test_tag_map(benchmark: BenchmarkFixture) -> None:
-    """A tag map with the two tags of a good line."""
-    made = []
+    """A tag map with the two tags of a valid line."""
+    maps = []
 
     def build() -> None:
         tmap = TagMap()
         tmap.insert(KEY_METHOD, TagValue("repl"))
         tmap.insert(KEY_STATUS, TagValue("OK"))
-        made.append(tmap)
+        maps.append(tmap)
 
     calls = measured(benchmark, build, STEP_CALLS)
-    assert len(made) == calls
-    assert all(dict(each.map) == {"method": "repl", "status": "OK"} for each in made)
+    assert len(maps) == calls
+    assert all(dict(tmap.map) == {"method": "repl", "status": "OK"} for tmap in maps)
 
 
 def filled(instrument: OpenCensusInstrument, tags: list[Tags]) -> Iterator[Callable[[], None]]:
-    """Yield, in turn and for ever, the ``record`` of a map that was filled beforehand for each set of tags."""
+    """Yield cyclically the ``record`` of a map filled beforehand for each tag set."""
     ready = []
-    for each in tags:
+    for tag_set in tags:
         mmap, tmap = instrument.stats.stats_recorder.new_measurement_map(), TagMap()
         mmap.measure_float_put(instrument._latency, 0.5)  # noqa: SLF001 - the measures its views are registered for
         mmap.measure_int_put(instrument._length, LENGTH)  # noqa: SLF001
-        tmap.insert(KEY_METHOD, TagValue(each.method))
-        tmap.insert(KEY_STATUS, TagValue(each.status))
+        tmap.insert(KEY_METHOD, TagValue(tag_set.method))
+        tmap.insert(KEY_STATUS, TagValue(tag_set.status))
         ready.append(lambda mmap=mmap, tmap=tmap: mmap.record(tmap))
     yield from cycle(ready)
 
@@ -149,22 +149,22 @@ def filled(instrument: OpenCensusInstrument, tags: list[Tags]) -> Iterator[Calla
 @pytest.mark.benchmark(group="measurement map: record")
 @pytest.mark.parametrize("series", SERIES)
 def test_record_without_views(benchmark: BenchmarkFixture, series: int) -> None:
-    """``record`` where no view is registered, which must leave nothing anywhere."""
-    made = OpenCensusInstrument((), exporter=False)
-    records = filled(made, tags_of(series))
+    """``record`` without a registered view, which must store nothing."""
+    instrument = OpenCensusInstrument((), exporter=False)
+    records = filled(instrument, tags_of(series))
     assert measured(benchmark, lambda: next(records)(), STEP_CALLS) > 0
-    assert list(made.stats.view_manager.measure_to_view_map.get_metrics(None)) == []
+    assert list(instrument.stats.view_manager.measure_to_view_map.get_metrics(None)) == []
 
 
 @pytest.mark.benchmark(group="measurement map: record")
 @pytest.mark.parametrize("series", SERIES)
 def test_record_with_views(benchmark: BenchmarkFixture, series: int) -> None:
     """``record`` with the quickstart's views and no exporter."""
-    made = OpenCensusInstrument(QUICKSTART_VIEWS, exporter=False)
-    records = filled(made, tags_of(series))
+    instrument = OpenCensusInstrument(QUICKSTART_VIEWS, exporter=False)
+    records = filled(instrument, tags_of(series))
     calls = warm(records, series) + measured(benchmark, lambda: next(records)(), CALLS[series])
-    data = made.stats.view_manager.get_view(LINES_IN.name).tag_value_aggregation_data_map
-    assert {key[0]: each.count_data for key, each in data.items()} == {
+    data = instrument.stats.view_manager.get_view(LINES_IN.name).tag_value_aggregation_data_map
+    assert {key[0]: row.count_data for key, row in data.items()} == {
         f"method{i}": calls // series + (i < calls % series) for i in range(series)
     }
 
@@ -172,7 +172,7 @@ def test_record_with_views(benchmark: BenchmarkFixture, series: int) -> None:
 @pytest.mark.benchmark(group="measurement map: record")
 @pytest.mark.parametrize("series", SERIES)
 def test_record_with_exporter(benchmark: BenchmarkFixture, opencensus: OpenCensusInstrument, series: int) -> None:
-    """``record`` with views and exporter; nobody asks for the page until the end."""
+    """``record`` with views and exporter; the page is read only at the end."""
     records = filled(opencensus, tags_of(series))
     warmed = warm(records, series)
     calls = measured(benchmark, lambda: next(records)(), CALLS[series])
@@ -180,7 +180,7 @@ def test_record_with_exporter(benchmark: BenchmarkFixture, opencensus: OpenCensu
 
 
 def warm(records: Iterator[Callable[[], None]], series: int) -> int:
-    """Open all series before the clock runs."""
+    """Create all series before the timing; return their number."""
     for _ in range(series):
         next(records)()
     return series
@@ -189,7 +189,7 @@ def warm(records: Iterator[Callable[[], None]], series: int) -> int:
 @pytest.mark.benchmark(group="measurement map: record")
 @pytest.mark.parametrize("series", SERIES)
 def test_record_while_scraped(benchmark: BenchmarkFixture, opencensus: OpenCensusInstrument, series: int) -> None:
-    """``record`` while Prometheus, or the built-in scraper where there is none, asks ten times a second."""
+    """``record`` during ten scrapes per second by Prometheus, or the built-in scraper where there is none."""
     records = filled(opencensus, tags_of(series))
     warmed = warm(records, series)
     with serve(opencensus.registry) as endpoint:
@@ -210,23 +210,23 @@ def test_record_while_scraped(benchmark: BenchmarkFixture, opencensus: OpenCensu
 
 
 def scraped_calls(series: int) -> int:
-    """Return calls for a round of some 30 ms, so that the rounds together hold several scrapes."""
+    """Return the calls of a round of about 30 ms, so that all rounds together contain several scrapes."""
     return {1: 300, 10: 50, 100: 5}[series]
 
 
 class _Nowhere:
     def write(self, text: str, /) -> None:
-        """Forget the text."""
+        """Discard the text."""
 
 
 @pytest.mark.benchmark(group="repl")
 @pytest.mark.parametrize("series", SERIES)
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_repl(benchmark: BenchmarkFixture, name: str, series: int) -> None:
-    """A line through the REPL with each way of recording, ``none`` being the REPL alone."""
+    """A line through the REPL with each way of recording; ``none`` is the REPL alone."""
     instrument: Instrument = create(name, QUICKSTART_VIEWS)
-    kept: list[float] = []
-    evaluate = Repl(instrument, MonotonicClock(), _Nowhere(), keep=kept.append).evaluate
+    latencies: list[float] = []
+    evaluate = Repl(instrument, MonotonicClock(), _Nowhere(), keep=latencies.append).evaluate
     tags = tags_of(series)
     turns = cycle(tags)
     for _ in tags:
@@ -234,11 +234,11 @@ def test_repl(benchmark: BenchmarkFixture, name: str, series: int) -> None:
     calls = measured(
         benchmark, lambda: evaluate("a" * LENGTH, next(turns)), CALLS[series] if name == "opencensus" else 500
     )
-    assert len(kept) == calls + series
+    assert len(latencies) == calls + series
     if name == "none":
         assert not list(instrument.registry.collect())
     else:
         page = assert_arrived(instrument.registry, tags, calls + series)
-        shown = sum(value for (sample, _, _), value in page.items() if sample == f"{LATENCY.family}_sum")
-        assert shown == pytest.approx(sum(kept))
+        total = sum(value for (sample, _, _), value in page.items() if sample == f"{LATENCY.family}_sum")
+        assert total == pytest.approx(sum(latencies))
     instrument.close()

@@ -1,1 +1,1 @@
-"""Paired experiments, the ladder, instruction counts and their statistics."""
+"""Measurement: paired experiments, instruction and allocation counts, and their statistics."""

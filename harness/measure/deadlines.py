@@ -1,4 +1,4 @@
-"""How long each answer of a measured process may take, by what was planned; what takes longer counts as hanging."""
+"""Deadlines for the answers of measured processes, derived from the planned work; a process that exceeds one hangs."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,34 +7,34 @@ from harness.children import GRACE_S
 
 __all__ = ["COUNTING_S", "INSTALLING_S", "answer_within_s", "trial_within_s"]
 
-# A machine in a slow spell takes three to four times as long; ten times is no spell any more.
+# A temporarily slow machine takes three to four times as long; a factor of ten means that the process hangs.
 _SLOWEST = 10.0
 _PER_SERIES_S = 0.01
-# Under valgrind a program runs some fifty times slower. The rest of a count is a fixed number of lines.
+# Under valgrind a program runs about fifty times slower, and a count has a fixed number of lines.
 COUNTING_S = 600.0
-# pip may have to download and to compile.
+# pip may have to download and compile.
 INSTALLING_S = 1800.0
 
 
 def answer_within_s(command: Mapping[str, Any], *, ns_per_line: float, series: int, grace_s: float = GRACE_S) -> float:
     """Return the seconds within which a worker has to answer `command`.
 
-    `grace_s`, and on top of it ten times what is planned: for a block its lines at `ns_per_line`, as measured while
-    warming up; for a schedule its own length; for loading and finishing 10 ms for each series.
+    The deadline is `grace_s` plus ten times the planned duration: for a block its lines at `ns_per_line`, measured
+    during warm-up; for a schedule its length; for loading and finishing 10 ms per series.
     """
-    planned = 0.0
+    plan_s = 0.0
     if command["do"] == "run":
-        planned = command["lines"] * ns_per_line / 1e9
+        plan_s = command["lines"] * ns_per_line / 1e9
     elif command["do"] == "pace":
-        planned = command["planned_s"]
+        plan_s = command["planned_s"]
     elif command["do"] in {"load", "finish"}:
-        planned = _PER_SERIES_S * series
-    return grace_s + _SLOWEST * planned
+        plan_s = _PER_SERIES_S * series
+    return grace_s + _SLOWEST * plan_s
 
 
 def trial_within_s(sending_s: float) -> float:
-    """Return the seconds within which a load run has to end that sends for `sending_s`: twice that and two minutes.
+    """Return the seconds within which a load run that sends for `sending_s` has to end: twice that plus `2 * GRACE_S`.
 
-    The run itself bounds how long it drains, waits for scrapes and audits.
+    The run itself limits the time for draining, final scrapes and the audit.
     """
     return 2 * GRACE_S + 2 * sending_s

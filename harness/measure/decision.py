@@ -1,6 +1,6 @@
-"""The rule that turns an interval and a tolerance into pass, improved, undecided or regressed, wherever one is given.
+"""The decision rule: an interval and a tolerance give pass, improved, undecided or regressed, everywhere alike.
 
-The head's cost over the base's, as a logarithm, has an interval; t is the tolerance, a share such as 0.03:
+The interval is that of the log-ratio of head to base; t is the tolerance, a relative change such as 0.03:
 
              -log(1+t)     0     log(1+t)
     improved  |------|  ¦    ·         ¦
@@ -9,8 +9,8 @@ The head's cost over the base's, as a logarithm, has an interval; t is the toler
     undecided             ¦    ·    |----¦----|    could be either: measure more
     regressed             ¦    ·         ¦  |-----|
 
-Both bounds are the same distance from no change: costs of 1 + t times and of 1 / (1 + t) times are equally far, so
-that exchanging the sides exchanges regressed and improved and nothing else.
+The bounds are symmetric about no change on the logarithmic scale: ratios of 1 + t and of 1 / (1 + t). Swapping the
+sides therefore turns regressed into improved, and the reverse, and changes nothing else.
 """
 
 import math
@@ -22,13 +22,13 @@ Decision = Literal["pass", "improved", "undecided", "regressed"]
 
 
 def bounds(tolerance: float) -> tuple[float, float]:
-    """Return the logarithms below which a cost is improved and above which it is regressed."""
+    """Return the log-ratios below which a cost is improved and above which it is regressed."""
     above = math.log1p(tolerance)
     return -above, above
 
 
 def decide(low: float, high: float, tolerance: float) -> Decision:
-    """Return what the interval `low` to `high` of a log-ratio says; an unbounded one may have infinite ends."""
+    """Return the decision for the interval `low` to `high` of a log-ratio; either end may be infinite."""
     below, above = bounds(tolerance)
     if low > above:
         return "regressed"

@@ -1,4 +1,4 @@
-"""The lines that the sides of a comparison process: one seeded pool for each number of series."""
+"""Input lines of the subjects of a comparison: one seeded pool for each number of series."""
 
 from functools import cache
 
@@ -12,7 +12,7 @@ _POOL = 2048
 
 @cache
 def lines_for(series: int, seed: int = 1, lengths: str = "lognormal", content: str = "words") -> Lines:
-    """Return some thousands of good lines spread evenly over `series` tag sets; the same call gives the same lines."""
+    """Return at least 2048 valid lines spread evenly over `series` tag sets; equal arguments give equal lines."""
     count = max(_POOL, 2 * series)
     spec = WorkloadSpec(
         lengths=lengths, content=content, arrivals="max", errors="0", series=str(series), seed=seed, count=count
@@ -23,7 +23,7 @@ def lines_for(series: int, seed: int = 1, lengths: str = "lognormal", content: s
 
 
 def edge_lines(seed: int = 1, count: int = 600) -> Lines:
-    """Return lines of lengths at and beside the bounds of the length view, some of them refused, of three tag sets."""
+    """Return lines with lengths at and next to the bounds of the length view, some invalid, over three tag sets."""
     spec = WorkloadSpec(
         lengths="edges", arrivals="max", errors="not_utf8=3%,nul=3%", series="3", seed=seed, count=count
     )

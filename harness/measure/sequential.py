@@ -1,12 +1,12 @@
-"""Looking several times at a growing sample without raising the false-alarm rate: alpha spending after Lan and DeMets.
+"""Group-sequential inference: repeated looks at a growing sample at a fixed false-alarm rate, by alpha spending.
 
-Each look spends part of the level alpha; the critical value of look k is the one at which the chance, under no effect,
-of crossing at look k and not before equals what is spent there (Lan and DeMets 1983). The repeated confidence intervals
-mean ± c_k·se hold simultaneously for all looks (Jennison and Turnbull 1989), so whatever rule ends the experiment,
-"precise enough" included, the interval reported with it keeps its confidence.
+Each look spends part of the level alpha; the critical value of look k is the one at which, under no effect, the
+probability of crossing at look k and not before equals the part spent there (Lan and DeMets 1983). The repeated
+confidence intervals mean ± c_k·se hold simultaneously for all looks (Jennison and Turnbull 1989), so the reported
+interval keeps its confidence whatever rule ends the experiment, "precise enough" included.
 
 The recursion is the numerical integration of Armitage, McPherson and Rowe (1969). It is exact for a known variance. For
-the few pairs at hand each critical value is carried to Student's t by its two-sided level (the significance-level
+small numbers of pairs each critical value is converted to Student's t by its two-sided level (the significance-level
 approach: Pocock 1977; Jennison and Turnbull 2000, section 3.8), which simulation confirms (tests/harness/measure).
 """
 
@@ -17,19 +17,19 @@ from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
-import scipy  # its parts load when first used: whoever only reads a document does not wait for them
+import scipy  # its submodules load on first use, so that reading a document does not wait for them
 
 __all__ = ["Looks", "obrien_fleming_spent", "t_critical"]
 
 _NODES = 128
-_WIDEST = 9.0  # beyond nine standard deviations a boundary is never met; there the two-sided level is 2e-19
+_WIDEST = 9.0  # no boundary beyond nine standard deviations is ever crossed; the two-sided level there is 2e-19
 
 
 def obrien_fleming_spent(fraction: float, alpha: float) -> float:
     """Return the two-sided level spent at an information fraction t in [0, 1]: ``4 - 4·Phi(z(1 - alpha/4)/sqrt(t))``.
 
-    Lan and DeMets' (1983) function of the O'Brien-Fleming type, for each side at alpha/2: nearly nothing early, so that
-    the last look costs almost what a single one would.
+    Lan and DeMets' (1983) function of the O'Brien-Fleming type, for each side at alpha/2: it spends almost nothing
+    early, so that the last look has nearly the full level.
     """
     if fraction <= 0:
         return 0.0
@@ -56,8 +56,9 @@ def _gauss(count: int) -> "tuple[npt.NDArray[np.float64], npt.NDArray[np.float64
 class Looks:
     """The critical values of successive looks at one growing sample.
 
-    `alpha` is the two-sided level in all; `spent` the function by which it is spent. The number of looks and their
-    places need not be known beforehand, but may not depend on the effect seen.
+    `alpha` is the total two-sided level; `spent` is the spending function: (information fraction, alpha) to the level
+    spent so far. The number and times of the looks need not be known beforehand, but must not depend on the observed
+    effect. Raise `ValueError` where `alpha` is not between 0 and 1.
     """
 
     def __init__(self, alpha: float = 0.05, spent: Callable[[float, float], float] = obrien_fleming_spent) -> None:
@@ -65,29 +66,29 @@ class Looks:
             raise ValueError(f"alpha must lie between 0 and 1, not {alpha}")
         self.alpha = alpha
         self._spent = spent
-        self._used = 0.0
+        self._spent_so_far = 0.0
         self._count = 0
-        # Nodes, and weights times density, of the score (the sum of standard normals) of samples that have not crossed.
+        # Nodes, and weights times density, of the score (a sum of standard normals) of samples that have not crossed.
         self._nodes = np.zeros(1)
         self._mass = np.ones(1)
 
     def look(self, count: int, fraction: float) -> float:
         """Return the two-sided critical value, in standard normal units, of a look at `count` pairs.
 
-        `fraction` is the share of the planned information in hand: 1 or more spends all that is left. Raises
-        `ValueError` when `count` does not grow.
+        `fraction` is the share of the planned information: 1 or more spends the rest of the level. Raise `ValueError`
+        when `count` does not exceed that of the look before.
         """
         if count <= self._count:
             raise ValueError(f"a look at {count} pairs after one at {self._count}")
-        target = max(self._spent(min(fraction, 1.0), self.alpha), self._used)
+        target = max(self._spent(min(fraction, 1.0), self.alpha), self._spent_so_far)
         step = math.sqrt(count - self._count)
-        boundary = self._boundary(target - self._used, step, count)
+        boundary = self._boundary(target - self._spent_so_far, step, count)
         self._advance(boundary, step)
-        self._used, self._count = target, count
+        self._spent_so_far, self._count = target, count
         return boundary / math.sqrt(count)
 
     def _exit(self, boundary: float, step: float) -> float:
-        # The distribution functions of scipy.special take a tenth of the time of scipy.stats'.
+        # The distribution functions of scipy.special take a tenth of the time of those of scipy.stats.
         out = scipy.special.ndtr((self._nodes - boundary) / step) + scipy.special.ndtr((-boundary - self._nodes) / step)
         return float(self._mass @ out)
 
@@ -98,8 +99,8 @@ class Looks:
         return float(scipy.optimize.brentq(lambda b: self._exit(b, step) - spend, 0.0, widest, xtol=1e-10))
 
     def _advance(self, boundary: float, step: float) -> None:
-        """Carry the density on to the samples that stayed inside ±`boundary`."""
-        # Panels no wider than two steps, or the density of a first small sample would fall between the nodes.
+        """Propagate the density of the samples that stayed inside ±`boundary`."""
+        # Panels are at most two steps wide, or the density of a small first sample would fall between the nodes.
         panels = max(1, math.ceil(boundary / step))
         edges = np.linspace(-boundary, boundary, panels + 1)
         base, weight = _gauss(max(12, _NODES // panels))

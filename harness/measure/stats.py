@@ -1,10 +1,10 @@
-"""Inference from pairs of processes: pure functions of a few dozen numbers, each with its source.
+"""Statistical inference from pairs of processes: pure functions of a few dozen numbers, each with its source.
 
-The unit is the pair of fresh processes. Blocks inside one pair share its memory layout, hash seed and neighbours, so
-they are not independent observations (treating them so gave 40 % false alarms); whatever is computed here is given one
-number for each pair.
+The sampling unit is the pair of fresh processes. Blocks of one pair share its memory layout, hash seed and load of the
+machine, so they are not independent observations (treating them as such gave 40 % false alarms); all functions here
+take one number for each pair.
 
-Values have to be finite: a pair without a finite statistic is void and is left out, and counted, before it gets here.
+Values have to be finite: a pair without a finite statistic is void, and its caller excludes and counts it.
 """
 
 import math
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import scipy  # its parts load when first used: whoever only reads a document does not wait for them
+import scipy  # its submodules load on first use, so that reading a document does not wait for them
 
 __all__ = [
     "Estimate",
@@ -32,7 +32,7 @@ _RESAMPLES = 4000
 class Estimate:
     """A mean with its interval: ``low <= value <= high``, in the unit of the values.
 
-    Fewer than two values bound nothing: the interval is then (-inf, inf), and `value` is NaN when there is none.
+    For fewer than two values the interval is (-inf, inf); for none, `value` is NaN.
     """
 
     value: float
@@ -43,7 +43,7 @@ class Estimate:
 
     @property
     def half_width(self) -> float:
-        """Half the interval's length; inf when nothing bounds it."""
+        """Half the interval's length; inf when it is unbounded."""
         return (self.high - self.low) / 2
 
     @property
@@ -52,11 +52,11 @@ class Estimate:
         return math.isfinite(self.low) and math.isfinite(self.high)
 
     def covers(self, point: float) -> bool:
-        """Tell whether `point` lies in the closed interval."""
+        """Return whether `point` lies in the closed interval."""
         return self.low <= point <= self.high
 
     def exp(self) -> "Estimate":
-        """Return the estimate of the ratio whose logarithm this is."""
+        """Return the estimate of the ratio from this estimate of its logarithm."""
         return Estimate(_exp(self.value), _exp(self.low), _exp(self.high), self.count, self.confidence)
 
 
@@ -67,7 +67,7 @@ def _exp(value: float) -> float:
         return math.inf
 
 
-def _checked(values: Sequence[float]) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+def _array(values: Sequence[float]) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1:
         raise ValueError(f"one number for each pair is expected, not an array of shape {array.shape}")
@@ -82,21 +82,21 @@ def _level(name: str, value: float) -> None:
 
 
 def standard_deviation(values: Sequence[float]) -> float:
-    """Return the sample standard deviation (n - 1 below); NaN for fewer than two values."""
-    array = _checked(values)
+    """Return the sample standard deviation (divisor n - 1); NaN for fewer than two values."""
+    array = _array(values)
     if array.size < 2:
         return math.nan
-    # Numpy finds 1e-17 where all values are the same number; a spread of exactly zero is a case callers ask for.
+    # Numpy returns 1e-17 where all values are equal; callers test for a spread of exactly zero.
     return 0.0 if np.ptp(array) == 0 else float(array.std(ddof=1))
 
 
 def t_interval(values: Sequence[float], confidence: float = 0.95, *, critical: float | None = None) -> Estimate:
     """Return the mean with Student's interval, mean ± t(1 - alpha/2; n - 1)·s/√n (Student 1908).
 
-    `critical` replaces the quantile where looking several times is paid for (see `harness.measure.sequential`). Values
-    that are all equal give an interval of no width.
+    `critical` replaces the quantile where the interval is corrected for several looks (see
+    `harness.measure.sequential`). Values that are all equal give an interval of zero width.
     """
-    array = _checked(values)
+    array = _array(values)
     _level("confidence", confidence)
     if array.size < 2:
         value = float(array[0]) if array.size else math.nan
@@ -109,16 +109,16 @@ def t_interval(values: Sequence[float], confidence: float = 0.95, *, critical: f
 
 
 def bootstrap_interval(values: Sequence[float], confidence: float = 0.95, *, seed: int = 1) -> Estimate:
-    """Return the mean with the bias-corrected accelerated bootstrap interval (Efron 1987), a check on Student's.
+    """Return the mean with the bias-corrected accelerated bootstrap interval (Efron 1987), to check Student's interval.
 
-    It assumes no normal distribution, but below some ten pairs it is too short; the verdict never rests on it. The same
-    values and `seed` give the same interval.
+    It does not assume a normal distribution, but is too short below about ten pairs; no verdict depends on it. Equal
+    values and an equal `seed` give an equal interval.
     """
-    array = _checked(values)
+    array = _array(values)
     _level("confidence", confidence)
     if array.size < 2 or standard_deviation(values) == 0:
         return t_interval(values, confidence)
-    found = scipy.stats.bootstrap(
+    interval = scipy.stats.bootstrap(
         (array,),
         np.mean,
         n_resamples=_RESAMPLES,
@@ -126,14 +126,14 @@ def bootstrap_interval(values: Sequence[float], confidence: float = 0.95, *, see
         method="BCa",
         rng=np.random.default_rng(seed),
     ).confidence_interval
-    return Estimate(float(array.mean()), float(found.low), float(found.high), array.size, confidence)
+    return Estimate(float(array.mean()), float(interval.low), float(interval.high), array.size, confidence)
 
 
 def power_of(effect: float, spread: float, count: int, alpha: float = 0.05) -> float:
-    """Return the chance that a two-sided t test of level `alpha` sees `effect` in `count` pairs of deviation `spread`.
+    """Return the power of a two-sided t test at level `alpha`, for `effect` and `count` pairs of deviation `spread`.
 
     The statistic follows a noncentral t with n - 1 degrees of freedom and noncentrality √n·effect/spread (Cohen 1988,
-    chapter 2). Fewer than two pairs see nothing.
+    chapter 2). The power of fewer than two pairs is 0.
     """
     _level("alpha", alpha)
     if count < 2 or math.isnan(spread):
@@ -152,21 +152,22 @@ def _power(noncentrality: float, freedom: int, alpha: float) -> float:
 
 
 def minimal_detectable_effect(spread: float, count: int, alpha: float = 0.05, power: float = 0.8) -> float:
-    """Return the smallest effect that `count` pairs find with probability `power` at two-sided level `alpha`.
+    """Return the smallest effect that `count` pairs detect with probability `power` at two-sided level `alpha`.
 
-    In the unit of `spread`; solves `power_of` for the effect. Infinite for fewer than two pairs, 0 for no spread.
+    The effect has the unit of `spread`; it solves `power_of`. It is infinite for fewer than two pairs and 0 for zero
+    spread. Raise `ValueError` where `power` is not above `alpha`.
     """
     _level("alpha", alpha)
     _level("power", power)
     if not power > alpha:
-        raise ValueError(f"power {power} is had for nothing at level {alpha}")
+        raise ValueError(f"power {power} must exceed the level {alpha}")
     if count < 2 or math.isnan(spread):
         return math.inf
     if spread == 0:
         return 0.0
     high = float(scipy.stats.t.ppf(1 - alpha / 2, count - 1) + scipy.stats.t.ppf(power, count - 1)) * 2 + 4
-    found = scipy.optimize.brentq(lambda noncentrality: _power(noncentrality, count - 1, alpha) - power, 0.0, high)
-    return float(found) * spread / math.sqrt(count)
+    root = scipy.optimize.brentq(lambda noncentrality: _power(noncentrality, count - 1, alpha) - power, 0.0, high)
+    return float(root) * spread / math.sqrt(count)
 
 
 def binomial_interval(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -176,16 +177,16 @@ def binomial_interval(successes: int, trials: int, confidence: float = 0.95) -> 
         raise ValueError(f"{successes} successes of {trials} trials")
     if trials == 0:
         return 0.0, 1.0
-    found = scipy.stats.binomtest(successes, trials).proportion_ci(confidence_level=confidence, method="exact")
-    return float(found.low), float(found.high)
+    interval = scipy.stats.binomtest(successes, trials).proportion_ci(confidence_level=confidence, method="exact")
+    return float(interval.low), float(interval.high)
 
 
 def trimmed_mean(values: Sequence[float], share: float = 0.2) -> float:
     """Return the mean without the lowest and highest `share` of the values (Tukey and McLaughlin 1963).
 
-    ``floor(share·n)`` values leave at each end. NaN for no values.
+    ``floor(share·n)`` values are removed at each end. NaN for no values.
     """
-    array = _checked(values)
+    array = _array(values)
     if not 0 <= share < 0.5:
         raise ValueError(f"the share trimmed at each end must lie in [0, 0.5), not {share}")
     if array.size == 0:

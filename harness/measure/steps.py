@@ -1,4 +1,4 @@
-"""The ladder's rungs as plain data: what each does with a line, always including all that the rung below it does."""
+"""The rungs of the ladder, as plain data: the steps of each, which include all steps of the rung below."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ __all__ = ["RUNGS", "Rung", "rung_named"]
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """One rung: `name` for files and flags, `title` for readers, and the steps it has."""
+    """One rung: `name` for files and flags, `title` for readers, and which steps it includes."""
 
     name: str
     title: str
@@ -40,7 +40,7 @@ RUNGS = (
 
 
 def rung_named(name: str) -> Rung:
-    """Return the rung of that name; raises `UsageError` naming those there are."""
+    """Return the rung called `name`; raise `UsageError` with the valid names where there is none."""
     for rung in RUNGS:
         if rung.name == name:
             return rung

@@ -1,4 +1,4 @@
-"""What one side of a comparison is: a frozen description that travels to a fresh process as JSON."""
+"""The subject of one side of a comparison: a frozen description that is sent to a fresh process as JSON."""
 
 import json
 from dataclasses import asdict, dataclass, fields, replace
@@ -12,19 +12,19 @@ if TYPE_CHECKING:
 
 __all__ = ["OWN", "Subject", "latency_bounds"]
 
-# The instrument of a user's own function: whatever it records through.
+# The instrument of a user's own function, whichever library it records through.
 OWN = "own"
 
-# Some 5 GB.
+# About 5 GB.
 _MOST_HEAP = 50_000_000
 ALL_VIEWS = tuple(view.name for view in QUICKSTART_VIEWS)
 
 
 def latency_bounds(buckets: str) -> tuple[float, ...]:
-    """Return the latency bounds in ms: ``quickstart``, ``fine``, or as many as a number such as ``50`` says.
+    """Return the latency bounds in ms called ``quickstart`` or ``fine``, or as many as a number such as ``50``.
 
-    A number gives bounds in equal ratios from 0.1 µs to 10 s, so that real latencies spread over several buckets.
-    Raises `UsageError` for anything else and for fewer than one bound.
+    A number gives bounds in geometric progression from 0.1 µs to 10 s, so that real latencies spread over several
+    buckets. Raise `UsageError` for any other text and for numbers outside 1 to 10000.
     """
     named = {"quickstart": LATENCY_BOUNDS_MS, "fine": FINE_LATENCY_BOUNDS_MS}
     if buckets in named:
@@ -37,23 +37,23 @@ def latency_bounds(buckets: str) -> tuple[float, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One side of a comparison, down to everything that may change what a line costs.
+    """One side of a comparison, with everything that may change the cost of a line.
 
     - `instrument`: a way of recording, by name or ``package.module:Name``.
-    - `target`: the user's own function ``package.module:function``, called with each line in place of our REPL;
-      `instrument` is then ``none`` for the side whose recording calls are muted, or ``own`` for the function as it is.
+    - `target`: the user's own function ``package.module:function``, called once per line instead of our REPL;
+      `instrument` is then ``none`` for the side with muted recording calls, or ``own`` for the function as it is.
       `bare` names a function to use for the muted side instead.
-    - `rung`: a rung of the ladder in place of an instrument (see `harness.measure.worker.rungs`).
-    - `series`: how many tag sets the lines are spread over.
-    - `views`, `tags`, `buckets`: names of the views, how many of the three tag keys they have, latency bounds.
-    - `threads`: how many threads share the lines of a block.
-    - `scraped`: whether its endpoint is up and scraped while it is measured, every `interval_ms` milliseconds.
-    - `heap`: how many objects of an application live beside it (see `harness.measure.worker.heap`).
-    - `delay_ns`: time added to each line by waiting on the clock; None leaves the waiting out altogether.
-    - `python`, `path`: another interpreter, and folders put first on its search path, for comparing versions. Where
-      both are given, `path` leads to our own packages too: with ours would come all libraries installed beside them.
-    - `folder`: where its process works, instead of where we do.
-    - `label`: what tables call it, instead of its instrument.
+    - `rung`: a rung of the ladder instead of an instrument (see `harness.measure.worker.rungs`).
+    - `series`: number of tag sets that the lines are spread over.
+    - `views`, `tags`, `buckets`: names of the views, number of their tag keys (of three), latency bounds.
+    - `threads`: number of threads that share the lines of a block.
+    - `scraped`: whether its endpoint is scraped during the measurement, every `interval_ms` milliseconds.
+    - `heap`: number of additional application objects in its process (see `harness.measure.worker.heap`).
+    - `delay_ns`: time in ns added to each line by a busy wait; None for no wait at all.
+    - `python`, `path`: another interpreter, and folders at the front of its search path, for comparing versions. Where
+      both are given, `path` has to contain our own packages: adding ours would add all libraries installed with them.
+    - `folder`: working directory of its process, instead of ours.
+    - `label`: its name in tables, instead of that of its instrument.
     """
 
     instrument: str = "none"
@@ -85,26 +85,26 @@ class Subject:
             raise UsageError(f"a delay of {self.delay_ns} ns is not between 0 and a second")
         unknown = [name for name in self.views if name not in ALL_VIEWS]
         if unknown:
-            raise UsageError(f"views: there is no view {unknown[0]!r}; choose of {', '.join(ALL_VIEWS)}")
+            raise UsageError(f"views: there is no view {unknown[0]!r}; choose from {', '.join(ALL_VIEWS)}")
         latency_bounds(self.buckets)
         if self.rung:
             _ = self._rung
 
     @property
     def served(self) -> bool:
-        """Whether its endpoint is up while it is measured."""
+        """Whether its endpoint is up during the measurement."""
         return self.scraped or bool(self.rung and self._rung.served)
 
     @property
     def _rung(self) -> "Rung":
-        # Imported by the few processes that climb the ladder.
+        # Imported only in the processes that measure the ladder.
         from harness.measure.steps import rung_named
 
         return rung_named(self.rung)
 
     @property
     def name(self) -> str:
-        """How tables call this side."""
+        """Name of this side in tables."""
         if self.label:
             return self.label
         if self.rung:
@@ -115,45 +115,45 @@ class Subject:
 
     @property
     def own_module(self) -> str:
-        """The module of the user's own that it runs: a target's, or that of ``package.module:Name``; empty for none."""
+        """The user's own module that it runs: a target's, or that of ``package.module:Name``; empty for none."""
         path = self.target or (self.instrument if ":" in self.instrument else "")
         return path.partition(":")[0]
 
     @property
     def factors(self) -> dict[str, int | float | str | bool]:
-        """The conditions under which it is measured; what is left at its default is left out, but for three."""
-        found: dict[str, int | float | str | bool] = {
+        """The conditions of its measurement: series, scraped and threads, and all others that are not the default."""
+        factors: dict[str, int | float | str | bool] = {
             "series": self.series,
             "scraped": self.scraped,
             "threads": self.threads,
         }
         if self.scraped:
-            found["scrape_interval_ms"] = self.interval_ms
+            factors["scrape_interval_ms"] = self.interval_ms
         if self.views != ALL_VIEWS:
-            found["views"] = len(self.views)
+            factors["views"] = len(self.views)
         for name in ("tags", "buckets", "heap", "target", "bare", "python", "path"):
             value = getattr(self, name)
             if value != _DEFAULTS[name]:
-                found[name] = value
+                factors[name] = value
         if self.delay_ns is not None:
-            found["delay_ns"] = self.delay_ns
-        return found
+            factors["delay_ns"] = self.delay_ns
+        return factors
 
     def view_objects(self) -> tuple[View, ...]:
-        """Return the views as this subject wants them."""
+        """Return the views with this subject's tag keys and latency bounds."""
         keys = TAG_KEYS[: self.tags]
         bounds = latency_bounds(self.buckets)
-        chosen = [replace(view, tag_keys=keys) for view in QUICKSTART_VIEWS if view.name in self.views]
-        return tuple(replace(view, bounds=bounds) if view.name == ALL_VIEWS[0] else view for view in chosen)
+        views = [replace(view, tag_keys=keys) for view in QUICKSTART_VIEWS if view.name in self.views]
+        return tuple(replace(view, bounds=bounds) if view.name == ALL_VIEWS[0] else view for view in views)
 
     def to_json(self) -> str:
-        """Return a line of JSON that `from_json` reads back, without `folder` and `label`."""
-        # What only its parent needs stays here, so that workers of earlier revisions understand the rest.
+        """Return one line of JSON for `from_json`, without `folder` and `label`."""
+        # Only the parent needs those two, and workers of earlier revisions do not accept unknown fields.
         return json.dumps({name: value for name, value in asdict(self).items() if name not in {"folder", "label"}})
 
     @staticmethod
     def from_json(text: str) -> "Subject":
-        """Return the subject that `to_json` wrote."""
+        """Return the subject encoded by `to_json`."""
         data = json.loads(text)
         return Subject(**{**data, "views": tuple(data["views"])})
 

@@ -1,1 +1,1 @@
-"""Known defects of OpenCensus and its exporter, as small experiments against the installed versions."""
+"""Probes: small experiments that test the installed versions for known defects of OpenCensus and its exporter."""

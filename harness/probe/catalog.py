@@ -1,4 +1,4 @@
-"""The probes by name, and the result of one."""
+"""The catalogue of probes, and the result of a probe."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -11,9 +11,9 @@ INSTRUMENTS = ("opencensus", "opencensus-lean")
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A defect that an experiment looks for: its name on the command line, and what is wrong where it is present.
+    """A defect that an experiment tests for: its name on the command line, and its description.
 
-    A `race` shows only when threads meet by chance, so that not seeing one does not prove that there is none.
+    A `race` only shows when threads happen to meet, so that its not showing does not prove its absence.
     """
 
     name: str
@@ -23,9 +23,9 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """What a probe found: `present` is None when the experiment could not be made, and `evidence` says why.
+    """The result of a probe: `present` is None where the experiment was not possible, with the reason in `evidence`.
 
-    `data` holds the numbers behind the evidence, fit for JSON.
+    `data` has the numbers behind the evidence, as JSON values.
     """
 
     probe: str
@@ -36,7 +36,7 @@ class ProbeResult:
 
     @property
     def state(self) -> str:
-        """``present``, ``absent`` or ``unknown``; a race that did not show is ``not seen`` and never absent."""
+        """``present``, ``absent`` or ``unknown``; a race that did not show is ``not seen``, never ``absent``."""
         if self.present is None:
             return "unknown"
         if self.present:
@@ -44,7 +44,7 @@ class ProbeResult:
         return "not seen" if self.probe in _RACES else "absent"
 
     def document(self) -> dict[str, Any]:
-        """Return the outcome as JSON takes it."""
+        """Return the result as a JSON object."""
         return asdict(self) | {"state": self.state}
 
 

@@ -1,4 +1,4 @@
-"""One experiment in this process, with its result as one line of JSON: ``child NAME INSTRUMENT``."""
+"""The process of one experiment, which prints its result as one line of JSON: ``child NAME INSTRUMENT``."""
 
 import json
 import sys
@@ -15,7 +15,7 @@ EXPERIMENTS = {**RECORDING, **EXPORTING}
 
 
 def main(name: str, instrument: str) -> dict[str, Any]:
-    """Return the outcome of the experiment `name` on `instrument`, fit for JSON."""
+    """Run the experiment `name` on `instrument` and return its result as a JSON object."""
     warnings.simplefilter("ignore")
     try:
         present, evidence, data = EXPERIMENTS[name](ProbeSubject(instrument))

@@ -1,4 +1,4 @@
-"""Experiments on the exporter: its page, its registry, its server."""
+"""Experiments on the exporter: its page, its registry and its server."""
 
 import re
 import shutil
@@ -20,11 +20,11 @@ Result = tuple[bool, str, dict[str, Any]]
 
 
 class CannotProbe(Exception):  # noqa: N818 - not an error of the subject
-    """The experiment needs something that is not here; the text says what."""
+    """An experiment is not possible here; the text has the reason."""
 
 
 def _ours(page: str) -> str:
-    """Return the lines of a page that show the views, without those of the process-wide registry."""
+    """Return the lines of a page that belong to the views, without those of the process-wide registry."""
     return "".join(line + "\n" for line in page.splitlines() if re.match(rf"(# \w+ )?{NAMESPACE}_", line))
 
 
@@ -39,13 +39,13 @@ def repeated_help(subject: ProbeSubject) -> Result:
 
 
 def promtool_rejects(subject: ProbeSubject) -> Result:
-    """Record two tag sets and ask ``promtool check metrics``."""
+    """Record two tag sets and run ``promtool check metrics`` on the page."""
     promtool = shutil.which("promtool")
     if promtool is None:
         raise CannotProbe("promtool is not on PATH; it comes with Debian's package prometheus")
     subject.start().record("a")
     subject.record("b")
-    done = subprocess.run(  # noqa: S603 - the tool just found
+    process = subprocess.run(  # noqa: S603 - the tool just found
         [promtool, "check", "metrics"],
         input=_ours(subject.page()),
         capture_output=True,
@@ -53,12 +53,16 @@ def promtool_rejects(subject: ProbeSubject) -> Result:
         timeout=30,
         check=False,
     )
-    said = " ".join((done.stderr or done.stdout).split())[:200]
-    return done.returncode != 0, f"exit {done.returncode}{': ' * bool(said)}{said}", {"exit": done.returncode}
+    text = " ".join((process.stderr or process.stdout).split())[:200]
+    return (
+        process.returncode != 0,
+        f"exit {process.returncode}{': ' * bool(text)}{text}",
+        {"exit": process.returncode},
+    )
 
 
 def duplicate_series(subject: ProbeSubject) -> Result:
-    """Leave a tag out of one line, set it empty in another, and count the samples with the same labels."""
+    """Omit a tag in one line, set it empty in another, and count the samples with the same labels."""
     subject.start().record(None)
     subject.record("")
     lines = [line.split(" ")[0] for line in _ours(subject.page()).splitlines() if "_lines_total{" in line]
@@ -66,7 +70,7 @@ def duplicate_series(subject: ProbeSubject) -> Result:
 
 
 def _page_with(subject: ProbeSubject, how: Any) -> Result:
-    """Say whether the page survives a view with the aggregation `how`."""
+    """Test whether the page still works with a view of the aggregation `how`."""
     subject.start().view("other", LENGTH, how)
     subject.record()
     try:
@@ -78,22 +82,22 @@ def _page_with(subject: ProbeSubject, how: Any) -> Result:
         except Exception as cause:
             reason = f": {type(cause).__name__}: {cause}"
         return True, f"the scrape answers {error.code}{reason}", {"status": error.code}
-    shown = [line for line in page.splitlines() if line.startswith(f"{NAMESPACE}_other")]
-    return not shown, f"the page shows {shown}", {"shown": shown}
+    lines = [line for line in page.splitlines() if line.startswith(f"{NAMESPACE}_other")]
+    return not lines, f"the page shows {lines}", {"shown": lines}
 
 
 def sum_view_breaks_page(subject: ProbeSubject) -> Result:
-    """Ask for the page with a view of a sum."""
+    """Request the page with a view of a sum."""
     return _page_with(subject, aggregation.SumAggregation())
 
 
 def last_value_view_breaks_page(subject: ProbeSubject) -> Result:
-    """Ask for the page with a view of the last value."""
+    """Request the page with a view of the last value."""
     return _page_with(subject, aggregation.LastValueAggregation())
 
 
 def default_address_fails(subject: ProbeSubject) -> Result:
-    """Give namespace and port and no address, as the quickstart does."""
+    """Pass namespace and port but no address, like the quickstart."""
     try:
         subject.export()
     except OSError as error:
@@ -102,51 +106,51 @@ def default_address_fails(subject: ProbeSubject) -> Result:
 
 
 def server_cannot_stop(subject: ProbeSubject) -> Result:
-    """Call whatever the exporter offers to stop it, then ask for the page again."""
+    """Call every method of the exporter that could stop it, then request the page again."""
     subject.start().record()
-    called = []
+    calls = []
     for name in ("stop", "close", "shutdown", "stop_http", "server_close"):
         stop = getattr(subject.exporter, name, None)
         if callable(stop):
             stop()
-            called.append(name)
+            calls.append(name)
     if not subject.lean:
         subject.stats.view_manager.unregister_exporter(subject.exporter)
-        called.append("unregister_exporter")
+        calls.append("unregister_exporter")
     try:
         subject.page()
     except OSError as error:
         reason = getattr(error, "reason", error)
-        return False, f"after {', '.join(called)}: {reason}", {"called": called}
-    return True, f"after {', '.join(called)} the page is still served", {"called": called}
+        return False, f"after {', '.join(calls)}: {reason}", {"called": calls}
+    return True, f"after {', '.join(calls)} the page is still served", {"called": calls}
 
 
 def registry_ignored(subject: ProbeSubject) -> Result:
-    """Give a registry that holds a metric already and see whether the page is that registry's."""
+    """Pass a registry with a metric and check whether the page is that registry's."""
     registry = CollectorRegistry()
     Gauge("only_mine", "in the registry that was given", registry=registry)
     Gauge("not_mine", "in the process-wide registry")
     subject.start(registry=registry).record()
     page = subject.page()
     mine, other = "\nonly_mine " in page, "\nnot_mine " in page
-    evidence = f"the given registry's metric is {_shown(mine)}, the process-wide one's is {_shown(other)}"
+    evidence = f"the given registry's metric is {_presence(mine)}, the process-wide one's is {_presence(other)}"
     return not mine or other, evidence, {"given_shown": mine, "global_shown": other}
 
 
-def _shown(there: bool) -> str:
-    return "shown" if there else "not shown"
+def _presence(present: bool) -> str:
+    return "shown" if present else "not shown"
 
 
 def registers_globally(subject: ProbeSubject) -> Result:
-    """Count the collectors in the process-wide registry before and after, with another one given."""
+    """Pass another registry and count the collectors in the process-wide registry before and after."""
     before = len(REGISTRY._collector_to_names)  # noqa: SLF001 - the library offers no count
     subject.start().record()
-    added = len(REGISTRY._collector_to_names) - before  # noqa: SLF001
-    return added > 0, f"{added} collectors added to the process-wide registry", {"added": added}
+    additions = len(REGISTRY._collector_to_names) - before  # noqa: SLF001
+    return additions > 0, f"{additions} collectors added to the process-wide registry", {"added": additions}
 
 
 def global_registry_raises(subject: ProbeSubject) -> Result:
-    """Give the process-wide registry, as a program does that has other metrics there."""
+    """Pass the process-wide registry, like a program with other metrics in it."""
     try:
         subject.start(registry=REGISTRY)
         for key in ("a", "b"):
@@ -157,7 +161,7 @@ def global_registry_raises(subject: ProbeSubject) -> Result:
 
 
 def shared_defaults(subject: ProbeSubject) -> Result:
-    """Build two exporters without a registry and see whether they share one."""
+    """Build two exporters without a registry and check whether they share one."""
     first: Any
     second: Any
     if subject.lean:

@@ -1,4 +1,4 @@
-"""Experiments on recorded values."""
+"""Experiments on recording: the values that it produces, its threads and its memory."""
 
 import logging
 import math
@@ -29,31 +29,31 @@ _PATIENCE_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Chance:
-    """How often a race is tried: `each` is the least chance with which one try shows it where it is present.
+    """The number of tries for a race: `rate` is a lower bound of the probability that one try shows a present race.
 
-    Counted in OpenCensus 0.11.4 under Python 3.11, 3.12 and 3.13, on one core and on two busy ones, and rounded down
-    with room to spare.
+    Measured with OpenCensus 0.11.4 on Python 3.11, 3.12 and 3.13, on one core and on two busy ones, and rounded down
+    generously.
     """
 
-    each: float
+    rate: float
     tries: int
 
     @property
     def miss(self) -> float:
-        """The chance that none of the tries shows a race that is present."""
-        return float((1 - self.each) ** self.tries)
+        """The probability that none of the tries shows a race that is present."""
+        return float((1 - self.rate) ** self.tries)
 
     @property
     def text(self) -> str:
-        """The number of tries and the chance of a miss, for the evidence."""
+        """The number of tries and the probability of a miss, for the evidence."""
         return (
-            f"not seen in {self.tries} tries: in OpenCensus, which has it, at least {self.each:.0%} of the tries show "
+            f"not seen in {self.tries} tries: in OpenCensus, which has it, at least {self.rate:.0%} of the tries show "
             f"it, so {self.tries} miss it less than once in {_round(1 / self.miss):,} times"
         )
 
 
 def _round(number: float) -> int:
-    """Return a number rounded down to one digit that is not zero."""
+    """Return a number rounded down to one significant digit."""
     size = 10 ** int(math.log10(number))
     return int(number // size * size)
 
@@ -61,8 +61,8 @@ def _round(number: float) -> int:
 RAISE, LOSE, TEAR = Chance(0.7, 10), Chance(0.4, 20), Chance(0.5, 20)
 
 
-class _Heard(logging.Handler):
-    """Keeps the text of each warning."""
+class _Warnings(logging.Handler):
+    """A logging handler that stores the text of each warning."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -74,7 +74,7 @@ class _Heard(logging.Handler):
 
 
 def copy_per_record(subject: ProbeSubject) -> Result:
-    """Compare the memory that one record takes for a moment with 1 and with 100 series: a copy of all is growth."""
+    """Compare the peak memory of one record at 1 and at 100 series, which grows where all series are copied."""
     subject.start()
     peaks = {}
     for series in (1, 100):
@@ -89,14 +89,14 @@ def copy_per_record(subject: ProbeSubject) -> Result:
 
 
 def exclusive_bound(subject: ProbeSubject) -> Result:
-    """Record a length equal to a bound and see where it is counted."""
+    """Record a length equal to a bound and check its bucket."""
     subject.start().record(length=5)
     counted = subject.value("lengths_bucket", le="5")
     return counted == 0, f'a length of exactly 5: le="5" shows {counted:g}', {"le_5": counted}
 
 
 def sum_falls(subject: ProbeSubject) -> Result:
-    """Record zero lengths among others and count how often the sum goes down."""
+    """Record zero lengths among others and count the decreases of the sum."""
     subject.start()
     draw = random.Random(1)  # noqa: S311 - a workload, not a secret
     falls, before, records = 0, 0.0, 3000
@@ -109,18 +109,18 @@ def sum_falls(subject: ProbeSubject) -> Result:
 
 
 def sum_inexact(subject: ProbeSubject) -> Result:
-    """Compare the sum of many values with their true sum, rounded once."""
+    """Compare the sum of many values with their exact sum, rounded once."""
     subject.start()
     draw = random.Random(2)  # noqa: S311 - a workload, not a secret
     values = [draw.expovariate(1) for _ in range(2000)]
     for value in values:
         subject.record(time=value, length=None)
-    shown, true = subject.value("times_sum"), float(sum(map(Fraction, values)))
-    return shown != true, f"shown {shown!r}, true {true!r}", {"shown": shown, "true": true}
+    actual, true = subject.value("times_sum"), float(sum(map(Fraction, values)))
+    return actual != true, f"shown {actual!r}, true {true!r}", {"shown": actual, "true": true}
 
 
 def negative_drops_line(subject: ProbeSubject) -> Result:
-    """Record a negative latency, as a clock that steps back gives, and see whether the line is still counted."""
+    """Record a negative latency, as after a clock step, and check whether the line is still counted."""
     logging.disable()
     subject.start().record()
     subject.record(time=-1.0)
@@ -129,7 +129,7 @@ def negative_drops_line(subject: ProbeSubject) -> Result:
 
 
 def nan_raises(subject: ProbeSubject) -> Result:
-    """Record a value that is not a number."""
+    """Record a NaN."""
     logging.disable()
     subject.start().record()
     try:
@@ -142,7 +142,7 @@ def nan_raises(subject: ProbeSubject) -> Result:
 
 
 def unregistered_hides_rest(subject: ProbeSubject) -> Result:
-    """Put a measure that no view folds before the others."""
+    """Put a measure without a view before the others."""
     subject.start().record()
     mmap = subject.stats.stats_recorder.new_measurement_map()
     mmap.measure_int_put(measure.MeasureInt("unseen", "folded by no view"), 1)
@@ -153,7 +153,7 @@ def unregistered_hides_rest(subject: ProbeSubject) -> Result:
 
 
 def twin_measure_ignored(subject: ProbeSubject) -> Result:
-    """Record with a second measure object of the same name, type and unit, as two modules of a program make it."""
+    """Record with a second measure object of the same name, type and unit, as two modules of a program may."""
     subject.start().record()
     mmap = subject.stats.stats_recorder.new_measurement_map()
     mmap.measure_int_put(measure.MeasureInt("length", "a length", "By"), 5)
@@ -163,7 +163,7 @@ def twin_measure_ignored(subject: ProbeSubject) -> Result:
 
 
 def recorder_of_thread_lost(subject: ProbeSubject) -> Result:
-    """Record with a recorder that a new thread builds for itself."""
+    """Record with a recorder that is built in a new thread."""
     subject.start().record()
 
     def work() -> None:
@@ -179,19 +179,20 @@ def recorder_of_thread_lost(subject: ProbeSubject) -> Result:
 
 
 def bound_zero_warns(_subject: ProbeSubject) -> Result:
-    """Give the quickstart's bounds as printed."""
-    heard = _Heard()
+    """Pass the quickstart's bounds as printed."""
+    warnings = _Warnings()
     aggregation.DistributionAggregation([0, 25, 50])
-    said = "; ".join(heard.lines)
-    return bool(heard.lines), f"logged: {said}" if said else "nothing logged", {"logged": heard.lines}
+    text = "; ".join(warnings.lines)
+    return bool(warnings.lines), f"logged: {text}" if text else "nothing logged", {"logged": warnings.lines}
 
 
 def _contend(subject: ProbeSubject, number: int, *, abreast: bool) -> dict[str, int]:
-    """Let threads open the same new series of a measure of its own, and return what they did and what is shown.
+    """Create the same new series of a new measure in several threads; return records attempted, raised and shown.
 
-    Threads kept `abreast` meet where a series is opened; those that drift, where one copies while another opens.
+    Threads that start each series together (`abreast`) meet in its creation; others meet where one copies the series
+    while another creates one.
     """
-    name, raised = f"try{number}", list[str]()
+    name, errors = f"try{number}", list[str]()
     of = measure.MeasureInt(name, "a length", "By")
     subject.view(name, of, aggregation.CountAggregation())
     go = threading.Barrier(_THREADS)
@@ -208,43 +209,43 @@ def _contend(subject: ProbeSubject, number: int, *, abreast: bool) -> dict[str, 
             try:
                 record(f"r{i}")
             except RuntimeError as error:
-                raised.append(str(error))
+                errors.append(str(error))
 
     threads = [threading.Thread(target=work) for _ in range(_THREADS)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    # What is shown is a copy that one record made; one more, alone, shows what all of them left behind.
+    # The page shows a copy made by one record; a further record, without other threads, copies the final state.
     record("last")
-    return {"attempted": _THREADS * _SERIES, "raised": len(raised), "shown": int(subject.shown(f"{name}_total")) - 1}
+    return {"attempted": _THREADS * _SERIES, "raised": len(errors), "shown": int(subject.shown(f"{name}_total")) - 1}
 
 
-def _race(subject: ProbeSubject, seen: Callable[[dict[str, int]], bool], chance: Chance, *, abreast: bool) -> Result:
-    """Try until a try shows what is looked for, as often as makes a miss unlikely."""
+def _race(subject: ProbeSubject, shows: Callable[[dict[str, int]], bool], chance: Chance, *, abreast: bool) -> Result:
+    """Try until a try `shows` the race, at most `chance.tries` times, which makes a miss unlikely."""
     subject.start()
     sys.setswitchinterval(1e-6)
     one: dict[str, int] = {}
     for number in range(chance.tries):
         one = _contend(subject, number, abreast=abreast)
-        if seen(one):
+        if shows(one):
             break
-    tries, found = number + 1, seen(one)
+    tries, present = number + 1, shows(one)
     text = (
         f"{_THREADS} threads open {_SERIES} series, all the same ones: {one['attempted']} records attempted, "
         f"{one['raised']} raised, {one['shown']} shown"
     )
-    evidence = f"{text} (try {tries})" if found else f"{text} in the last of them; {chance.text}"
-    return found, evidence, {**one, "tries": tries, "miss": chance.miss}
+    evidence = f"{text} (try {tries})" if present else f"{text} in the last of them; {chance.text}"
+    return present, evidence, {**one, "tries": tries, "miss": chance.miss}
 
 
 def threads_raise(subject: ProbeSubject) -> Result:
-    """Let threads open the same new series, again and again, and count the errors out of `record`."""
+    """Create the same new series in several threads, repeatedly, and count the errors of `record`."""
     return _race(subject, lambda one: one["raised"] > 0, RAISE, abreast=False)
 
 
 def threads_lose(subject: ProbeSubject) -> Result:
-    """Compare the page with what was attempted and what returned, while threads open the same new series."""
+    """Create the same new series in several threads and compare the page with the records attempted and returned."""
     return _race(
         subject,
         lambda one: one["shown"] not in {one["attempted"], one["attempted"] - one["raised"]},
@@ -253,46 +254,46 @@ def threads_lose(subject: ProbeSubject) -> Result:
     )
 
 
-def _scrape(subject: ProbeSubject, made: list[int]) -> dict[str, float]:
-    """Return the two counts of lines that a page shows, while the program goes on recording between two families.
+def _scrape(subject: ProbeSubject, lines: list[int]) -> dict[str, float]:
+    """Return the two counts of lines on a page, with further records between the writing of two families.
 
-    `made` holds how many lines were recorded so far. A page is written family by family, as its reader takes it.
+    `lines` has the number of lines recorded so far. A page is written family by family, as its reader consumes it.
     """
-    found: dict[str, float] = {}
+    counts: dict[str, float] = {}
     for family in subject.registry.collect():
-        found |= {
+        counts |= {
             sample.name: sample.value
             for sample in family.samples
             if sample.name.endswith(("times_count", "lines_total"))
         }
-        before, give_up = made[0], time.monotonic() + _PATIENCE_S
-        while made[0] < before + 2 and time.monotonic() < give_up:
+        before, give_up = lines[0], time.monotonic() + _PATIENCE_S
+        while lines[0] < before + 2 and time.monotonic() < give_up:
             time.sleep(0)
-    return found
+    return counts
 
 
 def torn_scrape(subject: ProbeSubject) -> Result:
-    """Scrape while a thread records two measures together; a torn page has a line more of one than of the other."""
+    """Scrape while a thread records two measures together; on a torn page their counts differ."""
     subject.start().record()
-    stop, made = threading.Event(), [0]
+    stop, lines = threading.Event(), [0]
 
     def work() -> None:
         while not stop.is_set():
             subject.record()
-            made[0] += 1
+            lines[0] += 1
 
     thread = threading.Thread(target=work)
     thread.start()
-    tries, found = 0, {"": 0.0}
+    tries, counts = 0, {"": 0.0}
     try:
-        while tries < TEAR.tries and len(set(found.values())) == 1:
-            found = _scrape(subject, made)
+        while tries < TEAR.tries and len(set(counts.values())) == 1:
+            counts = _scrape(subject, lines)
             tries += 1
     finally:
         stop.set()
         thread.join()
-    torn = len(set(found.values())) != 1
-    values = ", ".join(f"{name} {value:g}" for name, value in sorted(found.items()))
+    torn = len(set(counts.values())) != 1
+    values = ", ".join(f"{name} {value:g}" for name, value in sorted(counts.items()))
     evidence = f"{values} (scrape {tries})" if torn else f"{values} in the last of them; {TEAR.text}"
     return torn, evidence, {"tries": tries, "miss": TEAR.miss}
 

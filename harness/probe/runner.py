@@ -1,4 +1,4 @@
-"""Probes in fresh processes, with results as table rows and as a document."""
+"""The runner of probes in fresh processes, and their results as table rows and as a document."""
 
 import json
 import os
@@ -21,25 +21,25 @@ _LIBRARIES = ("opencensus", "opencensus-ext-prometheus", "prometheus-client")
 
 
 def select(names: Sequence[str] = ()) -> tuple[Probe, ...]:
-    """Return the probes of those names, all of them for none; raises `UsageError` of `name` for others."""
-    known = {probe.name: probe for probe in PROBES}
+    """Return the probes called `names`, or all for none; raise `UsageError` of the field `name` for unknown names."""
+    by_name = {probe.name: probe for probe in PROBES}
     for name in names:
-        if name not in known:
-            raise UsageError(f"there is no probe {name!r}; choose from {', '.join(known)}", field="name")
-    return tuple(known[name] for name in dict.fromkeys(names)) or PROBES
+        if name not in by_name:
+            raise UsageError(f"there is no probe {name!r}; choose from {', '.join(by_name)}", field="name")
+    return tuple(by_name[name] for name in dict.fromkeys(names)) or PROBES
 
 
 def run_probe(probe: Probe, instrument: str, timeout_s: float = TIMEOUT_S) -> ProbeResult:
-    """Make the experiment in a fresh process, because what it looks for lives in the process's own state.
+    """Run the experiment in a fresh process, since the defects are in the state of the whole process.
 
-    An experiment that hangs, dies or cannot be made has ``present=None`` and says so in its evidence. Raises
-    `UsageError` of `instrument` for one that is not OpenCensus in one form or the other.
+    An experiment that hangs, dies or is not possible has ``present=None`` and the reason in its evidence. Raise
+    `UsageError` of the field `instrument` for one that is not in `INSTRUMENTS`.
     """
     if instrument not in INSTRUMENTS:
         text = f"{instrument!r} cannot be probed; choose from {', '.join(INSTRUMENTS)}"
         raise UsageError(text, field="instrument")
     try:
-        done = run_to_end(
+        process = run_to_end(
             [sys.executable, *ISOLATED, "-m", "harness.probe.child", probe.name, instrument],
             what=f"the experiment {probe.name}",
             within_s=timeout_s,
@@ -48,11 +48,11 @@ def run_probe(probe: Probe, instrument: str, timeout_s: float = TIMEOUT_S) -> Pr
     except RunError:
         return ProbeResult(probe.name, instrument, None, f"no answer within {timeout_s:g} s")
     try:
-        found = json.loads(done.output.splitlines()[-1])
-        return ProbeResult(probe.name, instrument, found["present"], found["evidence"], found["data"])
+        answer = json.loads(process.output.splitlines()[-1])
+        return ProbeResult(probe.name, instrument, answer["present"], answer["evidence"], answer["data"])
     except (IndexError, ValueError, KeyError, TypeError):
-        last = done.last_word if done.complaints.strip() else "it said nothing"
-        return ProbeResult(probe.name, instrument, None, f"the experiment ended with code {done.code}: {last}")
+        last = process.last_word if process.complaints.strip() else "no output"
+        return ProbeResult(probe.name, instrument, None, f"the experiment ended with code {process.code}: {last}")
 
 
 def run_probes(
@@ -63,39 +63,39 @@ def run_probes(
     on_outcome: Callable[[ProbeResult], object] = lambda _outcome: None,
     timeout_s: float = TIMEOUT_S,
 ) -> list[ProbeResult]:
-    """Run each probe on each instrument, `jobs` at a time, and return the outcomes probe by probe.
+    """Run each probe on each instrument, `jobs` at a time, and return the results in the order of the probes.
 
-    `on_outcome` hears of each as it comes, in this thread. Ctrl-C ends the few that are running.
+    `on_outcome` is called with each result when it is available, in this thread. Ctrl-C ends the running experiments.
     """
-    wanted = [(probe, instrument) for probe in probes for instrument in instruments]
+    tasks = [(probe, instrument) for probe in probes for instrument in instruments]
     outcomes: dict[tuple[str, str], ProbeResult] = {}
     with ThreadPoolExecutor(max(1, jobs)) as pool:
-        running = [pool.submit(run_probe, probe, instrument, timeout_s) for probe, instrument in wanted]
+        running = [pool.submit(run_probe, probe, instrument, timeout_s) for probe, instrument in tasks]
         try:
-            for done in as_completed(running):
-                outcome = done.result()
+            for future in as_completed(running):
+                outcome = future.result()
                 outcomes[outcome.probe, outcome.instrument] = outcome
                 on_outcome(outcome)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            # The threads wait for their processes, and the pool for its threads.
+            # The pool waits for its threads, and those for their processes.
             end_children()
             raise
-    return [outcomes[probe.name, instrument] for probe, instrument in wanted]
+    return [outcomes[probe.name, instrument] for probe, instrument in tasks]
 
 
 def rows(outcomes: Iterable[ProbeResult]) -> list[tuple[str, str, str, str]]:
-    """Return probe, instrument, state and evidence of each outcome, to be printed as a table."""
-    return [(each.probe, each.instrument, each.state, each.evidence) for each in outcomes]
+    """Return probe, instrument, state and evidence of each result, for a table."""
+    return [(result.probe, result.instrument, result.state, result.evidence) for result in outcomes]
 
 
 def document(outcomes: Iterable[ProbeResult]) -> dict[str, Any]:
-    """Return the outcomes with the versions they were found in, as JSON takes them."""
+    """Return the results with the library versions as a JSON object."""
     defects = {probe.name: probe.defect for probe in PROBES}
     return {
         "schema_version": SCHEMA_VERSION,
         "environment": {"python": sys.version.split()[0], **{name: _version(name) for name in _LIBRARIES}},
-        "outcomes": [each.document() | {"defect": defects[each.probe]} for each in outcomes],
+        "outcomes": [result.document() | {"defect": defects[result.probe]} for result in outcomes],
     }
 
 

@@ -1,4 +1,4 @@
-"""The small OpenCensus program of the experiments: one set-up for the library's exporter, one for `opencensus_lean`."""
+"""The small OpenCensus program of each experiment, with the library's own exporter or with opencensus-lean."""
 
 import urllib.request
 from typing import Any
@@ -22,7 +22,7 @@ KEY = TagKey("key")
 
 
 def tagged(value: str | None) -> Any:
-    """Return a tag map with the one key, or an empty one."""
+    """Return a tag map with `value` for the only key, or an empty one for None."""
     tags = TagMap()
     if value is not None:
         tags.insert(KEY, TagValue(value))
@@ -30,9 +30,9 @@ def tagged(value: str | None) -> Any:
 
 
 class ProbeSubject:
-    """The process's own recorder and view manager, exported by the way `instrument` names.
+    """The process-wide recorder and view manager, with the exporter of `instrument`.
 
-    A probe runs in a process of its own, so what the library leaves behind in it does not matter.
+    A probe runs in its own process, so that the global state of the library does not matter afterwards.
     """
 
     def __init__(self, instrument: str) -> None:
@@ -43,7 +43,7 @@ class ProbeSubject:
         self.url = ""
 
     def start(self, *, registry: CollectorRegistry | None = None, **options: Any) -> "ProbeSubject":
-        """Serve on a free port of 127.0.0.1 unless `options` say otherwise, and register three views."""
+        """Serve on a free port of 127.0.0.1, or as in `options`, and register three views."""
         self.registry = registry or self.registry
         self.export(**{"address": "127.0.0.1", "registry": self.registry, **options})
         self.view("times", TIME, aggregation.DistributionAggregation([0.5, 1]))
@@ -52,7 +52,7 @@ class ProbeSubject:
         return self
 
     def export(self, **options: Any) -> None:
-        """Set the exporter up with `options`, leaving to its own defaults what they do not name."""
+        """Set up the exporter with `options`, and with its own defaults for all others."""
         if self.lean:
             import opencensus_lean
 
@@ -62,13 +62,13 @@ class ProbeSubject:
         from opencensus.ext.prometheus import stats_exporter
 
         port = options.pop("port", None) or _free_port()
-        made = stats_exporter.Options(namespace=NAMESPACE, port=port, **options)
-        self.exporter = stats_exporter.new_stats_exporter(made)
+        settings = stats_exporter.Options(namespace=NAMESPACE, port=port, **options)
+        self.exporter = stats_exporter.new_stats_exporter(settings)
         self.stats.view_manager.register_exporter(self.exporter)
         self.url = f"http://127.0.0.1:{port}/metrics"
 
     def view(self, name: str, of: Any, how: Any) -> None:
-        """Register a view by the one tag key."""
+        """Register a view with the only tag key."""
         self.stats.view_manager.register_view(view.View(name, f"all {name}", [KEY], of, how))
 
     def record(self, key: str | None = "k", *, time: float | None = 0.25, length: float | None = 5) -> None:
@@ -81,33 +81,33 @@ class ProbeSubject:
         mmap.record(tagged(key))
 
     def page(self) -> str:
-        """Return the page as a scraper gets it; raises `OSError` when it gets none."""
+        """Return the page as a scraper receives it; raise `OSError` where there is none."""
         with urllib.request.urlopen(self.url, timeout=10) as response:  # noqa: S310 - our own server
             text: str = response.read().decode()
         return text
 
     def value(self, name: str, **labels: str) -> float | None:
-        """Return one sample of the registry, read directly."""
+        """Return the value of one sample of the registry, read directly."""
         return self.registry.get_sample_value(f"{NAMESPACE}_{name}", {"key": "k"} | labels)
 
     def shown(self, name: str) -> float:
-        """Return the sum of a sample over all series of the registry, read directly and without the other views."""
-        wanted = f"{NAMESPACE}_{name}"
+        """Return the sum of a sample over all series of the registry, read directly."""
+        full_name = f"{NAMESPACE}_{name}"
         samples = (sample for family in self.registry.collect() for sample in family.samples)
-        return float(sum(sample.value for sample in samples if sample.name == wanted))
+        return float(sum(sample.value for sample in samples if sample.name == full_name))
 
     def total(self, name: str) -> float:
-        """Return the sum of a sample over all series."""
+        """Return the sum of a sample over all series of the page."""
         return sum(self.by_key(name).values())
 
     def by_key(self, name: str) -> dict[str, float]:
         """Return a sample's value for each series of the page."""
-        wanted = f"{NAMESPACE}_{name}"
+        full_name = f"{NAMESPACE}_{name}"
         return {
             sample.labels["key"]: sample.value
             for family in text_string_to_metric_families(self.page())
             for sample in family.samples
-            if sample.name == wanted
+            if sample.name == full_name
         }
 
 

@@ -1,1 +1,1 @@
-"""What `harness compare` needs: sides, their environments and revisions, and the comparison."""
+"""Comparison of two sides: their notation, environments and revisions, and the measurement."""

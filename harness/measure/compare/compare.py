@@ -1,4 +1,4 @@
-"""What `harness compare` measures and concludes: two sides, one document for each axis, one outcome."""
+"""The comparison of two sides: one document for each axis, and one overall decision."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -40,7 +40,7 @@ class _Part(BaseModel):
 
 
 class ComparedSide(_Part):
-    """One side: as it was written, what it was found to be, and what ran on it."""
+    """One side: as given by the user, as interpreted, and the code and libraries that ran on it."""
 
     role: str
     given: str
@@ -49,12 +49,12 @@ class ComparedSide(_Part):
     drives: str = Field(description="the instrument, or package.module:function")
     python: str
     libraries: dict[str, str] = Field(
-        description="versions installed for the side; of what its process loaded, as the process saw it"
+        description="versions installed for the side; of loaded libraries, as reported by its process"
     )
 
 
 class Judged(_Part):
-    """What was concluded on one axis."""
+    """The decision on one axis."""
 
     axis: str
     outcome: Decision
@@ -62,7 +62,7 @@ class Judged(_Part):
 
 
 class Compared(_Part):
-    """Everything one comparison found; the raw pairs are in the documents, one for each axis."""
+    """The result of one comparison; the raw pairs are in the documents, one for each axis."""
 
     schema_version: Literal[1] = 1
     kind: Literal["comparison"] = "comparison"
@@ -83,30 +83,30 @@ class Compared(_Part):
         """The libraries that both sides have in different versions: name -> (base's, head's)."""
         shared = sorted(set(self.base.libraries) & set(self.head.libraries))
         versions = {name: (self.base.libraries[name], self.head.libraries[name]) for name in shared}
-        return {name: found for name, found in versions.items() if found[0] != found[1]}
+        return {name: pair for name, pair in versions.items() if pair[0] != pair[1]}
 
 
 def judge(experiment: Experiment, tolerance: float) -> tuple[Decision, str]:
-    """Return what a ratio's interval says beside a tolerance (see `harness.measure.decision`), and why.
+    """Return the decision on an experiment by its interval and a tolerance (see `harness.measure.decision`), and why.
 
-    A void experiment, one without a control where there should be one, and an unbounded interval are undecided.
+    A void experiment, a timed one without a control, and an unbounded interval are undecided.
     """
-    found = bounds_of(experiment)
-    if found is None:
+    interval = bounds_of(experiment)
+    if interval is None:
         return "undecided", experiment.conclusion
-    outcome = decide(*found, tolerance)
+    outcome = decide(*interval, tolerance)
     return outcome, _REASONS[outcome].format(tolerance=tolerance)
 
 
 def gravest(outcomes: Sequence[Decision]) -> Decision:
-    """Return the one outcome that stands for all; undecided for none."""
-    return next((each for each in _GRAVEST if each in outcomes), "undecided")
+    """Return the gravest of several decisions; undecided for none."""
+    return next((decision for decision in _GRAVEST if decision in outcomes), "undecided")
 
 
 def probe_side(ready: Ready) -> tuple[Loaded, ...]:
-    """Load a side once and let it go, so that what is wrong with it is said before anything is measured.
+    """Load a side once, so that its errors appear before the measurement; return the libraries that it loaded.
 
-    Returns what its process had loaded. Raises the `HarnessError` it met.
+    Raise the `HarnessError` of its process.
     """
     with Side(ready.subject, random.Random(1)) as side:  # noqa: S311 - no secret
         side.load(lines_for(ready.subject.series), cores())
@@ -115,11 +115,11 @@ def probe_side(ready: Ready) -> tuple[Loaded, ...]:
         return loaded_of(answer)
 
 
-Measured = Callable[[Comparison, str, Terms, Progress], Experiments]
+AxisMeasurer = Callable[[Comparison, str, Terms, Progress], Experiments]
 
 
 def measure_axis(comparison: Comparison, axis: str, terms: Terms, progress: Progress) -> Experiments:
-    """Return one axis' document."""
+    """Measure one axis and return its document."""
     if axis == "wall":
         return measure_overhead([comparison], terms, progress)
     if axis == "instructions":
@@ -132,30 +132,30 @@ def measure_axis(comparison: Comparison, axis: str, terms: Terms, progress: Prog
 def compare(
     base: str,
     head: str,
-    driven: SideCode,
+    code: SideCode,
     terms: Terms,
     cache: Cache,
     *,
     axes: Sequence[str] = ("wall",),
     folder: Path | None = None,
     progress: Progress = lambda _step: None,
-    measure: Measured = measure_axis,
+    measure: AxisMeasurer = measure_axis,
     probe: Callable[[Ready], Sequence[Loaded]] = probe_side,
 ) -> Compared:
-    """Compare two sides, written as in `harness.measure.compare.sides`, and return what was found.
+    """Compare two sides, given as in `harness.measure.compare.sides`, on each of `axes`, and return the result.
 
-    `terms.tolerance` is that of the outcome. Raises `UsageError` or `RunError` with the side at fault.
+    `terms.tolerance` is that of the decision. Raise `UsageError` or `RunError` with the side at fault.
     """
     here = folder or Path.cwd()
-    asked = (parse_side("BASE", base, here), parse_side("HEAD", head, here))
+    specs = (parse_side("BASE", base, here), parse_side("HEAD", head, here))
     for axis in set(axes) - {"wall"}:
         find_valgrind("allocations" if axis == "allocated" else axis)
     with ExitStack() as stack:
         with interruptible():
-            ready = [prepare(one, other, driven, cache, here, stack) for one, other in (asked, asked[::-1])]
-            loaded = [_tried(side, probe, driven, progress) for side in ready]
-        # An instrument names no version: what it loads is what is meant.
-        named = [{} if side.asked.kind == "instrument" else side.libraries for side in ready]
+            ready = [prepare(one, other, code, cache, here, stack) for one, other in (specs, specs[::-1])]
+            loaded = [_probe(side, probe, code, progress) for side in ready]
+        # An instrument implies no version: whichever it loads is right.
+        named = [{} if side.spec.kind == "instrument" else side.libraries for side in ready]
         if reason := contradiction(named, loaded):
             raise RunError(reason)
         comparison = Comparison(ready[0].subject, ready[1].subject)
@@ -164,39 +164,39 @@ def compare(
             documents.append(measure(comparison, axis, terms, progress))
             if documents[-1].interrupted:
                 break
-    judged = [_judged(document, terms.tolerance) for document in documents]
+    decisions = [_decision_on(document, terms.tolerance) for document in documents]
     return Compared(
         base=_side(ready[0], loaded[0]),
         head=_side(ready[1], loaded[1]),
         tolerance=terms.tolerance,
-        outcome=gravest([each.outcome for each in judged]),
-        judged=judged,
+        outcome=gravest([decision.outcome for decision in decisions]),
+        judged=decisions,
         documents=documents,
     )
 
 
-def _tried(
-    side: Ready, probe: Callable[[Ready], Sequence[Loaded]], driven: SideCode, progress: Progress
+def _probe(
+    side: Ready, probe: Callable[[Ready], Sequence[Loaded]], code: SideCode, progress: Progress
 ) -> Sequence[Loaded]:
-    progress(Step(0.0, None, f"trying {side.asked.given}"))
+    progress(Step(0.0, None, f"trying {side.spec.given}"))
     try:
         return probe(side)
     except HarnessError as error:
-        raise of_side(side.asked.role, error, driven) from error
+        raise of_side(side.spec.role, error, code) from error
 
 
-def _judged(document: Experiments, tolerance: float) -> Judged:
+def _decision_on(document: Experiments, tolerance: float) -> Judged:
     outcome, reason = judge(document.experiments[0], tolerance)
     return Judged(axis=document.experiments[0].axis, outcome=outcome, reason=reason)
 
 
 def _side(ready: Ready, loaded: Sequence[Loaded]) -> ComparedSide:
-    asked = ready.asked
+    spec = ready.spec
     return ComparedSide(
-        role=asked.role,
-        given=asked.given,
-        kind=asked.kind,
-        commit=asked.revision.commit if asked.revision else "",
+        role=spec.role,
+        given=spec.given,
+        kind=spec.kind,
+        commit=spec.revision.commit if spec.revision else "",
         drives=ready.drives,
         python=ready.python,
         libraries={**ready.libraries, **versions_of(loaded)},

@@ -1,4 +1,4 @@
-"""Revisions of the user's git repository: resolved, and checked out beside the work tree, which is never touched."""
+"""Revisions of the user's git repository: resolved, and checked out elsewhere; the work tree is never changed."""
 
 import os
 import tempfile
@@ -14,7 +14,7 @@ __all__ = ["Revision", "check_out", "find_revision"]
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """A commit and its tree, as hashes; `repository` is the top of the work tree, `inside` where the user stands."""
+    """A commit and its tree, as hashes; `repository` is the top of the work tree, `inside` the user's folder in it."""
 
     repository: str
     commit: str
@@ -25,22 +25,22 @@ class Revision:
 def _git(folder: str | Path, *arguments: str, index: str = "") -> str:
     environment = {**os.environ, **({"GIT_INDEX_FILE": index} if index else {})}
     try:
-        done = run_to_end(
+        process = run_to_end(
             ["git", "-C", str(folder), *arguments],
             what=f"git {arguments[0]}",
-            # A whole tree is written in the latter case.
+            # Commands with an index write a whole tree.
             within_s=INSTALLING_S if index else GRACE_S,
             environment=environment,
         )
     except FileNotFoundError as error:
         raise RunError("git is not on PATH") from error
-    if done.code:
-        raise RunError(f"git {arguments[0]}: {done.last_word if done.complaints.strip() else done.code}")
-    return done.output.decode(errors="replace").strip()
+    if process.code:
+        raise RunError(f"git {arguments[0]}: {process.last_word if process.complaints.strip() else process.code}")
+    return process.output.decode(errors="replace").strip()
 
 
 def find_revision(name: str, folder: Path) -> Revision:
-    """Return what `name` is in the repository around `folder`; raises `RunError` with git's word when it is nothing."""
+    """Return the revision `name` of the repository around `folder`; raise `RunError` with git's message for none."""
     top = _git(folder, "rev-parse", "--show-toplevel")
     commit = _git(folder, "rev-parse", "--verify", "--end-of-options", f"{name}^{{commit}}")
     tree = _git(folder, "rev-parse", "--verify", f"{commit}^{{tree}}")
@@ -51,7 +51,8 @@ def find_revision(name: str, folder: Path) -> Revision:
 def check_out(revision: Revision, folder: Path) -> None:
     """Write the revision's files into `folder`, exactly as git would check them out; submodules stay empty.
 
-    Through an index of our own: neither work tree nor index nor the list of worktrees of the repository changes.
+    It uses its own index: work tree, index and list of worktrees of the repository do not change. Raise `RunError`
+    where git fails, or where the revision has no folder `inside`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="harness-index-") as spare:

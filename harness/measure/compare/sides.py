@@ -1,13 +1,13 @@
-"""What a side of `harness compare` may be, and how it becomes a subject that a fresh process can run.
+"""The sides of `harness compare`: their notation, and their conversion to subjects for fresh processes.
 
-| written as | is |
+| notation | meaning |
 |---|---|
-| ``prometheus-client``, ``package.module:Name`` | an instrument, in the interpreter that runs us |
+| ``prometheus-client``, ``package.module:Name`` | an instrument, in our own interpreter |
 | ``'prometheus-client==0.20.0'``, ``'pip:prometheus-client'`` | requirements, in an environment of their own |
 | ``git:v1.2``, ``HEAD~1``, ``main`` | a revision of the repository around us, in an environment of its own |
-| ``./venv/bin/python`` | an interpreter that exists |
+| ``./venv/bin/python`` | an existing interpreter |
 
-In this order; a name that could be several is the first of them, and ``git:`` or ``pip:`` says which is meant.
+An ambiguous name has the first possible meaning in this order; the prefixes ``git:`` and ``pip:`` are unambiguous.
 """
 
 import os
@@ -29,13 +29,13 @@ __all__ = ["Kind", "Ready", "SideCode", "SideSpec", "implied_instrument", "of_si
 
 Kind = Literal["instrument", "requirements", "revision", "interpreter"]
 
-# A library -> the instrument that records through it. The first that is named counts: the others depend on the last.
+# A library -> the instrument that records through it. The first one named counts, since the others require the last.
 _IMPLIED = (
     ("opentelemetry", "opentelemetry"),
     ("opencensus", "opencensus"),
     ("prometheus-client", "prometheus-client"),
 )
-# What an instrument needs beside the requirements named; every worker reads its own page through prometheus-client.
+# Further requirements of an instrument; every worker reads its own page through prometheus-client.
 _NEEDS = {
     "opencensus": ("opencensus", "opencensus-ext-prometheus"),
     "opencensus-lean": ("opencensus", "opencensus-ext-prometheus"),
@@ -50,7 +50,7 @@ _OLDEST = (3, 11)
 
 @dataclass(frozen=True, slots=True)
 class SideSpec:
-    """A side as it was written and what it was found to be; `role` is ``BASE`` or ``HEAD``."""
+    """A side as given by the user and as interpreted; `role` is ``BASE`` or ``HEAD``."""
 
     role: str
     given: str
@@ -61,9 +61,9 @@ class SideSpec:
 
 @dataclass(frozen=True, slots=True)
 class SideCode:
-    """What is run on sides that are no instrument: an instrument by name, or the user's own function; and with what.
+    """The code that runs on sides that are no instrument: an instrument by name, or the user's own function.
 
-    `extra` are requirements installed on both sides.
+    `extra` are requirements to install on both sides.
     """
 
     instrument: str = ""
@@ -75,7 +75,7 @@ class SideCode:
 class Ready:
     """A side that can be measured."""
 
-    asked: SideSpec
+    spec: SideSpec
     subject: Subject
     drives: str
     python: str
@@ -83,7 +83,7 @@ class Ready:
 
 
 def parse_side(role: str, given: str, folder: Path) -> SideSpec:
-    """Return what `given` is, seen from `folder`; raises `UsageError` in one line that begins with `role`."""
+    """Return the side that `given` means in `folder`; raise `UsageError` with one line that begins with `role`."""
     text = given.strip()
     if text.startswith("git:"):
         return SideSpec(role, given, "revision", revision=_revision(role, given, text.removeprefix("git:"), folder))
@@ -105,9 +105,9 @@ def _other(role: str, given: str, text: str, folder: Path) -> SideSpec:
     try:
         return SideSpec(role, given, "revision", revision=find_revision(text, folder))
     except RunError:
-        pass  # it may be something else
+        pass  # it may have another meaning
     try:
-        _check_instrument(role, text)  # somebody else's, by entry point
+        _check_instrument(role, text)  # of another package, by entry point
         return SideSpec(role, text, "instrument")
     except UsageError:
         if _NAME.fullmatch(text) and implied_instrument([text]):
@@ -137,104 +137,108 @@ def _revision(role: str, given: str, name: str, folder: Path) -> Revision:
 
 
 def _requirements(role: str, text: str) -> tuple[str, ...]:
-    """Split requirements at spaces, but for those around operators; what pip would take for an option is refused."""
-    found = tuple(_OPERATOR.sub(r"\1", text.strip()).split())
-    if not found:
+    """Split requirements at spaces that are not next to operators; raise `UsageError` for none, and for pip options."""
+    requirements = tuple(_OPERATOR.sub(r"\1", text.strip()).split())
+    if not requirements:
         raise UsageError(f"{role}: it is empty; name an instrument, a requirement, a revision or an interpreter")
-    for each in found:
-        if not _REQUIREMENT.fullmatch(each):
-            raise UsageError(f"{role}: {each!r} is not a requirement such as prometheus-client==0.20.0")
-    return found
+    for requirement in requirements:
+        if not _REQUIREMENT.fullmatch(requirement):
+            raise UsageError(f"{role}: {requirement!r} is not a requirement such as prometheus-client==0.20.0")
+    return requirements
 
 
 def implied_instrument(requirements: Sequence[str]) -> str:
-    """Return the instrument that records through one of the libraries required, or nothing."""
-    names = [match[0].lower().replace("_", "-") for each in requirements if (match := _NAME.match(each))]
-    return next((found for library, found in _IMPLIED if any(name.startswith(library) for name in names)), "")
+    """Return the instrument that records through one of the required libraries; empty for none."""
+    names = [_normalised(match[0]) for requirement in requirements if (match := _NAME.match(requirement))]
+    return next((instrument for library, instrument in _IMPLIED if any(name.startswith(library) for name in names)), "")
 
 
-def _instrument_of(asked: SideSpec, driven: SideCode, other: SideSpec) -> str:
-    if asked.kind == "instrument":
-        return asked.given
-    found = driven.instrument or implied_instrument(asked.requirements)
-    # What only one side tells holds for both: a revision is compared with a release of the same library.
-    found = found or (other.given if other.kind == "instrument" else implied_instrument(other.requirements))
-    if not found:
+def _normalised(name: str) -> str:
+    return name.lower().replace("_", "-")
+
+
+def _instrument_of(spec: SideSpec, code: SideCode, other: SideSpec) -> str:
+    if spec.kind == "instrument":
+        return spec.given
+    instrument = code.instrument or implied_instrument(spec.requirements)
+    # An instrument implied by one side holds for both: a revision is compared with a release of the same library.
+    instrument = instrument or (other.given if other.kind == "instrument" else implied_instrument(other.requirements))
+    if not instrument:
         raise UsageError(
-            f"{asked.role}: {asked.given!r} does not tell what to run: name it by --instrument NAME or "
+            f"{spec.role}: {spec.given!r} does not imply what to run: name it with --instrument NAME or "
             "--target package.module:function"
         )
-    return found
+    return instrument
 
 
 def prepare(
-    asked: SideSpec, other: SideSpec, driven: SideCode, cache: Cache, folder: Path, open_until: ExitStack
+    spec: SideSpec, other: SideSpec, code: SideCode, cache: Cache, folder: Path, open_until: ExitStack
 ) -> Ready:
-    """Return the side ready to be measured; its environment is kept from being cleared until `open_until` closes.
+    """Return the side ready to be measured; its environment cannot be cleared until `open_until` closes.
 
-    Raises `UsageError` or `RunError` in one line that begins with the side's role.
+    Raise `UsageError` or `RunError` with one line that begins with the side's role.
     """
     try:
-        return _prepare(asked, other, driven, cache, folder, open_until)
+        return _prepare(spec, other, code, cache, folder, open_until)
     except HarnessError as error:
-        raise of_side(asked.role, error, driven) from error
+        raise of_side(spec.role, error, code) from error
 
 
-def of_side(role: str, error: HarnessError, driven: SideCode) -> HarnessError:
-    """Return `error` with the side it was met on; its field stays where that was given, and was not told by a side."""
-    text, given = str(error), {"instrument": driven.instrument, "target": driven.target}
-    field = error.field if given.get(error.field, True) else ""
+def of_side(role: str, error: HarnessError, code: SideCode) -> HarnessError:
+    """Return `error` with the role of its side, and with its field where that was given and not implied by a side."""
+    text, options = str(error), {"instrument": code.instrument, "target": code.target}
+    field = error.field if options.get(error.field, True) else ""
     return type(error)(text if text.startswith(f"{role}: ") else f"{role}: {text}", field=field)
 
 
 def _prepare(
-    asked: SideSpec, other: SideSpec, driven: SideCode, cache: Cache, folder: Path, open_until: ExitStack
+    spec: SideSpec, other: SideSpec, code: SideCode, cache: Cache, folder: Path, open_until: ExitStack
 ) -> Ready:
-    if driven.target and asked.kind == "instrument":
-        raise UsageError(f"{asked.given!r} is an instrument, which takes the place of --target")
-    instrument = "" if driven.target else _instrument_of(asked, driven, other)
-    if asked.kind == "instrument":
-        known = describe(sys.executable)
-        return Ready(asked, Subject(instrument), instrument, known["python"], known["libraries"])
-    if asked.kind == "interpreter":
-        found = _interpreter(asked.given, cache)
+    if code.target and spec.kind == "instrument":
+        raise UsageError(f"{spec.given!r} is an instrument, which takes the place of --target")
+    instrument = "" if code.target else _instrument_of(spec, code, other)
+    if spec.kind == "instrument":
+        ours = describe(sys.executable)
+        return Ready(spec, Subject(instrument), instrument, ours["python"], ours["libraries"])
+    if spec.kind == "interpreter":
+        venv = _interpreter(spec.given, cache)
     else:
-        wanted = (*asked.requirements, *driven.extra, *_missing(asked.requirements, instrument))
-        found = open_until.enter_context(cache.environment(Recipe(wanted, asked.revision)))
-    return Ready(asked, _subject(asked, found, instrument, driven, folder), instrument or driven.target, found.version,
-                 found.libraries)  # fmt: skip
+        requirements = (*spec.requirements, *code.extra, *_missing(spec.requirements, instrument))
+        venv = open_until.enter_context(cache.environment(Recipe(requirements, spec.revision)))
+    return Ready(spec, _subject(spec, venv, instrument, code, folder), instrument or code.target, venv.version,
+                 venv.libraries)  # fmt: skip
 
 
 def _missing(requirements: Sequence[str], instrument: str) -> tuple[str, ...]:
-    named = {match[0].lower().replace("_", "-") for each in requirements if (match := _NAME.match(each))}
-    return tuple(each for each in (*_NEEDS.get(instrument, ()), *_ALWAYS) if each not in named)
+    names = {_normalised(match[0]) for requirement in requirements if (match := _NAME.match(requirement))}
+    return tuple(need for need in (*_NEEDS.get(instrument, ()), *_ALWAYS) if need not in names)
 
 
 def _interpreter(path: str, cache: Cache) -> Venv:
-    # Not resolved: a virtual environment's interpreter is a link to another one.
+    # Not resolved, since a virtual environment's interpreter is a link to another one.
     python = os.path.abspath(path)  # noqa: PTH100
-    known = describe(python)
-    if tuple(known["version"]) < _OLDEST:
-        raise UsageError(f"{path} is {known['python']}; {'.'.join(map(str, _OLDEST))} or newer is needed")
-    if "prometheus-client" not in known["libraries"]:
+    description = describe(python)
+    if tuple(description["version"]) < _OLDEST:
+        raise UsageError(f"{path} is {description['python']}; {'.'.join(map(str, _OLDEST))} or newer is needed")
+    if "prometheus-client" not in description["libraries"]:
         raise UsageError(f"{path} has no prometheus-client, which every side is checked through; install it there")
-    return Venv(python, known["libraries"], known["python"], packages=cache.own_packages())
+    return Venv(python, description["libraries"], description["python"], packages=cache.own_packages())
 
 
-def _subject(asked: SideSpec, found: Venv, instrument: str, driven: SideCode, folder: Path) -> Subject:
-    tree = Path(found.folder) if found.folder else None
-    # A revision of this very project is measured by itself: its own packages go before ours.
+def _subject(spec: SideSpec, venv: Venv, instrument: str, code: SideCode, folder: Path) -> Subject:
+    tree = Path(venv.folder) if venv.folder else None
+    # A revision of this project is measured with its own packages instead of ours.
     itself = tree is not None and any(
         (tree / "harness" / "measure" / name).exists() for name in ("worker", "worker.py")
     )
-    works_in = found.folder or (str(folder) if driven.target else "")
+    works_in = venv.folder or (str(folder) if code.target else "")
     return Subject(
         instrument=instrument or OWN,
-        target=driven.target,
-        # Both sides are the function as it is. Naming it again says so: it need not record through a known library.
-        bare=driven.target,
-        python=found.python,
-        path=found.folder if itself else found.packages,
+        target=code.target,
+        # Both sides run the function as it is. With itself as `bare`, it need not record through a known library.
+        bare=code.target,
+        python=venv.python,
+        path=venv.folder if itself else venv.packages,
         folder=works_in,
-        label=asked.given,
+        label=spec.given,
     )

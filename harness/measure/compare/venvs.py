@@ -1,10 +1,10 @@
-"""Virtual environments for the sides of a comparison, cached by their content, each built once and shared.
+"""Virtual environments for the sides of a comparison, cached by content and shared between commands.
 
-An entry of the cache is a folder: `venv`, for a revision its `tree`, and `complete.json`, which is written last. What
-lacks that file, or does not answer as it says, is broken and is built again. Builders and clearers hold an exclusive
-lock on ``<entry>.lock``, users a shared one, so that two commands at once build once and nobody's environment is taken
-away. Nothing of ours is installed: our dependencies would forbid the very versions to be compared. Sides find our two
-packages through a folder of links (`own_packages`).
+An entry of the cache is a folder: `venv`, for a revision its `tree`, and `complete.json`, which is written last. An
+entry without that file, or whose interpreter reports something else, is broken and is rebuilt. Builders and clearers
+hold an exclusive lock on ``<entry>.lock``, users a shared one, so that concurrent commands build an entry once and none
+is removed while in use. Our own packages are not installed, since their dependencies could exclude the versions to be
+compared; sides import them through a folder of links (`own_packages`).
 """
 
 import fcntl
@@ -27,15 +27,15 @@ from harness.measure.deadlines import INSTALLING_S
 
 __all__ = ["Cache", "Recipe", "Venv", "default_folder", "describe"]
 
-# Bumped when an entry of an earlier day would no longer do.
+# Incremented when earlier entries are no longer usable.
 _FORMAT = 1
 _ATTEMPTS = 3
 _MARKER = "complete.json"
 _PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
 _DESCRIBE = """
 import importlib.metadata, json, platform, sys
-names = {(each.metadata["Name"] or "").lower().replace("_", "-"): each.version
-         for each in importlib.metadata.distributions()}
+names = {(package.metadata["Name"] or "").lower().replace("_", "-"): package.version
+         for package in importlib.metadata.distributions()}
 print(json.dumps({"python": platform.python_implementation() + " " + platform.python_version(),
                   "version": list(sys.version_info[:2]), "libraries": dict(sorted(names.items()))}))
 """
@@ -45,14 +45,14 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What an environment is made of: requirements as pip reads them, and for a revision its whole tree."""
+    """The content of an environment: requirements in pip's syntax, and for a revision its whole tree."""
 
     requirements: tuple[str, ...]
     revision: Revision | None = None
 
     @property
     def key(self) -> str:
-        """The name of its entry: a hash of what is installed, for which Python, by which version of ours."""
+        """The name of its entry: a hash of the content, of the Python version and of our version."""
         tree = (self.revision.tree, self.revision.inside) if self.revision else None
         parts = [_FORMAT, __version__, sys.version, sys.base_prefix, sorted(self.requirements), tree]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
@@ -64,7 +64,7 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Venv:
-    """What can be run: an interpreter, the folder of a revision's code, what is installed, our packages' folder."""
+    """An environment: interpreter, installed libraries, Python version, folder of a revision's code, our packages."""
 
     python: str
     libraries: dict[str, str]
@@ -76,17 +76,17 @@ class Venv:
 def default_folder() -> Path:
     """Return the user's cache folder, ``$XDG_CACHE_HOME`` or ``~/.cache``, by the XDG Base Directory Specification."""
     named = os.environ.get("XDG_CACHE_HOME", "")
-    # The specification has relative paths ignored.
+    # The specification requires that relative paths are ignored.
     base = Path(named) if named.startswith("/") else Path.home() / ".cache"
     return base / "recording-harness" / "compare"
 
 
 def describe(python: str) -> dict[str, Any]:
-    """Return ``python``, ``version`` and ``libraries`` of an interpreter; raises `RunError` when it does not answer."""
+    """Return ``python``, ``version`` and ``libraries`` of an interpreter; raise `RunError` where it does not run."""
     try:
-        done = run_to_end([python, "-I", "-c", _DESCRIBE], what=f"{python}, asked what it is,", within_s=GRACE_S)
-        found: dict[str, Any] = json.loads(done.output)
-        return {"python": found["python"], "version": found["version"], "libraries": found["libraries"]}
+        process = run_to_end([python, "-I", "-c", _DESCRIBE], what=f"{python}, asked what it is,", within_s=GRACE_S)
+        answer: dict[str, Any] = json.loads(process.output)
+        return {"python": answer["python"], "version": answer["version"], "libraries": answer["libraries"]}
     except OSError as error:
         raise RunError(f"{python} does not run: {error.strerror or error}") from error
     except (ValueError, KeyError, TypeError) as error:
@@ -95,13 +95,13 @@ def describe(python: str) -> dict[str, Any]:
 
 def _last(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    # Newer releases of pip close with a hint that says nothing by itself; the reason is in the last error.
+    # Newer releases of pip end with a generic hint; the reason is in the last error.
     reasons = [line for line in lines if line.lower().startswith("error: ")]
-    return (reasons or lines or ["no word"])[-1]
+    return (reasons or lines or ["no output"])[-1]
 
 
 class Cache:
-    """The folder with all entries; `say` is told of whatever takes a while."""
+    """The folder with all entries; `say` is called with a message before each slow step."""
 
     def __init__(self, folder: Path | None = None, say: Say = lambda _text: None) -> None:
         self.folder = (folder or default_folder()).expanduser().resolve()
@@ -109,17 +109,17 @@ class Cache:
 
     @contextmanager
     def environment(self, recipe: Recipe) -> Iterator[Venv]:
-        """Yield the recipe's environment, built now if there is none, and keep it from being cleared meanwhile.
+        """Yield the recipe's environment, built if there is none; it cannot be cleared inside the context.
 
-        Raises `RunError` in one line, with pip's or git's last one, when it cannot be built.
+        Raise `RunError` with one line, the last of pip or git, where it cannot be built.
         """
         entry = self.folder / recipe.key
-        # Between building it and using it somebody may clear the cache; that this happens again and again is no chance.
+        # Another command may clear the cache between building and use, but hardly several times in a row.
         for _ in range(_ATTEMPTS):
             with self._locked(entry, fcntl.LOCK_SH):
-                found = self._whole(entry, recipe)
-                if found is not None:
-                    yield found
+                venv = self._whole(entry, recipe)
+                if venv is not None:
+                    yield venv
                     return
             with self._locked(entry, fcntl.LOCK_EX):
                 if self._whole(entry, recipe) is None:
@@ -127,7 +127,7 @@ class Cache:
         raise RunError(f"the environment for {recipe} in {entry} does not stay as it was built", field="cache")
 
     def own_packages(self) -> str:
-        """Return a folder that holds links to our two packages and nothing else, made now if there is none."""
+        """Return a folder with links to our two packages and nothing else, created if there is none."""
         name = hashlib.sha256(PROJECT.encode()).hexdigest()[:12]
         folder = self.folder / f"packages-{name}"
         try:
@@ -139,20 +139,20 @@ class Cache:
         return str(folder)
 
     def clear(self) -> tuple[int, int]:
-        """Remove every entry; return how many are gone, and how many were in use and are kept."""
-        removed = kept = 0
+        """Remove every entry that is not in use; return how many were removed, and how many were in use."""
+        removed = in_use = 0
         for lock in sorted(self.folder.glob("*.lock")):
             try:
                 with self._locked(lock.with_suffix(""), fcntl.LOCK_EX | fcntl.LOCK_NB):
                     removed += lock.with_suffix("").exists()
                     _remove(lock.with_suffix(""))
             except BlockingIOError:
-                kept += 1
-        return removed, kept
+                in_use += 1
+        return removed, in_use
 
     @contextmanager
     def _locked(self, entry: Path, how: int) -> Iterator[None]:
-        # The lock files stay: one removed while another process waits for it would be locked by both.
+        # Lock files are not removed: if one were while another process waits for it, both would get the lock.
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             file = entry.with_suffix(".lock").open("a")
@@ -173,18 +173,18 @@ class Cache:
             fcntl.flock(file, how)
 
     def _whole(self, entry: Path, recipe: Recipe) -> Venv | None:
-        """Return the entry's environment when it is complete and still answers as it did when it was built."""
+        """Return the entry's environment where it is complete and reports the same as when it was built, else None."""
         python = str(entry / "venv" / "bin" / "python")
         try:
-            known = json.loads((entry / _MARKER).read_text(encoding="utf-8"))
-            if describe(python) != known:
+            description = json.loads((entry / _MARKER).read_text(encoding="utf-8"))
+            if describe(python) != description:
                 return None
         except (OSError, ValueError, RunError):
             return None
         folder = entry / "tree" / recipe.revision.inside if recipe.revision else None
         if folder is not None and not folder.is_dir():
             return None
-        return Venv(python, known["libraries"], known["python"], str(folder or ""), self.own_packages())
+        return Venv(python, description["libraries"], description["python"], str(folder or ""), self.own_packages())
 
     def _build(self, entry: Path, recipe: Recipe) -> None:
         self._say(f"building an environment for {recipe} (kept in {self.folder})")
@@ -198,25 +198,25 @@ class Cache:
     def _fill(self, entry: Path, recipe: Recipe) -> None:
         venv = entry / "venv"
         _command([sys.executable, "-I", "-m", "venv", str(venv)], "a virtual environment could not be made")
-        wanted = list(recipe.requirements)
+        requirements = list(recipe.requirements)
         if recipe.revision is not None:
             tree = entry / "tree"
             check_out(recipe.revision, tree)
-            wanted += _installable(tree, tree / recipe.revision.inside)
-            # Last on the search path: what the revision installs, compiled parts included, goes before its plain tree.
+            requirements += _installable(tree, tree / recipe.revision.inside)
+            # Last on the search path, so that the installed revision, with compiled parts, precedes its plain tree.
             site = next((venv / "lib").glob("python*/site-packages"))
             (site / "revision-tree.pth").write_text(f"{tree / recipe.revision.inside}\n", encoding="utf-8")
         python = str(venv / "bin" / "python")
-        if wanted:
+        if requirements:
             install = [python, "-I", "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
-            _command([*install, *wanted], f"pip could not install {recipe}")
+            _command([*install, *requirements], f"pip could not install {recipe}")
         marker = entry / f"{_MARKER}.part"
         marker.write_text(json.dumps(describe(python)), encoding="utf-8")
         marker.replace(entry / _MARKER)
 
 
 def _installable(tree: Path, start: Path) -> list[str]:
-    """Return what to tell pip to install a tree: the project nearest to `start`, or its requirements, or nothing."""
+    """Return pip's arguments to install a tree: the project nearest to `start`, its requirements file, or nothing."""
     folder = start
     while True:
         if any((folder / name).is_file() for name in _PROJECT_FILES):
@@ -229,12 +229,12 @@ def _installable(tree: Path, start: Path) -> list[str]:
 
 
 def _command(arguments: list[str], failed: str) -> None:
-    # Neither where the user stands nor on PYTHONPATH: pip would take what lies there for installed already. What builds
-    # a project is started by pip and gets the environment, not the flag.
+    # Without PYTHONPATH: pip would treat packages there as installed. The build processes that pip starts inherit the
+    # environment, but not the flag -I.
     own = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "PYTHONHOME"}}
-    done = run_to_end(arguments, what=f"{failed}: pip", within_s=INSTALLING_S, environment=own)
-    if done.code:
-        raise RunError(f"{failed}: {_last(done.complaints or done.output.decode(errors='replace'))}")
+    process = run_to_end(arguments, what=f"{failed}: pip", within_s=INSTALLING_S, environment=own)
+    if process.code:
+        raise RunError(f"{failed}: {_last(process.complaints or process.output.decode(errors='replace'))}")
 
 
 def _link(link: Path, target: Path) -> None:
@@ -246,7 +246,7 @@ def _link(link: Path, target: Path) -> None:
 
 
 def _remove(folder: Path) -> None:
-    # The marker first: what is left of a removal that was interrupted must not look whole.
+    # The marker first: the rest of an interrupted removal must not look complete.
     (folder / _MARKER).unlink(missing_ok=True)
     if folder.exists():
         shutil.rmtree(folder)

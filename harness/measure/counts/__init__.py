@@ -1,1 +1,1 @@
-"""Instructions and allocated bytes for each line, counted and not timed."""
+"""Counts of instructions and of allocated bytes per line."""

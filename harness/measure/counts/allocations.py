@@ -1,11 +1,11 @@
-"""Bytes per line: what a line asks of the memory allocators, counted outside any timed process.
+"""Allocated bytes per line: the memory requested from the allocators, counted outside any timed process.
 
-Total and not net: most of what recording allocates is freed within the line, so that a difference of before and after
-(``tracemalloc``, ``sys.getallocatedblocks``) reads nought where a kilobyte was asked for and given back. Python's own
-pools are switched off (``PYTHONMALLOC=malloc``), so that every request reaches malloc, and valgrind adds them up
-("total heap usage"); what Python's free lists hand out again without asking is not counted, here as in the user's
-program. Two processes, of 3 N and of 6 N lines after the same start, differ by 3 N lines. The hash seed is 0. Repeats
-differ by one or two percent at most, where something that is made once falls into one of the two only.
+Total and not net: most of the memory allocated by recording is freed within the line, so that the difference between
+after and before (``tracemalloc``, ``sys.getallocatedblocks``) is zero where a kilobyte was allocated and freed.
+Python's pools are disabled (``PYTHONMALLOC=malloc``), so that every request reaches malloc, and valgrind sums them
+("total heap usage"); objects that Python's free lists reuse without a request are not counted, here as in the user's
+program. Two processes, with 3 N and 6 N lines after the same start, differ by 3 N lines. The hash seed is 0. Repeats
+differ by one or two percent at most, where a one-time allocation occurs in only one of the two.
 """
 
 import json
@@ -26,28 +26,28 @@ from harness.measure.subject import Subject
 
 __all__ = ["count_allocated", "parse_total"]
 
-# Enough that both processes warm up by the same number of lines; slow subjects get fewer.
+# Enough lines for the same warm-up in both processes; slow subjects get fewer.
 _FAST_LINES, _SLOW_LINES = 512, 64
 _TOTAL = re.compile(r"total heap usage: [\d,]+ allocs, [\d,]+ frees, ([\d,]+) bytes allocated")
 _OPTIONS = ("--tool=memcheck", "--leak-check=no", "--undef-value-errors=no", "--run-libc-freeres=no")
 
 
 def parse_total(text: str) -> int:
-    """Return the bytes allocated in all from valgrind's closing words; raises `RunError` where they are missing."""
-    found = _TOTAL.search(text)
-    if found is None:
-        said = text.strip().splitlines()
-        raise RunError(f"valgrind told no total: {said[-1] if said else 'no word'}", field="axis")
-    return int(found[1].replace(",", ""))
+    """Return the total of allocated bytes from valgrind's summary; raise `RunError` where it is missing."""
+    total = _TOTAL.search(text)
+    if total is None:
+        lines = text.strip().splitlines()
+        raise RunError(f"valgrind reported no total: {lines[-1] if lines else 'no output'}", field="axis")
+    return int(total[1].replace(",", ""))
 
 
 def count_allocated(
     subject: Subject, *, lines: Callable[[int], Lines] = lines_for, count: int | None = None
 ) -> Counted:
-    """Return the bytes that lines of `subject` ask for, counted in two processes of their own; takes some ten seconds.
+    """Return the bytes allocated per line of `subject`, counted in two processes of its own; takes about ten seconds.
 
-    Less than a byte a line counts as one, so that ratios stay finite. Raises `RunError` where valgrind is missing or
-    fails, or the `HarnessError` that building the subject met.
+    Less than one byte per line counts as one, so that ratios stay finite. Raise `RunError` where valgrind is missing or
+    fails, or the `HarnessError` from building the subject.
     """
     find_valgrind("allocations")
     number = count or (_SLOW_LINES if subject.instrument == "opencensus" else _FAST_LINES)
@@ -60,7 +60,7 @@ def count_allocated(
 def _run(subject: Subject, lines: Lines, count: int) -> tuple[int, str, dict[str, Any]]:
     command = {"subject": subject.to_json(), "lines": lines.texts, "tags": lines.tags, "count": count, "repeats": 1}
     python = [subject.python or sys.executable, *ISOLATED, "-c", COUNTED, str(os.getpid())]
-    done = run_to_end(
+    process = run_to_end(
         [find_valgrind("allocations"), *_OPTIONS, *python],
         what=f"counting the allocations of {subject.name}",
         within_s=COUNTING_S,
@@ -75,9 +75,9 @@ def _run(subject: Subject, lines: Lines, count: int) -> tuple[int, str, dict[str
             **surroundings(subject),
         },
     )
-    if done.code or not done.output:
-        said = [line for line in done.complaints.splitlines() if line.strip() and not line.startswith("==")]
-        text = f"counting allocations, {subject.name} ended with {done.code}: {said[-1] if said else 'no output'}"
+    if process.code or not process.output:
+        words = [line for line in process.complaints.splitlines() if line.strip() and not line.startswith("==")]
+        text = f"counting allocations, {subject.name} ended with {process.code}: {words[-1] if words else 'no output'}"
         raise RunError(text, field="axis")
-    answer = answer_of(done.output)
-    return parse_total(done.complaints), voided(subject.name, subject.threads, answer), answer
+    answer = answer_of(process.output)
+    return parse_total(process.complaints), voided(subject.name, subject.threads, answer), answer

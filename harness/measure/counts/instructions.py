@@ -1,7 +1,7 @@
-"""Instructions per line: callgrind counts them, free of the machine's moods, where time cannot be had that exactly.
+"""Instructions per line, counted by callgrind: independent of the load of the machine, and more exact than time.
 
-A process runs parts of N and of 2N lines. Their difference is N lines without what a part costs by itself, and without
-start-up and warming up. The hash seed is 0 and the environment always the same, so that the count repeats.
+A process runs parts of N and of 2N lines. Their difference is N lines, without the fixed cost of a part, start-up and
+warm-up. The hash seed is 0 and the environment is always the same, so that the count repeats.
 """
 
 import json
@@ -51,9 +51,9 @@ _TOTALS = re.compile(r"^totals: (\d+)$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """Instructions of one subject: those of each part of N and 2N lines, and what follows for a line.
+    """The count of one subject: of each part of N and 2N lines, and the resulting count per line.
 
-    `answer` is what its process said, with the libraries it had loaded.
+    `answer` is the answer of its process, with the libraries it had loaded.
     """
 
     lines: int
@@ -68,18 +68,18 @@ class Counted:
 
 
 def find_valgrind(axis: str = "instructions") -> str:
-    """Return valgrind's path; raises `RunError` of `axis` that says how to get it."""
-    found = shutil.which("valgrind")
-    if found is None:
+    """Return valgrind's path; raise `RunError` with how to install it where it is missing (`axis` is for the text)."""
+    path = shutil.which("valgrind")
+    if path is None:
         text = f"counting {axis} needs valgrind, which is not on PATH; install it (Debian: apt install valgrind)"
         raise RunError(text, field="axis")
-    return found
+    return path
 
 
 def lines_to_count(subject: Subject) -> int:
-    """Return N: enough lines for a steady figure, few where each copies every series and takes a million instructions.
+    """Return N: enough lines for a stable count, few where each copies every series and takes a million instructions.
 
-    A rule and not a calibration, since the same N has to be used for the count to repeat.
+    A fixed rule and not a calibration, since a count only repeats with the same N.
     """
     copies = subject.instrument == "opencensus" or subject.rung in {"copy", "exporter", "endpoint", "scraped"}
     return max(2, _SLOW_LINES // subject.series) if copies else _FAST_LINES
@@ -88,9 +88,9 @@ def lines_to_count(subject: Subject) -> int:
 def parse_parts(texts: Sequence[str], repeats: int) -> tuple[tuple[int, int], ...]:
     """Return (N part, 2N part) for each repeat from callgrind's dumps in order; the first is start-up and is ignored.
 
-    Raises `RunError` when the dumps are not those of `repeats` repeats.
+    Raise `RunError` where there are too few dumps for `repeats` repeats.
     """
-    totals = [int(found[1]) for found in map(_TOTALS.search, texts) if found]
+    totals = [int(match[1]) for match in map(_TOTALS.search, texts) if match]
     if len(totals) < 2 * repeats + 1:
         text = f"callgrind left {len(totals)} dumps instead of {2 * repeats + 1} or more"
         raise RunError(text, field="axis")
@@ -103,16 +103,16 @@ def count_instructions(
 ) -> Counted:
     """Return the instructions of `subject`, counted in one process of its own; takes some seconds.
 
-    Raises `RunError` where valgrind is missing or fails, or the `HarnessError` that building the subject met.
+    Raise `RunError` where valgrind is missing or fails, or the `HarnessError` from building the subject.
     """
     valgrind = find_valgrind()
     number = lines_to_count(subject) if count is None else count
     text = lines(subject.series)
-    used = min(len(text.texts), max(3 * number, subject.series))
+    needed = min(len(text.texts), max(3 * number, subject.series))
     command = {
         "subject": subject.to_json(),
-        "lines": text.texts[:used],
-        "tags": text.tags[:used],
+        "lines": text.texts[:needed],
+        "tags": text.tags[:needed],
         "count": number,
         "repeats": repeats,
     }
@@ -124,7 +124,7 @@ def count_instructions(
 
 
 def answer_of(output: bytes) -> dict[str, Any]:
-    """Return what a counted process printed; raises the `HarnessError` that it met."""
+    """Return the answer that a counted process printed; raise its `HarnessError` where it failed."""
     answer: dict[str, Any] = json.loads(output)
     if "error" in answer:
         raise from_answer(answer)
@@ -139,22 +139,22 @@ def _watch(valgrind: str, folder: Path, command: dict[str, object], subject: Sub
         "--zero-before=sched_yield",
     ]
     python = [subject.python or sys.executable, *ISOLATED, "-c", COUNTED, str(os.getpid())]
-    done = run_to_end(
+    process = run_to_end(
         [valgrind, "--quiet", *options, *python],
         what=f"counting the instructions of {subject.name}",
         within_s=COUNTING_S,
         given=json.dumps(command).encode() + b"\n",
-        # Callgrind's files are named in full, so the process may work where the user's own module lies.
+        # Callgrind's files have absolute paths, so the process may run in the folder of the user's own module.
         folder=subject.folder or None,
-        # A fixed environment: its size and content would shift memory, and with it a few branches.
+        # A fixed environment, since its size and content shift memory and thereby change a few branches.
         environment={
             "PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1", **surroundings(subject),
         },
     )  # fmt: skip
-    if done.code:
-        text = f"counting instructions, {subject.name} ended with {done.code}: {done.last_word}"
+    if process.code:
+        text = f"counting instructions, {subject.name} ended with {process.code}: {process.last_word}"
         raise RunError(text, field="axis")
-    return answer_of(done.output)
+    return answer_of(process.output)
 
 
 def _pair(base: Counted, head: Counted) -> RawPair:
@@ -179,7 +179,7 @@ def repeat_spread(counts: Sequence[Counted]) -> float | None:
 
     None for fewer than two counts.
     """
-    values = [each.per_line for each in counts]
+    values = [count.per_line for count in counts]
     if len(values) < 2:
         return None
     return (max(values) - min(values)) / (math.fsum(values) / len(values))
@@ -195,16 +195,16 @@ def run_instructions(
     count: Callable[..., Counted] = count_instructions,
     axis: Axis = "instructions",
 ) -> Experiments:
-    """Return the document of the comparisons on the axis ``instructions``, or whatever else `count` counts.
+    """Return the document of the comparisons on the axis ``instructions``, or on the `axis` that `count` counts.
 
-    Each subject is counted in `runs` processes. A pair takes one run of each side. By how much the processes of a side
-    differ is in `repeat_spread`; there is no control, since a handful of counts that repeat to some hundredths of a
-    percent cannot show a bias, and comparing the base with itself would only say so again. Ctrl-C keeps what was
-    counted.
+    Each subject is counted in `runs` processes; a pair consists of one run of each side. `repeat_spread` is the largest
+    difference between the processes of a side. There is no control: a handful of counts that repeat to some hundredths
+    of a percent cannot show a bias, and comparing the base with itself would only confirm that. Ctrl-C keeps the counts
+    so far.
     """
     began = time.monotonic()
     subjects = list(dict.fromkeys(side for pair in comparisons for side in (pair.base, pair.head)))
-    found: dict[Subject, list[Counted]] = {subject: [] for subject in subjects}
+    counts: dict[Subject, list[Counted]] = {subject: [] for subject in subjects}
     total, interrupted, provenance = runs * len(subjects), False, Provenance()
     try:
         with interruptible():
@@ -213,12 +213,12 @@ def run_instructions(
                 progress(Step(i / total, spent * (total - i) / i if i else None, f"counting {subject.name}"))
                 counted = count(subject, lines=lines)
                 provenance.add(subject, counted.answer)
-                found[subject].append(counted)
+                counts[subject].append(counted)
     except KeyboardInterrupt:
         interrupted = True
     experiments = []
     for pair in comparisons:
-        base, head = found[pair.base], found[pair.head]
+        base, head = counts[pair.base], counts[pair.head]
         pairs = [_pair(one, other) for one, other in zip(base, head, strict=False)]
         spreads = [spread for side in (base, head) if (spread := repeat_spread(side)) is not None]
         entry = assess(pair, pairs, ControlPairs(), tolerance=tolerance, axis=axis)

@@ -1,1 +1,1 @@
-"""Pairs of fresh processes: started, interleaved in blocks, scheduled until they decide."""
+"""Pairs of fresh processes: their start, their interleaved blocks, and their schedule."""

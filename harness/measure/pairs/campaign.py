@@ -1,4 +1,4 @@
-"""A campaign of pairs: which pair comes next, when to look at them, and when there are enough."""
+"""Campaigns of pairs: the order of pairs, the times of looks, and the stopping rule."""
 
 import copy
 import math
@@ -24,36 +24,39 @@ from harness.measure.result import RawPair
 from harness.measure.sequential import Looks, t_critical
 from harness.measure.stats import standard_deviation
 from harness.measure.subject import Subject
-from harness.measure.verdict import CONFIDENCE, Assessed, ControlPairs, assess, counting
+from harness.measure.verdict import CONFIDENCE, Assessment, ControlPairs, assess, counting
 
 __all__ = ["Campaign", "PairMeasurer", "Progress", "Step", "Terms"]
 
-# Pairs at which a comparison with a wanted precision is looked at; the spending needs them fixed, not their end.
+# Numbers of pairs at which a comparison is looked at; alpha spending needs fixed times, but no fixed end.
 LOOKS_AT = (12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 _Z = 1.959963984540054
 # The normal quantile of 4.3 %, see `_State.look`.
 _Z_CHOSEN = 2.0237099909349667
-# Something of the level must be left for the last look.
+# The last look needs a part of the level.
 _MOST_BEFORE_LAST = 0.9
-# By this many pairs of its comparisons a control has all the pairs that its power needs: before the first look, and
-# where the time is short before it is over.
+# When its comparisons have this many pairs, a control has all the pairs that its power needs: before the first look,
+# and before the end of a short time budget.
 _CONTROLLED_BY = 8
-# At most this share of the time is kept back for the pairs that controls lack.
+# The largest share of the time budget that is reserved for the missing pairs of controls.
 _MOST_RESERVED = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How long, how precise, and how.
+    """The terms of a measurement: its duration, its precision and its method.
 
-    `precision` is the half-width of the ratio's interval asked for (0.01 for 1 %); `budget_s` the time allowed. Either
-    ends a comparison, the first to be reached; one of them has to be given. `fewest` pairs are measured in any case.
-    `tolerance` is the change that does not matter: an interval within it reads ``indistinguishable``. `lumpy` marks
-    costs that come in lumps rarer than a block (`harness.measure.pairs.pair`). `settled` ends a comparison as soon as
-    its interval excludes no change; only then are looks paid for. `controls` is the number of controls of the whole
-    call where this is one of several measurements (None: those of this one). What comes out void is measured again up
-    to `repetitions` times. Without a `control` no A/A pairs are measured, and nothing is concluded: for finding out how
-    long a line takes.
+    - `precision`: the target half-width of the ratio's interval (0.01 for 1 %); `budget_s`: the time budget in seconds.
+      A comparison ends at the first of the two that is reached; at least one is required.
+    - `fewest`, `most`: the minimum and maximum number of pairs; the minimum is measured whatever the time.
+    - `tolerance`: the relative change that is irrelevant; an interval within it is ``indistinguishable``.
+    - `lumpy`: whether costs come in bursts rarer than a block (`harness.measure.pairs.pair`).
+    - `settled`: whether a comparison ends once its interval excludes no change; only then are looks corrected for.
+    - `controls`: the number of controls of the whole call, where this is one of several measurements (None: its own).
+    - `repetitions`: how many times a void comparison is measured again at most.
+    - `control`: whether A/A pairs are measured; without them there is no conclusion, only the duration of a line.
+
+    Raise `UsageError` for values out of range.
     """
 
     precision: float | None = None
@@ -84,7 +87,7 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """How far it is: the share done, the seconds left (None while unknown), and what is being measured."""
+    """Progress of a measurement: the share done, the seconds left (None while unknown), and the current activity."""
 
     done: float
     left_s: float | None
@@ -95,7 +98,7 @@ Progress = Callable[[Step], None]
 
 
 class PairMeasurer(Protocol):
-    """Measures pairs; recorded ones take its place in tests."""
+    """The measurement of pairs; tests replay recorded pairs instead."""
 
     def __call__(self, base: Subject, head: Subject, /) -> RawPair:
         """Measure a pair of fresh processes."""
@@ -103,7 +106,7 @@ class PairMeasurer(Protocol):
 
 @dataclass(slots=True)
 class _State:
-    """One comparison on its way, with the side whose A/A pairs are its control and how those are measured."""
+    """The state of one comparison, with the subject of its control's A/A pairs and their pipeline."""
 
     comparison: Comparison
     control: Subject
@@ -117,22 +120,22 @@ class _State:
     open: bool = True
 
     def look(self, terms: Terms, share: float) -> None:
-        """Look at the pairs so far, with `share` of what is planned in hand, and close the comparison when enough.
+        """Look at the pairs so far, with `share` of the plan complete, and close the comparison when they suffice.
 
-        A look that may end the comparison by the effect seen (`settled`) is paid for out of the level. One that only
-        asks whether the interval is narrow enough decides nothing about the effect and costs nothing; but an end
-        chosen by the pairs' own spread comes a little too often where that is underestimated (Chow and Robbins 1965),
-        which made 6.3 % of false alarms out of 5 at the worst spread simulated. The interval is therefore taken at
-        95.7 % (4.2 to 5.6 % of false alarms, over all spreads) wherever a precision may end it.
+        A look that may end the comparison by its effect (`settled`) spends part of the level. A look that only checks
+        whether the interval is narrow enough does not depend on the effect and spends nothing; but stopping by the
+        pairs' own spread is a little too frequent where the spread is underestimated (Chow and Robbins 1965), which
+        raised the false alarms from 5 % to 6.3 % at the worst spread simulated. The interval is therefore computed at
+        95.7 % (4.2 to 5.6 % of false alarms, over all spreads) wherever a precision may end the comparison.
         """
         logs = [pair.log_ratio for pair in counting(self.pairs)]
         if not self.open or len(logs) < 2 or len(logs) <= self.looked_at:
             return
         error = standard_deviation(logs) / math.sqrt(len(logs))
-        wanted = math.log1p(terms.precision) if terms.precision is not None else 0.0
+        target = math.log1p(terms.precision) if terms.precision is not None else 0.0
         last = self._last_critical(terms, len(logs))
-        enough = share >= 1 or (terms.precision is not None and t_critical(last, len(logs)) * error <= wanted)
-        information = (wanted / (_Z * error)) ** 2 if error else 1.0
+        enough = share >= 1 or (terms.precision is not None and t_critical(last, len(logs)) * error <= target)
+        information = (target / (_Z * error)) ** 2 if error else 1.0
         self.share = 1.0 if enough else min(_MOST_BEFORE_LAST, max(self.share, share, information))
         if not terms.settled:
             if enough:
@@ -140,11 +143,11 @@ class _State:
             return
         self.z = self.looks.look(len(logs), self.share)
         self.looked_at, self.looked = len(logs), self.looked + 1
-        decided = abs(math.fsum(logs) / len(logs)) > t_critical(self.z, len(logs)) * error
-        self.open = not (enough or decided)
+        significant = abs(math.fsum(logs) / len(logs)) > t_critical(self.z, len(logs)) * error
+        self.open = not (enough or significant)
 
     def _last_critical(self, terms: Terms, count: int) -> float:
-        """Return the critical value if `count` pairs were the last: with all of the level that is left."""
+        """Return the critical value of a last look at `count` pairs, which spends the rest of the level."""
         if terms.settled:
             return copy.copy(self.looks).look(count, 1.0)
         return _Z if terms.precision is None else _Z_CHOSEN
@@ -152,7 +155,7 @@ class _State:
 
 @dataclass(slots=True)
 class _ControlState:
-    """The A/A pairs of one control on their way, by the subject they are taken from."""
+    """The state of one control: its A/A pairs so far, by subject."""
 
     needed: int
     pairs: dict[Subject, list[RawPair]]
@@ -164,34 +167,34 @@ class _ControlState:
     def due(self, compared: dict[Subject, int], *, whole: bool = False) -> list[Subject]:
         """Return the subjects of the A/A pairs to measure next.
 
-        `compared` is, for each subject, the most pairs of any comparison that rests on it, the coming ones included.
-        Each subject has at least half as many A/A pairs; the control as a whole comes to `needed` by the time its
-        comparisons have `_CONTROLLED_BY` pairs, or at once where the `whole` of it is asked for.
+        `compared` has, for each subject, the largest number of pairs of a comparison that rests on it, including the
+        next ones. Each subject gets at least half as many A/A pairs; the control as a whole reaches `needed` when its
+        comparisons have `_CONTROLLED_BY` pairs, or at once with `whole`.
         """
         have = {subject: len(pairs) for subject, pairs in self.pairs.items()}
-        found: list[Subject] = []
+        subjects: list[Subject] = []
         for subject, most in compared.items():
-            lacking = math.ceil(most / 2) - have[subject]
-            found += [subject] * lacking
-            have[subject] += max(0, lacking)
+            deficit = math.ceil(most / 2) - have[subject]
+            subjects += [subject] * deficit
+            have[subject] += max(0, deficit)
         pace = 1.0 if whole else min(1.0, max(compared.values(), default=0) / _CONTROLLED_BY)
         while sum(have.values()) < math.ceil(self.needed * pace):
-            # The subject whose comparisons have the most pairs for each of its own is next.
-            subject = min(have, key=lambda each: have[each] / max(1, compared.get(each, 0)))
-            found.append(subject)
+            # Next is the subject whose comparisons have the most pairs relative to its own.
+            subject = min(have, key=lambda candidate: have[candidate] / max(1, compared.get(candidate, 0)))
+            subjects.append(subject)
             have[subject] += 1
-        return found
+        return subjects
 
 
-# The comparison to measure a pair of, or None for an A/A pair of the subject beside it.
+# A comparison and its base, or None and the subject of an A/A pair.
 _Task = tuple[_State | None, Subject]
 
 
 class Campaign:
-    """Comparisons measured side by side, pair by pair, with the A/A pairs of their controls among them.
+    """Comparisons measured side by side, pair by pair, interleaved with the A/A pairs of their controls.
 
-    `repetition` counts how often these comparisons came out void before; see `harness.measure.controls` for what that
-    means for their controls' level.
+    `repetition` is the number of earlier, void measurements of these comparisons; `harness.measure.controls` explains
+    its effect on the level of their controls.
     """
 
     def __init__(
@@ -216,16 +219,16 @@ class Campaign:
         }
         self._terms, self._measure, self._now = terms, measure, now
         self._rng = random.Random(terms.seed + 1_000_003 * repetition)  # noqa: S311 - a seeded order, nothing secret
-        self._started = now()
+        self._began = now()
         self._spent = 0.0
-        self._measured = 0
+        self._pairs_measured = 0
 
     def elapsed(self) -> float:
         """Return the seconds since the start."""
-        return self._now() - self._started
+        return self._now() - self._began
 
     def run(self, progress: Progress) -> None:
-        """Measure until every comparison and control has what it needs, or the time is over."""
+        """Measure until every comparison and control has the pairs it needs, or the time budget is used up."""
         self._work(self._cycles(), progress, self._over)
         self._work(self._missing(), progress, lambda: self._beyond(1))
 
@@ -238,15 +241,15 @@ class Campaign:
             pair = Comparison(subject, subject) if state is None else state.comparison
             progress(self._step(pair))
             began = self._now()
-            found = self._measure(pair.base, pair.head)
+            result = self._measure(pair.base, pair.head)
             self._spent += self._now() - began
-            self._measured += 1
-            (self.controls[pipeline(subject)].pairs[subject] if state is None else state.pairs).append(found)
+            self._pairs_measured += 1
+            (self.controls[pipeline(subject)].pairs[subject] if state is None else state.pairs).append(result)
             if state is not None:
                 self._consider(state)
 
     def _cycles(self) -> Iterator[_Task]:
-        """Yield cycles of one pair of each open comparison and the A/A pairs that are due, in an order drawn anew."""
+        """Yield cycles of one pair of each open comparison and the A/A pairs that are due, each in random order."""
         while any(state.open for state in self.states):
             cycle: list[_Task] = [(state, state.comparison.base) for state in self.states if state.open]
             for kind, control in self.controls.items():
@@ -255,7 +258,7 @@ class Campaign:
             yield from cycle
 
     def _missing(self) -> Iterator[_Task]:
-        """Yield the A/A pairs that controls still lack once all comparisons have theirs."""
+        """Yield the A/A pairs that controls still lack when all comparisons are complete."""
         missing: list[_Task] = [
             (None, subject)
             for kind, control in self.controls.items()
@@ -265,13 +268,13 @@ class Campaign:
         yield from missing
 
     def _compared(self, kind: Pipeline, coming: int = 0) -> dict[Subject, int]:
-        """Return the most pairs of the comparisons that rest on each subject of a control."""
-        found: dict[Subject, int] = {}
+        """Return, for each subject of a control, the largest number of pairs of a comparison that rests on it."""
+        most: dict[Subject, int] = {}
         for state in self.states:
             if state.kind == kind:
                 pairs = len(state.pairs) + (coming if state.open else 0)
-                found[state.control] = max(found.get(state.control, 0), pairs)
-        return found
+                most[state.control] = max(most.get(state.control, 0), pairs)
+        return most
 
     def _consider(self, state: _State) -> None:
         if len(state.pairs) >= self._terms.most:
@@ -283,30 +286,30 @@ class Campaign:
             state.look(self._terms, min(share, _MOST_BEFORE_LAST))
 
     def _over(self) -> bool:
-        """Tell whether no more comparisons are to be measured: the time left is what controls still need."""
+        """Return whether to stop measuring comparisons, since controls need the remaining time."""
         if self._terms.budget_s is None or min(len(state.pairs) for state in self.states) < self._terms.fewest:
             return False
-        # As they will be after the pair that is being thought of.
-        # What may be missing at most; most of the time there is room for that, and counting can wait.
+        # An upper bound on the missing pairs: usually there is time for it, which saves counting them.
         if not self._beyond(1 + sum(state.needed + len(state.pairs) for state in self.controls.values())):
             return False
-        missing = sum(len(each.due(self._compared(kind, 1), whole=True)) for kind, each in self.controls.items())
-        affordable = missing * self._spent / self._measured <= _MOST_RESERVED * self._terms.budget_s
+        # Including the pairs of the next cycle.
+        missing = sum(len(control.due(self._compared(kind, 1), whole=True)) for kind, control in self.controls.items())
+        affordable = missing * self._spent / self._pairs_measured <= _MOST_RESERVED * self._terms.budget_s
         return self._beyond(1 + (missing if affordable else 0))
 
     def _beyond(self, more: int) -> bool:
-        """Tell whether so many more pairs would end after the time is over."""
+        """Return whether `more` further pairs would exceed the time budget."""
         budget = self._terms.budget_s
-        if budget is None or not self._measured:
+        if budget is None or not self._pairs_measured:
             return False
-        return self.elapsed() + more * self._spent / self._measured > budget
+        return self.elapsed() + more * self._spent / self._pairs_measured > budget
 
     def _step(self, pair: Comparison) -> Step:
         elapsed, budget = self.elapsed(), self._terms.budget_s
         shares = [elapsed / budget] if budget else [0.0]
         if self._terms.precision is not None:
             shares.append(min(1.0 if not state.open else state.share for state in self.states))
-        # The fewest pairs are measured however long they take: a budget that is over does not mean that it is done.
+        # The minimum number of pairs is measured whatever the time, so an exceeded budget does not mean it is done.
         fewest = self._terms.fewest
         least = sum(min(len(state.pairs), fewest) if state.open else fewest for state in self.states)
         done = min(max(shares), least / (fewest * len(self.states)), 1.0)
@@ -315,12 +318,12 @@ class Campaign:
         again = " (void before, measured again)" if self._repetition else ""
         return Step(done, left, f"{pair.head.name} against {'itself' if control else pair.base.name}{again}")
 
-    def assessed(self) -> list[Assessed]:
-        """Return what the pairs so far say; the last look spends what is left of the level."""
-        found = []
+    def assessments(self) -> list[Assessment]:
+        """Return the assessment of the pairs so far, after a last look that spends the rest of the level."""
+        assessments = []
         for state in self.states:
             state.look(self._terms, 1.0)
-            found.append(
+            assessments.append(
                 assess(
                     state.comparison,
                     state.pairs,
@@ -330,7 +333,7 @@ class Campaign:
                     looks=state.looked,
                 )
             )
-        return found
+        return assessments
 
     def _control(self, kind: Pipeline) -> ControlPairs:
         state = self.controls.get(kind)

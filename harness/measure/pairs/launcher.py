@@ -1,8 +1,7 @@
-"""Measures pairs with real processes on one core.
+"""The launcher of pairs: starts, measures and ends two processes on one core.
 
-The two sides of a pair start, load and warm up at the same time, one on the measured core and one on the home core:
-nothing is timed then. The next pair is started when this one is done, and not beside it: that would be a neighbour of
-our own.
+The two sides of a pair start, load and warm up at the same time, one on the measured core and one on the home core,
+while nothing is timed. Pairs run one after the other, since a second pair would disturb the first.
 """
 
 import random
@@ -23,17 +22,17 @@ __all__ = ["Launcher", "Scraping"]
 
 
 class Scraping(Protocol):
-    """Scrapes whatever listens on a few ports kept free for the sides of pairs."""
+    """A scraper of a few ports that are reserved for the sides of pairs."""
 
     def port(self, slot: int) -> int:
-        """Return the port for one of the sides alive at the same time, 0 or 1."""
+        """Return the port of `slot`, 0 or 1: one for each side of a pair."""
 
 
 class Launcher(AbstractContextManager["Launcher"]):
-    """Starts, measures and ends the two processes of each pair; while open it keeps this process off the measured core.
+    """Context manager that measures pairs of processes; while open it keeps this process off the measured core.
 
-    The order of everything random follows from `seed`. `provenance` collects what the processes have loaded; `grace_s`
-    is how long one may keep us waiting beyond its plan.
+    `seed` determines all random choices. `provenance` collects the libraries loaded by the processes. `grace_s` is how
+    many seconds an answer may take beyond its planned duration.
     """
 
     def __init__(
@@ -63,29 +62,29 @@ class Launcher(AbstractContextManager["Launcher"]):
         self._open.close()
 
     def __call__(self, base: Subject, head: Subject, /) -> RawPair:
-        """Measure one pair; see `harness.measure.pairs.schedule.Measure`."""
-        with ExitStack() as started:
+        """Measure one pair; see `harness.measure.pairs.campaign.PairMeasurer`."""
+        with ExitStack() as stack:
             first, second = (base, head) if self._rng.random() < 0.5 else (head, base)
-            # On two NUMA nodes one of them would have its memory on the wrong one.
+            # With the cores on two NUMA nodes, one side's memory would be on the wrong node.
             beside = self.cores.measured if self.cores.near else self.cores.home
             starts = (self.cores.home, beside)
-            sides = start_sides(started, (first, second), self._rng, starts, self._grace_s)
+            sides = start_sides(stack, (first, second), self._rng, starts, self._grace_s)
             self._load(sides, at_once=starts[0] != starts[1])
-            # Which one was started first, and so met the fresher machine, is drawn; A/A pairs have no other names.
+            # The order of starting is random, since it may matter; the sides of an A/A pair differ in nothing else.
             if first is not base:
                 sides.reverse()
             plan, lumpy = self._plan, self._lumpy
             intervals = [side.subject.interval_ms for side in sides if side.subject.scraped]
             if intervals:
-                # Scrapes come in lumps and are part of what is measured: each turn has to hold some.
+                # Scrapes come in bursts and are part of the measured cost: each block has to contain several.
                 plan, lumpy = plan.while_scraped(max(intervals)), True
             pair = measure_pair(sides[0], sides[1], plan, self._rng, lumpy=lumpy)
             for side in sides:
-                side.kill()  # both at once: giving their memory back takes some milliseconds
+                side.kill()  # both at once, since freeing their memory takes some milliseconds
             return pair
 
     def _load(self, sides: list[Side], *, at_once: bool) -> None:
-        """Load and warm up the sides: at once where each has a core, else one after the other."""
+        """Load and warm up the sides: at the same time where each has a core, else one after the other."""
         roam = any(side.subject.scraped for side in sides)
         for slot, side in enumerate(sides):
             side.load(self._lines(side.subject.series), self.cores, port=self._port(side.subject, slot), roam=roam)

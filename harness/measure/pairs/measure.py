@@ -1,4 +1,4 @@
-"""What `harness overhead` measures: the comparisons a user asks for, with everything they need set up around them."""
+"""The measurement of a list of comparisons, with its launcher and scraper set up and ended."""
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -23,7 +23,7 @@ def comparisons_for(
 ) -> list[Comparison]:
     """Return each instrument against `base` at each number of series, under the conditions of `common`.
 
-    Naming `base` among the instruments compares it with itself. Raises `UsageError` for an empty list.
+    `base` among the instruments is compared with itself. Raise `UsageError` for an empty list.
     """
     if not instruments or not series:
         raise UsageError(
@@ -38,7 +38,7 @@ def comparisons_for(
 
 
 def target_comparison(target: str, bare: str = "", common: Subject | None = None) -> Comparison:
-    """Return the user's function `target` as it is against itself with its recording calls muted, or against `bare`."""
+    """Return the comparison of the user's function `target` with itself, recording calls muted, or with `bare`."""
     shared = replace(common or Subject(), target=target, bare=bare)
     return Comparison(replace(shared, instrument="none"), replace(shared, instrument="own"))
 
@@ -51,22 +51,22 @@ def measure_overhead(
     scraper: str = "auto",
     lines: Callable[[int], Lines] = lines_for,
 ) -> Experiments:
-    """Measure the comparisons side by side in pairs of processes; returns the document, `interrupted` after Ctrl-C.
+    """Measure the comparisons side by side in pairs of processes; return the document, `interrupted` after Ctrl-C.
 
-    Scraped subjects are scraped by `scraper`. Raises `UsageError` where they do not agree on the interval, and whatever
-    the subjects themselves raise while being built.
+    Scraped subjects are scraped by `scraper`. Raise `UsageError` where their scrape intervals differ, and any error
+    from building the subjects.
     """
     intervals = {side.interval_ms for pair in comparisons for side in (pair.base, pair.head) if side.scraped}
     if len(intervals) > 1:
         raise UsageError("what is compared in one go has to be scraped at one interval")
-    # Read, once, while this process may still use every core.
+    # Read (and cached) while this process may still use every core.
     environment()
     with ExitStack() as stack:
-        # Built before the launcher, which keeps this process, and whatever it starts, off the measured core.
+        # Entered before the scraper starts: it keeps this process and its children off the measured core.
         launch = Launcher(terms.plan, terms.seed, lines=lines, lumpy=terms.lumpy)
         stack.enter_context(launch)
-        asking = None
+        slots = None
         if intervals:
-            launch.scraping = asking = stack.enter_context(SlotScraper(scraper, intervals.pop()))
+            launch.scraping = slots = stack.enter_context(SlotScraper(scraper, intervals.pop()))
         document = launch.provenance.applied(run_experiments(comparisons, terms, launch, progress))
-        return document if asking is None else document.model_copy(update={"scraper": asking.description})
+        return document if slots is None else document.model_copy(update={"scraper": slots.description})

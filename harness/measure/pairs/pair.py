@@ -1,10 +1,10 @@
-"""One pair: two fresh processes on one core, in short shuffled blocks, giving one log-ratio and one difference.
+"""One pair: two fresh processes on one core, measured in short shuffled blocks; one log-ratio and one difference.
 
-Blocks of a round stand side by side in time, so a slow spell of the machine falls on both; the ratio within the round
-does not see it. A block that was interrupted, by a neighbour or by the hypervisor, is one of many: the pair's figures
-are 20 % trimmed means over its rounds. Trimming would also hide what a subject does in lumps rarer than one block in
-five (a scrape, say), so where lumps belong to what is measured the figures are ratios of plain totals. Pairs are never
-trimmed: a wild pair is part of the spread the interval has to cover.
+The blocks of a round follow each other directly, so a temporary slowdown of the machine affects both and cancels in
+the ratio. A block that was interrupted, by another process or by the hypervisor, is one of many: the pair's figures
+are 20 % trimmed means over its rounds. Trimming would also hide costs in bursts rarer than one block in five, such as
+scrapes; where bursts belong to the measured cost, the figures are ratios of plain totals. Pairs are never trimmed: an
+outlier is part of the spread that the interval has to cover.
 """
 
 import math
@@ -22,22 +22,22 @@ __all__ = ["BlockPlan", "Figures", "figures", "lines_per_block", "measure_pair",
 TRIM = 0.2
 _SCRAPES_A_TURN = 5.0
 _LONGEST_TURN_NS = 2_000_000_000
-# The round that is not kept need not be longer than this, whatever the others are.
+# The discarded first round need not be longer than this, whatever the length of the others.
 _SETTLE_NS = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class BlockPlan:
-    """How a pair is interleaved: rounds of one block a side, each block about `block_ns` long, in whole lines."""
+    """The plan of a pair: rounds of one block per side, each of whole lines and about `block_ns` long."""
 
     rounds: int = 20
     block_ns: int = 10_000_000
 
     def while_scraped(self, interval_ms: int) -> "BlockPlan":
-        """Return the plan for sides scraped every `interval_ms`: turns that hold several scrapes, and fewer of them.
+        """Return the plan for sides scraped every `interval_ms`: fewer blocks, each of which contains several scrapes.
 
-        A turn is five intervals long, or two seconds where that is less, and a side is on turn no shorter
-        than by this plan. One round will do: more pairs tell more than longer ones.
+        A block is five intervals long, but at most two seconds, and no shorter than in this plan; the total time of a
+        side is no shorter either. One round suffices: more pairs give more information than longer ones.
         """
         turn = max(self.block_ns, min(round(_SCRAPES_A_TURN * interval_ms * 1e6), _LONGEST_TURN_NS))
         return BlockPlan(math.ceil(self.rounds * self.block_ns / turn), turn)
@@ -45,7 +45,7 @@ class BlockPlan:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What a pair amounts to; times per line in ns."""
+    """The statistics of a pair; times per line in ns."""
 
     base_per_line: float
     head_per_line: float
@@ -54,7 +54,7 @@ class Figures:
 
 
 def lines_per_block(base_ns: float, head_ns: float, block_ns: float) -> tuple[int, int]:
-    """Return the whole lines in a block of each side, from what a line took while warming up.
+    """Return the number of lines in a block of each side, from the ns per line measured during warm-up.
 
     Sides within a factor of two of each other get the same number, so that they process exactly the same lines.
     """
@@ -66,10 +66,10 @@ def lines_per_block(base_ns: float, head_ns: float, block_ns: float) -> tuple[in
 def figures(
     base: Sequence[float], head: Sequence[float], base_lines: int, head_lines: int, *, lumpy: bool = False
 ) -> Figures:
-    """Return a pair's figures from its blocks' times, one of each side a round.
+    """Return a pair's figures from the times of its blocks in ns, one of each side per round.
 
-    `lumpy` takes plain totals instead of trimmed means. Raises `ValueError` for no rounds, sides of unequal length, or
-    a block that took no time.
+    `lumpy` uses plain totals instead of trimmed means. Raise `ValueError` for no rounds, sides of unequal length, or a
+    block that took no time.
     """
     if not base or len(base) != len(head):
         raise ValueError(f"a pair needs as many blocks on both sides, not {len(base)} and {len(head)}")
@@ -90,9 +90,9 @@ def figures(
 
 
 def voided(name: str, threads: int, finished: dict[str, Any]) -> str:
-    """Return why a side's figures do not count, or nothing: what it recorded has to have arrived.
+    """Return why a side's figures do not count; empty where all of its records arrived.
 
-    Under several threads losses are a result, shown beside the time, and not a reason to leave the pair out.
+    With several threads losses are a result, reported beside the time, and do not void the pair.
     """
     if threads > 1:
         return ""
@@ -114,16 +114,16 @@ _Times = tuple[list[int], list[int]]
 
 
 def _blocks(
-    sides: tuple[Side, Side], counts: tuple[int, int], rounds: int, rng: random.Random, *, kept: bool = True
+    sides: tuple[Side, Side], counts: tuple[int, int], rounds: int, rng: random.Random, *, valid: bool = True
 ) -> tuple[_Times, _Times, str]:
-    """Return both sides' block times, both sides' processor times, and which side went first in each round."""
+    """Return both sides' block times and processor times in ns, and the side that ran first in each round (b or h)."""
     times: _Times = ([], [])
     processor: _Times = ([], [])
     order = []
     for _ in range(rounds):
         first = rng.randrange(2)
         for which in (first, 1 - first):
-            answer = sides[which].ask({"do": "run", "lines": counts[which], "kept": kept})
+            answer = sides[which].ask({"do": "run", "lines": counts[which], "kept": valid})
             times[which].append(answer["ns"])
             processor[which].append(answer["cpu_ns"])
         order.append("bh"[first])
@@ -131,21 +131,21 @@ def _blocks(
 
 
 def measure_pair(base: Side, head: Side, plan: BlockPlan, rng: random.Random, *, lumpy: bool = False) -> RawPair:
-    """Measure two sides that are loaded and warm; returns the pair with its blocks, void or not."""
+    """Measure two sides that are loaded and warm; return the pair with its blocks, void or not."""
     sides = (base, head)
     per_line = base.ns_per_line, head.ns_per_line
     for side in sides:
         side.ask({"do": "pin"})
-    # One round that is not kept: both sides have just moved to this core. They warmed up beside each other, so what a
-    # line takes is known better now.
+    # This round is discarded, since both sides have just moved to this core. They warmed up at the same time, so it
+    # also gives a better estimate of the time per line.
     settling = lines_per_block(*per_line, min(plan.block_ns, _SETTLE_NS))
-    settled, _, _ = _blocks(sides, settling, 1, rng, kept=False)
-    base_ns, head_ns = (min(ns, times[0] / count) for ns, times, count in zip(per_line, settled, settling, strict=True))
+    trial, _, _ = _blocks(sides, settling, 1, rng, valid=False)
+    base_ns, head_ns = (min(ns, times[0] / count) for ns, times, count in zip(per_line, trial, settling, strict=True))
     counts = lines_per_block(base_ns, head_ns, plan.block_ns)
     times, processor, order = _blocks(sides, counts, plan.rounds, rng)
     (base_blocks, head_blocks), (base_cpu, head_cpu) = times, processor
     ends = [side.ask({"do": "finish"}) for side in sides]
-    found = figures(base_blocks, head_blocks, *counts, lumpy=lumpy)
+    summary = figures(base_blocks, head_blocks, *counts, lumpy=lumpy)
     reasons = [voided(side.subject.name, side.subject.threads, end) for side, end in zip(sides, ends, strict=True)]
     return RawPair(
         base_blocks=base_blocks,
@@ -157,10 +157,10 @@ def measure_pair(base: Side, head: Side, plan: BlockPlan, rng: random.Random, *,
         base_cpu=base_cpu,
         head_cpu=head_cpu,
         hash_seeds=(base.hash_seed, head.hash_seed),
-        base_per_line=found.base_per_line,
-        head_per_line=found.head_per_line,
-        log_ratio=found.log_ratio,
-        difference=found.difference,
+        base_per_line=summary.base_per_line,
+        head_per_line=summary.head_per_line,
+        log_ratio=summary.log_ratio,
+        difference=summary.difference,
         head_lost=_lost(ends[1]),
         head_raised=ends[1]["raised"],
         head_evaluated=ends[1]["evaluated"],

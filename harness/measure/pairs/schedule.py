@@ -1,4 +1,4 @@
-"""Paired experiments, any number side by side, and void ones measured again: the one seam of all paired measuring."""
+"""Paired experiments: any number of comparisons side by side, with repetitions of void ones."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -8,60 +8,62 @@ from harness.host.environment import environment
 from harness.interrupts import interruptible
 from harness.measure.pairs.campaign import Campaign, PairMeasurer, Progress, Step, Terms
 from harness.measure.result import Experiments, TermsUsed
-from harness.measure.verdict import Assessed, Comparison, counting, entry_of, repeated
+from harness.measure.verdict import Assessment, Comparison, counting, entry_of, repeated
 
 __all__ = [
-    "AssessedPairs",
+    "CampaignResult",
     "Comparison",
     "PairMeasurer",
     "Progress",
     "Step",
     "Terms",
-    "measure_assessed",
+    "measure_comparisons",
     "run_experiments",
 ]
 
 
 @dataclass(frozen=True, slots=True)
-class AssessedPairs:
-    """What comparisons measured side by side came to, whether Ctrl-C ended them, and the seconds it took."""
+class CampaignResult:
+    """The assessments of comparisons measured side by side, whether Ctrl-C ended them, and the seconds they took."""
 
-    found: list[Assessed]
+    assessments: list[Assessment]
     interrupted: bool
     elapsed_s: float
 
 
-def measure_assessed(
+def measure_comparisons(
     comparisons: Sequence[Comparison],
     terms: Terms,
     measure: PairMeasurer,
     progress: Progress = lambda _step: None,
     now: Callable[[], float] = time.monotonic,
-) -> AssessedPairs:
-    """Measure the comparisons side by side, those that come out void again in their place, and return what was found.
+) -> CampaignResult:
+    """Measure the comparisons side by side, repeat void ones, and return the assessments in the order of comparisons.
 
-    What is void is measured again under the same terms, in the share of the time that it had, at most
-    `terms.repetitions` times; what was measured before goes with it. A comparison of which no pair counted loses lines
-    by itself, so that nothing would change, and is left as it is. Ctrl-C ends the measuring, not the call.
+    A void comparison is repeated under the same terms, in its share of the time, at most `terms.repetitions` times; its
+    earlier attempts are part of the result. A comparison without any valid pair is not repeated: it loses lines by
+    itself, and would again. Ctrl-C ends the measurement, not the call.
     """
     began = now()
     campaign = Campaign(comparisons, terms, measure, now)
     interrupted = _run(campaign, progress)
-    found = campaign.assessed()
+    assessments = campaign.assessments()
     for repetition in range(1, terms.repetitions + 1):
-        void = [i for i, each in enumerate(found) if each.verdict == "void" and counting(each.pairs)]
+        void = [
+            i for i, assessment in enumerate(assessments) if assessment.verdict == "void" and counting(assessment.pairs)
+        ]
         if interrupted or not void:
             break
-        share = None if terms.budget_s is None else terms.budget_s * len(void) / len(found)
+        share = None if terms.budget_s is None else terms.budget_s * len(void) / len(assessments)
         less = replace(terms, budget_s=share, controls=campaign.count)
         again = Campaign([comparisons[i] for i in void], less, measure, now, repetition)
         interrupted = _run(again, _later(progress))
         if interrupted:
-            # Half a measurement does not take the place of a whole one, void as that is.
+            # An incomplete repetition does not replace a complete measurement, even a void one.
             break
-        for i, each in zip(void, again.assessed(), strict=True):
-            found[i] = repeated(each, found[i])
-    return AssessedPairs(found, interrupted, now() - began)
+        for i, assessment in zip(void, again.assessments(), strict=True):
+            assessments[i] = repeated(assessment, assessments[i])
+    return CampaignResult(assessments, interrupted, now() - began)
 
 
 def _run(campaign: Campaign, progress: Progress) -> bool:
@@ -75,7 +77,7 @@ def _run(campaign: Campaign, progress: Progress) -> bool:
 
 
 def _later(progress: Progress) -> Progress:
-    """Return a progress that does not go back: the plan is done, and what is measured again comes on top."""
+    """Return a progress callback for repetitions, which come after the plan and stay at a share of 1."""
     return lambda step: progress(replace(step, done=1.0))
 
 
@@ -86,11 +88,11 @@ def run_experiments(
     progress: Progress = lambda _step: None,
     now: Callable[[], float] = time.monotonic,
 ) -> Experiments:
-    """Measure the comparisons as `measure_assessed` does and return the document of what was found.
+    """Measure the comparisons as `measure_comparisons` does and return their document.
 
-    After Ctrl-C the document holds the pairs so far and `interrupted`.
+    After Ctrl-C the document has the pairs so far and is `interrupted`.
     """
-    measured = measure_assessed(comparisons, terms, measure, progress, now)
+    result = measure_comparisons(comparisons, terms, measure, progress, now)
     return Experiments(
         environment=environment(),
         terms=TermsUsed(
@@ -106,7 +108,7 @@ def run_experiments(
             settled=terms.settled,
             comparisons=len(comparisons),
         ),
-        interrupted=measured.interrupted,
-        elapsed_s=measured.elapsed_s,
-        experiments=[entry_of(each) for each in measured.found],
+        interrupted=result.interrupted,
+        elapsed_s=result.elapsed_s,
+        experiments=[entry_of(assessment) for assessment in result.assessments],
     )

@@ -1,4 +1,4 @@
-"""Starts one side of a pair as a fresh process, talks to it, and makes sure that it does not outlive us."""
+"""The parent's end of one side of a pair: a fresh worker process, its commands and answers, and its end."""
 
 import fcntl
 import json
@@ -38,31 +38,31 @@ __all__ = ["PROJECT", "Cores", "Lines", "Side", "apart", "cores", "start_sides",
 
 _MOST_PADDING = 4096
 _MOST_SEED = 4_294_967_295
-# A process that has closed its output is about to end.
+# Time for a process that has closed its output to end.
 _ENDING_S = 5.0
 _CHUNK = 65536
-# The lines fit in, so that sending them need not wait until the process reads.
+# Pipe capacity in bytes: the lines fit in, so that sending does not wait for the process to read.
 _ROOM = 1 << 20
-# What ``-m`` does takes a tenth of the time until the first line.
+# Not by ``-m``, which would add a tenth to the time until the first line.
 _WORKER = "from harness.measure.worker import main; main()"
 
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """The lines both sides of a comparison process, in this order and then from the start again, with their tags."""
+    """The lines that both sides of a comparison process, in this order and cyclically, with their tags."""
 
     texts: tuple[str, ...]
     tags: tuple[Tags, ...]
 
 
 def cores() -> Cores:
-    """Return the cores to use; see `harness.host.topology.choose`."""
+    """Return the cores to use; see `harness.host.topology.current_cores`."""
     return current_cores()
 
 
 @contextmanager
 def apart(which: Cores) -> Iterator[None]:
-    """Keep this process and what it starts off the measured core, its siblings included, and go back afterwards."""
+    """Keep this process and its children off the measured core and its siblings; restore the affinity afterwards."""
     before = os.sched_getaffinity(0)
     others = before & which.others if which.others else before - {which.measured}
     os.sched_setaffinity(0, others or before)
@@ -73,19 +73,19 @@ def apart(which: Cores) -> Iterator[None]:
 
 
 def surroundings(subject: Subject) -> dict[str, str]:
-    """Return the environment variables by which a subject's process finds our packages and the subject's own."""
+    """Return the environment variables that let a subject's process import our packages and its own."""
     own = "" if subject.python and subject.path else own_folder()
     return {"PYTHONPATH": python_path(subject.path, own)}
 
 
 class Side:
-    """A worker process with its subject loaded and warmed up; a context manager that ends it.
+    """A worker process with its subject; a context manager that ends it.
 
-    Its hash seed and the size of its environment, which moves its stack (Mytkowicz et al. 2009), are drawn from `rng`:
-    what may differ between two starts of the user's program differs between processes here as well, and so is part of
-    the pairs' spread instead of a bias common to them all. It starts, loads and warms up on the processor `start`,
-    where one is given. Every answer has a deadline, `grace_s` beyond what is planned (`harness.measure.deadlines`).
-    Raises `RunError`, or the `HarnessError` the worker met.
+    Its hash seed and the size of its environment, which shifts its stack (Mytkowicz et al. 2009), are drawn from `rng`:
+    properties that vary between two starts of the user's program vary between processes here as well, and add to the
+    spread of the pairs instead of biasing all of them alike. It starts, loads and warms up on the processor `start`,
+    where one is given. Every answer has a deadline, `grace_s` seconds beyond the plan (`harness.measure.deadlines`).
+    Methods raise `RunError`, or the worker's `HarnessError`.
     """
 
     def __init__(
@@ -117,13 +117,13 @@ class Side:
             stderr=self._complaints,
             env=environment,
             cwd=subject.folder or None,
-            # Ctrl-C goes to the whole foreground group; the parent alone decides what it means.
+            # Ctrl-C goes to the whole foreground group; only the parent handles it.
             process_group=0,
         )
-        with suppress(OSError):  # less will do as well, in more turns
+        with suppress(OSError):  # a smaller pipe works as well
             fcntl.fcntl(_pipe(self._process.stdin), fcntl.F_SETPIPE_SZ, _ROOM)
         if start is not None:
-            with suppress(ProcessLookupError):  # whoever waits for its answer is told of its end
+            with suppress(ProcessLookupError):  # its end is reported by the next `receive`
                 os.sched_setaffinity(self._process.pid, {start})
 
     @property
@@ -132,7 +132,7 @@ class Side:
         return self._process.pid
 
     def send(self, command: dict[str, Any], encoded: str = "") -> None:
-        """Send a command without waiting for its answer; `encoded` are further members of it, as JSON."""
+        """Send a command without waiting for its answer; `encoded` has further members of the command, as JSON."""
         self._within_s = answer_within_s(
             command, ns_per_line=self.ns_per_line, series=self.subject.series, grace_s=self._grace_s
         )
@@ -140,17 +140,17 @@ class Side:
         stream = _pipe(self._process.stdin).fileno()
         os.set_blocking(stream, False)
         text = json.dumps(command)
-        left = memoryview((f"{text[:-1]}, {encoded}}}\n" if encoded else f"{text}\n").encode())
+        data = memoryview((f"{text[:-1]}, {encoded}}}\n" if encoded else f"{text}\n").encode())
         deadline = time.monotonic() + self._within_s
         try:
-            while left:
+            while data:
                 self._await(stream, select.POLLOUT, deadline)
-                left = left[os.write(stream, left) :]
+                data = data[os.write(stream, data) :]
         except BrokenPipeError:
             raise self._died() from None
 
     def receive(self) -> dict[str, Any]:
-        """Wait for the answer to the oldest command not answered yet; raises `RunError` when its deadline passes."""
+        """Return the answer to the oldest pending command; raise `RunError` when its deadline passes."""
         stream = _pipe(self._process.stdout).fileno()
         deadline = time.monotonic() + self._within_s
         while b"\n" not in self._received:
@@ -171,10 +171,10 @@ class Side:
         return self.receive()
 
     def load(self, lines: Lines, which: Cores, *, port: int | None = None, roam: bool = False) -> None:
-        """Start loading and warming up the subject; `loaded` waits for the end of it.
+        """Start loading and warming up the subject; `loaded` waits for its end.
 
-        `port` has its page served there (0: on any free one). One that may `roam` waits for its turns off the measured
-        core, so that what happens to it meanwhile does not disturb the other side.
+        With a `port` its page is served there (0: on any free port). With `roam` the process waits for its blocks off
+        the measured core, so that scrapes in the meantime do not disturb the other side.
         """
         self.send(
             {
@@ -185,11 +185,11 @@ class Side:
                 "roam": roam,
                 "port": port,
             },
-            _encoded(lines),
+            _encode(lines),
         )
 
     def loaded(self) -> dict[str, Any]:
-        """Wait until the subject is warm; returns the worker's whole answer."""
+        """Wait until the subject is warm; return the worker's whole answer."""
         answer = self.receive()
         self.ns_per_line = answer["ns_per_line"]
         self.calls_per_line = answer["calls_per_line"]
@@ -197,7 +197,7 @@ class Side:
         return answer
 
     def _await(self, stream: int, event: int, deadline: float) -> None:
-        """Wait until `stream` can be read or written; raises `RunError` when the deadline passes."""
+        """Wait until `stream` can be read or written; raise `RunError` when the deadline passes."""
         poller = select.poll()
         poller.register(stream, event)
         while not poller.poll(max(0.0, deadline - time.monotonic()) * 1e3):
@@ -212,17 +212,17 @@ class Side:
         has_ended(self._process, _ENDING_S)
         code = end_group(self._process)
         self._complaints.seek(0)
-        said = self._complaints.read().decode(errors="replace").strip().splitlines()
+        lines = self._complaints.read().decode(errors="replace").strip().splitlines()
         return RunError(
-            f"the process measuring {self.subject.name} ended with {code}: {said[-1] if said else 'no word'}"
+            f"the process measuring {self.subject.name} ended with {code}: {lines[-1] if lines else 'no output'}"
         )
 
     def kill(self) -> None:
-        """Have the process and all of its group end, without waiting for it; `stop` has to follow."""
+        """Kill the process and its group without waiting for the end; `stop` has to follow."""
         kill_group(self._process)
 
     def stop(self) -> None:
-        """End the process and all of its group, at once; may be called twice."""
+        """End the process and its group at once; may be called twice."""
         end_group(self._process)
         for stream in (self._process.stdin, self._process.stdout, self._complaints):
             if stream is not None:
@@ -247,13 +247,13 @@ _DOING = {
 
 
 @lru_cache(maxsize=8)
-def _encoded(lines: Lines) -> str:
-    """Return lines as members of a JSON object; the same few are sent to every process."""
+def _encode(lines: Lines) -> str:
+    """Return lines as members of a JSON object; cached, since every process gets the same few pools."""
     return json.dumps({"lines": lines.texts, "tags": lines.tags})[1:-1]
 
 
 def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
-    assert stream is not None  # noqa: S101 - Popen was told to make it
+    assert stream is not None  # noqa: S101 - Popen is called with PIPE
     return stream
 
 
@@ -264,7 +264,7 @@ def start_sides(
     starts: Sequence[int | None] = (),
     grace_s: float = GRACE_S,
 ) -> list[Side]:
-    """Start a worker for each subject, on the processor of `starts` where there is one; leaving `stack` ends them."""
+    """Start a worker for each subject, on its processor in `starts` where there is one; closing `stack` ends them."""
     with uninterrupted():
         return [
             stack.enter_context(Side(subject, rng, start=start, grace_s=grace_s))
@@ -273,6 +273,6 @@ def start_sides(
 
 
 def tags_of(series: int, methods: Sequence[str], count: int) -> tuple[Tags, ...]:
-    """Return the tags of `count` lines, going round the first `series` methods so that each is met equally often."""
+    """Return the tags of `count` lines, cycling through the first `series` methods so that all are equally frequent."""
     sets = [Tags(method) for method in methods[:series]]
     return tuple(sets[i % len(sets)] for i in range(count))

@@ -1,4 +1,4 @@
-"""Scrapes the sides of pairs, which come and go on a few fixed ports, by the real Prometheus or by a poller of ours."""
+"""The scraper of the sides of pairs, which start and end on a few fixed ports: Prometheus or a built-in poller."""
 
 import http.client
 import json
@@ -24,13 +24,13 @@ _FIRST_S = 30.0
 def _free_ports(count: int) -> list[int]:
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in sockets]
+        for sock in sockets:
+            sock.bind(("127.0.0.1", 0))
+        return [int(sock.getsockname()[1]) for sock in sockets]
 
 
 def _ask(url: str, path: str) -> dict[str, Any]:
-    """Return the data of an answer of Prometheus' API, nothing where there is none."""
+    """Return the data of an answer of Prometheus' API; empty where there is none."""
     connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=_TIMEOUT_S)
     try:
         connection.request("GET", path)
@@ -43,12 +43,12 @@ def _ask(url: str, path: str) -> dict[str, Any]:
 
 
 def _version(url: str) -> str:
-    """Return the version of the Prometheus at `url`, empty where it does not tell."""
+    """Return the version of the Prometheus at `url`; empty where it is unknown."""
     return str(_ask(url, "/api/v1/status/buildinfo").get("version", "")).partition("+")[0]
 
 
 class _Poller:
-    """Asks one port for its page again and again; nobody listening there is no error."""
+    """Periodic requests for the page of one port, which need not be in use."""
 
     def __init__(self, port: int, interval_s: float) -> None:
         self._port, self._interval_s = port, interval_s
@@ -65,7 +65,7 @@ class _Poller:
                 connection.request("GET", "/metrics", headers={"Accept": _ACCEPT, "Accept-Encoding": "gzip"})
                 connection.getresponse().read()
             except (OSError, http.client.HTTPException):
-                continue  # no side lives there now, or it has just been ended
+                continue  # no side is running there, or it has just ended
             finally:
                 connection.close()
 
@@ -75,24 +75,24 @@ class _Poller:
 
 
 class SlotScraper:
-    """Scrapes `slots` ports every `interval_ms`, whoever listens there, or the `ports` given; a context manager.
+    """Context manager that scrapes `slots` free ports, or `ports`, every `interval_ms`, whether in use or not.
 
-    `kind` is ``prometheus``, ``builtin`` or ``auto`` (Prometheus where there is one). The threads of the built-in
-    poller live in this process, which waits while lines are measured, and on another core. Entering raises
-    `ScraperError` where Prometheus does not start.
+    `kind` is ``prometheus``, ``builtin`` or ``auto`` (Prometheus where it is installed). The threads of the built-in
+    poller run in this process, which is idle during timed blocks and is on another core. Entering raises `ScraperError`
+    where Prometheus does not start; the constructor raises `UsageError` for the kind ``none``.
     """
 
     def __init__(self, kind: str, interval_ms: int, slots: int = 2, ports: Sequence[int] = ()) -> None:
-        chosen = make_scraper(kind, interval_ms * 1_000_000)
-        if chosen.kind == "none":
+        scraper = make_scraper(kind, interval_ms * 1_000_000)
+        if scraper.kind == "none":
             raise UsageError("--scraper: none cannot scrape; choose prometheus, builtin or auto")
-        self.kind, self.description = chosen.kind, chosen.description
+        self.kind, self.description = scraper.kind, scraper.description
         self._interval_ms = interval_ms
         self._ports = list(ports) or _free_ports(slots)
         self._open = ExitStack()
 
     def port(self, slot: int) -> int:
-        """Return the port of one of the sides alive at the same time."""
+        """Return the port of `slot`."""
         return self._ports[slot]
 
     def __enter__(self) -> Self:
@@ -111,14 +111,14 @@ class SlotScraper:
         return self
 
     def _await_first(self, server: PrometheusServer) -> None:
-        """Return once every port was asked, which Prometheus begins some five seconds after it is ready."""
+        """Wait for the first scrape of every port, which Prometheus begins about five seconds after it is ready."""
         deadline = time.monotonic() + _FIRST_S
         while time.monotonic() < deadline:
             server.check()
             targets = _ask(server.url, "/api/v1/targets?state=active").get("activeTargets", [])
-            # Nobody listens there yet, so that the targets are down; the year 1 stands for never.
-            asked = [each for each in targets if not str(each.get("lastScrape", "0001")).startswith("0001")]
-            if len(asked) == len(self._ports):
+            # The targets are down, since nothing is running there yet; the year 1 stands for no scrape so far.
+            scraped = [target for target in targets if not str(target.get("lastScrape", "0001")).startswith("0001")]
+            if len(scraped) == len(self._ports):
                 return
             time.sleep(0.05)
         raise ScraperError(f"--scraper prometheus: did not begin to scrape within {_FIRST_S:g} s")

@@ -1,4 +1,4 @@
-"""What one call of `harness overhead` found, whatever was asked: the document that is saved, kept and rendered."""
+"""The answer of one call of `harness overhead`, whatever the question: the document that is stored and rendered."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -29,7 +29,7 @@ class _Section(BaseModel):
 
 
 class Part(_Section):
-    """Which experiments were measured for what: those from `first` up to, not including, `end`."""
+    """The experiments that belong to one question: from `first` up to, but not including, `end`."""
 
     what: str = Field(description="table, comparison, ladder, laws:<factor> or self-test")
     first: int
@@ -39,7 +39,7 @@ class Part(_Section):
 
 
 class ResultRow(_Section):
-    """The columns of the default table that no pairs are behind; `missing` says why one is empty."""
+    """The columns of the default table that do not come from pairs; `missing` has the reason for an empty one."""
 
     instrument: str
     instructions_per_line: float | None = Field(description="above the bare REPL, by callgrind")
@@ -51,35 +51,35 @@ class ResultRow(_Section):
 
 
 class Answer(Experiments):
-    """A document of comparisons, and what else was measured in the same call; empty sections were not asked for."""
+    """A document of experiments with all other results of the same call; sections not requested are empty."""
 
     mode: Mode
-    created: str = Field("", description="when the measuring was done, UTC, ISO 8601")
+    created: str = Field("", description="end of the measurement, UTC, ISO 8601")
     parts: list[Part] = Field(default_factory=list)
     table: list[ResultRow] = Field(default_factory=list)
     laws: list[CostLaw] = Field(default_factory=list)
     saturation: list[Saturation] = Field(default_factory=list)
     scrapes: list[ScrapeEffect] = Field(default_factory=list)
-    self_test: SelfTest | None = Field(None, description="its experiments stand among the others")
+    self_test: SelfTest | None = Field(None, description="its experiments are among the others")
     exposition: list[ExpositionDiff] = Field(default_factory=list)
 
     def part(self, what: str) -> Experiments | None:
-        """Return the experiments measured for `what`, as a document of their own; None when there are none."""
-        found = next((part for part in self.parts if part.what == what), None)
-        if found is None:
+        """Return the experiments of the part `what` as a document of their own; None where there are none."""
+        part = next((part for part in self.parts if part.what == what), None)
+        if part is None:
             return None
         return Experiments(
             environment=self.environment,
-            terms=found.terms,
+            terms=part.terms,
             interrupted=self.interrupted,
-            elapsed_s=found.elapsed_s,
+            elapsed_s=part.elapsed_s,
             scraper=self.scraper,
-            experiments=self.experiments[found.first : found.end],
+            experiments=self.experiments[part.first : part.end],
             loaded=self.loaded,
         )
 
     def document(self) -> dict[str, Any]:
-        """Return the outcome as JSON takes it."""
+        """Return the answer as a JSON object."""
         return self.model_dump(mode="json")
 
 
@@ -87,9 +87,9 @@ def outcome_of(
     mode: Mode, parts: Mapping[str, Experiments] | None = None, *, elapsed_s: float = 0.0, interrupted: bool = False,
     **sections: Any,
 ) -> Answer:  # fmt: skip
-    """Return the outcome of documents by what they were measured for; `sections` are fields of `Answer`.
+    """Return the answer made of documents by their part's name; `sections` are further fields of `Answer`.
 
-    Where documents are given, theirs are the time and whether it was interrupted, in addition to what is passed.
+    `elapsed_s` is added to the documents' own times; the answer is interrupted where a document or `interrupted` is.
     """
     experiments: list[Experiment] = []
     ranges: list[Part] = []
@@ -101,7 +101,7 @@ def outcome_of(
     documents = list((parts or {}).values())
     return Answer(
         environment=_environment(documents),
-        loaded={name: each for document in documents for name, each in document.loaded.items()},
+        loaded={name: modules for document in documents for name, modules in document.loaded.items()},
         terms=documents[0].terms if documents else _NO_PAIRS,
         interrupted=interrupted or any(document.interrupted for document in documents),
         elapsed_s=elapsed_s + sum(document.elapsed_s for document in documents),
@@ -115,14 +115,14 @@ def outcome_of(
 
 
 def _environment(documents: Sequence[Experiments]) -> Environment:
-    """Return where it was measured, with the libraries as the measured processes saw them."""
+    """Return the environment of the measurement, with the libraries reported by the measured processes."""
     libraries = {name: version for document in documents for name, version in document.environment.libraries.items()}
     here = documents[0].environment if documents else environment()
     return here.model_copy(update={"libraries": libraries}) if libraries else here
 
 
 def outcome_of_table(table: Table) -> Answer:
-    """Return the outcome of the default table."""
+    """Return the answer with the default table."""
     rows = [
         ResultRow(
             instrument=row.instrument,
@@ -139,35 +139,36 @@ def outcome_of_table(table: Table) -> Answer:
 
 
 def renewed(outcome: Answer) -> Answer:
-    """Return a stored outcome with its laws and its self-test derived anew from the experiments behind them.
+    """Return a stored answer with its laws and its self-test recomputed from their experiments.
 
-    What an earlier version concluded from its pairs may have used void ones, or intervals too narrow; the pairs stand.
+    The conclusions of earlier versions may rest on void pairs or on intervals that are too narrow; the pairs are valid.
     """
     laws = []
     for factor in dict.fromkeys(law.factor for law in outcome.laws):
         document = outcome.part(f"laws:{factor}")
-        kept = [law for law in outcome.laws if law.factor == factor]
-        laws += kept if document is None else laws_of(document, factor)
+        stored = [law for law in outcome.laws if law.factor == factor]
+        laws += stored if document is None else laws_of(document, factor)
     return outcome.model_copy(update={"laws": laws, "self_test": _renewed_self_test(outcome)})
 
 
 def _renewed_self_test(outcome: Answer) -> SelfTest | None:
-    document, found = outcome.part("self-test"), outcome.self_test
-    if document is None or found is None:
-        return found
-    each, size = document.experiments, len(found.delays)
+    document, stored = outcome.part("self-test"), outcome.self_test
+    if document is None or stored is None:
+        return stored
+    experiments, size = document.experiments, len(stored.delays)
     trials = [
-        document.model_copy(update={"experiments": each[i : i + size]}) for i in range(0, len(each) - size + 1, size)
+        document.model_copy(update={"experiments": experiments[i : i + size]})
+        for i in range(0, len(experiments) - size + 1, size)
     ]
-    delays = [recovered(delay.injected, delay.share, i, trials) for i, delay in enumerate(found.delays)]
-    return found.model_copy(update={"delays": delays if trials else found.delays})
+    delays = [recovered(delay.injected, delay.share, i, trials) for i, delay in enumerate(stored.delays)]
+    return stored.model_copy(update={"delays": delays if trials else stored.delays})
 
 
 def joined(mode: Mode, outcomes: list[Answer]) -> Answer:
-    """Return several outcomes as one; of sections that exist once the last one counts."""
+    """Return several answers as one; of sections that can exist only once, the last one is used."""
     parts: dict[str, Experiments] = {}
     for outcome in outcomes:
-        parts |= {part.what: each for part in outcome.parts if (each := outcome.part(part.what)) is not None}
+        parts |= {part.what: document for part in outcome.parts if (document := outcome.part(part.what)) is not None}
     paired = sum(document.elapsed_s for document in parts.values())
     lists = ("table", "laws", "saturation", "scrapes", "exposition")
     return outcome_of(
@@ -175,6 +176,6 @@ def joined(mode: Mode, outcomes: list[Answer]) -> Answer:
         parts,
         elapsed_s=max(0.0, sum(outcome.elapsed_s for outcome in outcomes) - paired),
         interrupted=any(outcome.interrupted for outcome in outcomes),
-        self_test=next((each.self_test for each in reversed(outcomes) if each.self_test is not None), None),
-        **{name: [each for outcome in outcomes for each in getattr(outcome, name)] for name in lists},
+        self_test=next((outcome.self_test for outcome in reversed(outcomes) if outcome.self_test is not None), None),
+        **{name: [item for outcome in outcomes for item in getattr(outcome, name)] for name in lists},
     )

@@ -1,14 +1,13 @@
-"""The rate at which half of the tries fail, with an interval, from tries of which some fail for no fault of the rate.
+"""The edge: the rate at which half of the tries fail, with its interval, where some tries fail whatever the rate.
 
-The chance that a try at rate r passes is taken as (1 - lapse)·Φ((ln edge - ln r) / spread): fresh processes differ in
-how fast they are, by `spread`, and a share `lapse` of the tries fails at any rate, because a neighbour held the
-machine. That is the psychometric function with lapses (Wichmann and Hill 2001, equation 1). Neither `spread` nor
-`lapse` is known: the posterior is kept over all three on a grid, and the edge's own distribution is what is left when
-the other two are summed out (Prins 2013). Rates are chosen as the tries come in, around what is known so far, as in
-QUEST (Watson and Pelli 1983): one quartile of the edge's distribution, drawn at random, since tries at one place alone
-would not tell the spread.
+The probability that a try at rate r passes is modelled as (1 - lapse)·Φ((ln edge - ln r) / spread): fresh processes
+differ in speed by `spread`, and a share `lapse` of the tries fails at any rate, because of other load on the machine.
+This is the psychometric function with lapses (Wichmann and Hill 2001, equation 1). Neither `spread` nor `lapse` is
+known: the posterior of all three is computed on a grid, and the distribution of the edge is its marginal (Prins 2013).
+Rates are chosen adaptively, as in QUEST (Watson and Pelli 1983): a quartile of the edge's distribution, drawn at
+random, since tries at a single rate would not determine the spread.
 
-How often the interval holds the truth is simulated in benchmarks/saturation_coverage.py.
+benchmarks/saturation_coverage.py simulates how often the interval covers the true edge.
 """
 
 import math
@@ -16,7 +15,7 @@ import random
 from dataclasses import dataclass
 
 import numpy as np
-import scipy  # its parts load when first used: whoever only reads a document does not wait for them
+import scipy  # its submodules load on first use, so that reading a document does not wait for them
 from numpy.typing import NDArray
 
 from harness.errors import UsageError
@@ -24,18 +23,18 @@ from harness.errors import UsageError
 __all__ = ["CONFIDENCE", "FEWEST_TRIES", "Edge", "EdgeEstimate", "preferred_rate"]
 
 CONFIDENCE = 0.95
-# Fewer tries say less than what was thought before them.
+# With fewer tries the prior outweighs them.
 FEWEST_TRIES = 4
-# An interval wider than this, high end over low end, is told as a bound instead.
+# An interval wider than this (high end over low end) is reported as a bound instead.
 _WIDEST = 1.5
-# Rates tried are 96 to a decade, 2.4 % apart, so that the same ones come up again.
+# Rates are 96 to a decade, 2.4 % apart, so that the same rates recur.
 _TO_A_DECADE = 96
 _STEP = 0.005
 _LOWEST, _HIGHEST = math.log(1 / 64), math.log(4.0)
-# What is thought of spread and lapse before the first try: processes differ by some percent, by more where the machine
-# is shared, and few tries fail for nothing. The weights are such that the interval holds the edge 95 times in 100 up to
-# a spread of 15 %, at the price of being wider than it need be where processes are alike. The edge lies near the
-# ceiling four times in five, and anywhere between the ends of the grid otherwise.
+# The prior of spread and lapse: processes differ by some percent, by more on a shared machine, and lapses are rare.
+# With these weights the interval covers the edge 95 times in 100 up to a spread of 15 %, at the price of being wider
+# than necessary where processes are alike. The edge is near the ceiling with probability 0.8, else anywhere on the
+# grid.
 _SPREADS = np.array([0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32])
 _SPREAD_WEIGHTS = np.array([0.5, 0.7, 1.0, 1.3, 1.6, 1.6, 1.2])
 _LAPSES = np.array([0.0, 0.02, 0.05, 0.1, 0.2])
@@ -55,12 +54,12 @@ def preferred_rate(rate: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class EdgeEstimate:
-    """What the tries say, rates in lines a second.
+    """The estimate of the edge from the tries, rates in lines per second.
 
-    `value` is the median of the edge's distribution and `interval` holds the edge with 95 % probability; None where
-    that is wider than a factor of 1.5, or where no try failed or none passed. `at_least` is what the edge exceeds
-    with 95 % probability, None where no try passed; `at_most` what it stays below, None where no try failed. Fewer than
-    four tries tell none of them.
+    `value` is the median of the edge's distribution and `interval` contains the edge with 95 % probability; None where
+    that is wider than a factor of 1.5, or where no try failed or none passed. `at_least` is a lower bound of the edge
+    with 95 % probability, None where no try passed; `at_most` an upper bound, None where no try failed. With fewer than
+    four tries all of them are None.
     """
 
     value: float | None
@@ -70,10 +69,10 @@ class EdgeEstimate:
 
 
 class Edge:
-    """The edge's distribution, narrowed down try by try.
+    """The posterior distribution of the edge, updated by each try.
 
-    `ceiling` is the rate without a schedule: the edge is looked for between a 64th and four times of it, and more
-    likely a little below it. Raises `UsageError` when it is no rate.
+    `ceiling` is the rate without a schedule: the edge is expected between a 64th and four times of it, most likely a
+    little below. Raise `UsageError` where it is not a positive, finite number.
     """
 
     def __init__(self, ceiling: float) -> None:
@@ -89,7 +88,7 @@ class Edge:
         self._first = ceiling * 0.9
 
     def add(self, rate: float, *, sustained: bool) -> None:
-        """Take in the outcome of a try at `rate`."""
+        """Update the distribution with the outcome of a try at `rate`."""
         reached = scipy.special.ndtr((self._logs[:, None] - math.log(rate)) / _SPREADS)
         chance = reached[:, :, None] * (1 - _LAPSES)
         self._mass = self._mass * (chance if sustained else 1 - chance)
@@ -98,7 +97,7 @@ class Edge:
         self.failed += not sustained
 
     def next_rate(self, rng: random.Random) -> float:
-        """Return the rate to try next."""
+        """Return the rate of the next try, in lines per second."""
         if not self.passed + self.failed:
             return preferred_rate(self._first)
         return preferred_rate(self._quantiles(rng.choice(_QUARTILES))[0])
@@ -109,18 +108,18 @@ class Edge:
         return [math.exp(self._logs[min(int(np.searchsorted(reached, share)), last)]) for share in shares]
 
     def estimate(self) -> EdgeEstimate:
-        """Return what is known so far."""
+        """Return the estimate from the tries so far."""
         if self.passed + self.failed < FEWEST_TRIES:
             return EdgeEstimate(None, None, None, None)
         beside = (1 - CONFIDENCE) / 2
         low, value, high = self._quantiles(beside, 0.5, 1 - beside)
-        # The grid's own step is part of what is not known.
+        # The interval includes the step of the grid.
         low, high = low * math.exp(-_STEP), high * math.exp(_STEP)
         least, most = self._quantiles(1 - CONFIDENCE, CONFIDENCE)
-        known = bool(self.passed and self.failed) and high <= _WIDEST * low
+        narrow = bool(self.passed and self.failed) and high <= _WIDEST * low
         return EdgeEstimate(
-            value=value if known else None,
-            interval=(low, high) if known else None,
+            value=value if narrow else None,
+            interval=(low, high) if narrow else None,
             at_least=least * math.exp(-_STEP) if self.passed else None,
             at_most=most * math.exp(_STEP) if self.failed else None,
         )

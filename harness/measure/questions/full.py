@@ -1,4 +1,4 @@
-"""The whole matrix in one go: table, ladder, cost laws, scrapes, rates and the self-test, each with its time."""
+"""All questions in one call: table, ladder, cost laws, scrapes, rates and self-test, each with its share of time."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -25,13 +25,13 @@ __all__ = [
     "stages_of",
 ]
 
-# Many comparisons side by side want many short pairs rather than few long ones.
+# Many comparisons side by side need many short pairs rather than few long ones.
 SHORT = BlockPlan(rounds=10, block_ns=5_000_000)
 
 
 @dataclass(frozen=True, slots=True)
 class FullPlan:
-    """How the time is spent, in seconds of pairs for each stage; the defaults take some 30 minutes on two cores."""
+    """The time of each stage, in seconds of pairs; the defaults take about 30 minutes on two cores."""
 
     instruments: tuple[str, ...] = ROWS
     table_s: float = 240.0
@@ -50,28 +50,28 @@ class FullPlan:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One part of a longer measurement: what it is, about how many seconds it takes, and how it is measured."""
+    """One stage of a longer measurement: its name, its approximate duration in seconds, and its function."""
 
     name: str
     seconds: float
     measure: Callable[[Progress], Answer]
 
 
-def self_test_outcome(found: SelfTest) -> Answer:
-    """Return the outcome of a self-test; its trials' experiments stand among the others, once."""
-    first, *others = found.documents
+def self_test_outcome(result: SelfTest) -> Answer:
+    """Return the answer with a self-test, whose trials' experiments become the experiments of the answer."""
+    first, *others = result.documents
     together = first.model_copy(
         update={
-            "experiments": [each for document in found.documents for each in document.experiments],
-            "elapsed_s": sum(document.elapsed_s for document in found.documents),
+            "experiments": [experiment for document in result.documents for experiment in document.experiments],
+            "elapsed_s": sum(document.elapsed_s for document in result.documents),
             "interrupted": any(document.interrupted for document in (first, *others)),
         }
     )
-    return outcome_of("self-test", {"self-test": together}, self_test=found.model_copy(update={"documents": []}))
+    return outcome_of("self-test", {"self-test": together}, self_test=result.model_copy(update={"documents": []}))
 
 
 def table_plan(plan: FullPlan) -> TablePlan:
-    """Return how the table of the whole matrix is measured, as one of its measurements."""
+    """Return the plan of the table stage."""
     return TablePlan(
         instruments=plan.instruments, pairs_s=plan.table_s, rates_s=plan.rates_s, rate_run_s=plan.rate_run_s,
         scraper=plan.scraper, seed=plan.seed,
@@ -79,14 +79,14 @@ def table_plan(plan: FullPlan) -> TablePlan:
 
 
 def paired_parts(plan: FullPlan) -> dict[str, tuple[list[Comparison], Terms]]:
-    """Return what is measured in pairs, by name, with terms that share one family of controls.
+    """Return the paired measurements by name, with terms that share one family of controls.
 
-    A trial of the self-test stands here with a delay of nothing: what it will be is known once it is measured.
+    Trials of the self-test have a delay of zero here, since their delays are only known during the measurement.
     """
-    drawn = table_plan(plan)
+    table = table_plan(plan)
     trial = [delayed_pair(SELF_TESTED, 0.0)] * (len(SHARES) + 1)
     parts = {
-        "table": (table_comparisons(drawn, plan.instruments), table_terms(drawn)),
+        "table": (table_comparisons(table, plan.instruments), table_terms(table)),
         "ladder": (rung_comparisons(), Terms(budget_s=plan.ladder_s, seed=plan.seed, plan=SHORT)),
         **{
             f"laws:{factor}": (
@@ -105,30 +105,30 @@ def paired_parts(plan: FullPlan) -> dict[str, tuple[list[Comparison], Terms]]:
 
 
 def stages_of(plan: FullPlan) -> list[Stage]:
-    """Return the stages of the whole matrix in order."""
+    """Return the stages of a plan in order."""
     terms = {name: terms for name, (_, terms) in paired_parts(plan).items()}
 
     def table(progress: Progress) -> Answer:
-        chosen = table_plan(plan).model_copy(update={"controls": terms["table"].controls})
-        return outcome_of_table(measure_table(chosen, progress))
+        stage_plan = table_plan(plan).model_copy(update={"controls": terms["table"].controls})
+        return outcome_of_table(measure_table(stage_plan, progress))
 
     def ladder(progress: Progress) -> Answer:
-        found = measure_ladder(terms["ladder"], progress, scraper=plan.scraper)
-        return outcome_of("ladder", {"ladder": found.document})
+        result = measure_ladder(terms["ladder"], progress, scraper=plan.scraper)
+        return outcome_of("ladder", {"ladder": result.document})
 
     def law(factor: str) -> Callable[[Progress], Answer]:
         def measure(progress: Progress) -> Answer:
-            found, document = measure_laws(plan.instruments, factor, terms[f"laws:{factor}"], progress)
-            return outcome_of("laws", {f"laws:{factor}": document}, laws=found)
+            laws, document = measure_laws(plan.instruments, factor, terms[f"laws:{factor}"], progress)
+            return outcome_of("laws", {f"laws:{factor}": document}, laws=laws)
 
         return measure
 
     def scrapes(progress: Progress) -> Answer:
         began = time.monotonic()
         conditions = Conditions(processes=plan.scrape_processes, scraper=plan.scraper, seed=plan.seed)
-        found = sweep(conditions, progress=progress)
-        stopped = any(each.interrupted for each in found)
-        return outcome_of("scrape", scrapes=found, elapsed_s=time.monotonic() - began, interrupted=stopped)
+        effects = sweep(conditions, progress=progress)
+        stopped = any(effect.interrupted for effect in effects)
+        return outcome_of("scrape", scrapes=effects, elapsed_s=time.monotonic() - began, interrupted=stopped)
 
     def self_test(progress: Progress) -> Answer:
         trials = plan.self_test_trials
@@ -138,28 +138,28 @@ def stages_of(plan: FullPlan) -> list[Stage]:
         Stage("the table", plan.table_s + plan.rates_s, table),
         Stage("the ladder", plan.ladder_s, ladder),
         *(Stage(f"cost by {factor}", seconds, law(factor)) for factor, seconds in plan.laws_s),
-        # Eight points, of which one, scraped each second, takes three times as long.
+        # Eight points, of which the one scraped once a second takes three times as long.
         Stage("scrapes", 10 * plan.scrape_processes * 6.5, scrapes),
         Stage("the self-test", plan.self_test_trials * (plan.self_test_s + 1) + 10, self_test),
     ]
 
 
 def run_stages(stages: Sequence[Stage], progress: Progress) -> Answer:
-    """Run the stages one after the other and return them joined; Ctrl-C keeps those that are done.
+    """Run the stages one after the other and return their joined answer; Ctrl-C keeps the results so far.
 
-    The stage under way keeps what its own measurement keeps on Ctrl-C. Where nothing was kept, the interrupt goes on.
+    The interrupted stage keeps what its own measurement keeps. Raise `KeyboardInterrupt` where there is no result.
     """
     total = sum(stage.seconds for stage in stages)
     outcomes: list[Answer] = []
     before, stopped = 0.0, False
     for stage in stages:
 
-        def tell(step: Step, stage: Stage = stage, before: float = before) -> None:
+        def report(step: Step, stage: Stage = stage, before: float = before) -> None:
             share = (before + step.done * stage.seconds) / total
             progress(replace(step, done=share, left_s=total * (1 - share), note=f"{stage.name}: {step.note}"))
 
         try:
-            outcomes.append(stage.measure(tell))
+            outcomes.append(stage.measure(report))
         except KeyboardInterrupt:
             if not outcomes:
                 raise
@@ -167,14 +167,14 @@ def run_stages(stages: Sequence[Stage], progress: Progress) -> Answer:
         before += stage.seconds
         if stopped or outcomes[-1].interrupted:
             break
-    found = joined("full", outcomes)
-    return found.model_copy(update={"interrupted": True}) if stopped else found
+    answer = joined("full", outcomes)
+    return answer.model_copy(update={"interrupted": True}) if stopped else answer
 
 
 def measure_full(plan: FullPlan | None = None, progress: Progress = lambda _step: None) -> Answer:
-    """Measure the whole matrix; see `FullPlan`."""
-    chosen = plan or FullPlan()
-    unknown = [factor for factor, _ in chosen.laws_s if factor not in FACTORS]
+    """Run all stages of `plan`; raise `ValueError` for an unknown factor."""
+    full = plan or FullPlan()
+    unknown = [factor for factor, _ in full.laws_s if factor not in FACTORS]
     if unknown:
         raise ValueError(f"there is no law by {unknown[0]}")
-    return run_stages(stages_of(chosen), progress)
+    return run_stages(stages_of(full), progress)

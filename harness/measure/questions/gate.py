@@ -1,6 +1,6 @@
-"""A gate between a scraper and the subject, so that whether the subject is scraped can be drawn at random in one run.
+"""The gate: a proxy between scraper and subject, for windows with and without scrapes at random within one run.
 
-It lets scrapes through in some windows of time and answers them itself in the others.
+It passes scrapes on in some windows of time and answers them itself in the others.
 """
 
 import http.client
@@ -14,13 +14,13 @@ from typing import Self
 __all__ = ["Gate", "Windows"]
 
 _TIMEOUT_S = 10.0
-_ASKED = ("Accept", "Accept-Encoding")
-_ANSWERED = ("Content-Type", "Content-Encoding")
+_REQUEST_HEADERS = ("Accept", "Accept-Encoding")
+_RESPONSE_HEADERS = ("Content-Type", "Content-Encoding")
 
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """Windows of equal length from `start_ns` (``time.monotonic_ns``); `scraped` tells which let scrapes pass."""
+    """Windows of equal length from `start_ns` (``time.monotonic_ns``); `scraped` marks those with scrapes."""
 
     start_ns: int
     window_ns: int
@@ -32,7 +32,7 @@ class Windows:
         return self.start_ns + self.window_ns * len(self.scraped)
 
     def open_at(self, now_ns: int) -> bool:
-        """Tell whether scrapes pass at a moment; outside all windows they do not."""
+        """Return whether scrapes pass at `now_ns`; outside all windows they do not."""
         index = (now_ns - self.start_ns) // self.window_ns
         return 0 <= index < len(self.scraped) and self.scraped[index]
 
@@ -54,21 +54,21 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def _pass_on(self) -> tuple[int, dict[str, str], bytes]:
-        # As the scraper asked: compressing the page is part of what a scrape costs the subject.
-        asked = {name: value for name in _ASKED if (value := self.headers.get(name))}
+        # With the scraper's own headers, since compression is part of the cost of a scrape.
+        request_headers = {name: value for name in _REQUEST_HEADERS if (value := self.headers.get(name))}
         connection = http.client.HTTPConnection("127.0.0.1", self.server.target, timeout=_TIMEOUT_S)
         try:
-            connection.request("GET", "/metrics", headers=asked)
+            connection.request("GET", "/metrics", headers=request_headers)
             answer = connection.getresponse()
-            kept = {name: value for name in _ANSWERED if (value := answer.headers.get(name))}
-            return answer.status, kept, answer.read()
+            headers = {name: value for name in _RESPONSE_HEADERS if (value := answer.headers.get(name))}
+            return answer.status, headers, answer.read()
         except (OSError, http.client.HTTPException):
             return 503, {"Content-Type": "text/plain"}, b""
         finally:
             connection.close()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
-        """Say nothing."""
+        """Log nothing."""
 
 
 class _Server(ThreadingHTTPServer):
@@ -77,11 +77,11 @@ class _Server(ThreadingHTTPServer):
     schedule: Windows | None = None
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing: a scraper that hung up is no error of ours."""
+        """Log nothing: a scraper that closed its connection is not our error."""
 
 
 class Gate:
-    """The gate on a port of 127.0.0.1, closed until `set`; a context manager that ends it."""
+    """A gate on a port of 127.0.0.1, closed until `set`; a context manager that starts and ends it."""
 
     def __init__(self, port: int = 0) -> None:
         self._server = _Server(("127.0.0.1", port), _Handler)
@@ -91,11 +91,11 @@ class Gate:
 
     @property
     def port(self) -> int:
-        """Where scrapers ask."""
+        """The port for scrapers."""
         return int(self._server.server_address[1])
 
     def set(self, target_port: int, schedule: Windows | None) -> None:
-        """Pass scrapes on to `target_port` as the schedule says; None closes the gate."""
+        """Pass scrapes on to `target_port` by the schedule; None closes the gate."""
         self._server.target, self._server.schedule = target_port, schedule
 
     def __enter__(self) -> Self:

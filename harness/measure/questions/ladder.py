@@ -1,4 +1,4 @@
-"""The ladder: what each step of recording adds, each rung against the one below it in paired processes."""
+"""The ladder: the cost of each step of recording, by paired comparison of each rung with the rung below."""
 
 from itertools import pairwise
 
@@ -15,7 +15,7 @@ __all__ = ["Increment", "Ladder", "ladder_of", "measure_ladder", "rung_compariso
 
 
 class Increment(BaseModel):
-    """One rung: what it adds to the one below, and what a line costs with it; times in ns, null where it is void."""
+    """One rung: its cost above the rung below, and the cost of a line with it; ns, null where it is void."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -28,7 +28,7 @@ class Increment(BaseModel):
 
 
 class Ladder(BaseModel):
-    """All rungs from the lowest up, and the document they come from."""
+    """All rungs from the lowest up, with their document."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -42,14 +42,14 @@ def _subject(rung: Rung, series: int, interval_ms: int) -> Subject:
 
 
 def rung_comparisons(series: int = 1, interval_ms: int = 100) -> list[Comparison]:
-    """Return each rung against the one below it."""
+    """Return the comparison of each rung with the rung below."""
     subjects = [_subject(rung, series, interval_ms) for rung in RUNGS]
     return [Comparison(low, high) for low, high in pairwise(subjects)]
 
 
 def ladder_of(document: Experiments, series: int = 1) -> Ladder:
-    """Return the ladder that a document of `rung_comparisons` amounts to."""
-    by_head: dict[str, Experiment] = {each.head: each for each in document.experiments}
+    """Return the ladder from a document of `rung_comparisons`."""
+    by_head: dict[str, Experiment] = {experiment.head: experiment for experiment in document.experiments}
     second = by_head[RUNGS[1].name]
     lowest = None if second.verdict == "void" else second.base_per_line
     first = Increment(
@@ -62,16 +62,16 @@ def ladder_of(document: Experiments, series: int = 1) -> Ladder:
     )
     rungs = [first]
     for rung in RUNGS[1:]:
-        found = by_head[rung.name]
-        void = found.verdict == "void"
+        experiment = by_head[rung.name]
+        void = experiment.verdict == "void"
         rungs.append(
             Increment(
                 rung=rung.name,
                 title=rung.title,
-                per_line=None if void else found.head_per_line,
-                increment=None if void else found.cost_per_line,
-                increment_interval=(None, None) if void else found.cost_interval,
-                verdict=found.verdict,
+                per_line=None if void else experiment.head_per_line,
+                increment=None if void else experiment.cost_per_line,
+                increment_interval=(None, None) if void else experiment.cost_interval,
+                verdict=experiment.verdict,
             )
         )
     return Ladder(series=series, rungs=rungs, document=document)
@@ -85,6 +85,6 @@ def measure_ladder(
     scraper: str = "auto",
     interval_ms: int = 100,
 ) -> Ladder:
-    """Measure all rungs side by side; Ctrl-C gives the ladder of the pairs so far."""
+    """Measure all rungs side by side; after Ctrl-C return the ladder of the pairs so far."""
     document = measure_overhead(rung_comparisons(series, interval_ms), terms, progress, scraper=scraper)
     return ladder_of(document, series)

@@ -1,4 +1,4 @@
-"""Cost laws: how the cost of a line grows with the number of series, views, tags, buckets and threads."""
+"""Cost laws: the cost of a line as a function of the number of series, views, tags, buckets or threads."""
 
 import math
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
-import scipy  # its parts load when first used: whoever only reads a document does not wait for them
+import scipy  # its submodules load on first use, so that reading a document does not wait for them
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.errors import UsageError
@@ -30,7 +30,7 @@ __all__ = [
     "measure_laws",
 ]
 
-# The values each factor is swept over unless told otherwise.
+# The default values of each factor.
 FACTORS: dict[str, tuple[int, ...]] = {
     "series": (1, 3, 10, 30, 100, 300, 1000),
     "views": (1, 2, 3, 4),
@@ -38,9 +38,9 @@ FACTORS: dict[str, tuple[int, ...]] = {
     "buckets": (1, 10, 50, 200),
     "threads": (1, 2, 4),
 }
-# A law whose growth over the range swept is surely below this share of its cost is called flat.
+# A law is flat where both ends of the slope's interval grow by at most this share of the cost over the range.
 FLAT_SHARE = 0.1
-# The variance of a Student variable is known from this many pairs on.
+# The variance of a Student variable is finite from this number of pairs on.
 FEWEST_PAIRS = 4
 _FEWEST_POINTS = 3
 
@@ -49,9 +49,9 @@ _SERIES_UNDER_THREADS = 30
 
 
 class Point(BaseModel):
-    """The cost of a line at one value of the factor, in ns, with its standard error; what was lost beside it.
+    """The cost of a line at one value of the factor, in ns, with its standard error and the lines lost.
 
-    A void point has no figures; `void` says why.
+    A void point has no figures, and the reason in `void`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -60,7 +60,7 @@ class Point(BaseModel):
     cost: float | None
     error: float | None
     interval: Interval = Field((None, None), description="95 %, Student's with the pairs behind it")
-    pairs: int = Field(0, description="pairs behind it; 0: not stated, by versions before it was")
+    pairs: int = Field(0, description="pairs behind it; 0: not stated, in documents of earlier versions")
     lost: int = Field(0, description="lines whose record returned and that the page does not show")
     raised: int = Field(0, description="lines whose record raised")
     evaluated: int = 0
@@ -68,9 +68,9 @@ class Point(BaseModel):
 
     @property
     def fit_for_a_line(self) -> bool:
-        """Whether it has what fitting takes: a cost, an error above zero, and pairs enough to know that."""
-        known = self.cost is not None and self.error is not None and self.error > 0
-        return known and not self.void and self.pairs >= FEWEST_PAIRS
+        """Whether it can be fitted: it has a cost, an error above zero, and enough pairs for that error."""
+        has_figures = self.cost is not None and self.error is not None and self.error > 0
+        return has_figures and not self.void and self.pairs >= FEWEST_PAIRS
 
 
 class Fit(BaseModel):
@@ -83,33 +83,33 @@ class Fit(BaseModel):
     a_interval: tuple[float, float]
     b_interval: tuple[float, float]
     flat: bool = Field(description="whether even the interval's end grows by less than a tenth over the range")
-    misfit: float = Field(description="chi-squared per degree of freedom; far above 1 the line is no good description")
+    misfit: float = Field(description="chi-squared per degree of freedom; far above 1 the line does not fit")
 
 
 class CostLaw(BaseModel):
-    """One way of recording along one factor; `points` are all that were measured, void ones included."""
+    """The law of one way of recording by one factor; `points` are all measured points, including void ones."""
 
     model_config = ConfigDict(frozen=True)
 
     instrument: str
     factor: str
     points: list[Point]
-    fit: Fit | None = Field(description="null where `formula` says why, and for threads, where no line is expected")
+    fit: Fit | None = Field(description="null with the reason in `formula`, and for threads, where no line is expected")
     formula: str
-    left_out: int = Field(0, description="points measured that the fit leaves out: void, or of too few pairs")
+    left_out: int = Field(0, description="measured points that the fit excludes: void, or of too few pairs")
 
 
 def fit_line(
     x: Sequence[float], y: Sequence[float], errors: Sequence[float], pairs: Sequence[int] | None = None
 ) -> Fit:
-    """Return the line through points whose standard errors were estimated from so many pairs each; None: are known.
+    """Return the weighted least-squares line through points with standard errors, each estimated from `pairs` pairs.
 
-    Weights are 1/variance. An error s/√n estimated from n pairs stands for a Student variable, whose variance is
-    (n - 1)/(n - 3) times s²/n. The interval of a coefficient is the wider of two: from the points' own errors, with
-    Student's quantile at Satterthwaite's (1946) degrees of freedom; and from how far the points lie off the line, the
-    covariance scaled by chi-squared per degree of freedom (the Birge ratio; Birge 1932), at n - 2 degrees. Raises
-    `ValueError` for fewer than three points, for points all at one place, for errors that are not positive, and for
-    fewer than four pairs behind a point, of which the variance is not known.
+    `pairs` of None means that the errors are known exactly. Weights are 1/variance. An error s/√n estimated from n
+    pairs belongs to a Student variable, whose variance is (n - 1)/(n - 3) times s²/n. The interval of a coefficient is
+    the wider of two: from the points' own errors, with Student's quantile at Satterthwaite's (1946) degrees of freedom;
+    and from the residuals, the covariance scaled by chi-squared per degree of freedom (the Birge ratio; Birge 1932), at
+    n - 2 degrees. Raise `ValueError` for fewer than three points, for points all at one x, for errors that are not
+    positive, and for a point of fewer than four pairs, whose variance is not finite.
     """
     if len(x) < _FEWEST_POINTS or len(set(x)) < 2:
         raise ValueError("a line with an interval needs three points at two places or more")
@@ -137,7 +137,7 @@ def fit_line(
 
 
 def _quantiles(shares: _Array, freedoms: _Array, misfit: float) -> _Array:
-    """Return by how many standard errors each coefficient is uncertain.
+    """Return the half-width of each coefficient's interval, in standard errors.
 
     `shares` are the contributions of the points to the variance of each coefficient, of shape (2, points).
     """
@@ -145,15 +145,15 @@ def _quantiles(shares: _Array, freedoms: _Array, misfit: float) -> _Array:
     inside = total**2 / np.maximum((shares**2 / freedoms).sum(axis=1), 1e-300 * total**2)
     own = scipy.stats.t.ppf(0.975, inside)
     scatter = scipy.stats.t.ppf(0.975, shares.shape[1] - 2) * math.sqrt(misfit)
-    found: _Array = np.maximum(own, scatter)
-    return found
+    quantiles: _Array = np.maximum(own, scatter)
+    return quantiles
 
 
 def _at(subject: Subject, factor: str, value: int) -> Subject:
     if factor == "series":
         return replace(subject, series=value)
     if factor == "threads":
-        # Series that appear while other threads record are what goes wrong, where something does.
+        # Series that appear while other threads record are the most likely cause of losses.
         return replace(subject, threads=value, series=_SERIES_UNDER_THREADS)
     if factor == "tags":
         return replace(subject, tags=value)
@@ -161,13 +161,13 @@ def _at(subject: Subject, factor: str, value: int) -> Subject:
         return replace(subject, views=ALL_VIEWS[:value])
     if factor == "buckets":
         return replace(subject, buckets=str(value))
-    raise UsageError(f"--laws: there is no factor {factor!r}; choose of {', '.join(FACTORS)}")
+    raise UsageError(f"--laws: there is no factor {factor!r}; choose from {', '.join(FACTORS)}")
 
 
 def law_comparisons(
     instruments: Sequence[str], factor: str, values: Sequence[int] | None = None, base: str = "none"
 ) -> list[Comparison]:
-    """Return each instrument against `base` at each value of the factor; raises `UsageError` for no such factor."""
+    """Return each instrument against `base` at each value of the factor; raise `UsageError` for an unknown factor."""
     if factor not in FACTORS:
         _at(Subject(), factor, 1)
     return [
@@ -201,29 +201,29 @@ def _point(experiment: Experiment, factor: str) -> Point | None:
 
 
 def laws_of(document: Experiments, factor: str) -> list[CostLaw]:
-    """Return the law of each head in a document of `law_comparisons`; points of fewer than two pairs are left out."""
+    """Return the law of each head in a document of `law_comparisons`, without points of fewer than two pairs."""
     laws = []
-    for name in dict.fromkeys(each.head for each in document.experiments):
-        found = [_point(each, factor) for each in document.experiments if each.head == name]
-        points = [point for point in found if point is not None]
+    for name in dict.fromkeys(experiment.head for experiment in document.experiments):
+        candidates = [_point(experiment, factor) for experiment in document.experiments if experiment.head == name]
+        points = [point for point in candidates if point is not None]
         usable = [point for point in points if point.fit_for_a_line]
         places = len({point.x for point in usable})
-        fitted = _fitted(usable) if factor != "threads" and places >= _FEWEST_POINTS else None
+        fit = _fit(usable) if factor != "threads" and places >= _FEWEST_POINTS else None
         laws.append(
             CostLaw(
                 instrument=name,
                 factor=factor,
                 points=points,
-                fit=fitted,
-                formula=_formula(name, factor, points, fitted),
+                fit=fit,
+                formula=_formula(name, factor, points, fit),
                 left_out=len(points) - len(usable) if factor != "threads" else 0,
             )
         )
     return laws
 
 
-def _fitted(points: Sequence[Point]) -> Fit:
-    # What is not known of a point keeps it out of here.
+def _fit(points: Sequence[Point]) -> Fit:
+    # The points are `fit_for_a_line`, so that cost and error are numbers.
     return fit_line(
         [point.x for point in points],
         [point.cost or 0.0 for point in points],
@@ -236,8 +236,8 @@ def _formula(name: str, factor: str, points: Sequence[Point], fit: Fit | None) -
     if not points:
         return f"{name}: too few pairs"
     if fit is None:
-        told = [f"{'void' if p.cost is None else format_duration(p.cost)} at {p.x:g}{_losses(p)}" for p in points]
-        return f"{name} by {factor}: {', '.join(told)}{_why_no_line(factor, points)}"
+        costs = [f"{'void' if p.cost is None else format_duration(p.cost)} at {p.x:g}{_losses(p)}" for p in points]
+        return f"{name} by {factor}: {', '.join(costs)}{_why_no_line(factor, points)}"
     return _law_text(name, factor, [point for point in points if point.fit_for_a_line], fit) + _left_out(points)
 
 
@@ -249,7 +249,7 @@ def _why_no_line(factor: str, points: Sequence[Point]) -> str:
 
 
 def _left_out(points: Sequence[Point]) -> str:
-    """Return which points a law leaves out, as the end of a sentence; empty where it rests on all of them."""
+    """Return the points that a law excludes, as the end of a sentence; empty where it rests on all of them."""
     void = [f"{point.x:g}" for point in points if point.void]
     few = [f"{point.x:g}" for point in points if not point.void and not point.fit_for_a_line]
     words = [
@@ -290,6 +290,6 @@ def measure_laws(
     *,
     values: Sequence[int] | None = None,
 ) -> tuple[list[CostLaw], Experiments]:
-    """Measure the cost along one factor and return each instrument's law with the document it comes from."""
+    """Measure the cost by one factor; return each instrument's law, and their document."""
     document = measure_overhead(law_comparisons(instruments, factor, values), terms, progress)
     return laws_of(document, factor), document

@@ -1,4 +1,4 @@
-"""An open-loop run of one measured process: due times fixed before, and what became of each line."""
+"""Open-loop runs of one measured process: due times drawn in advance, and the times of each line."""
 
 import time
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ _BLOCKS, _BLOCK_NS = 9, 20_000_000
 
 @dataclass(frozen=True, slots=True)
 class OpenLoop:
-    """All moments in ns of ``time.monotonic_ns``.
+    """The times of an open-loop run, in ns of ``time.monotonic_ns``.
 
-    `due` has an entry for each line of the schedule; `starts` and `ends` one for each line that was sent, which are the
-    first ones. `served` has a row (start, end) for each scrape served meanwhile, in order of their starts.
+    `due` has an entry for each line of the schedule; `starts` and `ends` have one for each line that was sent, which
+    are the first ones. `served` has a row (start, end) for each scrape during the run, in order of start.
     """
 
     due: Ns
@@ -34,29 +34,29 @@ class OpenLoop:
 
     @property
     def sent(self) -> int:
-        """How many lines were sent; fewer than were due when the process gave up."""
+        """Number of lines sent; fewer than due where the process gave up."""
         return len(self.starts)
 
     @property
     def lag(self) -> Ns:
-        """How late each line sent began."""
+        """Delay between due time and start of each line sent, ns."""
         return self.starts - self.due[: self.sent]
 
     @property
     def service(self) -> Ns:
-        """How long the subject worked on each line sent."""
+        """Service time of each line sent, ns."""
         return self.ends - self.starts
 
     @property
     def response(self) -> Ns:
-        """How long after it was due each line sent was done."""
+        """Response time of each line sent, from due time to end, ns."""
         return self.ends - self.due[: self.sent]
 
 
 def closed_loop_rate(side: Side) -> float:
     """Return the lines per second of a side that is loaded and pinned, without a schedule.
 
-    The median of nine blocks of some 20 ms, so that a slow spell does not pass for the subject's own speed.
+    The median of nine blocks of about 20 ms, so that a temporary slowdown of the machine has no effect.
     """
     count = max(1, round(_BLOCK_NS / side.ns_per_line))
     took = sorted(int(side.ask({"do": "run", "lines": count})["ns"]) for _ in range(_BLOCKS))
@@ -64,12 +64,12 @@ def closed_loop_rate(side: Side) -> float:
 
 
 def due_times(rate: float, lines: int, seed: int) -> Ns:
-    """Return when `lines` independent arrivals at `rate` a second are due, ns from the start; `seed` fixes them."""
+    """Return the due times of `lines` Poisson arrivals at `rate` per second, ns from the start, fixed by `seed`."""
     return make_arrivals(parse("arrivals", f"poisson:rate={rate:.6f}"), seed).due(0, lines)
 
 
 def due_until(rate: float, duration_ns: int, seed: int) -> Ns:
-    """Return when independent arrivals at `rate` a second are due within `duration_ns`, ns from the start."""
+    """Return the due times of Poisson arrivals at `rate` per second within `duration_ns`, ns from the start."""
     arrivals = make_arrivals(parse("arrivals", f"poisson:rate={rate:.6f}"), seed)
     return arrivals.due(0, arrivals.count_until(duration_ns))
 
@@ -77,10 +77,10 @@ def due_until(rate: float, duration_ns: int, seed: int) -> Ns:
 def run_open_loop(
     side: Side, due: Ns, file: Path, *, start_ns: int | None = None, give_up_ns: int | None = None
 ) -> OpenLoop:
-    """Have a side that is loaded and pinned run one line for each of `due`, ns after the start.
+    """Run one line for each of `due`, ns after the start, on a side that is loaded and pinned.
 
-    The start is `start_ns`, which must lie far enough ahead for the due times to be read, or else as soon as they are.
-    `file` is overwritten, and another one of that name and ``.out`` beside it. `give_up_ns` is explained at
+    The start is `start_ns`, which has to leave time for reading the due times; None starts as soon as they are read.
+    `file` and the file of that name with ``.out`` appended are overwritten. `give_up_ns` is explained in
     `harness.measure.worker.paced`.
     """
     due.astype(np.int64).tofile(file)
@@ -96,12 +96,12 @@ def run_open_loop(
         }
     )
     both = np.fromfile(f"{file}.out", dtype=np.int64)
-    sent = answer["lines"]
+    count = answer["lines"]
     served = np.asarray(answer["served"], dtype=np.int64).reshape(-1, 2)
     return OpenLoop(
         due=due + answer["start_ns"],
-        starts=both[:sent],
-        ends=both[sent:],
+        starts=both[:count],
+        ends=both[count:],
         served=served[np.argsort(served[:, 0], kind="stable")],
         raised=answer["raised"],
     )

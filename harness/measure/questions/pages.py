@@ -1,4 +1,4 @@
-"""The pages of two libraries after the same workload, side by side: what a dashboard would have to be changed for."""
+"""The differences between the pages of two libraries after the same workload, as they matter to dashboards."""
 
 import math
 import re
@@ -24,13 +24,13 @@ __all__ = [
     "shown_of",
 ]
 
-# Neither the time a series was made nor the process around it is part of what a view shows.
+# The creation time of a series is not part of the data of a view.
 _CREATED = "_created"
 _SUFFIX = re.compile(r"_(?:total|count|sum|bucket|created)$")
 
 
 class FamilyShown(BaseModel):
-    """How one library shows one view."""
+    """One view on the page of one library."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -50,7 +50,7 @@ class FamilyShown(BaseModel):
 
 
 class ShownPages(BaseModel):
-    """All views as one library shows them; a view it does not show is null."""
+    """All views on the page of one library; null for a view that is not on it."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -60,7 +60,7 @@ class ShownPages(BaseModel):
 
 
 class ExpositionDiff(BaseModel):
-    """Two sides, and in words what differs, by view."""
+    """Two pages, and their differences by view, in words."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -70,7 +70,7 @@ class ExpositionDiff(BaseModel):
 
 
 class _StandingClock:
-    """Each look at it is a quarter of a millisecond later, so that latencies are the same on both sides."""
+    """A clock that advances by 0.25 ms at each reading, so that latencies are the same on both sides."""
 
     def __init__(self) -> None:
         self._ns = 0
@@ -88,26 +88,26 @@ class _Nowhere:
 def page_after(
     instrument: str, lines: Lines, views: Sequence[View] = QUICKSTART_VIEWS
 ) -> tuple[Page, dict[str, list[float]]]:
-    """Return the page of `instrument` after `lines`, and each view's true values in order.
+    """Return the page of `instrument` after `lines`, and the true values of each measure in order.
 
-    The clock is not the machine's: every line takes 0.25 ms. Raises `UsageError` or `InstrumentError` when the
-    instrument cannot be built.
+    By a simulated clock every line takes 0.25 ms. Raise `UsageError` or `InstrumentError` where the instrument cannot
+    be built.
     """
-    built = create(instrument, tuple(views), "diff")
+    recorder = create(instrument, tuple(views), "diff")
     latencies: list[float] = []
-    repl = Repl(built, _StandingClock(), _Nowhere(), latencies.append)
+    repl = Repl(recorder, _StandingClock(), _Nowhere(), latencies.append)
     try:
         for text, tags in zip(lines.texts, lines.tags, strict=True):
             repl.evaluate(text, tags)
-        page = parse_page(generate_latest(built.registry).decode())
+        page = parse_page(generate_latest(recorder.registry).decode())
     finally:
-        built.close()
+        recorder.close()
     lengths = [float(len(text.encode("utf-8", "surrogateescape"))) for text in lines.texts]
     return page, {"repl_latency": latencies, "repl_line_lengths": lengths}
 
 
 def shown_of(page: Page, view: View, values: Sequence[float]) -> FamilyShown | None:
-    """Return how a page shows a view whose true values are `values`; None when it does not show it at all."""
+    """Return a view, with true values `values`, as a page shows it; None where it is not on the page."""
     samples = [sample for sample in page.samples if _belongs(sample, view) and not sample.name.endswith(_CREATED)]
     if not samples:
         return None
@@ -143,43 +143,43 @@ def _label_set(sample: Sample) -> str:
 
 
 def _inclusive(samples: Sequence[Sample], view: View, values: Sequence[float]) -> bool | None:
-    """Tell on which side of a bound a value equal to it counts, from a bound that some value equals."""
+    """Return whether a value equal to a bound counts in its bucket; None where no value equals a bound."""
     for bound in view.bounds:
         below = sum(value < bound for value in values)
         upto = sum(value <= bound for value in values)
-        shown = math.fsum(
+        count = math.fsum(
             sample.value for sample in samples if "le" in sample.labels and float(sample.labels["le"]) == bound
         )
-        if below != upto and shown in {below, upto}:
-            return shown == upto
+        if below != upto and count in {below, upto}:
+            return count == upto
     return None
 
 
 def _side(instrument: str, lines: Lines, views: Sequence[View]) -> ShownPages:
     page, values = page_after(instrument, lines, views)
-    shown = {view.name: shown_of(page, view, values.get(view.measure.name, [])) for view in views}
+    families = {view.name: shown_of(page, view, values.get(view.measure.name, [])) for view in views}
     ours = {name for view in views for name in (view.family, f"{view.family}_total")}
     others = sorted(name for name in page.families if _SUFFIX.sub("", name) not in ours and name not in ours)
-    return ShownPages(instrument=instrument, views=shown, other_families=others)
+    return ShownPages(instrument=instrument, views=families, other_families=others)
 
 
 def diff_pages(left: ShownPages, right: ShownPages) -> dict[str, list[str]]:
-    """Return, for each view in which the sides differ, what differs in words."""
-    found: dict[str, list[str]] = {}
+    """Return the differences in words, for each view in which the sides differ."""
+    differences: dict[str, list[str]] = {}
     for name in left.views:
         one, two = left.views[name], right.views.get(name)
         if one is None or two is None:
-            said = [] if one is two else [f"only {(right if one is None else left).instrument} shows it"]
+            lines = [] if one is two else [f"only {(right if one is None else left).instrument} shows it"]
         else:
-            said = _family_diff(one, two)
-        if said:
-            found[name] = said
+            lines = _family_diff(one, two)
+        if lines:
+            differences[name] = lines
     if left.other_families != right.other_families:
-        found["other families"] = [f"{', '.join(each.other_families) or 'none'}" for each in (left, right)]
-    return found
+        differences["other families"] = [f"{', '.join(page.other_families) or 'none'}" for page in (left, right)]
+    return differences
 
 
-# What is compared of a family: the field of `FamilyShown`, and its name for a reader.
+# The compared aspects of a family: the field of `FamilyShown`, and its name for a reader.
 ASPECTS = (
     ("names", "sample names"),
     ("type", "TYPE"),
@@ -195,17 +195,17 @@ ASPECTS = (
 
 
 def _family_diff(one: FamilyShown, two: FamilyShown) -> list[str]:
-    said = []
+    lines = []
     for field, what in ASPECTS:
         first, second = getattr(one, field), getattr(two, field)
         if first != second:
-            said.append(f"{what}: {_told(first)} / {_told(second)}")
-    return said
+            lines.append(f"{what}: {_text(first)} / {_text(second)}")
+    return lines
 
 
-def _told(value: object) -> str:
+def _text(value: object) -> str:
     if isinstance(value, list):
-        return " ".join(str(each) for each in value) or "none"
+        return " ".join(str(item) for item in value) or "none"
     if value is None:
         return "not known"
     if isinstance(value, bool):
@@ -214,6 +214,6 @@ def _told(value: object) -> str:
 
 
 def exposition_diff(left: str, right: str, lines: Lines, views: Sequence[View] = QUICKSTART_VIEWS) -> ExpositionDiff:
-    """Send the same lines through two instruments, one after the other in this process, and compare their pages."""
+    """Process the same lines with two instruments, one after the other in this process, and compare their pages."""
     sides = _side(left, lines, views), _side(right, lines, views)
     return ExpositionDiff(left=sides[0], right=sides[1], differences=diff_pages(*sides))

@@ -1,9 +1,8 @@
-"""How many lines a second a program can afford: the highest open-loop rate that keeps response p99 under a bound.
+"""Saturation: the highest open-loop rate, in lines per second, that keeps the p99 of response times under a bound.
 
-A rate is *sustained* in a try when 99 % of the lines of an open-loop run in a fresh process are answered within the
-bound, counted from when they were due. Processes differ, and a neighbour can fail any try; so rates around the edge
-are tried again and again, and the edge comes with an interval (`harness.measure.questions.edge`). Nobody
-scrapes meanwhile.
+A rate is *sustained* in a try when 99 % of the lines of an open-loop run in a fresh process end within the bound after
+their due time. Processes differ, and other load on the machine can fail any try; therefore rates around the edge are
+tried repeatedly, and the edge has an interval (`harness.measure.questions.edge`). There are no scrapes.
 """
 
 import math
@@ -33,13 +32,13 @@ __all__ = [
 ]  # fmt: skip
 
 METHOD = "probit with lapses"
-# With fewer lines less than ten lie beyond the 99th percentile.
+# With fewer lines there are less than ten beyond the 99th percentile.
 FEWEST_LINES = 1000
-# Due times, starts and ends are held in memory; faster than half a million a second is the bare REPL alone.
+# Due times, starts and ends are in memory; only the bare REPL exceeds half a million lines per second.
 _MOST_LINES = 500_000
-# A try that would have to last longer than this for so many lines is not made.
+# Rates at which the fewest lines would take longer than this are not tried.
 _LONGEST_TRY_S = 20.0
-# A run this much later than the share of late lines allowed cannot be sustained any more.
+# A run that is this share of its duration late, beyond the bound, has more late lines than allowed.
 _HOPELESS_SHARE = 0.03
 _MOST_VOID = 3
 
@@ -49,23 +48,23 @@ class Trial(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    rate: float = Field(description="lines per second asked for")
+    rate: float = Field(description="scheduled lines per second")
     achieved: float = Field(description="lines per second from the first due time to the last start")
     p99_ns: int | None = Field(description="99th percentile of the response time, from the due time to the end")
     lag_p99_ns: int | None = Field(description="99th percentile of start - due")
     sustained: bool
-    lines: int = Field(0, description="lines due; 0 in documents that do not say")
+    lines: int = Field(0, description="lines due; 0 in documents that do not state it")
     sent: int = Field(0, description="lines sent; fewer than due where it fell too far behind")
     reason: str = Field("", description="why it was not sustained, or does not count")
-    void: bool = Field(False, description="whether it does not count, because what it recorded did not arrive")
+    void: bool = Field(False, description="whether it does not count, because records did not arrive")
 
 
 class Saturation(BaseModel):
-    """The highest rate sustained by one way of recording, and every try behind it.
+    """The highest rate sustained by one way of recording, with all tries.
 
-    With `method` bisection, in documents of earlier versions, `rate` passed once and `above` failed once, and neither
-    was tried again. Otherwise `rate` is the estimate where there is an `interval`, else the bound `at_least`, else 0;
-    `above` is the upper end of what is possible.
+    `rate` is the estimate where there is an `interval`, else the bound `at_least`, else 0; `above` is the upper end of
+    the possible rates. With `method` bisection, in documents of earlier versions, `rate` passed once and `above` failed
+    once, and neither was tried again.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -79,19 +78,19 @@ class Saturation(BaseModel):
     trials: list[Trial]
     method: str = "bisection"
     interval: tuple[float, float] | None = Field(None, description="of the rate; null where the tries allow none")
-    at_least: float | None = Field(None, description="bound from below; null where no try was sustained")
+    at_least: float | None = Field(None, description="lower bound; null where no try was sustained")
     at_most: float | None = Field(
-        None, description="bound from above, if no neighbour failed the tries; null where every try was sustained"
+        None, description="upper bound, unless other load failed the tries; null where every try was sustained"
     )
     confidence: float = Field(CONFIDENCE, description="of the interval, and of each bound by itself")
-    run_s: float = Field(0.0, description="how long a try lasts, if that makes a thousand lines; 0: not stored")
-    scraped: bool = Field(False, description="whether the page was scraped meanwhile")
-    reason: str = Field("", description="why there is no interval; empty when there is one")
+    run_s: float = Field(0.0, description="duration of a try, where that makes a thousand lines; 0: not stored")
+    scraped: bool = Field(False, description="whether the page was scraped during the tries")
+    reason: str = Field("", description="why there is no interval; empty where there is one")
     interrupted: bool = False
 
 
 class Tries(Protocol):
-    """Fresh processes of one way of recording; simulated ones take their place in tests."""
+    """The source of tries of one way of recording in fresh processes; tests simulate it."""
 
     def closed_loop(self) -> float:
         """Return the lines per second of a process without a schedule."""
@@ -101,19 +100,19 @@ class Tries(Protocol):
 
 
 def lines_of_a_try(rate: float, run_s: float) -> int:
-    """Return how many lines a try has: those of `run_s` seconds, but a thousand at least and half a million at most."""
+    """Return the lines of a try: those of `run_s` seconds, but at least a thousand and at most half a million."""
     return min(_MOST_LINES, max(FEWEST_LINES, round(rate * run_s)))
 
 
 def trial_of(run: OpenLoop, rate: float, bound_ns: int) -> Trial:
-    """Return the try that a run was: sustained when 99 % of the lines due were answered within the bound."""
+    """Return the try of a run: sustained where 99 % of the lines due ended within the bound."""
     lines = len(run.due)
     if not run.sent:
         return Trial(
             rate=rate, achieved=0.0, p99_ns=None, lag_p99_ns=None, sustained=False, lines=lines, reason="no line sent"
         )
     rank = math.ceil(0.99 * lines)
-    # What was never sent was not answered: it counts as later than any line.
+    # Lines that were never sent count as later than all others.
     response = np.sort(run.response)
     p99 = int(response[rank - 1]) if run.sent >= rank else None
     lag = int(np.sort(run.lag)[math.ceil(0.99 * run.sent) - 1])
@@ -139,7 +138,7 @@ def _reason(run: OpenLoop, p99: int | None, bound_ns: int) -> str:
 
 
 class Processes:
-    """Real processes on the measured core; a context manager, which keeps this process off that core."""
+    """Tries in real processes on the measured core; a context manager that keeps this process off that core."""
 
     def __init__(self, subject: Subject, bound_ns: int, run_s: float, seed: int) -> None:
         self._subject, self._bound_ns, self._run_s = subject, bound_ns, run_s
@@ -157,7 +156,7 @@ class Processes:
     def __exit__(self, *exc_info: object) -> None:
         self._open.close()
 
-    def _started(self, stack: ExitStack) -> Side:
+    def _start(self, stack: ExitStack) -> Side:
         (side,) = start_sides(stack, [self._subject], self._rng)
         side.load(lines_for(self._subject.series), self._cores)
         side.loaded()
@@ -165,29 +164,29 @@ class Processes:
         return side
 
     def closed_loop(self) -> float:
-        """Return the lines per second of a fresh process without a schedule; raises `RunError` where it dies."""
+        """Return the lines per second of a fresh process without a schedule; raise `RunError` where it dies."""
         with ExitStack() as stack:
-            return closed_loop_rate(self._started(stack))
+            return closed_loop_rate(self._start(stack))
 
     def attempt(self, rate: float, seed: int) -> Trial:
-        """Run a fresh process at `rate`; the same `seed` gives the same due times."""
+        """Run a fresh process at `rate`; equal seeds give equal due times."""
         lines = lines_of_a_try(rate, self._run_s)
-        # Once this late, more than the one line in a hundred that may be late has been.
+        # With this lag, more than the allowed one line in a hundred has been late.
         hopeless_ns = self._bound_ns + round(_HOPELESS_SHARE * lines / rate * 1e9)
         due = due_times(rate, lines, seed)
         with ExitStack() as stack:
-            side = self._started(stack)
+            side = self._start(stack)
             run = run_open_loop(side, due, self._file, give_up_ns=hopeless_ns)
             reason = voided(self._subject.name, 1, side.ask({"do": "finish"}))
-        found = trial_of(run, rate, self._bound_ns)
-        return found.model_copy(update={"void": True, "sustained": False, "reason": reason}) if reason else found
+        trial = trial_of(run, rate, self._bound_ns)
+        return trial.model_copy(update={"void": True, "sustained": False, "reason": reason}) if reason else trial
 
 
 class Search:
-    """Tries one way of recording at one rate after the other.
+    """The search for the highest rate of one way of recording, one try after the other.
 
-    It is `done` when the interval is within ±`precision` of the rate, or after `most` tries. `seed` fixes which
-    quartiles are drawn, and the due times of each try.
+    It is `done` when the interval is within ±`precision` of the rate, or after `most` tries. `seed` determines the
+    quartiles drawn and the due times of each try.
     """
 
     def __init__(
@@ -205,12 +204,12 @@ class Search:
 
     @property
     def begun(self) -> bool:
-        """Whether there is anything to say yet."""
+        """Whether there is a result already."""
         return bool(self.trials) or self.done
 
     @property
     def done(self) -> bool:
-        """Whether another try is of no use."""
+        """Whether no further try is needed or possible."""
         if self._edge is None:
             return False
         if self._ceiling < self._lowest or len(self.trials) >= self.most:
@@ -219,7 +218,7 @@ class Search:
         return interval is not None and interval[1] <= interval[0] * (1 + self._precision) ** 2
 
     def step(self) -> None:
-        """Make one more try, the closed loop before the first; raises `RunError` where nothing recorded arrives."""
+        """Make one more try, and before the first one the closed loop; raise `RunError` after three void tries."""
         if self._edge is None:
             self._ceiling = self._tries.closed_loop()
             self._edge = Edge(self._ceiling)
@@ -230,25 +229,25 @@ class Search:
         self.trials.append(trial)
         if not trial.void:
             self._edge.add(rate, sustained=trial.sustained)
-        elif sum(each.void for each in self.trials) >= _MOST_VOID:
+        elif sum(attempt.void for attempt in self.trials) >= _MOST_VOID:
             raise RunError(f"saturation: {trial.reason}")
 
     def result(self) -> Saturation:
-        """Return what the tries so far say."""
+        """Return the result of the tries so far."""
         edge = self._edge or Edge(1.0)
-        found = edge.estimate()
-        interval, at_most = found.interval, found.at_most
+        estimate = edge.estimate()
+        interval, at_most = estimate.interval, estimate.at_most
         return Saturation(
             instrument=self.subject.instrument,
             series=self.subject.series,
             bound_ns=self._bound_ns,
             closed_loop=self._ceiling,
-            rate=found.value or found.at_least or 0.0,
+            rate=estimate.value or estimate.at_least or 0.0,
             above=interval[1] if interval else at_most or self._ceiling,
             trials=self.trials,
             method=METHOD,
             interval=interval,
-            at_least=found.at_least,
+            at_least=estimate.at_least,
             at_most=at_most,
             run_s=self._run_s,
             reason="" if interval else self._why_not(edge),
@@ -267,7 +266,7 @@ class Search:
             return f"none of {edge.failed} tries was sustained, down to {lowest:.0f} lines/s"
         if not edge.failed:
             return f"all of {edge.passed} tries were sustained"
-        return f"{edge.passed + edge.failed} tries tell it no closer than this"
+        return f"{edge.passed + edge.failed} tries give no narrower interval"
 
 
 def saturate(
@@ -283,8 +282,8 @@ def saturate(
 ) -> Saturation:
     """Return the highest rate that `instrument` sustains, by tries in fresh processes on one core.
 
-    It ends when the interval is within ±`precision`, or after `most` tries; Ctrl-C keeps those made so far. Raises what
-    building an instrument raises, and `RunError` where what is recorded does not arrive.
+    It ends when the interval is within ±`precision`, or after `most` tries; Ctrl-C keeps the tries so far. Raise the
+    errors of building an instrument, and `RunError` where records do not arrive.
     """
     subject = Subject(instrument=instrument, series=series)
     with Processes(subject, bound_ns, run_s, seed) as tries:
@@ -293,13 +292,13 @@ def saturate(
 
 
 def run_search(search: Search, progress: Progress = lambda _step: None) -> Saturation:
-    """Make tries until the search is done and return what they say; Ctrl-C keeps those made so far, if any."""
+    """Make tries until the search is done and return its result; Ctrl-C keeps the tries so far, if any."""
     began = time.monotonic()
     try:
         while not search.done:
-            made, most = len(search.trials), search.most
-            left = (time.monotonic() - began) * (most - made) / made if made else None
-            progress(Step(made / most, left, f"{search.subject.name}: rate {made + 1} of at most {most}"))
+            count, most = len(search.trials), search.most
+            left = (time.monotonic() - began) * (most - count) / count if count else None
+            progress(Step(count / most, left, f"{search.subject.name}: rate {count + 1} of at most {most}"))
             search.step()
     except KeyboardInterrupt:
         if not search.begun:
@@ -311,16 +310,17 @@ def run_search(search: Search, progress: Progress = lambda _step: None) -> Satur
 def saturate_side_by_side(
     searches: Sequence[Search], budget_s: float, progress: Callable[[float, str], object], now: Callable[[], float]
 ) -> None:
-    """Make one try of each in turn, until all are done or the time is over.
+    """Make one try of each search in turn, until all are done or `budget_s` seconds are over.
 
-    In turn, so that a slow spell of the machine falls on all of them. A try is not begun that would end too late.
+    In turn, so that a temporary slowdown of the machine affects all of them. No try is started that would probably end
+    too late, except the first of each search.
     """
     began, longest = now(), 0.0
     while open_ones := [search for search in searches if not search.done]:
         for search in open_ones:
             started = now()
             spent = started - began
-            if spent + longest > budget_s and all(each.begun for each in searches):
+            if spent + longest > budget_s and all(other.begun for other in searches):
                 return
             progress(min(1.0, spent / budget_s), search.subject.name)
             search.step()

@@ -1,8 +1,8 @@
-"""What a study of scrapes amounts to: lines told apart by when they were due, and their percentiles compared.
+"""The effect of scrapes: lines classified by their due times, and the percentiles of the classes compared.
 
-Each line belongs to the window in which it was due, not to the one in which it was served: how long a line took, or a
-scrape, cannot move it. The unit is the process: a percentile's difference is taken within each, and the interval is
-Student's over processes.
+Each line belongs to the window of its due time and not to that of its service, so that neither its own duration nor a
+scrape can change its class. The sampling unit is the process: the difference of a percentile is computed within each
+process, and its interval is Student's over processes.
 """
 
 from collections.abc import Sequence
@@ -26,11 +26,10 @@ __all__ = [
 ]  # fmt: skip
 
 PERCENTILES = (50.0, 90.0, 99.0, 99.9)
-# The first part of each window is left out: a scrape let through at the end of the one before is over by then, and so
-# is the queue it left.
+# The first part of each window is excluded: a scrape from the end of the window before is over by then, with its queue.
 _SETTLE_SHARE = 0.2
 _FEWEST_WINDOWS = 8
-# Busier than this in windows without scrapes, a process has a queue of its own making, or the machine's.
+# A process that is busier than this in windows without scrapes has a queue that does not come from scrapes.
 _MOST_BUSY = 0.9
 
 Flags = NDArray[np.bool_]
@@ -38,10 +37,11 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """One point of a sweep: what is scraped, how often, by how many at a time, under what load, for how long.
+    """One point of a sweep: the subject, the scrapes, the load and the duration.
 
-    `windows` of `window_ms` each, half of them with scrapes; `processes` repeats. A window should hold some scrapes.
-    `load` is the rate of the lines as a share of that without a schedule, between 0 and 1.
+    There are `windows` of `window_ms` each, half of them with scrapes, in each of `processes` processes; a window
+    should contain several scrapes, one every `interval_ms` from each of `scrapers`. `load` is the rate of the lines as
+    a share of the rate without a schedule; raise `UsageError` where it is not between 0 and 1.
     """
 
     instrument: str = "opencensus"
@@ -60,7 +60,7 @@ class Conditions:
             raise UsageError(f"scrapes: a load of {self.load} is not between 0 and 1 of what the subject reaches")
 
     def every(self, interval_ms: int) -> "Conditions":
-        """Return the same with another interval; windows that would not hold two scrapes are longer, and fewer."""
+        """Return the same with another interval; windows too short for two scrapes become longer, and fewer."""
         window_ms = max(self.window_ms, 2 * interval_ms)
         windows = max(_FEWEST_WINDOWS, self.windows * self.window_ms // window_ms)
         return replace(self, interval_ms=interval_ms, window_ms=window_ms, windows=min(self.windows, windows))
@@ -69,7 +69,7 @@ class Conditions:
 class Shift(BaseModel):
     """One percentile of a duration, ns: means over processes, and the difference with its 95 % interval.
 
-    There are no figures where some process has fewer than ten lines beyond the percentile on either side.
+    There are no figures where a process has fewer than ten lines beyond the percentile on either side.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -85,7 +85,7 @@ class Shift(BaseModel):
 class Histograms(BaseModel):
     """Distributions of a line's response time (without a schedule: of its service time), ns.
 
-    HdrHistogram's V2 compressed string in base64; empty without a line.
+    HdrHistogram's V2 compressed format in base64; empty without lines.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -96,11 +96,11 @@ class Histograms(BaseModel):
 
 
 class Process(BaseModel):
-    """The truth of one process: which windows let scrapes through, when scrapes were served, and lines due when."""
+    """The record of one process: its windows with scrapes, its scrapes, and the number of lines in each class."""
 
     model_config = ConfigDict(frozen=True)
 
-    scraped: list[bool] = Field(description="for each window whether scrapes were let through")
+    scraped: list[bool] = Field(description="for each window whether it had scrapes")
     served: list[tuple[int, int]] = Field(description="start and end of each scrape being served, ns from the start")
     unscraped_lines: int = Field(description="lines due in windows without scrapes")
     scraped_lines: int = Field(description="lines due in windows with scrapes")
@@ -110,7 +110,7 @@ class Process(BaseModel):
 
 
 class ScrapeEffect(BaseModel):
-    """The outcome of one point: by window, as drawn, and by whether a scrape was being served when a line was due.
+    """The result of one point: by window, as drawn, and by whether a scrape was being served when a line was due.
 
     Documents without a `rate` are of earlier versions: a closed loop, whose `by_window` and `by_moment` are of service
     times, and whose lines belong to a scrape that they overlapped.
@@ -134,14 +134,14 @@ class ScrapeEffect(BaseModel):
     rate: float | None = Field(None, description="lines per second due; null in a closed loop")
     closed_loop: float | None = Field(None, description="lines per second without a schedule, in one process")
     busy: float | None = Field(None, description="share of the time in service in windows without scrapes")
-    settle_ms: float = Field(0.0, description="the first part of each window, left out")
+    settle_ms: float = Field(0.0, description="the first part of each window, which is excluded")
     traces: list[Process] = Field(default=[])
     interrupted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """What one process did, and the windows it did it in."""
+    """The open-loop run of one process, with its windows."""
 
     run: OpenLoop
     schedule: Windows
@@ -149,10 +149,10 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class Classes:
-    """For each line sent: whether it was due in a window without scrapes, in one with, or while one was being served.
+    """Flags of each line sent: due in a window without scrapes, in one with scrapes, or during a scrape.
 
-    The first two leave out the first part of each window, and the first one what was due during a scrape that went on
-    into it.
+    The first two exclude the first part of each window, and the first also lines due during a scrape that lasted into
+    its window.
     """
 
     unscraped: Flags
@@ -161,7 +161,7 @@ class Classes:
 
 
 def classes_of(due: Ns, served: Ns, schedule: Windows) -> Classes:
-    """Return the classes of lines by when they were due; `served` has a row (start, end) for each scrape, by start."""
+    """Return the classes of lines by due time, ns; `served` has a row (start, end) for each scrape, by start."""
     index, offset = np.divmod(due - schedule.start_ns, schedule.window_ns)
     within = (index >= 0) & (index < len(schedule.scraped)) & (offset >= _SETTLE_SHARE * schedule.window_ns)
     flags = np.asarray(schedule.scraped, dtype=bool)
@@ -169,7 +169,7 @@ def classes_of(due: Ns, served: Ns, schedule: Windows) -> Classes:
     drawn[within] = flags[index[within]]
     during = np.zeros(len(due), dtype=bool)
     if len(served):
-        # Scrapes of several scrapers overlap: the latest end so far tells whether any is still being served.
+        # Scrapes of several scrapers overlap: one is still being served until the latest end so far.
         ends = np.maximum.accumulate(served[:, 1])
         last = np.searchsorted(served[:, 0], due, side="right") - 1
         during = (last >= 0) & (ends[np.maximum(last, 0)] >= due)
@@ -177,7 +177,7 @@ def classes_of(due: Ns, served: Ns, schedule: Windows) -> Classes:
 
 
 def _shifts(outside: Sequence[Ns], inside: Sequence[Ns]) -> list[Shift]:
-    """Return the percentiles' shifts from the durations of each process outside and inside."""
+    """Return the shift of each percentile from the durations, ns, of each process outside and inside."""
     fewest = min((min(len(o), len(i)) for o, i in zip(outside, inside, strict=True)), default=0)
     return [_shift(percentile, outside, inside, fewest) for percentile in PERCENTILES]
 
@@ -188,15 +188,16 @@ def _shift(percentile: float, outside: Sequence[Ns], inside: Sequence[Ns], fewes
             percentile=percentile, unscraped=None, scraped=None, difference=None, interval=(None, None), fewest=fewest
         )
     low, high = (
-        [float(np.percentile(each, percentile, method="inverted_cdf")) for each in side] for side in (outside, inside)
+        [float(np.percentile(durations, percentile, method="inverted_cdf")) for durations in side]
+        for side in (outside, inside)
     )
-    found = t_interval([b - a for a, b in zip(low, high, strict=True)])
+    shift = t_interval([b - a for a, b in zip(low, high, strict=True)])
     return Shift(
         percentile=percentile,
         unscraped=sum(low) / len(low),
         scraped=sum(high) / len(high),
-        difference=number_or_none(found.value),
-        interval=interval_of(found),
+        difference=number_or_none(shift.value),
+        interval=interval_of(shift),
         fewest=fewest,
     )
 
@@ -210,23 +211,23 @@ def scrape_effect(
     closed_loop: float,
     interrupted: bool = False,
 ) -> ScrapeEffect:
-    """Return what the traces of all processes amount to."""
-    every = [classes_of(each.run.due[: each.run.sent], each.run.served, each.schedule) for each in traces]
-    truth = [_process(trace, each, rate) for trace, each in zip(traces, every, strict=True)]
-    # A process that cannot keep the schedule when nobody scrapes shows the machine's queue, whatever a scrape does.
-    counts = [i for i, process in enumerate(truth) if not process.void]
+    """Return the effect at one point from the traces of its processes; `rate` and `closed_loop` in lines per second."""
+    every = [classes_of(trace.run.due[: trace.run.sent], trace.run.served, trace.schedule) for trace in traces]
+    records = [_process(trace, classes, rate) for trace, classes in zip(traces, every, strict=True)]
+    # A process that cannot keep the schedule without scrapes shows the machine's queue, whatever a scrape does.
+    counts = [i for i, process in enumerate(records) if not process.void]
     runs, classes = [traces[i].run for i in counts], [every[i] for i in counts]
-    unscraped = [each.unscraped for each in classes]
-    scraped = [each.scraped for each in classes]
-    during = [each.during for each in classes]
+    unscraped = [flags.unscraped for flags in classes]
+    scraped = [flags.scraped for flags in classes]
+    during = [flags.during for flags in classes]
     serving = sum(int((run.served[:, 1] - run.served[:, 0]).sum()) for run in runs if len(run.served))
     open_ns = sum(traces[i].schedule.window_ns * sum(traces[i].schedule.scraped) for i in counts)
 
-    def response(chosen: Sequence[Flags]) -> list[Ns]:
-        return [run.response[flags] for run, flags in zip(runs, chosen, strict=True)]
+    def response(lines: Sequence[Flags]) -> list[Ns]:
+        return [run.response[flags] for run, flags in zip(runs, lines, strict=True)]
 
-    def service(chosen: Sequence[Flags]) -> list[Ns]:
-        return [run.service[flags] for run, flags in zip(runs, chosen, strict=True)]
+    def service(lines: Sequence[Flags]) -> list[Ns]:
+        return [run.service[flags] for run, flags in zip(runs, lines, strict=True)]
 
     return ScrapeEffect(
         instrument=conditions.instrument,
@@ -244,22 +245,22 @@ def scrape_effect(
         by_moment=_shifts(response(unscraped), response(during)),
         service_by_window=_shifts(service(unscraped), service(scraped)),
         histograms=Histograms(
-            unscraped=_encoded(response(unscraped)),
-            scraped=_encoded(response(scraped)),
-            served=_encoded(response(during)),
+            unscraped=_encode(response(unscraped)),
+            scraped=_encode(response(scraped)),
+            served=_encode(response(during)),
         ),
         rate=rate,
         closed_loop=closed_loop,
         busy=_busy(service(unscraped), rate),
         settle_ms=_SETTLE_SHARE * conditions.window_ms,
-        traces=truth,
+        traces=records,
         interrupted=interrupted,
     )
 
 
 def _busy(service: Sequence[Ns], rate: float) -> float | None:
-    lines = sum(len(each) for each in service)
-    return rate * sum(int(each.sum()) for each in service) / lines / 1e9 if lines else None
+    lines = sum(len(times) for times in service)
+    return rate * sum(int(times.sum()) for times in service) / lines / 1e9 if lines else None
 
 
 def _process(trace: Trace, classes: Classes, rate: float) -> Process:
@@ -277,7 +278,7 @@ def _process(trace: Trace, classes: Classes, rate: float) -> Process:
     )
 
 
-def _encoded(parts: Sequence[Ns]) -> str:
+def _encode(parts: Sequence[Ns]) -> str:
     histogram = Histogram()
     for part in parts:
         histogram.record(part)

@@ -1,8 +1,7 @@
-"""Scrape as a factor: windows with scrapes and windows without, drawn at random within one open-loop run.
+"""The measurement of scrapes: open-loop runs with randomised windows with and without scrapes.
 
-Lines are due at moments fixed before, at a share of the rate that the subject reaches without a schedule. What a scrape
-holds up shows in the response time, which counts from when a line was due; see
-`harness.measure.questions.scrape_effect`.
+Lines have due times drawn in advance, at a share of the rate that the subject reaches without a schedule. Delays by a
+scrape appear in the response time, which counts from the due time; see `harness.measure.questions.scrape_effect`.
 """
 
 import random
@@ -30,14 +29,14 @@ __all__ = ["Conditions", "ScrapeEffect", "measure_scrapes", "sweep"]
 _LEAD_NS = 300_000_000
 
 
-def _drawn(conditions: Conditions, rng: random.Random) -> tuple[bool, ...]:
+def _random_flags(conditions: Conditions, rng: random.Random) -> tuple[bool, ...]:
     flags = [i % 2 == 0 for i in range(conditions.windows)]
     rng.shuffle(flags)
     return tuple(flags)
 
 
 class _Bench:
-    """What stays up for all processes of one point: gates, and the scraper that asks them."""
+    """The set-up that all processes of one point share: gates, and the scraper of the gates."""
 
     def __init__(self, conditions: Conditions, lines: Lines, stack: ExitStack) -> None:
         self._conditions, self._lines = conditions, lines
@@ -52,27 +51,27 @@ class _Bench:
         self.closed_loop = self._closed_loop()
         self.rate = preferred_rate(conditions.load * self.closed_loop)
 
-    def _started(self, started: ExitStack) -> Side:
+    def _start(self, stack: ExitStack) -> Side:
         conditions = self._conditions
         subject = Subject(instrument=conditions.instrument, series=conditions.series, scraped=True)
-        (side,) = start_sides(started, [subject], self._rng)
+        (side,) = start_sides(stack, [subject], self._rng)
         side.load(self._lines, self._cores, port=0)
         side.loaded()
         side.ask({"do": "pin"})
         return side
 
     def _closed_loop(self) -> float:
-        with ExitStack() as started:
-            return closed_loop_rate(self._started(started))
+        with ExitStack() as stack:
+            return closed_loop_rate(self._start(stack))
 
     def trace(self) -> Trace:
-        """Measure one fresh process; raises `RunError` when what it recorded did not arrive."""
+        """Measure one fresh process; raise `RunError` where its records did not arrive."""
         conditions = self._conditions
         window_ns = conditions.window_ms * 1_000_000
         due = due_until(self.rate, conditions.windows * window_ns, self._rng.getrandbits(32))
-        with ExitStack() as started:
-            side = self._started(started)
-            schedule = Windows(time.monotonic_ns() + _LEAD_NS, window_ns, _drawn(conditions, self._rng))
+        with ExitStack() as stack:
+            side = self._start(stack)
+            schedule = Windows(time.monotonic_ns() + _LEAD_NS, window_ns, _random_flags(conditions, self._rng))
             self._set(side.port, schedule)
             run = run_open_loop(side, due, self._file, start_ns=schedule.start_ns)
             self._set(0, None)
@@ -94,7 +93,7 @@ def measure_scrapes(
 ) -> ScrapeEffect:
     """Measure one point; Ctrl-C keeps the processes measured so far.
 
-    Each of the `scrapers` asks a gate of its own every interval. Raises `ScraperError` where Prometheus does not start.
+    Each of the scrapers scrapes its own gate every interval. Raise `ScraperError` where Prometheus does not start.
     """
     traces: list[Trace] = []
     interrupted = False
@@ -126,19 +125,19 @@ def sweep(
     series: Sequence[int] = (1, 10, 100),
     progress: Progress = lambda _step: None,
 ) -> list[ScrapeEffect]:
-    """Measure `base` and what one factor at a time makes of it: interval, concurrent scrapers, number of series."""
+    """Measure `base` and its variations by one factor at a time: interval, concurrent scrapers, number of series."""
     points = [base]
     points += [base.every(value) for value in intervals_ms]
     points += [replace(base, scrapers=value) for value in scrapers]
     points += [replace(base, series=value) for value in series]
-    chosen = list(dict.fromkeys(points))
-    found: list[ScrapeEffect] = []
-    for i, point in enumerate(chosen):
+    distinct = list(dict.fromkeys(points))
+    effects: list[ScrapeEffect] = []
+    for i, point in enumerate(distinct):
 
-        def tell(step: Step, i: int = i) -> None:
-            progress(replace(step, done=(i + step.done) / len(chosen), left_s=None))
+        def report(step: Step, i: int = i) -> None:
+            progress(replace(step, done=(i + step.done) / len(distinct), left_s=None))
 
-        found.append(measure_scrapes(point, tell))
-        if found[-1].interrupted:
+        effects.append(measure_scrapes(point, report))
+        if effects[-1].interrupted:
             break
-    return found
+    return effects

@@ -1,4 +1,4 @@
-"""Proof that it measures: known delays go in, and what comes out is set against them."""
+"""The self-test: injects known delays and compares the measured costs with them."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -36,7 +36,7 @@ Overhead = Callable[[Sequence[Comparison], Terms, Progress], Experiments]
 
 
 class Recovered(BaseModel):
-    """One injected delay and what the experiments made of it; times in ns per line."""
+    """One injected delay and its measurements; times in ns per line."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -45,16 +45,16 @@ class Recovered(BaseModel):
     recovered: float | None
     recovered_interval: Interval
     covered: bool | None = Field(
-        description="whether the interval of the first trial that counts holds the injected delay; null without one"
+        description="whether the interval of the first valid trial contains the injected delay; null without one"
     )
-    trials: int = Field(description="that were not void")
-    found: int = Field(description="of these, whose verdict was `slower`")
-    found_interval: tuple[float, float] = Field(description="of the share found, exact binomial, 95 %")
+    trials: int = Field(description="number of trials that were not void")
+    found: int = Field(description="number of these with the verdict `slower`")
+    found_interval: tuple[float, float] = Field(description="of the share detected, exact binomial, 95 %")
     predicted_power: float = Field(description="from the pairs' spread, by the noncentral t")
     close: bool | None = Field(
-        description="recovered within 2 % of the injected; null where the interval is too wide to tell"
+        description="recovered within 2 % of the injected; null where the interval is too wide for that"
     )
-    void: int = Field(0, description="trials that were void, and say nothing")
+    void: int = Field(0, description="number of void trials, which are not used")
 
 
 class SelfTest(BaseModel):
@@ -69,27 +69,27 @@ class SelfTest(BaseModel):
 
 
 def delayed_pair(instrument: str, delay_ns: float) -> Comparison:
-    """Return `instrument` against itself with `delay_ns` more per line; both sides wait, so only the delay differs."""
+    """Return `instrument` against itself with `delay_ns` more per line; both sides wait, so that only that differs."""
     base = Subject(instrument=instrument, delay_ns=FLOOR_NS)
     return Comparison(base, Subject(instrument=instrument, delay_ns=FLOOR_NS + delay_ns))
 
 
 def recovered(injected: float, share: float | None, index: int, documents: Sequence[Experiments]) -> Recovered:
-    """Return what the trials made of one delay, the experiment number `index` of each document."""
-    measured = [document.experiments[index] for document in documents]
-    trials = [trial for trial in measured if trial.verdict != "void"]
-    found = sum(trial.verdict == "slower" for trial in trials)
-    known: dict[str, Any] = {
+    """Return the result for one delay, `injected` ns per line: the experiment number `index` of each document."""
+    experiments = [document.experiments[index] for document in documents]
+    trials = [experiment for experiment in experiments if experiment.verdict != "void"]
+    detections = sum(trial.verdict == "slower" for trial in trials)
+    common: dict[str, Any] = {
         "share": share,
         "injected": injected,
         "trials": len(trials),
-        "found": found,
-        "found_interval": binomial_interval(found, len(trials)),
-        "void": len(measured) - len(trials),
+        "found": detections,
+        "found_interval": binomial_interval(detections, len(trials)),
+        "void": len(experiments) - len(trials),
     }
     if not trials:
         return Recovered(
-            recovered=None, recovered_interval=(None, None), covered=None, predicted_power=0.0, close=None, **known
+            recovered=None, recovered_interval=(None, None), covered=None, predicted_power=0.0, close=None, **common
         )
     first = trials[0]
     low, high = first.cost_interval
@@ -105,17 +105,17 @@ def recovered(injected: float, share: float | None, index: int, documents: Seque
         covered=low is not None and high is not None and low <= injected <= high,
         predicted_power=0.0 if spread is None else power_of(relative, spread, first.pairs),
         close=close,
-        **known,
+        **common,
     )
 
 
 def _measured_ns(instrument: str, overhead: Overhead) -> float:
-    """Return what a line takes on the base's side, from a few short pairs."""
+    """Return the ns per line of the base, from a few short pairs."""
     quick = Terms(budget_s=0.001, fewest=3, plan=BlockPlan(rounds=5), control=False)
-    found = overhead([delayed_pair(instrument, 0.0)], quick, lambda _step: None).experiments[0].base_per_line
-    if found is None:
+    per_line = overhead([delayed_pair(instrument, 0.0)], quick, lambda _step: None).experiments[0].base_per_line
+    if per_line is None:
         raise RuntimeError("no pair of the self-test counted")
-    return found
+    return per_line
 
 
 def measure_self_test(
@@ -126,9 +126,9 @@ def measure_self_test(
     trials: int = 1,
     overhead: Overhead | None = None,
 ) -> SelfTest:
-    """Inject 0.5, 1, 2, 5 and 10 % of the subject and 5 µs absolute, side by side, and return what was found.
+    """Inject 0.5, 1, 2, 5 and 10 % of the subject's time and 5 µs, side by side, and return the measured delays.
 
-    Each of the `trials` is an experiment of its own under `terms`, with its own seed.
+    Each of the `trials` is a separate measurement under `terms`, with its own seed.
     """
     run: Overhead = overhead or measure_overhead
     per_line = _measured_ns(instrument, run)
@@ -137,10 +137,10 @@ def measure_self_test(
     documents: list[Experiments] = []
     for trial in range(trials):
 
-        def tell(step: Step, trial: int = trial) -> None:
+        def report(step: Step, trial: int = trial) -> None:
             progress(Step((trial + step.done) / trials, step.left_s if trials == 1 else None, step.note))
 
-        documents.append(run(comparisons, _of_trial(terms, trial, trials), tell))
+        documents.append(run(comparisons, _of_trial(terms, trial, trials), report))
         if documents[-1].interrupted:
             break
     shares = [*SHARES, None]
@@ -149,5 +149,5 @@ def measure_self_test(
 
 
 def _of_trial(terms: Terms, trial: int, trials: int) -> Terms:
-    """Return the terms of one trial: its own seed, and a control that is one of as many as there are trials."""
+    """Return the terms of one trial: its own seed, and as many controls in the call as there are trials."""
     return replace(terms, seed=terms.seed + trial, controls=max(terms.controls or 0, trials))

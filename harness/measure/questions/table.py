@@ -1,4 +1,4 @@
-"""The table of `make bench`: what each way of recording costs, sustains and loses, in two and a half minutes."""
+"""The table of `make bench`: costs, sustained rates and losses of each way of recording, in two and a half minutes."""
 
 import os
 import threading
@@ -38,9 +38,9 @@ __all__ = [
 
 ROWS = ("opencensus", "prometheus-client", "prometheus-client-cached", "opentelemetry", "opencensus-lean")
 
-# The figure while scraped is to rest on as many scrapes of each way of recording.
+# The minimum number of scrapes of each way of recording behind a figure while scraped.
 FEWEST_SCRAPES = 30
-# Shares of the progress shown; what is left are the last audits.
+# Shares of the progress; the rest is for the last audits.
 _PAIRS_SHARE, _RATES_SHARE = 0.68, 0.29
 
 
@@ -49,7 +49,7 @@ class _Part(BaseModel):
 
 
 class Audited(_Part):
-    """Whether what was recorded arrived, exactly."""
+    """The result of an audit: whether all records arrived, exactly."""
 
     conserved: bool | None
     outcome: str | None = Field(
@@ -59,7 +59,7 @@ class Audited(_Part):
 
 
 class TableRow(_Part):
-    """One way of recording; null where a column could not be measured, `missing` says why."""
+    """One way of recording; columns that could not be measured are null, with the reason in `missing`."""
 
     instrument: str
     cost: Experiment | None
@@ -74,7 +74,7 @@ class TableRow(_Part):
 
 
 class Table(_Part):
-    """The whole table, and the paired document its costs come from."""
+    """The whole table, with the document of paired experiments behind its costs."""
 
     rows: list[TableRow]
     document: Experiments
@@ -83,15 +83,15 @@ class Table(_Part):
 
 
 class TablePlan(_Part):
-    """How the two and a half minutes are spent: pairs at rest and while scraped, then rates."""
+    """The plan of the two and a half minutes: pairs at rest and while scraped, then rates."""
 
     instruments: tuple[str, ...] = ROWS
     pairs_s: float = 90.0
     fewest: int = 3
-    # Short pairs: what differs between two processes outweighs what differs within one, so more of them tell more.
+    # Short pairs: the variance between processes exceeds that within a process, so many pairs beat long ones.
     rounds: int = 10
     block_ns: int = 6_000_000
-    # Five scrapes a turn: six pairs hold thirty of each way of recording.
+    # Five scrapes per block: six pairs have thirty scrapes of each way of recording.
     scrape_interval_ms: int = 70
     scraper: str = "auto"
     rates_s: float = 34.0
@@ -101,16 +101,16 @@ class TablePlan(_Part):
     bound_ns: int = 5_000_000
     seed: int = 1
     instructions: bool = True
-    # Of the whole call, where the table is one of several measurements.
+    # Number of controls of the whole call, where the table is one of several measurements.
     controls: int | None = None
 
 
-class _Beside:
-    """What needs no quiet: audits and instructions; on the cores beside the measured one, after the pairs.
+class _Background:
+    """Noise-tolerant work (instruction counts, audits) in threads on the cores other than the measured one.
 
-    Beside timed pairs it would be a neighbour of our own: of their execution units where the machine's two processors
-    are hyperthreads of one core, and of their cache and memory everywhere. Where they are hyperthreads it waits for the
-    rates as well. When all that is timed is done, whatever is left has every core.
+    It starts after the pairs, which it would disturb: in their execution units where the machine's two processors are
+    hyperthreads of one core, and in cache and memory everywhere. On hyperthreads it also waits for the rates. After the
+    last timed measurement it may use every core.
     """
 
     def __init__(self, plan: TablePlan, instruments: Sequence[str]) -> None:
@@ -123,24 +123,24 @@ class _Beside:
         self.audits: dict[str, Audited] = {}
         self.missing: dict[tuple[str, str], str] = {}
         counts = self._to_count() if plan.instructions else []
-        # Longest first, so that two cores end at about the same time.
-        self._left = deque([*counts, *(("audit", name) for name in instruments)])
-        # A second count tells whether counts repeat; that is worth no waiting.
+        # The longest first, so that two cores end at about the same time.
+        self._queue = deque([*counts, *(("audit", name) for name in instruments)])
+        # A second count shows whether counts repeat; it is only made where there is time.
         self._again = deque(counts)
 
     def start(self) -> None:
-        """Begin, beside the measured core."""
+        """Start on the cores other than the measured one."""
         self._begin("harness-beside", self._cores.others)
 
     def finish(self) -> None:
-        """Return when all is done; nothing is timed any more, so every core may help."""
+        """Wait for the end of all work, on every core: nothing is timed any more."""
         self._again.clear()
         self._begin("harness-last", self._cores.others | {self._cores.home, self._cores.measured})
         for thread in self._threads:
             thread.join()
 
     def cancel(self) -> None:
-        """End it, and what it has under way."""
+        """End the threads, and the processes they have started."""
         self.cancelled.set()
         if any(thread.is_alive() for thread in self._threads):
             end_children()
@@ -151,12 +151,12 @@ class _Beside:
         thread.start()
 
     def _work(self, processors: frozenset[int]) -> None:
-        # Affinity is a thread's own: what is started from here stays off the measured core.
+        # Affinity belongs to the thread: processes started here inherit it and stay off the measured core.
         os.sched_setaffinity(0, processors)
         works = {"instructions": self._count_one, "audit": self._audit}
         while not self.cancelled.is_set():
             try:
-                column, name = (self._left or self._again).popleft()
+                column, name = (self._queue or self._again).popleft()
             except IndexError:
                 return
             try:
@@ -165,11 +165,11 @@ class _Beside:
                 self.missing[name, column] = str(error)
 
     def instructions(self, name: str) -> tuple[float | None, float | None]:
-        """Return what a line adds to the bare REPL, and by how much counts of one side differ at most, as a share."""
+        """Return the instructions per line above the bare REPL, and the largest spread of a side's counts (a share)."""
         sides = [self.counts.get(side, []) for side in (name, "none")]
         if not all(sides):
             return None, None
-        counted, bare = (sum(each.per_line for each in side) / len(side) for side in sides)
+        counted, bare = (sum(count.per_line for count in side) / len(side) for side in sides)
         return counted - bare, max((s for side in sides if (s := repeat_spread(side)) is not None), default=None)
 
     def _to_count(self) -> list[tuple[str, str]]:
@@ -187,18 +187,18 @@ class _Beside:
         self.counts.setdefault(name, []).append(counted)
 
     def _audit(self, name: str) -> None:
-        # Lengths at the bounds and refused lines: where counts go astray if they do.
+        # Lengths at the bounds and invalid lines are the most likely causes of wrong counts.
         spec = RunSpec(
             name="audit", instrument=name, lengths="edges", errors="0.02", series="3", arrivals="poisson:rate=2000",
             duration="1500ms", scraper="builtin", scrape_interval="200ms",
         )  # fmt: skip
         result = run_trial(spec, self._cores.home).audit
-        found = sorted({finding.name for finding in result.findings if finding.severity != "info"})
-        self.audits[name] = Audited(conserved=result.conserved, outcome=result.outcome, findings=found)
+        findings = sorted({finding.name for finding in result.findings if finding.severity != "info"})
+        self.audits[name] = Audited(conserved=result.conserved, outcome=result.outcome, findings=findings)
 
 
 def _available(instruments: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """Split instruments into those that load and, by name, why the others do not."""
+    """Return the instruments that load, and by name the reasons of those that do not."""
     missing = {}
     for name in instruments:
         try:
@@ -209,46 +209,46 @@ def _available(instruments: Sequence[str]) -> tuple[list[str], dict[str, str]]:
 
 
 def measure_table(plan: TablePlan | None = None, progress: Progress = lambda _step: None) -> Table:
-    """Measure every row; Ctrl-C while the pairs are measured ends it with the columns so far.
+    """Measure every row; Ctrl-C ends it with the columns so far.
 
-    A way of recording whose library is missing gets a row that says what to install.
+    A way of recording whose library is missing gets a row with what to install.
     """
-    chosen = plan or TablePlan()
+    settings = plan or TablePlan()
     began = time.monotonic()
-    present, absent = _available(chosen.instruments)
-    beside = _Beside(chosen, present)
+    present, absent = _available(settings.instruments)
+    background = _Background(settings, present)
     try:
-        document = _pairs(chosen, present, progress)
-        if not (document.interrupted or beside.waits_for_rates):
-            beside.start()
-        rates, whole = ({}, False) if document.interrupted else _rates(chosen, present, progress)
-        whole = whole and _wait_for(beside, progress)
+        document = _pairs(settings, present, progress)
+        if not (document.interrupted or background.waits_for_rates):
+            background.start()
+        rates, whole = ({}, False) if document.interrupted else _rates(settings, present, progress)
+        whole = whole and _wait_for(background, progress)
         if not whole:
             document = document.model_copy(update={"interrupted": True})
     finally:
-        beside.cancel()
-    rows = [_row(name, document, rates, beside, absent) for name in chosen.instruments]
+        background.cancel()
+    rows = [_row(name, document, rates, background, absent) for name in settings.instruments]
     return Table(rows=rows, document=document, scraper=document.scraper, elapsed_s=time.monotonic() - began)
 
 
 def table_comparisons(plan: TablePlan, instruments: Sequence[str]) -> list[Comparison]:
-    """Return each way of recording against the bare REPL, at rest and while both are scraped."""
+    """Return the comparisons of each way of recording with the bare REPL, at rest and while both are scraped."""
     scraped = Subject(scraped=True, interval_ms=plan.scrape_interval_ms)
     return comparisons_for(instruments) + comparisons_for(instruments, common=scraped)
 
 
 def table_terms(plan: TablePlan) -> Terms:
-    """Return the terms under which the table's pairs are measured."""
+    """Return the terms of the table's pairs."""
     blocks = BlockPlan(plan.rounds, plan.block_ns)
     return Terms(budget_s=plan.pairs_s, seed=plan.seed, fewest=plan.fewest, plan=blocks, controls=plan.controls)
 
 
-def _wait_for(beside: _Beside, progress: Progress) -> bool:
-    """Return whether all was counted and audited that was to be; Ctrl-C leaves the rest."""
+def _wait_for(background: _Background, progress: Progress) -> bool:
+    """Wait for the background work; return whether it is complete, which it is not after Ctrl-C."""
     try:
         progress(Step(_PAIRS_SHARE + _RATES_SHARE, None, "the last audits"))
         with interruptible():
-            beside.finish()
+            background.finish()
     except KeyboardInterrupt:
         return False
     return True
@@ -257,19 +257,19 @@ def _wait_for(beside: _Beside, progress: Progress) -> bool:
 def _pairs(plan: TablePlan, instruments: Sequence[str], progress: Progress) -> Experiments:
     comparisons, terms = table_comparisons(plan, instruments), table_terms(plan)
 
-    def tell(step: Step) -> None:
+    def report(step: Step) -> None:
         left = None if step.left_s is None else step.left_s + plan.rates_s
         progress(replace(step, done=step.done * _PAIRS_SHARE, left_s=left))
 
-    return measure_overhead(comparisons, terms, tell, scraper=plan.scraper)
+    return measure_overhead(comparisons, terms, report, scraper=plan.scraper)
 
 
 def _rates(plan: TablePlan, instruments: Sequence[str], progress: Progress) -> tuple[dict[str, Saturation], bool]:
-    """Return the rates by instrument, and whether they were found without being interrupted."""
+    """Return the saturation by instrument, and whether it was measured without interruption."""
     searches: list[Search] = []
     whole = True
 
-    def tell(share: float, name: str) -> None:
+    def report(share: float, name: str) -> None:
         done = _PAIRS_SHARE + share * _RATES_SHARE
         progress(Step(done, (1 - share) * plan.rates_s, f"{name}: rates it sustains"))
 
@@ -290,27 +290,27 @@ def _rates(plan: TablePlan, instruments: Sequence[str], progress: Progress) -> t
                             seed=plan.seed,
                         )
                     )
-                saturate_side_by_side(searches, plan.rates_s, tell, time.monotonic)
+                saturate_side_by_side(searches, plan.rates_s, report, time.monotonic)
         except KeyboardInterrupt:
             whole = False
     return {search.subject.instrument: search.result() for search in searches if search.begun}, whole
 
 
 def _row(
-    name: str, document: Experiments, rates: dict[str, Saturation], beside: _Beside, absent: dict[str, str]
+    name: str, document: Experiments, rates: dict[str, Saturation], background: _Background, absent: dict[str, str]
 ) -> TableRow:
-    found = {bool(each.factors["scraped"]): each for each in document.experiments if each.head == name}
-    missing = {column: why for (row, column), why in beside.missing.items() if row == name}
+    costs = {bool(entry.factors["scraped"]): entry for entry in document.experiments if entry.head == name}
+    missing = {column: why for (row, column), why in background.missing.items() if row == name}
     if name in absent:
         missing["instrument"] = absent[name]
-    counted, spread = beside.instructions(name)
+    counted, spread = background.instructions(name)
     return TableRow(
         instrument=name,
-        cost=found.get(False),
-        cost_scraped=found.get(True),
+        cost=costs.get(False),
+        cost_scraped=costs.get(True),
         saturation=rates.get(name),
         instructions_per_line=counted,
         instructions_spread=spread,
-        audit=beside.audits.get(name),
+        audit=background.audits.get(name),
         missing=missing,
     )

@@ -1,4 +1,4 @@
-"""One load run in a fresh process of its own, as the unit of saturation and of scrape experiments."""
+"""A load run in a fresh process of its own."""
 
 import json
 import os
@@ -14,12 +14,12 @@ from harness.run.spec import RunSpec
 
 __all__ = ["main", "run_trial"]
 
-# Where only a number of lines says how long a run takes.
+# The assumed duration of a run that is limited by a number of lines only.
 _UNBOUNDED_S = 300.0
 
 
 class _Quiet:
-    """Hears how the run stands and says nothing."""
+    """A display that ignores all progress."""
 
     def phase(self, text: str) -> None:
         """Ignore it."""
@@ -31,19 +31,19 @@ class _Quiet:
 def run_trial(spec: RunSpec, core: int | None = None, environment: Mapping[str, str] | None = None) -> RunResult:
     """Run `spec` in a fresh process, pinned to `core` where one is given, and return its result.
 
-    Raises `RunError` when the process fails, or the `HarnessError` that the run met.
+    Raise `RunError` where the process fails, or the `HarnessError` of the run.
     """
     request = json.dumps({"spec": spec.model_dump(mode="json"), "core": core})
-    done = run_to_end(
+    process = run_to_end(
         [sys.executable, *ISOLATED, "-m", "harness.measure.questions.trial", str(os.getpid())],
         what=f"a run of {spec.instrument}",
         within_s=trial_within_s(_UNBOUNDED_S if spec.duration_ns is None else spec.duration_ns / 1e9),
         given=request.encode(),
         environment={**os.environ, **(environment or {}), "PYTHONPATH": python_path(own_folder())},
     )
-    if done.code or not done.output:
-        raise RunError(f"a run of {spec.instrument} ended with {done.code}: {done.last_word}")
-    answer = json.loads(done.output)
+    if process.code or not process.output:
+        raise RunError(f"a run of {spec.instrument} ended with {process.code}: {process.last_word}")
+    answer = json.loads(process.output)
     if "error" in answer:
         raise from_answer(answer)
     return RunResult.model_validate(answer)

@@ -1,7 +1,7 @@
-"""The stored proof behind the statistics: hundreds of experiments on identical code, and hundreds of known slowdowns.
+"""The validation of the statistics: hundreds of stored experiments on identical code and on known slowdowns.
 
-Each experiment is appended to a gzipped file of JSON lines as soon as it is done, raw pairs included; a run that was
-interrupted goes on where it stopped, and a line left half by a kill is dropped and measured again.
+Each experiment is appended to a gzipped file of JSON lines as soon as it is complete, with its raw pairs. A further run
+resumes where an interrupted one stopped; an incomplete line is removed and measured again.
 """
 
 import gzip
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import scipy  # its parts load when first used: whoever only reads records does not wait for them
+import scipy  # its submodules load on first use, so that reading records does not wait for them
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.errors import SaveError
@@ -29,23 +29,23 @@ from harness.measure.verdict import Comparison
 
 __all__ = ["METHOD", "Bound", "Kind", "Plan", "Record", "Validation", "read_records", "summarise", "validate"]
 
-# Counts up whenever the measuring that is being validated changes; experiments of two methods prove nothing together.
+# Incremented whenever the validated method changes; experiments of two methods must not be combined.
 METHOD = 2
 Kind = Literal["identical", "slowdown", "small"]
 _KINDS: tuple[Kind, ...] = ("identical", "slowdown", "small")
 _ALARMS = ("slower", "faster")
-# What is claimed: this share of false alarms, and at least this share of the slowdowns found.
-_ALARM_RATE, _FOUND_RATE = 0.05, 0.95
-# A claim that is true passes its bound this often; one that fails it this often is said to be refused.
+# The claims: this rate of false alarms at most, and this rate of detected slowdowns at least.
+_ALARM_RATE, _DETECTION_RATE = 0.05, 0.95
+# A true claim passes its bound with this probability; a true rate is refused that fails it with this probability.
 _PASSES, _REFUSED = 0.95, 0.8
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How many experiments of each kind, on what, and under which terms.
+    """The number of experiments of each kind, their subject and their terms.
 
-    Identical code is measured as `harness overhead` does by default; a slowdown has `trial_s` seconds, and may settle
-    before they are over. The small ones are half as large, for information: nothing is promised of them.
+    Identical code is measured as by default in `harness overhead`; a slowdown has `trial_s` seconds at most, and ends
+    once it is decided. The small slowdowns are half as large, for information, without a claim.
     """
 
     instrument: str = "prometheus-client"
@@ -58,15 +58,15 @@ class Plan:
     seed: int = 1
 
     def count(self, kind: Kind) -> int:
-        """Return how many experiments of a kind there are."""
+        """Return the number of experiments of a kind."""
         return {"identical": self.identical, "slowdown": self.slowdowns, "small": self.small}[kind]
 
     def injected(self, kind: Kind) -> float:
-        """Return the share of a line that is put in."""
+        """Return the injected delay of a kind, as a share of the time of a line."""
         return {"identical": 0.0, "slowdown": self.share, "small": self.share / 2}[kind]
 
     def terms(self, kind: Kind, number: int) -> Terms:
-        """Return the terms of experiment `number`, each with a seed of its own."""
+        """Return the terms of experiment `number`, with its own seed."""
         seed = self.seed + len(_KINDS) * number + _KINDS.index(kind)
         if kind == "identical":
             return Terms(precision=self.precision, budget_s=self.trial_s, seed=seed)
@@ -83,21 +83,21 @@ class Record(BaseModel):
     injected_share: float = Field(description="0 for identical code")
     elapsed_s: float
     experiment: Experiment
-    method: int = Field(1, description="of measuring; counts up when that changes")
+    method: int = Field(1, description="version of the measuring method")
 
 
 class Bound(BaseModel):
-    """What a count has to keep, and what that bears: how true rates fare that are as claimed, and that are not."""
+    """The limit of a count, with a true rate that passes it and one that fails it."""
 
     model_config = ConfigDict(frozen=True)
 
-    limit: int = Field(description="the most false alarms, or the fewest slowdowns found")
-    claimed: float = Field(description="the true rate that keeps the limit with probability 0.95 or more")
-    refused: float = Field(description="the true rate from which on the limit is missed with probability 0.8")
+    limit: int = Field(description="the most false alarms, or the fewest slowdowns detected")
+    claimed: float = Field(description="the true rate that passes the limit with probability 0.95 or more")
+    refused: float = Field(description="the true rate from which on the limit is failed with probability 0.8")
 
 
 class Validation(BaseModel):
-    """What the experiments amount to; rates with their exact 95 % intervals. Void ones are in none of the rates."""
+    """Summary of the experiments; rates have exact 95 % intervals and exclude void experiments."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -115,20 +115,20 @@ class Validation(BaseModel):
     small: int
     small_found: int
     small_found_rate: tuple[float, float]
-    voided: int = Field(description="experiments that stayed void after they were measured again, of all kinds")
+    voided: int = Field(description="experiments of all kinds that stayed void after repetition")
     voided_rate: tuple[float, float]
-    repeated: int = Field(description="experiments that were measured again because they were void at first")
+    repeated: int = Field(description="experiments that were repeated because they were void at first")
     repeated_rate: tuple[float, float]
     log_ratio_sd: float | None = Field(description="median over experiments of the pairs' standard deviation")
     pairs: float | None = Field(description="median number of pairs of an experiment on identical code")
     trial_s: float | None = Field(description="median seconds of a slowdown's trial")
-    earlier: int = Field(description="experiments that an earlier method of measuring made")
+    earlier: int = Field(description="experiments by an earlier measuring method")
 
 
 def read_records(path: Path) -> tuple[list[Record], bool]:
-    """Return the whole records in the file, in order, and whether something damaged follows them.
+    """Return the complete records of the file, in order, and whether damaged data follows them.
 
-    No file is no records. Raises `SaveError` when it cannot be read.
+    A missing file has no records. Raise `SaveError` where it cannot be read.
     """
     records: list[Record] = []
     try:
@@ -144,18 +144,18 @@ def read_records(path: Path) -> tuple[list[Record], bool]:
 
 
 def _whole_members(path: Path) -> Iterator[Record]:
-    """Yield the records of the gzip members that are whole, from the start up to the first that is not."""
-    left = path.read_bytes()
-    while left:
+    """Yield the records of the complete gzip members, up to the first incomplete one."""
+    data = path.read_bytes()
+    while data:
         unpacker = zlib.decompressobj(wbits=31)
         try:
-            text = unpacker.decompress(left)
+            text = unpacker.decompress(data)
             if not unpacker.eof:
                 return
             yield Record.model_validate_json(text)
         except (zlib.error, ValidationError):
             return
-        left = unpacker.unused_data
+        data = unpacker.unused_data
 
 
 def _append(path: Path, record: Record) -> None:
@@ -171,52 +171,53 @@ def _append(path: Path, record: Record) -> None:
 
 def _repair(path: Path, records: list[Record]) -> None:
     whole = path.with_suffix(path.suffix + ".whole")
-    whole.write_bytes(b"".join(gzip.compress(each.model_dump_json().encode() + b"\n", mtime=0) for each in records))
+    whole.write_bytes(b"".join(gzip.compress(record.model_dump_json().encode() + b"\n", mtime=0) for record in records))
     whole.replace(path)
 
 
 def alarms_bound(count: int) -> Bound:
-    """Return the most false alarms in `count` experiments that a true rate of 5 % keeps 19 times in 20."""
+    """Return the most false alarms in `count` experiments that a true rate of 5 % does not exceed 19 times in 20."""
     limit = int(scipy.stats.binom.ppf(_PASSES, count, _ALARM_RATE)) if count else 0
     # P(X <= k | p) is the beta distribution's P(B(k + 1, n - k) > p).
     refused = float(scipy.stats.beta.ppf(_REFUSED, limit + 1, count - limit)) if limit < count else 1.0
     return Bound(limit=limit, claimed=_ALARM_RATE, refused=refused)
 
 
-def found_bound(count: int) -> Bound:
-    """Return the fewest slowdowns found of `count` that a true rate of 95 % keeps 19 times in 20."""
-    limit = int(scipy.stats.binom.ppf(1 - _PASSES, count, _FOUND_RATE)) if count else 0
+def detection_bound(count: int) -> Bound:
+    """Return the fewest detected slowdowns of `count` that a true rate of 95 % reaches 19 times in 20."""
+    limit = int(scipy.stats.binom.ppf(1 - _PASSES, count, _DETECTION_RATE)) if count else 0
     # P(X >= k | p) is P(B(k, n - k + 1) < p).
     refused = float(scipy.stats.beta.ppf(1 - _REFUSED, limit, count - limit + 1)) if limit else 0.0
-    return Bound(limit=limit, claimed=_FOUND_RATE, refused=refused)
+    return Bound(limit=limit, claimed=_DETECTION_RATE, refused=refused)
 
 
 def summarise(records: list[Record]) -> Validation:
-    """Return what the records amount to; void experiments are counted apart and are neither alarms nor finds."""
+    """Return the summary of the records; void experiments count separately, neither as alarms nor as detections."""
     counted: dict[Kind, list[Record]] = {
-        kind: [each for each in records if each.kind == kind and each.experiment.verdict != "void"] for kind in _KINDS
+        kind: [record for record in records if record.kind == kind and record.experiment.verdict != "void"]
+        for kind in _KINDS
     }
     same, slow, small = (counted[kind] for kind in _KINDS)
     alarms = sum(record.experiment.verdict in _ALARMS for record in same)
-    found, small_found = (sum(each.experiment.verdict == "slower" for each in kind) for kind in (slow, small))
+    detected, small_detected = (sum(record.experiment.verdict == "slower" for record in kind) for kind in (slow, small))
     void = len(records) - sum(map(len, counted.values()))
     repeated = sum(record.experiment.attempts > 1 for record in records)
-    allowed, wanted = alarms_bound(len(same)), found_bound(len(slow))
+    most_alarms, fewest_detected = alarms_bound(len(same)), detection_bound(len(slow))
     return Validation(
         experiments=len(records),
         identical=len(same),
         false_alarms=alarms,
         false_alarm_rate=binomial_interval(alarms, len(same)),
-        alarms_bound=allowed,
-        alarms_hold=bool(same) and alarms <= allowed.limit,
+        alarms_bound=most_alarms,
+        alarms_hold=bool(same) and alarms <= most_alarms.limit,
         slowdowns=len(slow),
-        found=found,
-        found_rate=binomial_interval(found, len(slow)),
-        found_bound=wanted,
-        found_holds=bool(slow) and found >= wanted.limit,
+        found=detected,
+        found_rate=binomial_interval(detected, len(slow)),
+        found_bound=fewest_detected,
+        found_holds=bool(slow) and detected >= fewest_detected.limit,
         small=len(small),
-        small_found=small_found,
-        small_found_rate=binomial_interval(small_found, len(small)),
+        small_found=small_detected,
+        small_found_rate=binomial_interval(small_detected, len(small)),
         voided=void,
         voided_rate=binomial_interval(void, len(records)),
         repeated=repeated,
@@ -242,20 +243,20 @@ Overhead = Callable[[list[Comparison], Terms], Experiments]
 def validate(
     path: Path, plan: Plan | None = None, progress: Progress = lambda _step: None, *, overhead: Overhead | None = None
 ) -> Validation:
-    """Run what is still missing of the plan, appending to `path`, and return what all records amount to.
+    """Run the missing experiments of the plan, append them to `path`, and return the summary of all records.
 
-    Ctrl-C ends it after the experiment under way was dropped; calling it again goes on. Records of an earlier method
-    are taken out of the file before the first one of this method is put in. The environment is kept beside the file, as
-    ``<path>.environment.json``. Raises `SaveError` where the file cannot be used.
+    Ctrl-C ends it and discards the current experiment; a further call resumes. Records of an earlier method are removed
+    from the file before the first one of this method is appended. The environment is stored beside the file, as
+    ``<path>.environment.json``. Raise `SaveError` where the file cannot be used.
     """
-    chosen = plan or Plan()
+    experiments = plan or Plan()
     run: Overhead = overhead or measure_overhead
     stored, damaged = read_records(path)
     records = [record for record in stored if record.method == METHOD]
     done = {(record.kind, record.number) for record in records}
-    missing = [each for each in _schedule(chosen) if each not in done]
+    missing = [key for key in _schedule(experiments) if key not in done]
     if not missing:
-        # Nothing is measured, so nothing takes the place of what is there.
+        # Nothing is measured, so the stored records stay.
         return summarise(stored)
     stale = damaged or len(records) < len(stored)
     path.with_suffix(path.suffix + ".environment.json").write_text(
@@ -265,7 +266,7 @@ def validate(
     for i, (kind, number) in enumerate(missing):
         spent = time.monotonic() - began
         progress(Step(i / len(missing), spent * (len(missing) - i) / i if i else None, f"{kind} {number + 1}"))
-        record = _one(chosen, kind, number, run)
+        record = _one(experiments, kind, number, run)
         if record is None:
             break
         if stale:
@@ -277,7 +278,7 @@ def validate(
 
 
 def _schedule(plan: Plan) -> list[tuple[Kind, int]]:
-    """Return all experiments, every kind spread over the whole time, so that no slow spell meets one alone."""
+    """Return all experiments, each kind spread over the whole time, so that temporary slowdowns affect all kinds."""
     placed: list[tuple[float, Kind, int]] = [
         ((i + 0.5) / plan.count(kind), kind, i) for kind in _KINDS for i in range(plan.count(kind))
     ]
@@ -289,7 +290,7 @@ def _one(plan: Plan, kind: Kind, number: int, run: Overhead) -> Record | None:
     terms = plan.terms(kind, number)
     delay = 0.0
     if share:
-        # A percent of what a line takes here and now: the machine's pace drifts by more than the percent is worth.
+        # A percent of the current time of a line, since the speed of the machine drifts by more than a percent.
         quick = run(
             [delayed_pair(plan.instrument, 0.0)], Terms(budget_s=0.001, fewest=2, seed=terms.seed, control=False)
         )

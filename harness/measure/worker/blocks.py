@@ -1,4 +1,4 @@
-"""One side of one pair: a fresh process that runs blocks of lines when told to and says how long they took.
+"""The worker of one side of a pair: a fresh process that runs blocks of lines on command and reports their times.
 
 Commands and answers are lines of JSON on standard input and output:
 
@@ -6,14 +6,15 @@ Commands and answers are lines of JSON on standard input and output:
                                                       -> {"ready", "ns_per_line", "calls_per_line", "port", "loaded",
                                                           "search"}
 {"do": "pin"}                                         -> {}
-{"do": "run", "lines": k, "kept": whether it counts}  -> {"ns", "cpu_ns", "raised"}
+{"do": "run", "lines": k, "kept": whether it is timed}
+                                                      -> {"ns", "cpu_ns", "raised"}
 {"do": "pace", "file", "start_ns", "give_up_ns", "planned_s"}
                                                       -> {"start_ns", "lines", "raised", "served"}
 {"do": "finish"}                                      -> {"evaluated", "raised", "shown", "scrapes"}
 
-An answer {"error", "kind"} ends the process. So does the end of its input, and the death of its parent.
+An answer {"error", "kind"} ends the process, and so do the end of its input and the death of its parent.
 
-Two of these are started for every pair, so what is not needed by every subject is imported where it is needed.
+Two workers are started for every pair, so modules that not every subject needs are imported where they are used.
 """
 
 import gc
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["Worker", "die_with_parent", "main", "private_output", "run_lines"]
 
 # CPython specialises a function's instructions within some tens of calls: by callgrind, lines after the first 64 take
-# as many instructions as later ones. `make pair-rate` shows that the first block kept is no slower than the rest.
+# as many instructions as later ones. `make pair-rate` shows that the first timed block is no slower than the rest.
 _WARM_UP_NS = 5_000_000
 _WARM_LINES = 64
 _LONGEST_BLOCK_NS = 50_000_000
@@ -53,59 +54,59 @@ Lines = Sequence[tuple[str, Tags]]
 
 
 def run_lines(evaluate: Evaluate, lines: Lines) -> int:
-    """Evaluate every line and return how many raised; nothing but the calls happens between two lines."""
+    """Evaluate every line and return the number that raised; between two lines there is nothing but the calls."""
     raised = 0
-    left = iter(lines)
+    remaining = iter(lines)
     while True:
         try:
-            for line, tags in left:
+            for line, tags in remaining:
                 evaluate(line, tags)
         except Exception:
-            raised += 1  # and on with the line after it
+            raised += 1  # go on with the next line
         else:
             return raised
 
 
 class Worker:
-    """Runs blocks of lines through a body, each thread its own share."""
+    """The runner of blocks of lines through a body, with a share of the lines for each thread."""
 
     def __init__(self, body: Body, lines: Lines) -> None:
         self._body = body
         self._lines: Iterator[tuple[str, Tags]] = cycle(lines)
         self.evaluated = 0
         self.raised = 0
-        # When blocks that count were timed, start and end in ns of `time.monotonic_ns`.
+        # Start and end of the timed blocks, ns of `time.monotonic_ns`.
         self.turns: list[tuple[int, int]] = []
 
-    def run(self, count: int, *, kept: bool = False) -> dict[str, int]:
-        """Evaluate the next `count` lines; returns the wall time and processor time in ns, and how many raised.
+    def run(self, count: int, *, timed: bool = False) -> dict[str, int]:
+        """Evaluate the next `count` lines; return the wall time and processor time in ns, and how many raised.
 
-        The times of blocks that are `kept` stand in `turns`.
+        A `timed` block is added to `turns`.
         """
         evaluators = self._body.evaluators
         block = list(islice(self._lines, count))
         shares = [block[i :: len(evaluators)] for i in range(len(evaluators))]
-        timed = _in_threads if len(evaluators) > 1 else _alone
+        run = _in_threads if len(evaluators) > 1 else _alone
         began = time.monotonic_ns()
-        elapsed, cpu, raised = timed(evaluators, shares)
-        if kept:
+        elapsed, cpu, raised = run(evaluators, shares)
+        if timed:
             self.turns.append((began, time.monotonic_ns()))
         self.evaluated += count
         self.raised += raised
         return {"ns": elapsed, "cpu_ns": cpu, "raised": raised}
 
     def populate(self, tags: Sequence[Tags]) -> None:
-        """Evaluate one line for each tag set, so that every series exists before anything is timed."""
+        """Evaluate one line for each tag set, so that every series exists before the first timed block."""
         with without_export():
-            for each in tags:
-                self.raised += run_lines(self._body.evaluators[0], [("populate", each)])
+            for tag_set in tags:
+                self.raised += run_lines(self._body.evaluators[0], [("populate", tag_set)])
                 self.evaluated += 1
 
     def warm_up(self) -> float:
-        """Run ever longer blocks until the interpreter has specialised; return the least ns a line took in one of them.
+        """Run ever longer blocks until the interpreter has specialised the code; return the minimum ns per line.
 
-        The least, because a block that was interrupted says more of the machine than of the line; and whether it has
-        been enough is asked of what blocks take uninterrupted.
+        The minimum over blocks, since an interrupted block measures the machine rather than the line; the length of
+        the warm-up is also based on uninterrupted blocks.
         """
         best = float(min(self.run(1)["ns"] for _ in range(_FEWEST_WARM_LINES)))
         count = 2
@@ -117,19 +118,19 @@ class Worker:
         return best
 
     def pace(self, due_ns: Sequence[int], give_up_ns: int | None) -> "Paced":
-        """Evaluate a line for each moment of ``time.monotonic_ns`` at which one is due; see `run_paced`."""
+        """Evaluate a line at each due time, ns of ``time.monotonic_ns``; see `run_paced`."""
         from harness.measure.worker.paced import run_paced
 
-        found = run_paced(self._body.evaluators[0], self._lines, due_ns, give_up_ns)
-        self.evaluated += len(found.starts)
-        self.raised += found.raised
-        return found
+        trace = run_paced(self._body.evaluators[0], self._lines, due_ns, give_up_ns)
+        self.evaluated += len(trace.starts)
+        self.raised += trace.raised
+        return trace
 
     def finish(self) -> dict[str, Any]:
-        """Return what was evaluated and what the page, or the library's own data, shows of it, by view."""
-        shown = self._body.counts()
+        """Return the lines evaluated and the records on the page, or in the library's own data, by view."""
+        counts = self._body.counts()
         self._body.close()
-        return {"evaluated": self.evaluated, "raised": self.raised, "shown": shown}
+        return {"evaluated": self.evaluated, "raised": self.raised, "shown": counts}
 
 
 def _alone(evaluators: Sequence[Evaluate], shares: Sequence[Lines]) -> tuple[int, int, int]:
@@ -142,7 +143,7 @@ def _alone(evaluators: Sequence[Evaluate], shares: Sequence[Lines]) -> tuple[int
 
 
 def _in_threads(evaluators: Sequence[Evaluate], shares: Sequence[Lines]) -> tuple[int, int, int]:
-    """Let each thread run its share, all released at once; the time is that until the last one is done."""
+    """Run the shares in threads that start together; the time ends with the last thread."""
     import threading
 
     barrier = threading.Barrier(len(evaluators) + 1)
@@ -165,15 +166,15 @@ def _in_threads(evaluators: Sequence[Evaluate], shares: Sequence[Lines]) -> tupl
 
 def _pin(core: int) -> None:
     """Move every thread of this process to `core`."""
-    for thread in os.listdir("/proc/self/task"):  # noqa: PTH208 - names are all that is wanted, between two blocks
+    for thread in os.listdir("/proc/self/task"):  # noqa: PTH208 - only names are needed, between two blocks
         try:
             os.sched_setaffinity(int(thread), {core})
         except ProcessLookupError:
-            continue  # it ended meanwhile
+            continue  # it has ended
 
 
 class _Session:
-    """Answers the commands of one parent."""
+    """The state of a worker that answers the commands of its parent."""
 
     def __init__(self) -> None:
         self._worker: Worker | None = None
@@ -195,14 +196,14 @@ class _Session:
                 _pin(self._core)
             return {}
         if do == "run":
-            return self._run(self._worker, command["lines"], kept=command.get("kept", True))
+            return self._run(self._worker, command["lines"], timed=command.get("kept", True))
         if do == "pace":
             return self._pace(self._worker, command)
         self._stop()
         return {**self._worker.finish(), "scrapes": self._scrapes(self._worker.turns)}
 
     def _scrapes(self, turns: Sequence[tuple[int, int]]) -> int:
-        """Return how many scrapes began to be served while blocks that count were timed."""
+        """Return the number of scrapes whose serving began during a timed block."""
         return sum(any(start <= served < end for start, end in turns) for served, _ in self._served())
 
     def _load(self, command: dict[str, Any]) -> dict[str, Any]:
@@ -210,20 +211,20 @@ class _Session:
         self._core, self._home = command["cores"]
         self._roam = command["roam"]
         _pin(command["start"])
-        tags = [Tags(*each) for each in command["tags"]]
+        tags = [Tags(*values) for values in command["tags"]]
         lines = list(zip(command["lines"], tags, strict=True))
         self._heap = prepare_heap(subject)
         if subject.own_module:
-            gc.enable()  # the user's code is imported as it would be in the user's program
+            gc.enable()  # the user's code is imported as in the user's program
         body = build(subject)
         gc.enable()
         self._worker = Worker(body, lines)
         if subject.threads == 1:
-            # With threads, series that appear while others record are part of what is asked.
+            # With threads, the creation of series during recording is part of what is measured.
             self._worker.populate(list(dict.fromkeys(tags)))
         bound = self._serve(body, command["port"])
         per_line = self._worker.warm_up()
-        # What was left behind by then is not paid for in the blocks.
+        # The blocks shall not pay for garbage from before.
         gc.collect()
         if self._roam:
             _pin(self._home)
@@ -249,7 +250,7 @@ class _Session:
         return endpoint.port
 
     def _pace(self, worker: Worker, command: dict[str, Any]) -> dict[str, Any]:
-        """Run the schedule in `file`, offsets in ns as int64, and write ``file.out``: the starts, then the ends.
+        """Run the schedule in the command's `file`, offsets in ns as int64; write starts, then ends to ``file.out``.
 
         Without a `start_ns` it begins as soon as the schedule is read.
         """
@@ -261,41 +262,41 @@ class _Session:
         offsets = due.tolist()
         start_ns = command["start_ns"]
         if start_ns is None:
-            # Adding the start to each offset takes some of the time ahead.
+            # The lead covers the time that adding the start to each offset takes.
             start_ns = time.monotonic_ns() + _HEAD_START_NS + len(offsets) * _HEAD_START_A_LINE_NS
-        found = worker.pace([start_ns + offset for offset in offsets], command["give_up_ns"])
+        trace = worker.pace([start_ns + offset for offset in offsets], command["give_up_ns"])
         with open(f"{command['file']}.out", "wb") as file:  # noqa: PTH123 - array writes to a plain file
-            array("q", found.starts).tofile(file)
-            array("q", found.ends).tofile(file)
+            array("q", trace.starts).tofile(file)
+            array("q", trace.ends).tofile(file)
         return {
             "start_ns": start_ns,
-            "lines": len(found.starts),
-            "raised": found.raised,
+            "lines": len(trace.starts),
+            "raised": trace.raised,
             "served": self._served(),
         }
 
-    def _run(self, worker: Worker, count: int, *, kept: bool) -> dict[str, int]:
+    def _run(self, worker: Worker, count: int, *, timed: bool) -> dict[str, int]:
         if not self._roam:
-            return worker.run(count, kept=kept)
-        # A side that is scraped while it waits would steal from the other: it waits on the other core.
+            return worker.run(count, timed=timed)
+        # Scrapes of a waiting side would take time from the other side: it waits on the other core.
         _pin(self._core)
         try:
-            return worker.run(count, kept=kept)
+            return worker.run(count, timed=timed)
         finally:
             _pin(self._home)
 
 
 def die_with_parent(parent: int) -> None:
-    """Have the kernel end this process when its parent ends, or end it now if that has happened already."""
+    """Have the kernel end this process when its `parent` ends; end it now where that has already happened."""
     import ctypes
 
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
-        os._exit(1)  # it died before it could be asked
+        os._exit(1)  # the parent died before the call above
 
 
 def private_output() -> BinaryIO:
-    """Return the stream to the parent, and point standard output to standard error: a user's function may print."""
+    """Return the stream to the parent, and redirect standard output to standard error: a user's function may print."""
     private = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
     return private
@@ -303,7 +304,7 @@ def private_output() -> BinaryIO:
 
 def main() -> None:
     """Serve commands from standard input until it ends."""
-    # What is imported from here on stays: walking it again and again while it grows is time for nothing.
+    # All objects created by the following imports stay alive, so that collections during them would be useless.
     gc.disable()
     die_with_parent(int(sys.argv[1]))
     output = private_output()

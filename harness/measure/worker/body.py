@@ -1,4 +1,4 @@
-"""What runs for each line in a measured process, and how to prove afterwards that it recorded."""
+"""The body of a measured process: the function that runs per line, and the proof that it recorded."""
 
 import math
 import os
@@ -16,18 +16,18 @@ __all__ = ["Body", "Sink", "no_counts", "page_counts", "touched"]
 
 
 class Sink:
-    """A text stream on the null device: lines are encoded and written, and go nowhere."""
+    """Text streams on the null device: lines are encoded and written, and discarded."""
 
     def __init__(self) -> None:
         self._opened: list[TextIO] = []
 
     def open(self) -> TextIO:
-        """Return a stream of its own for one thread."""
+        """Return a new stream, for one thread."""
         self._opened.append(open(os.devnull, "w", encoding="utf-8", newline="\n"))  # noqa: PTH123, SIM115
         return self._opened[-1]
 
     def close(self) -> None:
-        """Close all streams handed out."""
+        """Close all streams."""
         for stream in self._opened:
             stream.close()
 
@@ -37,38 +37,38 @@ def _nothing() -> None:
 
 
 def no_counts() -> dict[str, int]:
-    """Return no views: nothing is recorded."""
+    """Return no counts, for bodies that record nothing."""
     return {}
 
 
 @dataclass(slots=True)
 class Body:
-    """What runs for each line, and how to prove afterwards that it recorded.
+    """The functions that run per line, and the proof that they recorded.
 
-    `evaluators` has one function for each thread. `counts` returns, for each view that every line must reach, how many
-    records it shows; it raises `InstrumentError` where a function that must not record has. `registry` is what an
-    endpoint would serve; None where the subject has no page.
+    `evaluators` has one function for each thread. `counts` returns, for each view that every line must reach, its
+    number of records; it raises `InstrumentError` where a function that must not record has recorded. `registry` is
+    what an endpoint would serve; None where the subject has no page.
     """
 
     evaluators: Sequence[Evaluate]
     counts: Callable[[], dict[str, int]] = no_counts
     registry: "CollectorRegistry | None" = None
     close: Callable[[], object] = _nothing
-    # How many recording calls of known libraries one line of a user's own function makes; None where not asked.
+    # Recording calls of known libraries per line of a user's own function; None where they were not counted.
     calls_per_line: int | None = field(default=None)
 
 
 def page_counts(page: str, views: Sequence[View]) -> dict[str, int]:
-    """Return how many records each view shows on a page, summed over its series: counters and ``_count`` samples."""
+    """Return the records of each view on a page, summed over its series: counters and ``_count`` samples."""
     import re
 
-    found = {}
+    counts = {}
     for view in views:
         sample = re.compile(rf"^{re.escape(view.family)}(?:_total|_count)?(?:\{{.*\}})? (\S+)", re.MULTILINE)
-        found[view.name] = round(math.fsum(float(value) for value in sample.findall(page)))
-    return found
+        counts[view.name] = round(math.fsum(float(value) for value in sample.findall(page)))
+    return counts
 
 
 def touched(views: Sequence[View]) -> list[View]:
-    """Return the views that every good line reaches; the errors view only sees refused ones."""
+    """Return the views that every valid line reaches: all but the errors view, which only invalid lines reach."""
     return [view for view in views if view.measure != ERRORS.measure]

@@ -1,4 +1,4 @@
-"""Builds, inside the measured process, what a subject does with each line."""
+"""The builder of a subject's body, inside the measured process."""
 
 import time
 from typing import TYPE_CHECKING, cast
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 __all__ = ["build"]
 
-# What helps where muting does not; the flag is one of the only command that mutes.
+# The remedy where muting fails; the flag belongs to the only command that mutes.
 _REMEDY = "name the same function without recording (--bare package.module:function)"
 
 
 class _Clock:
-    # The C function itself; see harness.load.clock, which would bring numpy into each measured process.
+    # The C function itself, and not harness.load.clock, which would import numpy into each measured process.
     now_ns = staticmethod(time.monotonic_ns)
 
 
 def build(subject: Subject) -> Body:
-    """Return the body of `subject`; raises `UsageError` or `InstrumentError` with the reason when it cannot be had."""
+    """Return the body of `subject`; raise `UsageError` or `InstrumentError` with the reason where that fails."""
     if subject.rung:
         from harness.measure.worker.rungs import build_rung
 
@@ -47,7 +47,7 @@ def _instrument(subject: Subject) -> Body:
     instrument = create(subject.instrument, views)
     sink = Sink()
     evaluators = [Repl(instrument, _Clock(), sink.open()).evaluate for _ in range(subject.threads)]
-    # The bare REPL has a page only where one is served: the metrics library is not imported for it otherwise.
+    # The bare REPL has a page only where it is served, so that the metrics library is not imported otherwise.
     recording = subject.instrument != "none"
     registry = instrument.registry if recording or subject.served else None
 
@@ -86,9 +86,9 @@ def _evaluator(path: str) -> Evaluate:
 
 
 def _muted(subject: Subject) -> Body:
-    """Return the function with its recording muted; its `counts` raise `InstrumentError` when it recorded all the same.
+    """Return the function with its recording muted; its `counts` raise `InstrumentError` where it recorded anyway.
 
-    One line is evaluated first, as on the other side: what is imported and built at the first call is there then.
+    One line is evaluated first, as on the other side, so that everything that the first call imports and builds exists.
     """
     muted = mute()
     evaluate = _evaluator(subject.target)
@@ -117,11 +117,11 @@ def _once(evaluate: Evaluate, what: str, remedy: str = "") -> None:
 
 
 def _recording_calls(evaluate: Evaluate, subject: Subject) -> int | None:
-    """Count what one line records, and refuse a function that would be compared with itself."""
+    """Return the recording calls per line; raise `InstrumentError` where there are none and nothing to compare with."""
     with counting_calls() as calls:
         _once(evaluate, subject.target)
-        found = calls()
-    if not found and not subject.bare:
-        known = ", ".join(LIBRARIES)
-        raise InstrumentError(f"{subject.target} records nothing through {known}; {_REMEDY}", field="target")
-    return found
+        count = calls()
+    if not count and not subject.bare:
+        libraries = ", ".join(LIBRARIES)
+        raise InstrumentError(f"{subject.target} records nothing through {libraries}; {_REMEDY}", field="target")
+    return count

@@ -1,7 +1,7 @@
-"""The process that callgrind watches: runs a subject's lines in parts whose boundaries callgrind can see.
+"""The process that runs under valgrind: a subject's lines in parts whose boundaries callgrind can detect.
 
 A call of ``sched_yield`` marks each boundary (``--dump-before=sched_yield``): parts of N and 2N lines, several times.
-Reads one line of JSON, {"subject", "lines", "tags", "count", "repeats"}, and answers with one on standard output.
+It reads one line of JSON, {"subject", "lines", "tags", "count", "repeats"}, and answers with JSON on standard output.
 """
 
 import gc
@@ -23,26 +23,27 @@ _WARM_UP_LINES = 64
 
 
 def main() -> None:
-    """Run the parts and print what was evaluated and shown, or the error; ends with its parent, its only argument."""
+    """Run the parts and print the lines evaluated and shown, or the error; end with the parent (pid: argument 1)."""
     die_with_parent(int(sys.argv[1]))
     command = json.loads(sys.stdin.readline())
     try:
-        answer = _counted(command)
+        answer = _count(command)
     except HarnessError as error:
         answer = to_answer(error)
     sys.stdout.write(json.dumps(answer))
 
 
-def _counted(command: dict[str, Any]) -> dict[str, Any]:
+def _count(command: dict[str, Any]) -> dict[str, Any]:
     subject = Subject.from_json(command["subject"])
     body = build(subject)
-    tags = [Tags(*each) for each in command["tags"]]
+    tags = [Tags(*values) for values in command["tags"]]
     worker = Worker(body, list(zip(command["lines"], tags, strict=True)))
     worker.populate(list(dict.fromkeys(tags)))
     count = command["count"]
-    # The interpreter specialises a loop after some tens of rounds; a slow subject gets as few as it can do with.
+    # The interpreter specialises a loop after some tens of iterations; a slow subject gets as few as possible.
     worker.run(min(_WARM_UP_LINES, 2 * count))
-    # A full collection would fall into one part or another, and take more than a line does; none walks what is old.
+    # A full collection would fall into one part or another and take longer than a line; after the freeze there is
+    # nothing old to walk.
     gc.collect()
     gc.freeze()
     for _ in range(command["repeats"]):

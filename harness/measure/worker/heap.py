@@ -1,6 +1,6 @@
-"""What the garbage collector walks in a measured process: the subject's objects, and a big program's if asked for.
+"""The heap that the garbage collector walks in a measured process: the subject's objects, and optional further ones.
 
-What the harness holds is hidden from it; a full collection would otherwise walk that at the subject's expense.
+The harness's own objects are frozen; full collections would otherwise walk them at the subject's expense.
 """
 
 import gc
@@ -9,9 +9,9 @@ from harness.measure.subject import Subject
 
 __all__ = ["application_heap", "prepare_heap"]
 
-# What a record is made of: an instance, its dictionary of values, a list in that, and a tuple with a link.
+# Objects of a record: an instance, its dictionary of values, a list in that, and a tuple with a link.
 _PARTS = 4
-# Records are linked to one far away, as the objects of a program that has run for a while are.
+# Each record is linked to a distant one, as in a program that has run for a while.
 _STRIDE = 7919
 
 
@@ -25,9 +25,9 @@ class _Record:
 
 
 def application_heap(objects: int) -> list[object]:
-    """Return a list that holds exactly `objects` objects which the garbage collector tracks, itself among them.
+    """Return a list with exactly `objects` objects that the garbage collector tracks, including itself.
 
-    They are instances, dictionaries, lists and tuples in equal parts, linked across, some 100 bytes each.
+    They are instances, dictionaries, lists and tuples in equal parts, cross-linked, about 100 bytes each.
     """
     heap: list[object] = []
     for number in range(max(0, objects - 1) // _PARTS):
@@ -37,10 +37,10 @@ def application_heap(objects: int) -> list[object]:
 
 
 def prepare_heap(subject: Subject) -> list[object]:
-    """Prepare this process for building `subject`; return the objects that have to live as long as it is measured.
+    """Prepare this process for building `subject`; return the objects that have to live during the measurement.
 
-    To be called when the harness has made everything of its own. What the subject imports and builds afterwards, its
-    series above all, is walked by collections as it would be in the user's program.
+    Call it when the harness has created all of its own objects. Objects that the subject creates afterwards, above all
+    its series, are walked by collections as in the user's program.
     """
     gc.collect()
     gc.freeze()

@@ -1,8 +1,8 @@
-"""What the known metrics libraries of this process show, compared with what they showed before.
+"""Changes of the values of the known metrics libraries in this process, as proof that recording was muted.
 
-It proves that recording was muted: then no counter, histogram, summary or recorded gauge has moved. What a library only
-reads when it is asked for a page, and what counts by itself, is not recording: gauges of functions, callbacks and
-collectors of the user's own, and what processes and garbage collectors say of themselves.
+While recording is muted, no counter, histogram, summary or recorded gauge changes. Values that a library only reads for
+a page, or that change by themselves, are not recorded and are ignored: gauges of functions, the user's own callbacks
+and collectors, and the figures of processes and garbage collectors.
 """
 
 import gc
@@ -14,7 +14,7 @@ from typing import Any
 
 __all__ = ["Movement"]
 
-# Collectors whose figures move by themselves, and one that shows what is read from OpenCensus' own data already.
+# Collectors whose figures change by themselves, and one whose figures are read from OpenCensus' own data instead.
 _BY_THEMSELVES = {
     ("prometheus_client.process_collector", "ProcessCollector"),
     ("prometheus_client.gc_collector", "GCCollector"),
@@ -23,7 +23,7 @@ _BY_THEMSELVES = {
     ("opencensus.ext.prometheus.stats_exporter", "Collector"),
 }
 _SYSTEM_METRICS = "opentelemetry.instrumentation.system_metrics"
-_Kind = tuple[str, str]
+_ClassName = tuple[str, str]
 _REGISTRY, _METRIC = (
     ("prometheus_client.registry", "CollectorRegistry"),
     ("prometheus_client.metrics", "MetricWrapperBase"),
@@ -35,7 +35,7 @@ _LOOKED_AT = (_REGISTRY, _METRIC, _VIEWS, _POINTS, _OBSERVED)
 _CUMULATIVE = tuple(
     ("opencensus.metrics.export.cumulative", name) for name in ("LongCumulativeMixin", "DoubleCumulativeMixin")
 )
-# What of an OpenCensus aggregation tells that something was recorded.
+# The attribute of an OpenCensus aggregation that changes with each record; the first one present is used.
 _OC_FIELDS = ("_count_data", "_sum_data", "_value")
 # Types of families whose series do not start at zero.
 _STATES = {"info", "stateset"}
@@ -44,117 +44,120 @@ _READ = {"gauge", "gaugehistogram"}
 
 @dataclass(frozen=True, slots=True)
 class _Value:
-    """What one series shows; `start` is what it shows before anything was recorded."""
+    """The value of one series; `start` is its value before the first record."""
 
     metric: str
-    shown: object
+    current: object
     start: object
 
 
-_Shown = dict[Hashable, _Value]
+_Snapshot = dict[Hashable, _Value]
 
 
 class Movement:
-    """What is shown at the time it is made, to be compared with what is shown later.
+    """A snapshot of all values at the time of its creation, for comparison with later values.
 
-    `arrived` is appended to by what watches measurements arrive at the OpenTelemetry SDK's readers.
+    `arrived` is the growing list of OpenTelemetry instruments whose measurements reached the SDK's readers.
     """
 
     def __init__(self, arrived: Sequence[str] = ()) -> None:
         self._arrived = arrived
         self._since = len(arrived)
-        # What is looked at is held, so that nothing new takes the identity of something that is gone.
-        self._held: list[object] = []
+        # Objects in the snapshot are kept alive, so that no new object gets the identity of a deleted one.
+        self._alive: list[object] = []
         self.unreadable = ""
         self._before = self._look()
 
     def first(self) -> str:
-        """Return the name of a metric that moved since, and how; nothing when none did.
+        """Return the name of a metric that has changed, and how; empty where none has.
 
-        A collector that cannot be read is named, with the reason, in `unreadable`.
+        `unreadable` then names a collector that cannot be read, with the reason.
         """
         if len(self._arrived) > self._since:
             return f"{self._arrived[self._since]} received a measurement"
-        # What is hidden from the garbage collector is not among its objects.
+        # Frozen objects are not among those of the garbage collector.
         gc.unfreeze()
         for key, now in self._look().items():
             before = self._before.get(key)
-            old = now.start if before is None else before.shown
-            if old != now.shown and not (_nan(old) and _nan(now.shown)):
-                return f"{now.metric} moved from {_told(old)} to {_told(now.shown)}"
+            old = now.start if before is None else before.current
+            if old != now.current and not (_nan(old) and _nan(now.current)):
+                return f"{now.metric} moved from {_text(old)} to {_text(now.current)}"
         return ""
 
-    def _look(self) -> _Shown:
-        shown: _Shown = {}
+    def _look(self) -> _Snapshot:
+        snapshot: _Snapshot = {}
         objects = _Objects()
         for collector in _collectors(objects):
             try:
-                found = list(_samples(collector))
+                readings = list(_samples(collector))
             except Exception as error:
                 reason = " ".join(f"{type(error).__name__}: {error}".split())
                 self.unreadable = f"{type(collector).__qualname__} cannot be read ({reason})"
                 continue
-            self._take(found, shown)
+            self._take(readings, snapshot)
         for read in (_opencensus_views, _opencensus_points, _opentelemetry_callbacks):
-            self._take(read(objects), shown)
-        return shown
+            self._take(read(objects), snapshot)
+        return snapshot
 
-    def _take(self, found: Iterable[tuple[object, Hashable, _Value]], shown: _Shown) -> None:
-        for holder, series, value in found:
-            self._held.append(holder)
-            shown[id(holder), series] = value
+    def _take(self, readings: Iterable[tuple[object, Hashable, _Value]], snapshot: _Snapshot) -> None:
+        for holder, series, value in readings:
+            self._alive.append(holder)
+            snapshot[id(holder), series] = value
 
 
-_Found = Iterator[tuple[object, Hashable, _Value]]
+_Readings = Iterator[tuple[object, Hashable, _Value]]
 
 
 def _nan(value: object) -> bool:
     return isinstance(value, float) and math.isnan(value)
 
 
-def _told(value: object) -> str:
+def _text(value: object) -> str:
     return f"{value:g}" if isinstance(value, int | float) else "nothing" if value is None else str(value)
 
 
-def _class(kind: _Kind) -> type | None:
-    found = getattr(sys.modules.get(kind[0]), kind[1], None)
-    return found if isinstance(found, type) else None
+def _class(kind: _ClassName) -> type | None:
+    value = getattr(sys.modules.get(kind[0]), kind[1], None)
+    return value if isinstance(value, type) else None
 
 
 class _Objects:
-    """The objects of some classes that live in this process, sorted out of all objects at once."""
+    """The live objects of the classes in `_LOOKED_AT`, selected in one pass over all objects of this process."""
 
     def __init__(self) -> None:
-        classes = {kind: found for kind in _LOOKED_AT if (found := _class(kind)) is not None}
+        classes = {kind: base for kind in _LOOKED_AT if (base := _class(kind)) is not None}
         every = gc.get_objects()
-        # By its type and not by what it claims to be: asking a lazy proxy would have it make something.
+        # By type() and not by isinstance: the __class__ of a lazy proxy would make it create its object.
         types = set(map(type, every)) if classes else set()
-        wanted = {kind: {each for each in types if issubclass(each, found)} for kind, found in classes.items()}
-        any_of = set().union(*wanted.values())
-        few = [each for each in every if type(each) in any_of]
-        self._found = {kind: [each for each in few if type(each) in types] for kind, types in wanted.items()}
+        subclasses = {kind: {cls for cls in types if issubclass(cls, base)} for kind, base in classes.items()}
+        any_of = set().union(*subclasses.values())
+        few = [instance for instance in every if type(instance) in any_of]
+        self._instances = {
+            kind: [instance for instance in few if type(instance) in types] for kind, types in subclasses.items()
+        }
 
-    def of(self, kind: _Kind) -> list[Any]:
+    def of(self, kind: _ClassName) -> list[Any]:
         """Return all objects of one of the classes in `_LOOKED_AT`."""
-        return list(self._found.get(kind, ()))
+        return list(self._instances.get(kind, ()))
 
 
 def _collectors(objects: _Objects) -> Iterator[Any]:
-    """Yield what all registries ask for samples, and all metrics that are in none."""
+    """Yield the collectors of all registries, and all metrics that are in no registry."""
     collectors: dict[int, Any] = {}
-    # Made when the library was imported, and so perhaps hidden from the garbage collector by now.
+    # The default registry was created when the library was imported, and may be frozen by now.
     default = getattr(sys.modules.get(_REGISTRY[0]), "REGISTRY", None)
     for registry in [*objects.of(_REGISTRY), *filter(None, [default])]:
-        collectors |= {id(each): each for each in tuple(registry._collector_to_names)}  # noqa: SLF001 - no public list
+        registered = tuple(registry._collector_to_names)  # noqa: SLF001 - no public list
+        collectors |= {id(collector): collector for collector in registered}
     for metric in objects.of(_METRIC):
         if not metric._labelvalues:  # noqa: SLF001 - a child is shown by its parent
             collectors[id(metric)] = metric
-    for each in collectors.values():
-        if (type(each).__module__, type(each).__name__) not in _BY_THEMSELVES:
-            yield each
+    for collector in collectors.values():
+        if (type(collector).__module__, type(collector).__name__) not in _BY_THEMSELVES:
+            yield collector
 
 
-def _samples(collector: Any) -> _Found:
+def _samples(collector: Any) -> _Readings:
     read_only = _read_only(collector)
     for family in collector.collect():
         for sample in family.samples:
@@ -166,9 +169,9 @@ def _samples(collector: Any) -> _Found:
 
 
 def _read_only(collector: Any) -> set[Hashable] | None:
-    """Return the label sets of a gauge whose values functions give; None where all values are the user's own."""
+    """Return the label sets of a gauge whose values come from functions; None for collectors of the user's own."""
     if not issubclass(type(collector), _class(_METRIC) or ()):
-        # OpenCensus-lean shows last values, which were recorded.
+        # OpenCensus-lean shows recorded last values as gauges.
         return set() if type(collector).__name__ == "LeanStore" else None
     children = getattr(collector, "_metrics", None)
     if children is None:
@@ -181,19 +184,19 @@ def _read_only(collector: Any) -> set[Hashable] | None:
     }
 
 
-def _opencensus_views(objects: _Objects) -> _Found:
+def _opencensus_views(objects: _Objects) -> _Readings:
     default = getattr(sys.modules.get("opencensus.stats.stats"), "stats", None)
     maps = objects.of(_VIEWS) + ([default.view_manager.measure_to_view_map] if default is not None else [])
     for view_map in maps:
         for datas in tuple(view_map._measure_to_view_data_list_map.values()):  # noqa: SLF001 - no public list
             for data in datas:
                 for tags, aggregated in tuple(data.tag_value_aggregation_data_map.items()):
-                    shown = next((getattr(aggregated, name) for name in _OC_FIELDS if hasattr(aggregated, name)), None)
-                    yield data, tags, _Value(data.view.name, shown, None)
+                    value = next((getattr(aggregated, name) for name in _OC_FIELDS if hasattr(aggregated, name)), None)
+                    yield data, tags, _Value(data.view.name, value, None)
 
 
-def _opencensus_points(objects: _Objects) -> _Found:
-    """Yield what was given to gauges and cumulative metrics, and what functions of the latter say."""
+def _opencensus_points(objects: _Objects) -> _Readings:
+    """Yield the recorded values of gauges and cumulative metrics, and the function values of the latter."""
     cumulative = tuple(filter(None, map(_class, _CUMULATIVE)))
     derived = _class((_POINTS[0], "DerivedGauge")) or ()
     for gauge in objects.of(_POINTS):
@@ -202,12 +205,12 @@ def _opencensus_points(objects: _Objects) -> _Found:
                 yield gauge, labels, _Value(gauge.descriptor.name, point.get_value(), 0)
 
 
-def _opentelemetry_callbacks(objects: _Objects) -> _Found:
-    """Yield what observable counters say; what arrives at others is watched."""
+def _opentelemetry_callbacks(objects: _Objects) -> _Readings:
+    """Yield the values of observable counters; measurements of other instruments are noted on arrival."""
     options = getattr(sys.modules.get("opentelemetry.metrics"), "CallbackOptions", None)
     for counter in objects.of(_OBSERVED):
         if options is None or counter.instrumentation_scope.name == _SYSTEM_METRICS:
             continue
-        for measured in counter.callback(options()):
-            labels = tuple(sorted((measured.attributes or {}).items()))
-            yield counter, labels, _Value(counter.name, measured.value, 0)
+        for observation in counter.callback(options()):
+            labels = tuple(sorted((observation.attributes or {}).items()))
+            yield counter, labels, _Value(counter.name, observation.value, 0)

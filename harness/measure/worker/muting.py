@@ -1,8 +1,8 @@
-"""Switches off, or counts, the recording calls of the known metrics libraries in a user's own function.
+"""Muting and counting of the recording calls of the known metrics libraries in a user's own function.
 
-What is exchanged is the code inside the library's functions, not the attributes that lead to them. So it does not
-matter how a module keeps them: as a bound method, in a partial, in a decorator, under another name. Modules that are
-not imported yet are changed as soon as they have run, before anything that imports them goes on.
+The code objects inside the library's functions are replaced, and not the attributes that refer to the functions. So it
+does not matter how a module refers to them: as a bound method, in a partial, in a decorator, under another name.
+Modules that are not imported yet are changed right after their execution, before their importers continue.
 """
 
 import importlib
@@ -21,15 +21,15 @@ __all__ = ["LIBRARIES", "Muted", "counting_calls", "mute", "without_export"]
 
 LIBRARIES = ("prometheus-client", "opencensus", "opentelemetry-sdk")
 
-# What a muted function does instead; `{0}` and `{1}` stand for its first two parameters.
+# Bodies of muted functions; `{0}` and `{1}` stand for the first two parameters.
 _NOTHING, _FIRST, _SECOND, _NO_TIME = "pass", "return {0}", "return {1}", "{0}.duration = 0.0"
 
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """A function by its module, class and name; `counted` where each record of the library goes through it once.
+    """A library function by module, class and name; `counted` where every record passes through it exactly once.
 
-    Without a class it is a function of the module.
+    An empty class (`owner`) means a function of the module; `instead` is the body of the muted function.
     """
 
     module: str
@@ -66,8 +66,8 @@ _CALLS = (
     *_calls(_CONTEXTS, "Timer", "__exit__", instead=_NO_TIME),
     *_calls(_CONTEXTS, "ExceptionCounter", "__enter__", "__exit__"),
     *_calls(_CONTEXTS, "InprogressTracker", "__enter__", "__exit__"),
-    *(each for owner in ("Timer", "ExceptionCounter", "InprogressTracker")
-      for each in _calls(_CONTEXTS, owner, "__call__", instead=_SECOND)),
+    *(call for owner in ("Timer", "ExceptionCounter", "InprogressTracker")
+      for call in _calls(_CONTEXTS, owner, "__call__", instead=_SECOND)),
     *_calls(_OC_MAP, "MeasurementMap", "measure_int_put", "measure_float_put", "measure_put_attachment", "record"),
     *_calls("opencensus.stats.measure_to_view_map", "MeasureToViewMap", "record", counted=True),
     *_calls("opencensus.stats.view_data", "ViewData", "record"),
@@ -92,7 +92,7 @@ _CALLS = (
     *_calls(_API, "_ProxyHistogram", "record"),
     *_calls(_API, "_ProxyGauge", "set"),
 )  # fmt: skip
-# A muted call that led to another object leads to its own instead, which has to do for both.
+# A muted call that returned another object returns its own instead, which therefore needs the members of both.
 _STANDING_IN: dict[tuple[str, str], dict[str, object]] = {
     (_METRICS, "MetricWrapperBase"): {
         "__enter__": lambda self: self,
@@ -102,55 +102,56 @@ _STANDING_IN: dict[tuple[str, str], dict[str, object]] = {
     },
     (_OC_GAUGE, "Gauge"): {"add": lambda _self, _value: None, "set": lambda _self, _value: None},
 }
-# Through this every measurement reaches the SDK's readers, so what arrives here was not muted.
+# Every measurement reaches the SDK's readers through this function, so a measurement that arrives here was not muted.
 _ARRIVAL = _Call("opentelemetry.sdk.metrics._internal.measurement_consumer", "SynchronousMeasurementConsumer",
                  "consume_measurement")  # fmt: skip
 
 
 def _stub(code: CodeType, instead: str) -> CodeType:
-    """Return code that takes what `code` takes and does `instead`; with the same parameters it is called as fast.
+    """Return code with the parameters of `code` and the body `instead`; equal parameters make calls equally fast.
 
-    Defaults belong to the function and stay there.
+    Defaults belong to the function object and stay there.
     """
     names = list(code.co_varnames)
     plain, keyword = names[: code.co_argcount], names[code.co_argcount :][: code.co_kwonlyargcount]
     rest = names[code.co_argcount + code.co_kwonlyargcount :]
-    taken = [*plain[: code.co_posonlyargcount], "/"] if code.co_posonlyargcount else []
-    taken += plain[code.co_posonlyargcount :]
+    parameters = [*plain[: code.co_posonlyargcount], "/"] if code.co_posonlyargcount else []
+    parameters += plain[code.co_posonlyargcount :]
     star = f"*{rest.pop(0)}" if code.co_flags & _VARARGS else "*"
     if keyword or star != "*":
-        taken += [star, *keyword]
+        parameters += [star, *keyword]
     if code.co_flags & _VARKEYWORDS:
-        taken.append(f"**{rest.pop(0)}")
-    source = f"def {_MUTED}({', '.join(taken)}): {instead.format(*plain, *['None'] * 2)}"
-    made = compile(source, "<muted>", "exec")
-    # What a function closes over belongs to it as well; here it is not used.
-    return next(each for each in made.co_consts if isinstance(each, CodeType)).replace(co_freevars=code.co_freevars)
+        parameters.append(f"**{rest.pop(0)}")
+    source = f"def {_MUTED}({', '.join(parameters)}): {instead.format(*plain, *['None'] * 2)}"
+    module = compile(source, "<muted>", "exec")
+    # The function's closure stays too, and needs equal free variables; the new code does not use them.
+    stub = next(constant for constant in module.co_consts if isinstance(constant, CodeType))
+    return stub.replace(co_freevars=code.co_freevars)
 
 
 _MUTED = "muted"
 _VARARGS, _VARKEYWORDS = 0x04, 0x08
 
 
-def _passing(*args: Any, _first: Callable[..., Any], **kwargs: Any) -> Any:
+def _forward(*args: Any, _first: Callable[..., Any], **kwargs: Any) -> Any:
     return _first(*args, **kwargs)
 
 
 class _Changes:
-    """Functions whose code was exchanged, and how to undo it."""
+    """Functions whose code was replaced, with the means to undo it."""
 
     def __init__(self) -> None:
         self._undo: list[Callable[[], object]] = []
 
     def exchange(self, call: _Call, code: Callable[[CodeType], CodeType], first: Any = None) -> bool:
-        """Give the function of `call` other code; `first` makes, of a copy of the original, what that code calls.
+        """Replace the code of the function of `call`; `first` turns a copy of the original into what the code calls.
 
-        Returns whether there is such a function.
+        Return whether there is such a function.
         """
         module = sys.modules[call.module]
         owner = getattr(module, call.owner, None) if call.owner else module
-        held = vars(owner).get(call.method) if isinstance(owner, type | ModuleType) else None
-        function = getattr(held, "__func__", held)  # `__new__` is a static method
+        member = vars(owner).get(call.method) if isinstance(owner, type | ModuleType) else None
+        function = getattr(member, "__func__", member)  # `__new__` is a static method
         if not isinstance(function, FunctionType):
             return False
         before, keywords = function.__code__, function.__kwdefaults__
@@ -165,7 +166,7 @@ class _Changes:
         return True
 
     def undo(self) -> None:
-        """Give all functions their own code back."""
+        """Restore the code of all functions."""
         while self._undo:
             self._undo.pop()()
 
@@ -176,34 +177,35 @@ def _restore(function: FunctionType, code: CodeType, keywords: dict[str, Any] | 
 
 
 class _Watcher:
-    """Has `change` called with each of the named modules as soon as it has run, those imported before at once."""
+    """An import hook that calls `change` with each named module after its execution; imported ones at `start`."""
 
     def __init__(self, names: Sequence[str], change: Callable[[str], None]) -> None:
         self._names, self._change = frozenset(names), change
 
     def start(self) -> None:
-        """Change what is imported, and stand before all other finders."""
+        """Change the modules already imported, and install the hook before all other finders."""
         for name in sorted(self._names & sys.modules.keys()):
             self._change(name)
         sys.meta_path.insert(0, self)
 
     def stop(self) -> None:
-        """Look at no further imports."""
+        """Remove the hook."""
         sys.meta_path.remove(self)
 
     def find_spec(self, name: str, path: Any = None, target: ModuleType | None = None) -> "ModuleSpec | None":
-        """Return what the other finders find, with a loader that calls `change` at the end."""
+        """Return the spec of the other finders, with a loader that calls `change` at the end."""
         if name not in self._names:
             return None
-        finders = (each for each in sys.meta_path if each is not self)
-        spec = next((found for each in finders if (found := each.find_spec(name, path, target)) is not None), None)
+        finders = (finder for finder in sys.meta_path if finder is not self)
+        specs = (finder.find_spec(name, path, target) for finder in finders)
+        spec = next((spec for spec in specs if spec is not None), None)
         if spec is None or spec.loader is None:
             return spec
         run = spec.loader.exec_module
 
         def run_and_change(module: ModuleType) -> None:
             run(module)
-            if self in sys.meta_path:  # a module may be reloaded when nobody watches any more
+            if self in sys.meta_path:  # a module may be reloaded after the hook was removed
                 self._change(name)
 
         # Each module has a loader of its own.
@@ -212,9 +214,9 @@ class _Watcher:
 
 
 class Muted:
-    """Recording muted in this process, for good: for what is imported already and for what will be.
+    """Permanently muted recording in this process, for modules imported before and afterwards.
 
-    `arrived` names the OpenTelemetry instruments whose measurements reached the SDK's readers all the same.
+    `arrived` names the OpenTelemetry instruments whose measurements reached the SDK's readers nevertheless.
     """
 
     def __init__(self) -> None:
@@ -224,7 +226,7 @@ class Muted:
         _Watcher([*(call.module for call in _CALLS), _ARRIVAL.module], self._mute).start()
 
     def unverifiable(self) -> str:
-        """Return why it cannot be told whether anything was recorded; nothing where it can."""
+        """Return why muting cannot be verified; empty where it can."""
         if _SDK in sys.modules and not self._watched:
             return "in this version of opentelemetry-sdk measurements cannot be seen to arrive"
         return ""
@@ -234,11 +236,11 @@ class Muted:
             if call.module == module:
                 self._changes.exchange(call, lambda code, call=call: _stub(code, call.instead))  # type: ignore[misc]
         for (home, owner), members in _STANDING_IN.items():
-            if home == module and (found := getattr(sys.modules[home], owner, None)):
+            if home == module and (cls := getattr(sys.modules[home], owner, None)):
                 for name, member in members.items():
-                    setattr(found, name, member)
+                    setattr(cls, name, member)
         if module == _ARRIVAL.module:
-            self._watched = self._changes.exchange(_ARRIVAL, _passed_on, self._noting)
+            self._watched = self._changes.exchange(_ARRIVAL, _forwarding, self._noting)
 
     def _noting(self, consume: Callable[..., Any]) -> Callable[..., Any]:
         def note(consumer: Any, measurement: Any, *rest: Any) -> Any:
@@ -249,30 +251,30 @@ class Muted:
 
 
 def mute() -> Muted:
-    """Make the recording calls of the known libraries do nothing, for good; call it before the target is imported.
+    """Make the recording calls of the known libraries do nothing, permanently; call it before importing the target.
 
-    A decorator or context manager of a library then leaves nothing around the user's code, `labels` returns the metric
-    itself, and tags stay plain strings. What remains of a recording call is the call.
+    Decorators and context managers of a library then add nothing to the user's code, `labels` returns the metric
+    itself, and tags stay plain strings. Of a recording call only the call itself remains.
     """
     return Muted()
 
 
-def _passed_on(code: CodeType) -> CodeType:
-    return _passing.__code__.replace(co_freevars=code.co_freevars)
+def _forwarding(code: CodeType) -> CodeType:
+    return _forward.__code__.replace(co_freevars=code.co_freevars)
 
 
 @contextmanager
 def counting_calls() -> Iterator[Callable[[], int]]:
-    """Count the records that known libraries are given inside; yields a function that returns the number so far.
+    """Count the records of known libraries inside the context; yield a function that returns the number so far.
 
-    Afterwards every function of the libraries is what it was before, to the instruction.
+    Afterwards every function of the libraries has its original code again.
     """
-    seen: list[None] = []
+    records: list[None] = []
     changes = _Changes()
 
     def counting(original: Callable[..., Any]) -> Callable[..., Any]:
         def count(*args: Any, **kwargs: Any) -> Any:
-            seen.append(None)  # which threads cannot do at the same time, as they could add
+            records.append(None)  # atomic across threads, unlike an addition
             return original(*args, **kwargs)
 
         return count
@@ -280,12 +282,12 @@ def counting_calls() -> Iterator[Callable[[], int]]:
     def change(module: str) -> None:
         for call in _CALLS:
             if call.counted and call.module == module:
-                changes.exchange(call, _passed_on, counting)
+                changes.exchange(call, _forwarding, counting)
 
     watcher = _Watcher([call.module for call in _CALLS if call.counted], change)
     watcher.start()
     try:
-        yield lambda: len(seen)
+        yield lambda: len(records)
     finally:
         watcher.stop()
         changes.undo()
@@ -293,9 +295,9 @@ def counting_calls() -> Iterator[Callable[[], int]]:
 
 @contextmanager
 def without_export() -> Iterator[None]:
-    """Keep OpenCensus from copying all series at each record, so that a thousand series are filled in no time.
+    """Keep OpenCensus from copying all series at each record, so that a thousand series are created quickly.
 
-    What is recorded meanwhile is kept, and exported with the first record afterwards.
+    Records inside the context are not lost; they are exported with the first record afterwards.
     """
     name = "opencensus.stats.measure_to_view_map"
     if name not in sys.modules:

@@ -1,6 +1,6 @@
-"""The open loop inside a measured process: each line starts when it is due, or at once where the one before ended late.
+"""The open loop inside a measured process: each line starts when due, or at once where the one before ended late.
 
-Like `harness.load.driver`, without what a load run needs besides: nothing is generated, counted or shown meanwhile.
+Like `harness.load.driver`, without the other parts of a load run: no generation, accounting or display.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ __all__ = ["Paced", "run_paced"]
 
 @dataclass(slots=True)
 class Paced:
-    """When each line sent began and ended, ns of ``time.monotonic_ns``, and how many of them raised."""
+    """The start and end of each line sent, ns of ``time.monotonic_ns``, and the number of lines that raised."""
 
     starts: list[int]
     ends: list[int]
@@ -31,13 +31,13 @@ def run_paced(
 ) -> Paced:
     """Evaluate one line for each due time, ns of the clock in ascending order.
 
-    Where a line is to start more than `give_up_ns` late, it and all after it are left out: the rate is far from being
-    kept, and going on would only take time. None never gives up.
+    Stop before the first line that would start more than `give_up_ns` late: the rate is far from sustained, and going
+    on would only take time. None never gives up.
     """
     ticking = clock or MonotonicClock()
     now, wait = ticking.now_ns, ticking.wait_until
-    found = Paced([], [])
-    began, ended = found.starts.append, found.ends.append
+    trace = Paced([], [])
+    began, ended = trace.starts.append, trace.ends.append
     patience = 1 << 62 if give_up_ns is None else give_up_ns
     with fine_timers():
         for due, (line, tags) in zip(due_ns, lines, strict=False):
@@ -50,8 +50,8 @@ def run_paced(
             try:
                 evaluate(line, tags)
             except Exception:
-                found.raised += 1  # and on with the line after it
+                trace.raised += 1  # go on with the next line
             end = now()
             began(start)
             ended(end)
-    return found
+    return trace

@@ -1,7 +1,7 @@
-"""The rungs of the ladder: what recording with OpenCensus is made of, one step more at each rung.
+"""The bodies of the ladder's rungs: the steps of recording with OpenCensus, one more at each rung.
 
-In the spirit of MooBench (Waller and Hasselbring 2012), which takes monitoring apart the same way: the difference of
-neighbours is the cost of one step.
+Similar to MooBench (Waller and Hasselbring 2012), which decomposes the cost of monitoring in the same way: the
+difference between neighbouring rungs is the cost of one step.
 """
 
 import time
@@ -23,13 +23,13 @@ Recording = Callable[[float, int, Tags], object]
 
 
 class _Steps(OpenCensusInstrument):
-    """The quickstart's way of recording, with some of its steps left out."""
+    """The quickstart's way of recording, without some of its steps."""
 
     def __init__(self, views: tuple[View, ...], rung: Rung) -> None:
         super().__init__(views, exporter=rung.exported)
         self._views = views
         if not rung.copying:
-            # Copying every series of each touched view is what `export` does, with or without an exporter.
+            # `export` copies every series of each touched view, with or without an exporter.
             self.stats.view_manager.measure_to_view_map.export = lambda _view_datas: None
 
     def build(self, latency_ms: float, length_bytes: int, tags: Tags, /) -> object:
@@ -46,11 +46,11 @@ class _Steps(OpenCensusInstrument):
 
     def counts(self) -> dict[str, int]:
         """Return the records in each view, read from OpenCensus' own data."""
-        found = {}
+        counts = {}
         for view in touched(self._views):
             rows = self.stats.view_manager.get_view(view.name).tag_value_aggregation_data_map.values()
-            found[view.name] = sum(row.count_data for row in rows)
-        return found
+            counts[view.name] = sum(row.count_data for row in rows)
+        return counts
 
 
 def _bare(write: Callable[[str], object]) -> Evaluate:
@@ -83,7 +83,7 @@ def _recording(write: Callable[[str], object], record: Recording) -> Evaluate:
 
 
 def build_rung(name: str, subject: Subject) -> Body:
-    """Return what the rung `name` does with each line; raises `UsageError` when there is none of that name."""
+    """Return the body of the rung `name`; raise `UsageError` where there is none of that name."""
     rung = rung_named(name)
     sink = Sink()
     write = sink.open().write

@@ -357,10 +357,10 @@ class TestWhereSidesRun:
         document = measure_overhead(comparisons_for(["none"]), SHORT, lines=lambda _series: FEW)
         monkeypatch.setattr(table, "_pairs", lambda *_: order.append("pairs") or document)
         monkeypatch.setattr(table, "_rates", lambda *_: order.append("rates") or ({}, True))
-        monkeypatch.setattr(table._Beside, "_count_one", lambda _self, _name: order.append("counting"))
-        monkeypatch.setattr(table._Beside, "_audit", lambda _self, _name: None)
-        start = table._Beside.start
-        monkeypatch.setattr(table._Beside, "start", lambda self: (start(self), *(t.join() for t in self._threads)))
+        monkeypatch.setattr(table._Background, "_count_one", lambda _self, _name: order.append("counting"))
+        monkeypatch.setattr(table._Background, "_audit", lambda _self, _name: None)
+        start = table._Background.start
+        monkeypatch.setattr(table._Background, "start", lambda self: (start(self), *(t.join() for t in self._threads)))
         monkeypatch.setattr(table, "cores", lambda: Cores(1, 0, frozenset({0}), shared))
         table.measure_table(table.TablePlan(instruments=("none",)))
         assert list(dict.fromkeys(order)) == expected

@@ -139,7 +139,7 @@ def test_power_without_spread(effect, spread, expected):
 
 def test_power_below_the_level_is_refused():
     """A power that chance alone gives has no smallest effect."""
-    with pytest.raises(ValueError, match="had for nothing"):
+    with pytest.raises(ValueError, match="must exceed the level"):
         minimal_detectable_effect(1.0, 5, alpha=0.05, power=0.05)
 
 

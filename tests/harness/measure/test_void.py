@@ -19,7 +19,7 @@ from harness.measure.questions.validation import (
     Plan,
     Record,
     alarms_bound,
-    found_bound,
+    detection_bound,
     read_records,
     summarise,
     validate,
@@ -184,7 +184,7 @@ class TestValidation:
     @given(st.integers(1, 600))
     def test_a_bound_bears_what_it_claims(self, count):
         """A true rate as claimed keeps it 19 times in 20 or more; the rate refused misses it four times in five."""
-        alarms, found = alarms_bound(count), found_bound(count)
+        alarms, found = alarms_bound(count), detection_bound(count)
         binom = scipy.stats.binom
         assert binom.cdf(alarms.limit, count, 0.05) >= 0.95 - 1e-9
         assert binom.cdf(alarms.limit - 1, count, 0.05) < 0.95

@@ -65,7 +65,7 @@ def test_a_race_that_does_not_show_is_not_seen_in_so_many_tries(
     chance = {"threads-raise": RAISE, "threads-lose": LOSE, "torn-scrape": TEAR}[probe]
     assert outcome.data["tries"] == chance.tries
     assert f"not seen in {chance.tries} tries" in outcome.evidence
-    assert outcome.data["miss"] == (1 - chance.each) ** chance.tries < 1e-4
+    assert outcome.data["miss"] == (1 - chance.rate) ** chance.tries < 1e-4
     assert " absent" not in outcome.evidence
     if probe != "torn-scrape":
         assert outcome.data["attempted"] == outcome.data["shown"] == 160

@@ -72,7 +72,7 @@ def test_documents_call_the_sides_as_they_were_written(tmp_path):
 
     found = compare(
         "none", "prometheus-client", SideCode(), Terms(precision=0.01, most=12, seed=3), Cache(tmp_path),
-        measure=measured, probe=lambda side: probed.append(side.asked.role) or (),
+        measure=measured, probe=lambda side: probed.append(side.spec.role) or (),
     )  # fmt: skip
     assert probed == ["BASE", "HEAD"]
     assert (found.outcome, found.judged[0].axis) == ("regressed", "wall_ns")
@@ -92,7 +92,7 @@ def test_a_label_and_a_folder_stay_with_the_parent():
 def test_valgrinds_total_is_read():
     """The bytes are those of the closing words, thousands separated."""
     assert parse_total("==1==   total heap usage: 1,2 allocs, 3 frees, 50,700,780 bytes allocated\n") == 50_700_780
-    with pytest.raises(RunError, match="told no total: killed"):
+    with pytest.raises(RunError, match="reported no total: killed"):
         parse_total("==1== x\nkilled\n")
 
 

@@ -140,7 +140,7 @@ def test_what_an_instrument_needs_is_installed_unless_it_is_named(tmp_path):
     assert side.drives == "opentelemetry"
     wanted = cache.recipes[0].requirements
     assert wanted == ("opentelemetry-sdk==1.30.0", "x==1", "opentelemetry-exporter-prometheus", "prometheus-client")
-    assert side.subject == Subject("opentelemetry", python="/env/python", path="/links", label=side.asked.given)
+    assert side.subject == Subject("opentelemetry", python="/env/python", path="/links", label=side.spec.given)
 
 
 def test_a_revision_runs_in_its_own_tree(repository):

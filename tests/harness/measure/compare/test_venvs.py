@@ -132,7 +132,7 @@ def test_our_packages_come_without_what_is_installed_beside_them(tmp_path):
     """The folder on a side's search path leads to our two packages and to nothing else."""
     folder = Path(Cache(tmp_path).own_packages())
     assert sorted(each.name for each in folder.iterdir()) == ["harness", "workloads"]
-    assert (folder / "harness" / "measure" / "worker.py").is_file()
+    assert (folder / "harness" / "measure" / "worker" / "__init__.py").is_file()
     assert Cache(tmp_path).own_packages() == str(folder)
 
 
@@ -162,7 +162,7 @@ def test_the_default_folder_follows_the_xdg_specification(monkeypatch, named, ex
         ),
         ("error: subprocess failed\nhint: See above for details.\n", "error: subprocess failed"),
         ("plain\nwords\n", "words"),
-        ("", "no word"),
+        ("", "no output"),
     ],
 )
 def test_pips_reason_is_found(said, expected):

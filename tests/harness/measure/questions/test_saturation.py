@@ -84,8 +84,8 @@ class TestTheInterval:
 
         found = coverage(Row("test", tries=12, spread=spread, false_failures=0.05), runs=100)
         assert found.intervals > 80
-        assert found.held / found.intervals >= 0.94
-        assert found.bounds_held / found.bounds >= 0.94
+        assert found.covering / found.intervals >= 0.94
+        assert found.covering_bounds / found.bounds >= 0.94
 
     @pytest.mark.parametrize("hiccup", range(1, 11))
     def test_one_false_failure_moves_it_by_less_than_its_width(self, hiccup):
