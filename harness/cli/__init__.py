@@ -10,11 +10,10 @@ from typing import Any, NoReturn, TextIO
 import click
 
 from harness import __version__, interrupts
+from harness.cli.system import INTERRUPTED
 from harness.errors import HarnessError, SaveError, UsageError
 
 __all__ = ["cli", "main"]
-
-INTERRUPTED = 130
 
 # Name -> (module:attribute, one line of help). Listing commands must not import what they need.
 COMMANDS: dict[str, tuple[str, str]] = {

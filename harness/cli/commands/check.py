@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.commands.history import tell_problems
-from harness.cli.keeping import keep_result, open_store
+from harness.cli.console import Bar
 from harness.cli.options import DURATION, SHARE, store_option
-from harness.cli.progress import Bar
-from harness.cli.system import require_linux
+from harness.cli.store import keep_result, open_store, print_problems
+from harness.cli.system import INTERRUPTED, require_linux
 from harness.errors import HarnessError, RunError, UsageError
 from harness.interrupts import deferred, held
 from workloads.units import parse_duration_ns
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["check"]
 
-INTERRUPTED = 130
 _BUDGET_S = 60.0
 _WAIT = "60s"
 _BASE = "reference"
@@ -260,7 +258,7 @@ def check(
         if run is None:
             raise RunError("--fresh: what was measured could not be kept, so there is nothing to check")
     with Index(opened) as index:
-        tell_problems(index.problems)
+        print_problems(index.problems)
         if run is None or run == "newest":
             _require_kind(index, kind)
             run = None

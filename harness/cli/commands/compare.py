@@ -1,24 +1,18 @@
 """``harness compare``: tells whether a change made recording slower."""
 
-import sys
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.console import note_printer, print_view
+from harness.cli.files import check_writable, save_json
 from harness.cli.options import DURATION
-from harness.cli.system import require_linux
+from harness.cli.system import INTERRUPTED, require_linux
 from harness.errors import UsageError
 from harness.interrupts import deferred, held
 
-if TYPE_CHECKING:
-    from harness.measure.compare.compare import Compared
-    from harness.measure.pairs.schedule import Progress, Step
-
 __all__ = ["compare"]
 
-INTERRUPTED = 130
 _NS_PER_S = 1e9
 
 
@@ -51,28 +45,6 @@ def _clear(folder: Path | None) -> int:
     in_use = f", {kept} in use and kept" if kept else ""
     click.echo(f"{removed} environments removed{in_use}")
     return 0
-
-
-def _teller(quiet: bool) -> "Progress":
-    """Return what says on standard error, once for each thing under way, what it is."""
-    said: set[str] = set()
-
-    def tell(step: "Step") -> None:
-        if not quiet and step.note not in said:
-            said.add(step.note)
-            left = f", about {step.left_s:.0f} s left" if step.left_s else ""
-            with suppress(OSError):  # a terminal that is gone costs no result
-                click.echo(f"harness: {step.note}{left}", err=True)
-
-    return tell
-
-
-def _print(compared: "Compared") -> None:
-    from rich.console import Console
-
-    from harness.report.terminal.compare import compared_summary
-
-    Console(highlight=False, width=None if sys.stdout.isatty() else 140).print(compared_summary(compared))
 
 
 @click.command()
@@ -126,12 +98,12 @@ def compare(
         raise UsageError(
             f"{'HEAD' if base else 'BASE'}: it is missing; name two sides, as in: compare git:main git:HEAD"
         )
-    from harness.cli.commands.run import check_writable, save_json
     from harness.history.checking.check import Decision
     from harness.measure.compare.compare import compare as measure
     from harness.measure.compare.sides import SideCode
     from harness.measure.compare.venvs import Cache
     from harness.measure.pairs.schedule import Terms
+    from harness.report.terminal.compare import compared_summary
     from workloads.units import parse_duration_ns
 
     if instrument and target:
@@ -144,7 +116,7 @@ def compare(
         tolerance=_share("--tolerance", tolerance),
         seed=seed,
     )
-    tell = _teller(quiet)
+    tell = note_printer(quiet=quiet)
     cache = Cache(folder, say=lambda text: None if quiet else click.echo(f"harness: {text}", err=True))
     driven = SideCode(instrument, target, extra)
     with deferred():
@@ -154,6 +126,5 @@ def compare(
                 if json_file is not None:
                     save_json(compared.model_dump(mode="json"), json_file)
             finally:
-                _print(compared)
-                sys.stdout.flush()
+                print_view(compared_summary(compared), plain_width=140)
     return INTERRUPTED if compared.interrupted else Decision(compared.outcome).exit_code

@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from harness.cli.console import RunDisplay
 from harness.cli.options import DURATION, given, workload_options
 from harness.cli.system import require_linux
 
@@ -31,11 +32,10 @@ def demo(quiet: bool, **flags: Any) -> int:
             harness demo --arrivals burst:rate=5,period=1m --errors 10%
     """
     require_linux("demo")
-    from harness.cli.commands.run import Display
     from harness.run.demo import DemoSpec, show
 
     spec = DemoSpec(**given(flags))
-    with Display(None, quiet=quiet) as display:
+    with RunDisplay(None, quiet=quiet) as display:
         driven = show(spec, display)
     ledger = driven.ledger
     click.echo(

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from harness.cli.commands.run import write_whole
-from harness.cli.keeping import open_store
+from harness.cli.console import print_view
+from harness.cli.files import write_file
 from harness.cli.options import COUNT, store_option
-from harness.errors import SaveError, UsageError
+from harness.cli.store import open_store, print_problems
+from harness.errors import UsageError
 
 if TYPE_CHECKING:
-    from harness.history.problems import Problem
     from harness.history.queries import Listing
     from harness.history.store import Store
 
-__all__ = ["history", "tell_problems"]
+__all__ = ["history"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -58,19 +58,11 @@ def _filters(command: F) -> F:
     return command
 
 
-def tell_problems(problems: "Sequence[Problem]") -> None:
-    """Say of each file that was left out, in a line of its own, what is wrong and what would help."""
-    from harness.report.terminal.history import inert
-
-    for problem in problems:
-        click.echo(f"harness: warning: {inert(problem.line)}", err=True)
-
-
 def _listed(store: "Store", flags: dict[str, Any], newest: int | None) -> "Listing":
     from harness.history.queries import list_runs
 
     found = list_runs(store, newest=newest, **{name: flags[name] for name in ("kind", "label", "since", "instrument")})
-    tell_problems(found.problems)
+    print_problems(found.problems)
     return found
 
 
@@ -133,7 +125,6 @@ def _print_rows(columns: Sequence[str], rows: Sequence[Sequence[str]], *, in_tab
 
         print("\n".join(aligned([columns, *rows], right=_NUMERIC)))
         return
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -145,7 +136,7 @@ def _print_rows(columns: Sequence[str], rows: Sequence[Sequence[str]], *, in_tab
         )
     for row in rows:
         table.add_row(*map(Text, row))
-    Console(highlight=False).print(table)
+    print_view(table)
 
 
 @history.command()
@@ -207,10 +198,7 @@ def export(form: str, output: Path | None, store: Path | None, limit: int | None
     if output is None:
         click.echo(text, nl=False)
         return
-    try:
-        write_whole(text, output)
-    except OSError as error:
-        raise SaveError(f"--output: {str(output)!r}: {error.strerror or error}") from error
+    write_file(text, output, "--output")
 
 
 def _exported(store: "Store", found: "Listing", form: str) -> str:

@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.console import Bar, print_view
+from harness.cli.files import check_writable, save_json
 from harness.cli.options import COUNT, DURATION, SHARE, given, keeping_options
-from harness.cli.system import require_linux
+from harness.cli.store import keep_result
+from harness.cli.system import INTERRUPTED, require_linux
 from harness.errors import SaveError
 from harness.interrupts import deferred, held
 
@@ -15,10 +18,6 @@ if TYPE_CHECKING:
     from harness.measure.questions.answer import Answer
 
 __all__ = ["exit_code", "overhead"]
-
-INTERRUPTED = 130
-# Without a terminal a width must be chosen; one that no figure is cut at.
-_PLAIN_WIDTH = 120
 
 
 class _List(click.ParamType[Any]):
@@ -93,8 +92,6 @@ def exit_code(outcome: "Answer") -> int:
 
 
 def _print(outcome: "Answer", markdown: str | None) -> None:
-    from rich.console import Console
-
     from harness.report.outcome_markdown import outcome_markdown
     from harness.report.terminal.answer import outcome_view
 
@@ -107,13 +104,11 @@ def _print(outcome: "Answer", markdown: str | None) -> None:
             Path(markdown).write_text(text, encoding="utf-8")
         except OSError as error:
             raise SaveError(f"--markdown: {markdown!r}: {error.strerror}") from error
-    Console(highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH).print(outcome_view(outcome))
+    print_view(outcome_view(outcome))
 
 
 def _check_places(json_file: Path | None, markdown: str | None) -> None:
     """Find out before minutes of measuring that a result could not be written."""
-    from harness.cli.commands.run import check_writable
-
     if json_file is not None:
         check_writable(json_file, "--json")
     if markdown is not None and markdown != "-":
@@ -149,9 +144,6 @@ def overhead(
     """
     require_linux("overhead")
     from harness.cli.commands.overhead_modes import MEASURE, checked_mode
-    from harness.cli.commands.run import save_json
-    from harness.cli.keeping import keep_result
-    from harness.cli.progress import Bar
 
     chosen = given(flags)
     mode = checked_mode(chosen)

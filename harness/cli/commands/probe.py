@@ -1,16 +1,15 @@
 """``harness probe``: which of OpenCensus' known defects the installed versions have, each shown by an experiment."""
 
-import sys
 from pathlib import Path
 
 import click
 
+from harness.cli.console import Bar, print_view
+from harness.cli.files import check_writable, save_json
+from harness.cli.system import INTERRUPTED
 from harness.interrupts import deferred, held, interruptible
 
 __all__ = ["probe"]
-
-INTERRUPTED = 130
-_PLAIN_WIDTH = 120
 
 
 @click.command()
@@ -41,10 +40,6 @@ def probe(names: tuple[str, ...], instrument: str, json_file: Path | None, quiet
     Exit code 0 whatever is found; 2 wrong usage; 130 interrupted, 143 terminated (what was found is printed and
     written).
     """
-    from rich.console import Console
-
-    from harness.cli.commands.run import check_writable, save_json
-    from harness.cli.progress import Bar
     from harness.measure.pairs.schedule import Step
     from harness.probe.catalog import INSTRUMENTS, ProbeResult
     from harness.probe.runner import document, run_probes, select
@@ -79,7 +74,5 @@ def probe(names: tuple[str, ...], instrument: str, json_file: Path | None, quiet
                 if json_file is not None:
                     save_json(found, json_file)
             finally:
-                view = probe_view(probes, outcomes, instruments, found["environment"])
-                Console(highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH).print(view)
-                sys.stdout.flush()
+                print_view(probe_view(probes, outcomes, instruments, found["environment"]))
     return INTERRUPTED if interrupted else 0

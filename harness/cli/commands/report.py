@@ -1,7 +1,6 @@
 """``harness report``: everything measured so far as one HTML page, or its essentials on the terminal."""
 
 import json
-import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -10,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.commands.run import check_writable, write_whole
-from harness.cli.keeping import open_store
+from harness.cli.console import print_view
+from harness.cli.files import check_writable, write_file
 from harness.cli.options import store_option
-from harness.errors import HarnessError, SaveError, UsageError
+from harness.cli.store import open_store
+from harness.errors import HarnessError, UsageError
 
 if TYPE_CHECKING:
     from harness.history.index import Index
@@ -27,7 +27,6 @@ DEFAULT_OUTPUT = Path("harness-report.html")
 # Load runs looked through for the newest of each scenario.
 _LOAD_RUNS = 6
 _MOST_PROBLEMS = 20
-_PLAIN_WIDTH = 120
 
 
 def _is_file(text: str) -> bool:
@@ -112,14 +111,6 @@ def _tell(problems: Iterable[str]) -> None:
         click.echo(f"harness: warning: and {len(lines) - _MOST_PROBLEMS} more", err=True)
 
 
-def _write(page: str, output: Path) -> None:
-    try:
-        # Text from outside may hold half a surrogate pair; the page has been told how to write it out.
-        write_whole(page, output)
-    except OSError as error:
-        raise SaveError(f"--output: {str(output)!r}: {error.strerror or error}") from error
-
-
 @click.command()
 @click.argument("names", nargs=-1, metavar="[ID|FILE.json]...")
 @click.option(
@@ -158,20 +149,15 @@ def report(names: tuple[str, ...], output: Path | None, store: Path | None, *, t
         where = "none of the documents named can be shown" if names else f"nothing is kept in {opened.folder}"
         raise UsageError(f"{where}; measure something first: harness overhead, or harness run --duration 5s")
     if terminal:
-        _print(found)
+        from harness.report.terminal.report import essentials
+
+        print_view(essentials(found))
     else:
         from harness.report.page.html import render
 
-        _write(render(found), target)
+        # Text from outside may hold half a surrogate pair; the page has been told how to write it out.
+        write_file(render(found), target, "--output")
         click.echo(f"harness: wrote {target}", err=True)
         if open_page:
             click.launch(target.resolve().as_uri())
     return 1 if failed and names else 0
-
-
-def _print(found: "Report") -> None:
-    from rich.console import Console
-
-    from harness.report.terminal.report import essentials
-
-    Console(highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH).print(essentials(found))

@@ -17,7 +17,7 @@ import pytest
 
 from harness.cli.commands.overhead import exit_code
 from harness.cli.commands.overhead_modes import ALLOWED, checked_mode
-from harness.cli.progress import Bar
+from harness.cli.console import Bar
 from harness.errors import UsageError
 from harness.measure.pairs.schedule import Step
 from harness.measure.questions.answer import Answer
@@ -296,7 +296,7 @@ def test_the_plain_progress_speaks_every_five_seconds(
 ) -> None:
     """In a pipe: a line now and then, with the share done and the time left, and none at all when quiet."""
     now = 100.0
-    monkeypatch.setattr("harness.cli.progress.time.monotonic", lambda: now)
+    monkeypatch.setattr("harness.cli.console.time.monotonic", lambda: now)
     for quiet in (False, True):
         now = 100.0
         with Bar(quiet=quiet) as bar:
