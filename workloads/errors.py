@@ -13,12 +13,14 @@ class HarnessError(Exception):
     """Anything this project raises on purpose; its text is one clear line for a person.
 
     `field` names what was given wrongly as a program calls it: a parameter, such as ``instrument``. The command line
-    puts the flag or argument in front of the text by which that command takes it.
+    puts the flag or argument in front of the text by which that command takes it, and after the flag the `value` that
+    the text is about, as in ``--scraper builtin: was not started``.
     """
 
-    def __init__(self, text: str = "", *, field: str = "") -> None:
+    def __init__(self, text: str = "", *, field: str = "", value: str = "") -> None:
         super().__init__(text)
         self.field = field
+        self.value = value
 
 
 class UsageError(HarnessError):

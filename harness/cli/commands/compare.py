@@ -4,14 +4,17 @@ from pathlib import Path
 
 import click
 
+from harness.cli.command import Command, exit_codes, option_group
 from harness.cli.console import note_printer, print_view
 from harness.cli.files import check_writable, save_json
-from harness.cli.options import DURATION
+from harness.cli.options import DURATION, FILE, json_option, measuring, quiet_option, recording
 from harness.cli.system import INTERRUPTED, require_linux
 from harness.errors import UsageError
 from harness.interrupts import deferred, held
 
 __all__ = ["compare"]
+
+environments = option_group("Environments")
 
 _NS_PER_S = 1e9
 
@@ -47,21 +50,40 @@ def _clear(folder: Path | None) -> int:
     return 0
 
 
-@click.command()
-@click.argument("base", required=False)
-@click.argument("head", required=False)
-@click.option("--instrument", default="", metavar="NAME", help="What runs on a side that does not tell.")
-@click.option("--target", default="", metavar="MODULE:FUNC", help="Your own function, called with each line, instead.")
-@click.option("--with", "extra", multiple=True, metavar="REQ", help="Install this on both sides too; may be repeated.")
-@click.option("--axis", default="wall", metavar="LIST", help="Of wall, instructions, allocated. [default: wall]")
-@click.option("--tolerance", default="3%", metavar="SHARE", help="The slowdown that does not matter. [default: 3%]")
-@click.option("--precision", default="1%", metavar="SHARE", help="Stop when the interval is ± this. [default: 1%]")
-@click.option("--budget", default="60s", type=DURATION, metavar="TIME", help="Or after this time. [default: 60s]")
-@click.option("--seed", default=1, type=click.IntRange(0), help="Fixes the order of pairs and blocks. [default: 1]")
-@click.option("--json", "json_file", type=click.Path(path_type=Path), metavar="FILE", help="Write the result there.")
-@click.option("--cache", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Where environments are kept.")
-@click.option("--clear-cache", is_flag=True, help="Remove all environments that are not in use, and end.")
-@click.option("--quiet", is_flag=True, help="Only the summary.")
+@click.command(
+    cls=Command,
+    examples=(
+        "harness compare prometheus-client prometheus-client-cached",
+        "harness compare 'prometheus-client==0.20.0' 'prometheus-client==0.21.0' --axis wall,instructions",
+        "harness compare git:main git:HEAD --target shop.metrics:observe",
+    ),
+    exits=exit_codes(
+        "pass or improved",
+        "regressed, or it could not be measured",
+        "undecided",
+        ended="what there is is printed and saved",
+    ),
+)
+@click.argument("base", required=False, help="Side to compare with.")
+@click.argument("head", required=False, help="Side that may be slower.")
+@recording("--instrument", default="", metavar="NAME", help="Way of recording on a side that does not tell its own.")
+@recording(
+    "--target", default="", metavar="PATH", help="Function package.module:function to measure, called once per line."
+)
+@recording(
+    "--with", "extra", multiple=True, metavar="REQ", help="Install this requirement on both sides too; may be repeated."
+)
+@measuring(
+    "--axis", default="wall", metavar="LIST", help="What to measure of wall, instructions, allocated. [default: wall]"
+)
+@measuring("--tolerance", default="3%", metavar="SHARE", help="Slowdown that does not matter. [default: 3%]")
+@measuring("--precision", default="1%", metavar="SHARE", help="Stop when the interval is ± this. [default: 1%]")
+@measuring("--budget", default="60s", type=DURATION, metavar="TIME", help="Stop after this time. [default: 60s]")
+@measuring("--seed", default=1, type=click.IntRange(0), help="Seed of the order of pairs and blocks. [default: 1]")
+@environments("--cache", "folder", type=FILE, metavar="DIR", help="Folder that environments are kept in.")
+@environments("--clear-cache", is_flag=True, help="Remove all environments that are not in use, and end.")
+@json_option
+@quiet_option
 def compare(
     base: str | None,
     head: str | None,
@@ -82,14 +104,6 @@ def compare(
 
     A side is an instrument's name, a set of requirements, a git revision (git:REV), or the path of an interpreter.
     Requirements and revisions get environments of their own, kept for the next time.
-
-    \b
-    Try it: harness compare prometheus-client prometheus-client-cached
-            harness compare 'prometheus-client==0.20.0' 'prometheus-client==0.21.0' --axis wall,instructions
-            harness compare git:main git:HEAD --target shop.metrics:observe
-
-    Exit codes: 0 pass or improved; 1 regressed, or it could not be measured; 2 wrong usage; 3 undecided; 130
-    interrupted, 143 terminated (what there is was printed and saved).
     """
     if clear_cache:
         return _clear(folder)

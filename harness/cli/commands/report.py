@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.command import Command, exit_codes
 from harness.cli.console import print_view
 from harness.cli.files import check_writable, write_file
-from harness.cli.options import store_option
+from harness.cli.options import FILE, output, store_option
 from harness.cli.store import open_store
 from harness.errors import HarnessError, UsageError
 
@@ -111,16 +112,16 @@ def _tell(problems: Iterable[str]) -> None:
         click.echo(f"harness: warning: and {len(lines) - _MOST_PROBLEMS} more", err=True)
 
 
-@click.command()
-@click.argument("names", nargs=-1, metavar="[ID|FILE.json]...")
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help=f"Where to write the page. [default: {DEFAULT_OUTPUT}]",
+@click.command(
+    cls=Command,
+    examples=("harness report", "harness report --terminal", "harness report newest laws.json --output laws.html"),
+    exits=exit_codes("written", "a document named could not be read, the rest is in the page")
+    | {"2": "nothing to report, or wrong usage"},
 )
-@click.option("--terminal", is_flag=True, help="Print the essentials instead of writing a page.")
-@click.option("--open", "open_page", is_flag=True, help="Open the page in the browser.")
+@click.argument("names", nargs=-1, metavar="[ID|FILE.json]...", help="Kept runs, and documents that --json wrote.")
+@output("--output", type=FILE, metavar="FILE", help=f"File to write the page to. [default: {DEFAULT_OUTPUT}]")
+@output("--terminal", is_flag=True, help="Print the essentials instead of writing a page.")
+@output("--open", "open_page", is_flag=True, help="Open the page in the browser.")
 @store_option
 def report(names: tuple[str, ...], output: Path | None, store: Path | None, *, terminal: bool, open_page: bool) -> int:
     """Write everything measured so far as one HTML page that needs no network and no other file.
@@ -128,14 +129,6 @@ def report(names: tuple[str, ...], output: Path | None, store: Path | None, *, t
     Without arguments: the newest word of the history on each question (overhead, ladder, cost laws, scrapes,
     saturation, exposition), the newest load runs, and the figures measured last over the whole history. With
     arguments: those runs, by id or the start or end of it (newest is the newest), and documents that --json wrote.
-
-    \b
-    Try it: harness report
-            harness report --terminal
-            harness report newest laws.json --output laws.html
-
-    Exit codes: 0 written; 1 a document named could not be read, the rest is in the page; 2 nothing to report, or wrong
-    usage.
     """
     if terminal and (output is not None or open_page):
         raise UsageError("--terminal: it prints and writes no page; leave out --output and --open")

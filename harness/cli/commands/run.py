@@ -5,9 +5,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.command import Command, exit_codes, option_group
 from harness.cli.console import RunDisplay, print_view
 from harness.cli.files import check_writable, save_json
-from harness.cli.options import DURATION, given, keeping_options, workload_options
+from harness.cli.options import (
+    DURATION,
+    given,
+    json_option,
+    keeping_options,
+    load,
+    quiet_option,
+    recording,
+    scraping,
+    workload_options,
+)
 from harness.cli.store import keep_result
 from harness.cli.system import INTERRUPTED, require_linux
 from harness.interrupts import deferred, held
@@ -16,6 +27,8 @@ if TYPE_CHECKING:
     from harness.run.result import RunResult
 
 __all__ = ["exit_code", "run"]
+
+checking = option_group("Requirements")
 
 
 def exit_code(result: "RunResult") -> int:
@@ -40,39 +53,56 @@ def _print(result: "RunResult") -> None:
     print_view(summary(result), least_width=80)
 
 
-@click.command()
-@click.argument("scenario", required=False, metavar="[SCENARIO]")
-@workload_options
-@click.option("--instrument", metavar="NAME", help="Way of recording, or package.module:Name. [default: opencensus]")
-@click.option("--latency-buckets", type=click.Choice(["quickstart", "fine"]), help="fine adds bounds from 1 µs.")
-@click.option(
-    "--scraper",
-    type=click.Choice(["auto", "prometheus", "builtin", "none"]),
-    help="Who scrapes meanwhile. [default: auto]",
+@click.command(
+    cls=Command,
+    examples=(
+        "harness run --duration 5s",
+        "harness run quickstart --json result.json",
+        "harness run --instrument none --arrivals constant:rate=100k --require 'lag.p99<1ms'",
+        "harness run --errors 1% --series 10 --latency-buckets fine",
+    ),
+    exits=exit_codes(
+        "all held",
+        "a requirement, the audit or validity failed",
+        ended="the summary is printed and the result saved",
+    ),
 )
-@click.option("--scrape-interval", type=DURATION, metavar="TIME", help="Time between two scrapes. [default: 1s]")
-@click.option(
+@click.argument("scenario", required=False, help="TOML file with a spec, or the name of one that ships.")
+@workload_options
+@load(
     "--policy",
     type=click.Choice(["burst", "drop"]),
     help="Send late lines at once, or drop and count them. [default: burst]",
 )
-@click.option(
+@recording("--instrument", metavar="NAME", help="Way of recording, or package.module:Name. [default: opencensus]")
+@recording(
+    "--latency-buckets",
+    type=click.Choice(["quickstart", "fine"]),
+    help="Bounds of the latency view, where fine adds bounds from 1 µs. [default: quickstart]",
+)
+@scraping(
+    "--scraper",
+    type=click.Choice(["auto", "prometheus", "builtin", "none"]),
+    help="Scraper of the endpoint during the run. [default: auto]",
+)
+@scraping("--scrape-interval", type=DURATION, metavar="TIME", help="Time between two scrapes. [default: 1s]")
+@scraping("--address", metavar="ADDR", help="Address that the endpoint is served on. [default: 127.0.0.1]")
+@scraping("--port", type=click.IntRange(0, 65535), help="Port of the endpoint. [default: any free one]")
+@checking(
     "--max-lag",
     type=DURATION,
     metavar="TIME",
-    help="A lag above this, or a lateness above a part of it, makes the run INVALID. [default: 100ms]",
+    help="Lag above which, or lateness above a part of which, the run is INVALID. [default: 100ms]",
 )
-@click.option(
+@checking(
     "--require",
     multiple=True,
     metavar="COND",
-    help="A condition on the result, as in 'response.p99<2ms'; may be repeated.",
+    help="Condition on the result, as in 'response.p99<2ms'; may be repeated.",
 )
-@click.option("--address", metavar="ADDR", help="Address the views are served on. [default: 127.0.0.1]")
-@click.option("--port", type=click.IntRange(0, 65535), help="Port the views are served on. [default: any free one]")
-@click.option("--json", "json_file", type=click.Path(path_type=Path), metavar="FILE", help="Write the result there.")
+@json_option
+@quiet_option
 @keeping_options
-@click.option("--quiet", is_flag=True, help="No live display; only the summary.")
 def run(
     scenario: str | None,
     json_file: Path | None,
@@ -84,21 +114,12 @@ def run(
 ) -> int:
     """Send a load through the instrumented REPL while it is scraped, and account for every line.
 
-    SCENARIO is a TOML file, or the name of one that ships (quickstart, ...); flags go over it. Without anything:
-    lognormal word lines at Poisson 1000/s for ten seconds through opencensus, scraped every second.
-
-    \b
-    Try it: harness run --duration 5s
-            harness run quickstart --json result.json
-            harness run --instrument none --arrivals constant:rate=100k --require 'lag.p99<1ms'
-            harness run --errors 1% --series 10 --latency-buckets fine
+    Options take the place of what SCENARIO says. Without either: lognormal word lines at Poisson 1000/s for ten seconds
+    through opencensus, scraped every second.
 
     --require takes lag, lateness, service or response with .p50 ... .p999, .max, .mean or .count; rate.achieved,
     rate.error; offered, processed, failed, dropped, refused, raised; scrapes.count, .failed, .p50, .max; self_cost;
     findings.
-
-    Exit codes: 0 all held; 1 a requirement, the audit or validity failed; 2 wrong usage; 130 interrupted, 143
-    terminated (the summary is printed and the result saved).
     """
     require_linux("run")
     from harness.run.execute import execute

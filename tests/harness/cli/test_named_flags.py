@@ -8,6 +8,7 @@ import pytest
 
 from harness import cli
 from harness.cli import COMMANDS
+from harness.cli.command import flag_of
 from harness.errors import HarnessError, InstrumentError, RunError, UsageError, from_answer, to_answer
 from harness.measure.compare import compare as measured
 from harness.measure.compare.sides import SideCode, of_side
@@ -28,7 +29,11 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]
         ("compare none nothing:x", "HEAD: cannot load 'nothing:x'"),
         ("overhead --instruments nothing", "--instruments: there is no instrument 'nothing'"),
         ("overhead --base nothing", "--base: there is no instrument 'nothing'"),
-        ("overhead --diff none,nothing", "--diff: there is no instrument 'nothing'"),
+        ("overhead pages none nothing", "SECOND: there is no instrument 'nothing'"),
+        ("overhead --diff none,nothing", "SECOND: there is no instrument 'nothing'"),
+        ("overhead laws colour", "FACTOR: there is no factor 'colour'"),
+        ("overhead self-test --instrument nothing", "--instrument: there is no instrument 'nothing'"),
+        ("overhead ladder --series 1,2", "--series: one number here"),
         ("repl --instrument nothing", "--instrument: there is no instrument 'nothing'"),
         ("run --instrument nothing --duration 1s --no-save", "--instrument: there is no instrument 'nothing'"),
         ("overhead --instruments none --heap 999999999", "--heap: 999999999 objects"),
@@ -41,22 +46,22 @@ def test_the_flag_that_exists_is_named(capsys: pytest.CaptureFixture[str], comma
     assert text.startswith(f"harness: error: {says}")
 
 
-@pytest.mark.parametrize(("command", "flag"), [("probe", "--instrument"), ("compare", "--instrument"),
+@pytest.mark.parametrize(("command", "flag"), [("probe", "--instruments"), ("compare", "--instrument"),
                                                ("overhead", "--instruments"), ("check", "--instruments")])  # fmt: skip
 def test_one_field_has_another_flag_elsewhere(command: str, flag: str) -> None:
     """What the library calls `instrument` is `--instruments` where a command takes several."""
     found = cli.cli.get_command(click.Context(cli.cli), command)
-    assert cli._flag_of("instrument", found) == flag
+    assert flag_of("instrument", found.params) == flag
 
 
 def test_a_field_that_a_command_does_not_take_is_not_named() -> None:
     """No command ever names a flag that it has not."""
     for name in COMMANDS:
         command = cli.cli.get_command(click.Context(cli.cli), name)
-        assert cli._flag_of("", command) == cli._flag_of("no_such_field", command) == ""
+        assert flag_of("", command.params) == flag_of("no_such_field", command.params) == ""
         flags = {flag for parameter in command.params for flag in parameter.opts}
         for field in ("instrument", "target", "axis", "cache", "base", "heap"):
-            named = cli._flag_of(field, command)
+            named = flag_of(field, command.params)
             assert named in flags or named in {"", "BASE"}
 
 
