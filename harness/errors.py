@@ -50,7 +50,7 @@ class SaveError(RunError):
 
 def to_answer(error: HarnessError) -> dict[str, str]:
     """Return an exception as one process tells it to another, in JSON."""
-    return {"error": str(error), "kind": type(error).__name__, "field": error.field, "value": error.value}
+    return {"error": error.text, "kind": type(error).__name__, "field": error.field, "value": error.value}
 
 
 def from_answer(answer: Mapping[str, object]) -> HarnessError:

@@ -88,14 +88,14 @@ def quoted(text: str) -> str:
 def parse(kind: str, text: str) -> tuple[Term, ...]:
     """Parse an expression of one of the kinds of `LANGUAGES`; more than one term only where mixing is allowed.
 
-    Raises `GrammarError`, one line that names the flag, quotes the text and says what would be right.
+    Raises `GrammarError`, one line that names the kind, quotes the text and says what would be right.
     """
     language = LANGUAGES[kind]
     try:
         _check_characters(text)
         return tuple(_terms(language, text))
     except GrammarError as error:
-        raise GrammarError(f"{language.flag} {quoted(text)}: {error}") from None
+        raise GrammarError(str(error), field=kind, value=quoted(text)) from None
 
 
 def _check_characters(text: str) -> None:
@@ -175,8 +175,9 @@ def _example(form: Form) -> str:
 
 def _sample(parameter: Parameter) -> str:
     samples = {
-        ValueKind.SIZE: "80", ValueKind.RATE: "1000/s", ValueKind.RATES: "100:500:1k", ValueKind.DURATION: "10s", ValueKind.COUNT: "100",
-        ValueKind.NUMBER: "1", ValueKind.SHARE: "1%", ValueKind.PATH: "FILE", ValueKind.TEXT: "TEXT",
+        ValueKind.SIZE: "80", ValueKind.RATE: "1000/s", ValueKind.RATES: "100:500:1k", ValueKind.DURATION: "10s",
+        ValueKind.COUNT: "100", ValueKind.NUMBER: "1", ValueKind.SHARE: "1%", ValueKind.PATH: "FILE",
+        ValueKind.TEXT: "TEXT",
     }  # fmt: skip
     return samples.get(parameter.value) or parameter.choices[0]
 

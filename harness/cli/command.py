@@ -55,10 +55,9 @@ def flag_of(field: str, parameters: Iterable[click.Parameter]) -> str:
 
 def _named(error: HarnessError, parameters: Sequence[click.Parameter]) -> HarnessError:
     """Return the error with the flag of its field in front of its text, and the field taken out."""
-    where = flag_of(error.field, parameters)
-    if error.value:
-        where = f"{where or error.field} {error.value}"
-    return type(error)(f"{where}: {error}" if where else str(error))
+    flag = flag_of(error.field, parameters)
+    where = f"{flag} {error.value}".rstrip()
+    return type(error)(f"{where}: {error.text}" if flag else str(error))
 
 
 class Command(click.Command):
