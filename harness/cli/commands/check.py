@@ -9,7 +9,7 @@ import click
 
 from harness.cli.command import Command, exit_codes, option_group
 from harness.cli.console import Bar
-from harness.cli.options import DURATION, SHARE, history, measuring, output, quiet_option, store_option
+from harness.cli.options import DURATION, SHARE, ValueList, history, measuring, output, quiet_option, store_option
 from harness.cli.store import keep_result, open_store, print_problems
 from harness.cli.system import INTERRUPTED, require_linux
 from harness.errors import RunError, UsageError
@@ -39,7 +39,7 @@ def _seconds(duration: str) -> float:
 
 
 def _fresh(
-    store: "Store", instruments: str | None, base: str | None, budget: str | None, *, quiet: bool
+    store: "Store", instruments: tuple[str, ...] | None, base: str | None, budget: str | None, *, quiet: bool
 ) -> "list[Experiments]":
     """Measure what the newest kept run with figures measured, as it did, or the ways of recording named."""
     from harness.history.checking.remeasure import Group, groups_in, measure, shared
@@ -57,7 +57,7 @@ def _fresh(
     else:
         against = base or _BASE
         load_factory(against, "base")
-        names = [name.strip() for name in (instruments or "").split(",") if name.strip()] or installed(ROWS)
+        names = list(instruments or installed(ROWS))
         for name in names:
             load_factory(name)
         pairs = comparisons_for([name for name in names if name != against or len(names) == 1], base=against)
@@ -175,6 +175,7 @@ def _coloured(line: str) -> str:
 @measuring("--fresh", is_flag=True, help="Measure first, keep the result, and check that.")
 @measuring(
     "--instruments",
+    type=ValueList(),
     metavar="A,B",
     help="With --fresh: ways of recording to measure. [default: those of the newest run]",
 )
@@ -204,7 +205,7 @@ def check(
     baseline: str | None,
     kind: str,
     fresh: bool,
-    instruments: str | None,
+    instruments: tuple[str, ...] | None,
     base: str | None,
     budget: str | None,
     wait: str,

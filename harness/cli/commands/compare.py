@@ -7,7 +7,7 @@ import click
 from harness.cli.command import Command, exit_codes, option_group
 from harness.cli.console import note_printer, print_view
 from harness.cli.files import check_writable, save_json
-from harness.cli.options import DURATION, FILE, json_option, measuring, quiet_option, recording
+from harness.cli.options import DURATION, FILE, SHARE, ValueList, json_option, measuring, quiet_option, recording
 from harness.cli.system import INTERRUPTED, require_linux
 from harness.errors import UsageError
 from harness.interrupts import deferred, held
@@ -17,28 +17,7 @@ __all__ = ["compare"]
 environments = option_group("Environments")
 
 _NS_PER_S = 1e9
-
-
-def _share(flag: str, text: str) -> float:
-    from workloads.units import parse_fraction
-
-    try:
-        found = parse_fraction(text)
-    except UsageError as error:
-        raise UsageError(f"{flag}: {error}") from error
-    if found >= 1:
-        raise UsageError(f"{flag}: {text} is not below 100%")
-    return found
-
-
-def _axes(text: str) -> tuple[str, ...]:
-    from harness.measure.compare.compare import AXES
-
-    found = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
-    for axis in found:
-        if axis not in AXES:
-            raise UsageError(f"--axis: there is no axis {axis!r}; choose of {', '.join(AXES)}")
-    return found
+_AXES = click.Choice(["wall", "instructions", "allocated"])
 
 
 def _clear(folder: Path | None) -> int:
@@ -74,10 +53,18 @@ def _clear(folder: Path | None) -> int:
     "--with", "extra", multiple=True, metavar="REQ", help="Install this requirement on both sides too; may be repeated."
 )
 @measuring(
-    "--axis", default="wall", metavar="LIST", help="What to measure of wall, instructions, allocated. [default: wall]"
+    "--axis",
+    default="wall",
+    type=ValueList(_AXES),
+    metavar="LIST",
+    help="What to measure of wall, instructions, allocated. [default: wall]",
 )
-@measuring("--tolerance", default="3%", metavar="SHARE", help="Slowdown that does not matter. [default: 3%]")
-@measuring("--precision", default="1%", metavar="SHARE", help="Stop when the interval is ± this. [default: 1%]")
+@measuring(
+    "--tolerance", default="3%", type=SHARE, metavar="SHARE", help="Slowdown that does not matter. [default: 3%]"
+)
+@measuring(
+    "--precision", default="1%", type=SHARE, metavar="SHARE", help="Stop when the interval is ± this. [default: 1%]"
+)
 @measuring("--budget", default="60s", type=DURATION, metavar="TIME", help="Stop after this time. [default: 60s]")
 @measuring("--seed", default=1, type=click.IntRange(0), help="Seed of the order of pairs and blocks. [default: 1]")
 @environments("--cache", "folder", type=FILE, metavar="DIR", help="Folder that environments are kept in.")
@@ -90,9 +77,9 @@ def compare(
     instrument: str,
     target: str,
     extra: tuple[str, ...],
-    axis: str,
-    tolerance: str,
-    precision: str,
+    axis: tuple[str, ...],
+    tolerance: float,
+    precision: float,
     budget: str,
     seed: int,
     json_file: Path | None,
@@ -125,16 +112,16 @@ def compare(
     if json_file is not None:
         check_writable(json_file)
     terms = Terms(
-        precision=_share("--precision", precision),
+        precision=precision,
         budget_s=parse_duration_ns(budget) / _NS_PER_S,
-        tolerance=_share("--tolerance", tolerance),
+        tolerance=tolerance,
         seed=seed,
     )
     tell = note_printer(quiet=quiet)
     cache = Cache(folder, say=lambda text: None if quiet else click.echo(f"harness: {text}", err=True))
     driven = SideCode(instrument, target, extra)
     with deferred():
-        compared = measure(base, head, driven, terms, cache, axes=_axes(axis), progress=tell)
+        compared = measure(base, head, driven, terms, cache, axes=axis, progress=tell)
         with held():
             try:
                 if json_file is not None:
