@@ -8,7 +8,7 @@ import click
 
 from harness.errors import HarnessError
 
-__all__ = ["Command", "Group", "exit_codes", "flag_of", "option_group"]
+__all__ = ["Command", "Group", "command", "exit_codes", "flag_of", "option_group"]
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -126,3 +126,8 @@ class Group(Command, click.Group):
         del ctx
         with formatter.section("Commands"):
             formatter.write_dl([(name, command.get_short_help_str(1000)) for name, command in self.commands.items()])
+
+
+def command(*examples: str, **attributes: Any) -> Callable[[Callable[..., Any]], Command]:
+    """Return a decorator that makes a function a command with these examples in its help."""
+    return click.command(cls=Command, examples=examples, **attributes)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.command import Command, exit_codes, option_group
+from harness.cli.command import command, exit_codes, option_group
 from harness.cli.console import Bar
 from harness.cli.options import DURATION, SHARE, ValueList, history, measuring, output, quiet_option, store_option
 from harness.cli.store import keep_result, open_store, print_problems
@@ -158,9 +158,10 @@ def _coloured(line: str) -> str:
     return line if word is None else click.style(word, fg=colours[word], bold=True) + line[len(word) :]
 
 
-@click.command(
-    cls=Command,
-    examples=("harness check", "harness check --fresh --budget 2m --tolerance 5%", "harness check --run newest --json"),
+@command(
+    "harness check",
+    "harness check --fresh --budget 2m --tolerance 5%",
+    "harness check --run newest --json",
     exits=exit_codes("pass or improved", "regressed, or it could not be measured", "undecided"),
 )
 @runs("--run", "run", metavar="RUN", help="Kept run to check, by its id. [default: the newest of each question]")

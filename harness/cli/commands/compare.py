@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.command import Command, exit_codes, option_group
+from harness.cli.command import command, exit_codes, option_group
 from harness.cli.console import note_printer, print_view
 from harness.cli.files import check_writable, save_json
 from harness.cli.options import DURATION, FILE, SHARE, ValueList, json_option, measuring, quiet_option, recording
@@ -29,13 +29,10 @@ def _clear(folder: Path | None) -> int:
     return 0
 
 
-@click.command(
-    cls=Command,
-    examples=(
-        "harness compare prometheus-client prometheus-client-cached",
-        "harness compare 'prometheus-client==0.20.0' 'prometheus-client==0.21.0' --axis wall,instructions",
-        "harness compare git:main git:HEAD --target shop.metrics:observe",
-    ),
+@command(
+    "harness compare prometheus-client prometheus-client-cached",
+    "harness compare 'prometheus-client==0.20.0' 'prometheus-client==0.21.0' --axis wall,instructions",
+    "harness compare git:main git:HEAD --target shop.metrics:observe",
     exits=exit_codes(
         "pass or improved",
         "regressed, or it could not be measured",

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from harness.cli.command import Command, exit_codes
+from harness.cli.command import command, exit_codes
 from harness.cli.console import RunDisplay
 from harness.cli.options import DURATION, given, quiet_option, recording, scraping, workload_options
 from harness.cli.system import require_linux
@@ -12,9 +12,9 @@ from harness.cli.system import require_linux
 __all__ = ["demo"]
 
 
-@click.command(
-    cls=Command,
-    examples=("harness demo", "harness demo --arrivals burst:rate=5,period=1m --errors 10%"),
+@command(
+    "harness demo",
+    "harness demo --arrivals burst:rate=5,period=1m --errors 10%",
     exits=exit_codes("ended by Ctrl-C", "something failed") | {"130": "a second Ctrl-C"},
 )
 @workload_options

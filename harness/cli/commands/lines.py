@@ -4,9 +4,7 @@ import sys
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-import click
-
-from harness.cli.command import Command, exit_codes
+from harness.cli.command import command, exit_codes
 from harness.cli.options import given, workload_options
 from harness.cli.system import require_linux
 
@@ -53,12 +51,9 @@ def _send(workload: "Workload", out: BinaryIO) -> None:
     out.flush()
 
 
-@click.command(
-    cls=Command,
-    examples=(
-        "harness lines --count 5 --content log",
-        "harness lines --arrivals sine:rate=50 --duration 10s | harness repl",
-    ),
+@command(
+    "harness lines --count 5 --content log",
+    "harness lines --arrivals sine:rate=50 --duration 10s | harness repl",
     exits=exit_codes("all lines were written", "standard output was closed before"),
 )
 @workload_options

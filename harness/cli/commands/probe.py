@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.command import Command, exit_codes
+from harness.cli.command import command, exit_codes
 from harness.cli.console import Bar, print_view
 from harness.cli.files import check_writable, save_json
 from harness.cli.options import ValueList, json_option, quiet_option, recording
@@ -14,14 +14,11 @@ from harness.interrupts import deferred, held, interruptible
 __all__ = ["probe"]
 
 
-@click.command(
-    cls=Command,
+@command(
+    "harness probe",
+    "harness probe copy-per-record sum-falls",
+    "harness probe --instruments opencensus --json defects.json",
     former={"--instrument": "--instruments"},
-    examples=(
-        "harness probe",
-        "harness probe copy-per-record sum-falls",
-        "harness probe --instruments opencensus --json defects.json",
-    ),
     exits=exit_codes("whatever is found", ended="what was found is printed and written"),
 )
 @click.argument("names", nargs=-1, metavar="[NAME]...", help="Defects to look for. [default: all]")

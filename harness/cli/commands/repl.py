@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import click
 
-from harness.cli.command import Command, exit_codes
+from harness.cli.command import command, exit_codes
 from harness.cli.options import DURATION, recording, scraping
 from harness.errors import UsageError
 from workloads.units import parse_duration_ns
@@ -56,12 +56,9 @@ def _source(file: str | None) -> Iterator[Iterator[str]]:
         yield _from_stream(sys.stdin.buffer)
 
 
-@click.command(
-    cls=Command,
-    examples=(
-        r"printf 'hello\nworld\n' | harness repl --linger 30s",
-        "harness repl lines.txt --instrument prometheus-client",
-    ),
+@command(
+    r"printf 'hello\nworld\n' | harness repl --linger 30s",
+    "harness repl lines.txt --instrument prometheus-client",
     exits=exit_codes("the input has ended, or Ctrl-C was pressed", "the endpoint could not be served")
     | {"130": "a second Ctrl-C"},
 )

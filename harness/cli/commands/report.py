@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.command import Command, exit_codes
+from harness.cli.command import command, exit_codes
 from harness.cli.console import print_view
 from harness.cli.files import check_writable, write_file
 from harness.cli.options import FILE, output, store_option
@@ -112,9 +112,10 @@ def _tell(problems: Iterable[str]) -> None:
         click.echo(f"harness: warning: and {len(lines) - _MOST_PROBLEMS} more", err=True)
 
 
-@click.command(
-    cls=Command,
-    examples=("harness report", "harness report --terminal", "harness report newest laws.json --output laws.html"),
+@command(
+    "harness report",
+    "harness report --terminal",
+    "harness report newest laws.json --output laws.html",
     exits=exit_codes("written", "a document named could not be read, the rest is in the page")
     | {"2": "nothing to report, or wrong usage"},
 )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.command import Command, exit_codes, option_group
+from harness.cli.command import command, exit_codes, option_group
 from harness.cli.console import RunDisplay, print_view
 from harness.cli.files import check_writable, save_json
 from harness.cli.options import (
@@ -53,14 +53,11 @@ def _print(result: "RunResult") -> None:
     print_view(summary(result), least_width=80)
 
 
-@click.command(
-    cls=Command,
-    examples=(
-        "harness run --duration 5s",
-        "harness run quickstart --json result.json",
-        "harness run --instrument none --arrivals constant:rate=100k --require 'lag.p99<1ms'",
-        "harness run --errors 1% --series 10 --latency-buckets fine",
-    ),
+@command(
+    "harness run --duration 5s",
+    "harness run quickstart --json result.json",
+    "harness run --instrument none --arrivals constant:rate=100k --require 'lag.p99<1ms'",
+    "harness run --errors 1% --series 10 --latency-buckets fine",
     exits=exit_codes(
         "all held",
         "a requirement, the audit or validity failed",

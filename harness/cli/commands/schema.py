@@ -4,14 +4,14 @@ import json
 
 import click
 
-from harness.cli.command import Command, exit_codes
+from harness.cli.command import command, exit_codes
 
 __all__ = ["schema"]
 
 
-@click.command(
-    cls=Command,
-    examples=("harness schema", "harness schema overhead > overhead.schema.json"),
+@command(
+    "harness schema",
+    "harness schema overhead > overhead.schema.json",
     exits=exit_codes("printed"),
 )
 @click.argument(

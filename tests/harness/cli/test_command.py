@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -73,3 +75,15 @@ def test_examples_are_taken_as_they_stand(ctx: click.Context, monkeypatch: pytes
         reached.clear()
         assert cli._run(shlex.split(typed)[1:]) == 0, typed
         assert ctx.command_path in reached or ctx.parent is None, typed
+
+
+def test_no_command_imports_for_its_help_what_it_needs_to_work() -> None:
+    """The help of each command comes at once."""
+    heavy = ("numpy", "rich", "pydantic", "opencensus", "scipy", "faker", "httpx")
+    code = (
+        "import sys, harness.cli as cli\n"
+        "for name in cli.COMMANDS: cli.cli.get_command(None, name)\n"
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "[]\n"

@@ -19,9 +19,7 @@ from harness import cli
 from harness.cli.commands.overhead import action
 from harness.cli.commands.overhead.action import exit_code
 from harness.cli.commands.overhead.questions import ALLOWED, Plan, plan
-from harness.cli.console import Bar
 from harness.errors import UsageError
-from harness.measure.pairs.schedule import Step
 from harness.measure.questions.answer import Answer
 from harness.measure.result import Experiments
 from harness.report.outcome_markdown import outcome_markdown
@@ -194,11 +192,11 @@ FORMER = [
 
 
 @pytest.fixture
-def planned(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Plan, action.Output]]:
+def planned(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Plan, dict[str, Any]]]:
     """What commands run in this process would have measured, and where the answer would have gone."""
-    asked: list[tuple[Plan, action.Output]] = []
+    asked: list[tuple[Plan, dict[str, Any]]] = []
 
-    def ask(question: str, flags: dict[str, Any], where: action.Output) -> int:
+    def ask(question: str, flags: dict[str, Any], **where: Any) -> int:
         asked.append((plan(question, flags), where))
         return 0
 
@@ -208,7 +206,7 @@ def planned(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Plan, action.Output]]
 
 @pytest.mark.parametrize(("former", "command"), FORMER, ids=[" ".join(former) for former, _ in FORMER])
 def test_a_flag_of_the_version_before_is_planned_as_its_command(
-    former: list[str], command: list[str], planned: list[tuple[Plan, action.Output]],
+    former: list[str], command: list[str], planned: list[tuple[Plan, dict[str, Any]]],
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     """The same measurement with the same output; only the flag is told at the end what to write in its place."""
@@ -221,7 +219,7 @@ def test_a_flag_of_the_version_before_is_planned_as_its_command(
     assert capsys.readouterr().err == ""
     new, old, quiet = planned
     assert new == old
-    assert (quiet[0], quiet[1].quiet) == (old[0], True)
+    assert quiet == (old[0], {**old[1], "quiet": True})
     assert new[0].flags
 
 
@@ -232,12 +230,12 @@ def test_options_before_a_command_are_refused(capsys: pytest.CaptureFixture[str]
 
 
 def test_a_store_in_the_environment_is_no_option_before_a_command(
-    planned: list[tuple[Plan, action.Output]], monkeypatch: pytest.MonkeyPatch
+    planned: list[tuple[Plan, dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """HARNESS_STORE holds for every command."""
     monkeypatch.setenv("HARNESS_STORE", "elsewhere")
     assert cli._run(["overhead", "ladder"]) == 0
-    assert planned[0][1].store == Path("elsewhere")
+    assert planned[0][1]["store"] == Path("elsewhere")
 
 
 def test_without_valgrind_it_says_how_to_get_it(tmp_path: Path) -> None:
@@ -350,21 +348,3 @@ def test_a_part_of_an_outcome_is_a_document_of_its_own(compared: tuple[dict[str,
     assert isinstance(part, Experiments)
     assert part.experiments == whole.experiments
     assert whole.part("ladder") is None
-
-
-def test_the_plain_progress_speaks_every_five_seconds(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """In a pipe: a line now and then, with the share done and the time left, and none at all when quiet."""
-    now = 100.0
-    monkeypatch.setattr("harness.cli.console.time.monotonic", lambda: now)
-    for quiet in (False, True):
-        now = 100.0
-        with Bar(quiet=quiet) as bar:
-            for second in range(12):
-                now = 100.0 + second
-                bar(Step(second / 12, 61.0 if second > 6 else None, "none against none"))
-        lines = capsys.readouterr().err.splitlines()
-        assert lines == ([] if quiet else [
-            "harness:  42%, time left not known yet: none against none", "harness:  83%, 1:01 left: none against none",
-        ])  # fmt: skip

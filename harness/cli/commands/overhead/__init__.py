@@ -114,11 +114,11 @@ class _Overhead(Group):
 def _ask(question: str, flags: Mapping[str, Any]) -> int:
     """Measure what a question needs with the flags given, print and keep the answer, and return the exit code."""
     require_linux("overhead")
-    from harness.cli.commands.overhead.action import Output, ask
+    from harness.cli.commands.overhead.action import ask
 
     former = click.get_current_context().obj
     chosen = given({name: value for name, value in flags.items() if name not in _OUTPUT})
-    code = ask(question, chosen, Output(**{name: flags[name] for name in _OUTPUT}))
+    code = ask(question, chosen, **{name: flags[name] for name in _OUTPUT})
     if former and not flags["quiet"]:
         click.echo(f"harness: {former} goes with the next version; write harness overhead {_FORMER[former]}", err=True)
     return code

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,26 +14,7 @@ from harness.errors import SaveError
 from harness.interrupts import deferred, held
 from harness.measure.questions.answer import Answer
 
-__all__ = ["Output", "ask", "exit_code"]
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """Where an answer goes."""
-
-    json_file: Path | None
-    markdown: str | None
-    quiet: bool
-    store: Path | None
-    label: str
-    no_save: bool
-
-    def check(self) -> None:
-        """Find out before minutes of measuring that a file could not be written."""
-        if self.json_file is not None:
-            check_writable(self.json_file, "--json")
-        if self.markdown is not None and self.markdown != "-":
-            check_writable(Path(self.markdown), "--markdown")
+__all__ = ["ask", "exit_code"]
 
 
 def exit_code(answer: Answer) -> int:
@@ -63,26 +43,30 @@ def _print(answer: Answer, markdown: str | None) -> None:
     print_view(outcome_view(answer))
 
 
-def ask(question: str, flags: Mapping[str, Any], where: Output) -> int:
+def ask(
+    question: str, flags: Mapping[str, Any], *, json_file: Path | None, markdown: str | None, quiet: bool,
+    store: Path | None, label: str, no_save: bool,
+) -> int:  # fmt: skip
     """Measure, then write, keep and print what was found, each whatever becomes of the others; return the exit code."""
-    planned = plan(question, flags)
-    where.check()
+    measure = plan(question, flags)
+    # Found out before minutes of measuring, not after them.
+    if json_file is not None:
+        check_writable(json_file, "--json")
+    if markdown is not None and markdown != "-":
+        check_writable(Path(markdown), "--markdown")
     with deferred():
-        with Bar(quiet=where.quiet) as bar:
-            answer = planned(bar)
+        with Bar(quiet=quiet) as bar:
+            answer = measure(bar)
         with held():
             try:
-                if where.json_file is not None:
-                    save_json(answer.document(), where.json_file)
+                if json_file is not None:
+                    save_json(answer.document(), json_file)
             finally:
                 # Delays put in on purpose say nothing about recording; nor does what found nothing.
                 found = answer.experiments or answer.scrapes or answer.saturation or answer.exposition
-                save = bool(found) and answer.mode != "self-test" and not where.no_save
+                save = bool(found) and answer.mode != "self-test" and not no_save
                 try:
-                    keep_result(
-                        "overhead", answer.document(), store=where.store, label=where.label, save=save,
-                        quiet=where.quiet,
-                    )  # fmt: skip
+                    keep_result("overhead", answer.document(), store=store, label=label, save=save, quiet=quiet)
                 finally:
-                    _print(answer, where.markdown)
+                    _print(answer, markdown)
     return exit_code(answer)
