@@ -39,7 +39,7 @@ heap-effect: $(READY) ## Measure the effect of a large heap on each way of recor
 	$(BIN)/python benchmarks/heap_effect.py
 
 bench-full: $(READY) ## The whole matrix: table, ladder, laws, scrapes, rates, self-test (some 30 minutes)
-	$(BIN)/harness overhead --full
+	$(BIN)/harness overhead full
 
 what-it-costs: $(READY) ## Measure the whole matrix and write docs/what-a-metric-costs.md from it (some 30 minutes)
 	$(BIN)/python benchmarks/what_a_metric_costs.py

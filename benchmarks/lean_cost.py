@@ -23,7 +23,7 @@ from typing import Any
 
 import scipy
 
-from harness.cli.progress import Bar
+from harness.cli.console import Bar
 from harness.measure.pairs.measure import comparisons_for, measure_overhead
 from harness.measure.pairs.schedule import Terms
 from harness.measure.result import Experiment, Experiments

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.cli.progress import Bar
+from harness.cli.console import Bar
 from harness.host.environment import Environment
 from harness.measure.questions.validation import Plan, Record, read_records, summarise, validate
 from harness.report.outcome_markdown import environment_markdown, table_markdown

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from page_text import page
 
-from harness.cli.progress import Bar
+from harness.cli.console import Bar
 from harness.measure.questions.answer import Answer, renewed
 from harness.measure.questions.full import FullPlan, measure_full
 from harness.measure.questions.validation import Validation, read_records, summarise

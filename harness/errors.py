@@ -50,11 +50,11 @@ class SaveError(RunError):
 
 def to_answer(error: HarnessError) -> dict[str, str]:
     """Return an exception as one process tells it to another, in JSON."""
-    return {"error": str(error), "kind": type(error).__name__, "field": error.field}
+    return {"error": error.text, "kind": type(error).__name__, "field": error.field, "value": error.value}
 
 
 def from_answer(answer: Mapping[str, object]) -> HarnessError:
     """Return the exception that `to_answer` told, a `RunError` where its kind is not known here."""
     kind = globals().get(str(answer["kind"]))
     known = kind if isinstance(kind, type) and issubclass(kind, HarnessError) else RunError
-    return known(str(answer["error"]), field=str(answer.get("field", "")))
+    return known(str(answer["error"]), field=str(answer.get("field", "")), value=str(answer.get("value", "")))

@@ -209,7 +209,7 @@ class ClosedLoop:
 
 
 def make_arrivals(terms: Sequence[Term], seed: int) -> Arrivals:
-    """Return the arrivals of parsed ``--arrivals``; raises `GrammarError` where the values contradict each other."""
+    """Return the arrivals of parsed `arrivals`; raises `GrammarError` where the values contradict each other."""
     (term,) = terms
     try:
         if term.name == "max":
@@ -221,7 +221,7 @@ def make_arrivals(terms: Sequence[Term], seed: int) -> Arrivals:
             return Jittered(law, seed)
         return Scheduled(law)
     except GrammarError as error:
-        raise GrammarError(f"--arrivals {term.name}: {error}") from None
+        raise GrammarError(str(error), field="arrivals", value=term.name) from None
 
 
 def _steady(rate: Fraction) -> list[Piece]:

@@ -57,5 +57,5 @@ class Content:
 
 @lru_cache(maxsize=8)
 def make_content(kind: str, seed: int) -> Content:
-    """Return the content of one of the names of ``--content``, created once for each seed."""
+    """Return the content of one of the names of `content`; it is made once for each seed."""
     return Content(make_corpus(kind, seed))

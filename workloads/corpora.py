@@ -81,7 +81,7 @@ class JsonCorpus:
 
 
 def make_corpus(kind: str, seed: int) -> Corpus:
-    """Return the corpus of one of the names of ``--content``, the same for the same seed and Faker version."""
+    """Return the corpus of one of the names of `content`, the same for the same seed and Faker version."""
     return _CORPORA[kind](_faker("en_US", seed, kind))
 
 

@@ -1,4 +1,4 @@
-"""The tables of the expressions of ``--lengths``, ``--content``, ``--arrivals``, ``--errors`` and ``--series``.
+"""The tables of what `lengths`, `content`, `arrivals`, `errors` and `series` understand.
 
 Parsing, validation, error lines, ``--help`` and the documentation are all derived from these tables, so they always
 agree. Nothing heavy is imported here: a help text must not wait for numpy.
@@ -59,13 +59,12 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """All forms of one flag.
+    """All forms of one kind of expression.
 
     `bare` names the form meant by a lone value such as ``80`` and `keyed` the one meant by ``key=value`` without a
     name; `mixable` tells whether forms may be mixed by weights.
     """
 
-    flag: str
     forms: tuple[Form, ...]
     bare: str = ""
     keyed: str = ""
@@ -91,7 +90,6 @@ _REPLAY_LIMITS = (
 )
 
 _LENGTHS = Language(
-    "--lengths",
     (
         Form("constant", "every line the same length", (_size("bytes", "the length"), *_LIMITS)),
         Form("uniform", "each length from min to max equally often", _LIMITS),
@@ -161,7 +159,6 @@ _LENGTHS = Language(
 )
 
 _CONTENT = Language(
-    "--content",
     (
         Form("words", "dictionary words"),
         Form("sentences", "sentences with capitals and full stops"),
@@ -189,7 +186,6 @@ def _period(name: str, meaning: str, default: str, low: int = 10**6, high: int =
 
 
 _ARRIVALS = Language(
-    "--arrivals",
     (
         Form("constant", "evenly spaced", (_rate("rate", "lines per second"), _JITTER)),
         Form(
@@ -264,7 +260,6 @@ def _share(name: str, meaning: str, default: str | None = "0") -> Parameter:
 
 
 _ERRORS = Language(
-    "--errors",
     (
         Form("even", "a share of the lines, the three kinds equally often", (_share("share", "of all lines", None),)),
         Form(
@@ -287,7 +282,6 @@ def _series(default: str | None = None) -> Parameter:
 
 
 _SERIES = Language(
-    "--series",
     (
         Form("uniform", "each method equally often", (_series(),)),
         Form(

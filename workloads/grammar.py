@@ -88,14 +88,14 @@ def quoted(text: str) -> str:
 def parse(kind: str, text: str) -> tuple[Term, ...]:
     """Parse an expression of one of the kinds of `LANGUAGES`; several terms only where mixing is allowed.
 
-    Raises `GrammarError`, one line that names the flag, quotes the text and says what would be right.
+    Raises `GrammarError`, one line that names the kind, quotes the text and says what would be right.
     """
     language = LANGUAGES[kind]
     try:
         _check_characters(text)
         return tuple(_terms(language, text))
     except GrammarError as error:
-        raise GrammarError(f"{language.flag} {quoted(text)}: {error}") from None
+        raise GrammarError(str(error), field=kind, value=quoted(text)) from None
 
 
 def _check_characters(text: str) -> None:

@@ -53,7 +53,7 @@ class Lengths:
 
 
 def make_lengths(terms: Sequence[Term], bounds: Sequence[float] = ()) -> Lengths:
-    """Return the distribution of parsed ``--lengths`` terms; `bounds` (bytes) are those that ``edges`` aims at.
+    """Return the distribution of parsed `lengths` terms; `bounds` (bytes) are those that ``edges`` aims at.
 
     Raises `GrammarError` where a file or page cannot be used, and where min and max leave nothing.
     """
@@ -63,7 +63,7 @@ def make_lengths(terms: Sequence[Term], bounds: Sequence[float] = ()) -> Lengths
             weights = _WEIGHTS[term.name](term, bounds)
             total += float(term.weight) * _conditioned(term, weights)
         except GrammarError as error:
-            raise GrammarError(f"--lengths {term.name}: {error}") from None
+            raise GrammarError(str(error), field="lengths", value=term.name) from None
     return Lengths(total)
 
 

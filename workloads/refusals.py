@@ -34,7 +34,7 @@ _FILL = "."
 
 
 def make_errors(terms: Sequence[Term]) -> Discrete | None:
-    """Return the distribution of indices into `ERROR_KINDS` for parsed ``--errors``, or None if every line is good.
+    """Return the distribution of indices into `ERROR_KINDS` for parsed `errors`, or None if every line is good.
 
     Raises `GrammarError` if the shares add up to more than 1.
     """
@@ -45,7 +45,8 @@ def make_errors(terms: Sequence[Term]) -> Discrete | None:
         shares = [term.fraction(kind) for kind in ERROR_KINDS[1:]]
     total = sum(shares)
     if total > 1:
-        raise GrammarError(f"--errors: the shares add up to {float(total):.6g}; together they must not exceed 1")
+        text = f"the shares add up to {float(total):.6g}; together they must not exceed 1"
+        raise GrammarError(text, field="errors")
     if not total:
         return None
     return Discrete(np.array([float(1 - total), *map(float, shares)]))

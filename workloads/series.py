@@ -13,7 +13,7 @@ __all__ = ["make_series", "method_names"]
 
 
 def make_series(terms: Sequence[Term]) -> Discrete:
-    """Return the distribution of the index of a line's method for parsed ``--series``."""
+    """Return the distribution of the index of a line's method for parsed `series`."""
     (term,) = terms
     n = term.integer("n")
     weights = zipf_weights(n, float(term.fraction("s"))) if term.name == "zipf" else np.ones(n)

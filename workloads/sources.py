@@ -72,11 +72,11 @@ class Replayed:
 
 
 def make_source(lengths: str, content: str, seed: int, bounds: tuple[float, ...]) -> Source:
-    """Return the source of ``--lengths`` and ``--content``; raises `GrammarError` naming the flag at fault."""
+    """Return the source of `lengths` and `content`; raises `GrammarError` of the one at fault."""
     terms = grammar.parse("lengths", lengths)
     if any(term.name == "replay" for term in terms):
         if len(terms) > 1:
-            raise GrammarError("--lengths: replay sends a file's own lines and cannot be mixed; use empirical")
+            raise GrammarError("replay sends a file's own lines and cannot be mixed; use empirical", field="lengths")
         return _replayed(terms[0])
     (kind,) = grammar.parse("content", content)
     return Drawn(make_lengths(terms, bounds), make_content(kind.name, seed))
@@ -87,7 +87,8 @@ def _replayed(term: Term) -> Replayed:
     try:
         kept = [line for line in files.read_lines(path) if low <= len(line) <= high]
     except GrammarError as error:
-        raise GrammarError(f"--lengths replay: {error}") from None
+        raise GrammarError(str(error), field="lengths", value="replay") from None
     if not kept:
-        raise GrammarError(f"--lengths replay: no line of {grammar.quoted(path)} has {low} to {high} bytes")
+        text = f"no line of {grammar.quoted(path)} has {low} to {high} bytes"
+        raise GrammarError(text, field="lengths", value="replay")
     return Replayed(kept)

@@ -38,7 +38,7 @@ class WorkloadSpec:
     The workload ends at whichever of `count` (lines) and `duration_ns` comes first. One of them must be given unless
     the lengths replay a file, the arrivals replay timestamps, or the rate falls to zero for good.
 
-    Raises `GrammarError`, one line that names the flag.
+    Raises `GrammarError`, one line that names the field.
     """
 
     lengths: str = "lognormal"
@@ -53,16 +53,17 @@ class WorkloadSpec:
     def __post_init__(self) -> None:
         for kind in ("lengths", "content", "arrivals", "errors", "series"):
             grammar.parse(kind, getattr(self, kind))
-        _whole("--seed", self.seed, 0, _MAX_SEED)
+        _whole("seed", self.seed, 0, _MAX_SEED)
         if self.count is not None:
-            _whole("--count", self.count, 1, MAX_COUNT)
+            _whole("count", self.count, 1, MAX_COUNT)
         if self.duration_ns is not None:
-            _whole("--duration", self.duration_ns, 1, MAX_DURATION_NS, " nanoseconds")
+            _whole("duration", self.duration_ns, 1, MAX_DURATION_NS, " nanoseconds")
 
 
-def _whole(flag: str, value: object, low: int, high: int, unit: str = "") -> None:
+def _whole(field: str, value: object, low: int, high: int, unit: str = "") -> None:
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise GrammarError(f"{flag} {grammar.quoted(str(value))}: must be a whole number from {low} to {high}{unit}")
+        text = f"must be a whole number from {low} to {high}{unit}"
+        raise GrammarError(text, field=field, value=grammar.quoted(str(value)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +129,14 @@ class Workload:
             limits.append(self._source.total)
         total = min((limit for limit in limits if limit is not None), default=None)
         if total is None and spec.duration_ns is None:
-            raise GrammarError("--count or --duration is needed: this workload does not end by itself")
+            raise GrammarError("one of them is needed: this workload does not end by itself", field="count/duration")
         try:
             if total:
                 self._arrivals.due(total - 1, 1)
         except OverflowError:
-            raise GrammarError("--count: the last line would be due in 292 years or later; raise the rate") from None
+            raise GrammarError(
+                "the last line would be due in 292 years or later; raise the rate", field="count"
+            ) from None
         return total
 
     @property

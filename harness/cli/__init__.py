@@ -10,50 +10,32 @@ from typing import Any, NoReturn, TextIO
 import click
 
 from harness import __version__, interrupts
+from harness.cli.command import Group
+from harness.cli.system import INTERRUPTED
 from harness.errors import HarnessError, SaveError, UsageError
 
 __all__ = ["cli", "main"]
 
-INTERRUPTED = 130
-
 # Name -> (module:attribute, one line of help). Listing commands must not import what they need.
 COMMANDS: dict[str, tuple[str, str]] = {
-    "run": ("harness.cli.commands.run:run", "Send a load through the instrumented REPL, scraped and audited."),
-    "overhead": ("harness.cli.commands.overhead:overhead", "What recording costs, in pairs of processes; with proof."),
-    "probe": ("harness.cli.commands.probe:probe", "Show which known defects the installed versions have."),
-    "check": (
-        "harness.cli.commands.check:check",
-        "Say whether recording has become slower than in the runs kept before.",
-    ),
-    "report": (
-        "harness.cli.commands.report:report",
-        "Write everything measured as one HTML page, or show the essentials.",
-    ),
-    "history": ("harness.cli.commands.history:history", "List, show, remove, export and import kept results."),
-    "lines": (
-        "harness.cli.commands.lines:lines",
-        "Write synthetic lines to standard output, at full speed or on schedule.",
-    ),
-    "repl": ("harness.cli.commands.repl:repl", "The quickstart: upper-case each line, record it, serve /metrics."),
-    "demo": ("harness.cli.commands.demo:demo", "Day-shaped traffic with a real Prometheus, until Ctrl-C."),
-    "compare": ("harness.cli.commands.compare:compare", "Tell whether a change made recording slower."),
-    "schema": ("harness.cli.commands.schema:schema", "Print the JSON Schema of specs and results."),
+    name: (f"harness.cli.commands.{name}:{name}", text)
+    for name, text in {
+        "run": "Send a load through the instrumented REPL, scraped and audited.",
+        "overhead": "Measure what recording costs, in pairs of fresh processes.",
+        "probe": "Show which known defects the installed versions have.",
+        "check": "Say whether recording has become slower than in the runs kept before.",
+        "report": "Write everything measured as one HTML page, or show the essentials.",
+        "history": "List, show, remove, export and import kept results.",
+        "lines": "Write synthetic lines to standard output, at full speed or on schedule.",
+        "repl": "Upper-case each line, record it, and serve /metrics: the quickstart.",
+        "demo": "Send day-shaped traffic, scraped by a real Prometheus, until Ctrl-C.",
+        "compare": "Tell whether a change made recording slower.",
+        "schema": "Print the JSON Schema of specs and results.",
+    }.items()
 }
 
 
-def _flag_of(field: str, command: click.Command) -> str:
-    """Return the flag or argument by which `command` takes `field`, or several of it; nothing where it does not."""
-    for name in (field, f"{field}s") if field else ():
-        flag = f"--{name.replace('_', '-')}"
-        for parameter in command.params:
-            if flag in parameter.opts:
-                return flag
-            if isinstance(parameter, click.Argument) and parameter.name == name:
-                return parameter.human_readable_name.strip("[].")
-    return ""
-
-
-class LazyGroup(click.Group):
+class LazyGroup(Group):
     """A group that imports a command only when it is called, so that ``--help`` stays quick."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -75,10 +57,6 @@ class LazyGroup(click.Group):
         try:
             result = super().invoke(ctx)
             sys.stdout.flush()
-        except HarnessError as error:
-            command = self.get_command(ctx, ctx.invoked_subcommand or "")
-            flag = _flag_of(error.field, command) if command is not None else ""
-            raise (type(error)(f"{flag}: {error}") if flag else error) from error
         except BrokenPipeError as error:
             # The interpreter would complain, at its end, about a pipe that nobody reads any more.
             _discard(sys.stdout)
@@ -98,9 +76,16 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 all held; 1 a requirement, the audit or validity failed, or recording regressed; "
-    "2 wrong usage; 3 undecided; 130 Ctrl-C; 143 terminated; 129 terminal lost. These three end a command within 5 s, "
-    "with what was measured kept.",
+    examples=("harness run --duration 5s", "harness overhead", "harness report"),
+    exits={
+        "0": "all held",
+        "1": "a requirement, the audit or validity failed, or recording regressed",
+        "2": "wrong usage",
+        "3": "undecided",
+        "130": "interrupted by Ctrl-C; this and the next two end a command within 5 s, what was measured is kept",
+        "143": "terminated by SIGTERM",
+        "129": "the terminal was lost",
+    },
 )
 @click.version_option(__version__, prog_name="recording-harness")
 def cli() -> None:
@@ -108,8 +93,6 @@ def cli() -> None:
 
     Synthetic lines of chosen lengths arrive on a chosen schedule, pass through an instrumented REPL while Prometheus
     scrapes it, and every line is accounted for.
-
-    Start here: harness run --duration 5s
     """
 
 

@@ -1,10 +1,12 @@
-"""What commands that measure need of the system they run on."""
+"""What commands and the operating system agree on: the exit code after Ctrl-C, and the system needed to measure."""
 
 import sys
 
 from harness.errors import RunError
 
-__all__ = ["require_linux"]
+__all__ = ["INTERRUPTED", "require_linux"]
+
+INTERRUPTED = 130
 
 
 def require_linux(command: str) -> None:

@@ -59,12 +59,13 @@ def list_runs(
     """Return the runs that match all filters given.
 
     `label` matches labels that contain it, `since` is a date or moment in ISO 8601 (UTC unless stated), `instrument`
-    matches runs that measured it on either side, `newest` keeps that many. Raises `UsageError`, naming the flag.
+    matches runs that measured it on either side, `newest` keeps that many. Raises `UsageError`
+    with the field.
     """
     wanted: list[tuple[str, Sequence[object]]] = []
     if kind is not None:
         if kind not in KINDS:
-            raise UsageError(f"--kind: {kind!r} is not one of {', '.join(KINDS)}")
+            raise UsageError(f"{kind!r} is not one of {', '.join(KINDS)}", field="kind")
         wanted.append(("kind = ?", (kind,)))
     if label is not None:
         wanted.append(("instr(label, ?) > 0", (label,)))
@@ -84,7 +85,8 @@ def _moment(since: str) -> str:
     try:
         moment = datetime.fromisoformat(since)
     except ValueError as error:
-        raise UsageError(f"--since: {since!r} is not a date such as 2026-01-31, nor 2026-01-31T12:00Z") from error
+        text = f"{since!r} is not a date such as 2026-01-31, nor 2026-01-31T12:00Z"
+        raise UsageError(text, field="since") from error
     return timestamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 

@@ -126,7 +126,7 @@ class Store:
         except FileNotFoundError:
             return {}
         except OSError as error:
-            raise UsageError(f"--store: cannot read {self.folder}: {error.strerror or error}") from error
+            raise UsageError(f"cannot read {self.folder}: {error.strerror or error}", field="store") from error
         return found
 
     def read(self, file_name: str) -> Envelope | Problem:

@@ -3,7 +3,7 @@
 import importlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, cast
 
 from harness.errors import HarnessError, InstrumentError, UsageError
@@ -13,7 +13,7 @@ from harness.views import View
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-__all__ = ["BUILT_IN", "ENTRY_POINT_GROUP", "EXTRAS", "create", "load_factory", "load_object"]
+__all__ = ["BUILT_IN", "ENTRY_POINT_GROUP", "EXTRAS", "create", "installed", "load_factory", "load_object"]
 
 ENTRY_POINT_GROUP = "recording_harness.instruments"
 
@@ -113,6 +113,18 @@ def load_factory(name: str, field: str = "instrument") -> InstrumentFactory:
         text = f"{name!r} cannot be called; it should be a class or function taking the views"
         raise UsageError(text, field=field)
     return cast("InstrumentFactory", found)
+
+
+def installed(names: Iterable[str]) -> list[str]:
+    """Return those of the names that can be loaded; an extra that is not installed is left out."""
+    loaded = []
+    for name in names:
+        try:
+            load_factory(name)
+        except HarnessError:
+            continue
+        loaded.append(name)
+    return loaded
 
 
 def create(name: str, views: tuple[View, ...], field: str = "instrument") -> Instrument:

@@ -29,8 +29,6 @@ from workloads.units import parse_count, parse_duration_ns, parse_fraction, pars
 
 __all__ = ["CheckedRequirement", "Requirement", "check", "parse_requirement"]
 
-FLAG = "--require"
-
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
@@ -74,15 +72,15 @@ class CheckedRequirement:
 
 
 def parse_requirement(text: str) -> Requirement:
-    """Return the condition written as `text`; raises `UsageError` with the flag and the correct form."""
+    """Return the condition written as `text`; raises `UsageError` that says what would be right."""
     match = _FORM.fullmatch(text)
     if match is None:
-        raise UsageError(f"{FLAG}: {text!r} is not a condition; write something like {_EXAMPLES}")
+        raise UsageError(f"{text!r} is not a condition; write something like {_EXAMPLES}", field="require")
     name, sign, value = match.groups()
     try:
         look, limit, scale = _quantity(name, value)
     except GrammarError as error:
-        raise UsageError(f"{FLAG}: {text!r}: {error}") from error
+        raise UsageError(f"{text!r}: {error}", field="require") from error
     return Requirement(text.strip(), look, _OPERATORS[sign], limit, scale)
 
 

@@ -109,18 +109,14 @@ class RunSpec(BaseModel):
 
 
 def spec_from(values: dict[str, Any], source: str = "") -> RunSpec:
-    """Return the spec of `values`; raises `UsageError` with one line naming the flag, or the key of file `source`."""
+    """Return the spec of `values`; raises `UsageError` of the key at fault, in a line that names the file `source`."""
     try:
         return RunSpec.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "spec"
-        raise UsageError(f"{_name(key, source)}: {_explain(first, source)}") from error
-
-
-def _name(key: str, source: str) -> str:
-    head = key.split(".", maxsplit=1)[0]
-    return f"{source}: {head}" if source else "--" + head.replace("_", "-")
+        head, reason = key.split(".", maxsplit=1)[0], _explain(first, source)
+        raise (UsageError(f"{source}: {head}: {reason}") if source else UsageError(reason, field=head)) from error
 
 
 def _explain(error: Any, source: str) -> str:
@@ -143,7 +139,7 @@ def find_scenario(name: str) -> Path:
     if "/" not in name and shipped.is_file():
         return shipped
     known = ", ".join(sorted(p.stem for p in SCENARIOS.glob("*.toml")))
-    raise UsageError(f"SCENARIO: there is no file {name!r}, and no scenario of that name; shipped are {known}")
+    raise UsageError(f"there is no file {name!r}, and no scenario of that name; shipped are {known}", field="scenario")
 
 
 def load_spec(name: str, overrides: dict[str, Any]) -> RunSpec:

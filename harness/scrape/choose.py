@@ -63,9 +63,9 @@ def make_scrapers(
 def check_scraper(kind: str, interval_ns: int) -> None:
     """Raise `UsageError` for an unknown kind and an interval below 10 ms."""
     if kind not in KINDS:
-        raise UsageError(f"--scraper: there is no {kind!r}; choose one of {', '.join(KINDS)}")
+        raise UsageError(f"there is no {kind!r}; choose one of {', '.join(KINDS)}", field="scraper")
     if interval_ns < MIN_INTERVAL_NS:
-        raise UsageError("--scrape-interval: is too short; write 10ms or more, such as 1s")
+        raise UsageError("is too short; write 10ms or more, such as 1s", field="scrape_interval")
 
 
 def _choose() -> tuple[str, str]:

@@ -163,17 +163,17 @@ def serve(
 
     Each scrape runs on a separate thread, so a client that stalls delays nobody; a page is abandoned when its client
     has gone away, or pages slower than a scraper's timeout would accumulate. `now_ns` is the clock of the windows.
-    Raises `EndpointError`, one line that names --address or --port, when nothing can be served there.
+    Raises `EndpointError`, of `address` or `port`, when nothing can be served there.
     """
     if not 0 <= port <= 65_535:
-        raise EndpointError(f"--port: {port} is not a port; choose one between 0 (any free one) and 65535")
+        raise EndpointError(f"{port} is not a port; choose one between 0 (any free one) and 65535", field="port")
     log = WindowLog(now_ns)
     family, host = _resolve(address, port)
     server_class = type("_Bound", (_Server,), {"address_family": family})
     try:
         server = server_class((host, port), _Handler)
     except (OSError, OverflowError) as error:
-        raise EndpointError(_refusal(error, address, port)) from error
+        raise _refusal(error, address, port) from error
     server.now_ns = now_ns
     server.set_app(_application(registry, log))
     return Endpoint(server, log)
@@ -181,24 +181,28 @@ def serve(
 
 def _resolve(address: str, port: int) -> tuple[int, str]:
     if not address:
-        raise EndpointError("--address: is empty; write 127.0.0.1, or 0.0.0.0 for every interface")
+        raise EndpointError("is empty; write 127.0.0.1, or 0.0.0.0 for every interface", field="address")
     try:
         found = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:
-        raise EndpointError(f"--address: {address!r} is no address of this machine ({_reason(error)})") from error
+        text = f"{address!r} is no address of this machine ({_reason(error)})"
+        raise EndpointError(text, field="address") from error
     family, _, _, _, where = found[0]
     return family, str(where[0])
 
 
-def _refusal(error: Exception, address: str, port: int) -> str:
+def _refusal(error: Exception, address: str, port: int) -> EndpointError:
     code = getattr(error, "errno", None)
     if code == errno.EADDRINUSE:
-        return f"--port: {port} is already in use on {address}; choose another, or 0 for any free one"
+        text = f"{port} is already in use on {address}; choose another, or 0 for any free one"
+        return EndpointError(text, field="port")
     if code in (errno.EACCES, errno.EPERM):
-        return f"--port: {port} may not be used without privileges; choose one from 1024, or 0 for any free one"
+        text = f"{port} may not be used without privileges; choose one from 1024, or 0 for any free one"
+        return EndpointError(text, field="port")
     if code in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
-        return f"--address: {address!r} is no address of this machine; write 127.0.0.1 or 0.0.0.0"
-    return f"--address/--port: cannot serve on {_bracketed(address)}:{port}: {_reason(error)}"
+        text = f"{address!r} is no address of this machine; write 127.0.0.1 or 0.0.0.0"
+        return EndpointError(text, field="address")
+    return EndpointError(f"cannot serve on {_bracketed(address)}:{port}: {_reason(error)}", field="address/port")
 
 
 def _reason(error: Exception) -> str:

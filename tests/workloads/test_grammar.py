@@ -61,8 +61,8 @@ def test_a_mixture_keeps_weights_and_order() -> None:
 @pytest.mark.parametrize(
     ("kind", "text", "fragments"),
     [
-        ("lengths", "lognrmal", ["--lengths", "'lognrmal'", "did you mean 'lognormal'", "uniform"]),
-        ("lengths", "", ["--lengths", "a name is missing", "constant"]),
+        ("lengths", "lognrmal", ["lengths ", "'lognrmal'", "did you mean 'lognormal'", "uniform"]),
+        ("lengths", "", ["lengths ", "a name is missing", "constant"]),
         ("lengths", "lognormal:medan=3", ["no key 'medan'", "did you mean 'median'", "sigma"]),
         ("lengths", "lognormal:median=nan", ["median of lognormal", "64KiB"]),
         ("lengths", "lognormal:sigma=inf", ["sigma of lognormal", "not a number"]),
@@ -84,7 +84,7 @@ def test_a_mixture_keeps_weights_and_order() -> None:
         ("lengths", "x*uniform", ["'x' is not a number"]),
         ("lengths", "uniform\n", ["printable"]),
         ("lengths", "u" * 5000, ["at most 4096 characters"]),
-        ("arrivals", "constant", ["--arrivals", "constant:rate=1000/s"]),
+        ("arrivals", "constant", ["arrivals ", "constant:rate=1000/s"]),
         ("arrivals", "constant:0", ["out of range", "1/d to 1000000000/s"]),
         ("arrivals", "constant:-5", ["rate of constant"]),
         ("arrivals", "constant:1e300", ["rate of constant"]),
@@ -93,15 +93,15 @@ def test_a_mixture_keeps_weights_and_order() -> None:
         ("arrivals", "sine:10,period=25h", ["out of range", "1ms to 24h"]),
         ("arrivals", "sine:10,jitter=posson", ["none, poisson", "did you mean 'poisson'"]),
         ("arrivals", "0.5*max", ["only lengths can be mixed", "'max' alone"]),
-        ("content", "words:3", ["--content", "takes no values"]),
-        ("errors", "2", ["--errors", "share of even"]),
+        ("content", "words:3", ["content ", "takes no values"]),
+        ("errors", "2", ["errors ", "share of even"]),
         ("errors", "nil=1%", ["no key 'nil'", "not_utf8, nul, too_long"]),
-        ("series", "0", ["--series", "n of uniform"]),
+        ("series", "0", ["series ", "n of uniform"]),
         ("series", "1e9", ["out of range", "1 to 100000"]),
     ],
 )
 def test_error_lines_say_what_would_be_right(kind: str, text: str, fragments: list[str]) -> None:
-    """A wrong expression is one line that names the flag, quotes the text and helps."""
+    """A wrong expression is one line that names the field, quotes the text and helps."""
     with pytest.raises(GrammarError) as caught:
         parse(kind, text)
     line = str(caught.value)

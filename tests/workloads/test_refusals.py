@@ -72,8 +72,9 @@ def test_shares_are_kept() -> None:
 
 def test_shares_beyond_one_are_refused() -> None:
     """More bad lines than lines cannot be."""
-    with pytest.raises(GrammarError, match=r"--errors: the shares add up to 1\.2"):
+    with pytest.raises(GrammarError, match=r"^the shares add up to 1\.2") as raised:
         make_errors(parse("errors", "not_utf8=60%,nul=60%"))
+    assert raised.value.field == "errors"
 
 
 def test_the_kinds_are_the_keys() -> None:

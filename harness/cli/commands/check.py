@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.commands.history import tell_problems
-from harness.cli.keeping import keep_result, open_store
-from harness.cli.options import DURATION, SHARE, store_option
-from harness.cli.progress import Bar
-from harness.cli.system import require_linux
-from harness.errors import HarnessError, RunError, UsageError
+from harness.cli.command import command, exit_codes, option_group
+from harness.cli.console import Bar
+from harness.cli.options import DURATION, SHARE, ValueList, history, measuring, output, quiet_option, store_option
+from harness.cli.store import keep_result, open_store, print_problems
+from harness.cli.system import INTERRUPTED, require_linux
+from harness.errors import RunError, UsageError
 from harness.interrupts import deferred, held
 from workloads.units import parse_duration_ns
 
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["check"]
 
-INTERRUPTED = 130
+runs, deciding = option_group("Runs"), option_group("Deciding")
+
 _BUDGET_S = 60.0
 _WAIT = "60s"
 _BASE = "reference"
@@ -38,14 +39,15 @@ def _seconds(duration: str) -> float:
 
 
 def _fresh(
-    store: "Store", instruments: str | None, base: str | None, budget: str | None, *, quiet: bool
+    store: "Store", instruments: tuple[str, ...] | None, base: str | None, budget: str | None, *, quiet: bool
 ) -> "list[Experiments]":
     """Measure what the newest kept run with figures measured, as it did, or the ways of recording named."""
     from harness.history.checking.remeasure import Group, groups_in, measure, shared
     from harness.history.index import Index
-    from harness.instruments.catalog import load_factory
+    from harness.instruments.catalog import installed, load_factory
     from harness.measure.pairs.measure import comparisons_for
     from harness.measure.pairs.schedule import Terms
+    from harness.measure.questions.table import ROWS
 
     with Index(store) as index:
         kept = [answer.run for answer in index.answers("overhead") if answer.run is not None]
@@ -54,31 +56,16 @@ def _fresh(
         groups = groups_in(store.load(kept[-1]).document)
     else:
         against = base or _BASE
-        load_factory(against, "--base")
-        names = [name.strip() for name in (instruments or "").split(",") if name.strip()] or _usual()
+        load_factory(against, "base")
+        names = list(instruments or installed(ROWS))
         for name in names:
-            load_factory(name, "--instruments")
+            load_factory(name)
         pairs = comparisons_for([name for name in names if name != against or len(names) == 1], base=against)
         groups = (Group("wall_ns", tuple(pairs), Terms(budget_s=_BUDGET_S)),)
     if not groups:
         raise UsageError("--fresh: the newest kept run holds no experiment; name what to measure with --instruments")
     with Bar(quiet=quiet) as bar:
         return measure(shared(groups, _BUDGET_S if budget is None else _seconds(budget), seed), bar)
-
-
-def _usual() -> list[str]:
-    """Return the ways of recording of the default table whose libraries are there."""
-    from harness.instruments.catalog import load_factory
-    from harness.measure.questions.table import ROWS
-
-    def there(name: str) -> bool:
-        try:
-            load_factory(name)
-        except HarnessError:
-            return False
-        return True
-
-    return [name for name in ROWS if there(name)]
 
 
 def _joined(documents: "Sequence[Experiments]") -> dict[str, Any]:
@@ -171,49 +158,55 @@ def _coloured(line: str) -> str:
     return line if word is None else click.style(word, fg=colours[word], bold=True) + line[len(word) :]
 
 
-@click.command()
-@click.option(
-    "--run", "run", metavar="RUN", help="Check this kept run, by its id. [default: the newest of each question]"
+@command(
+    "harness check",
+    "harness check --fresh --budget 2m --tolerance 5%",
+    "harness check --run newest --json",
+    exits=exit_codes("pass or improved", "regressed, or it could not be measured", "undecided"),
 )
-@click.option("--baseline", metavar="RUN", help="Compare with this run instead of the runs before.")
-@click.option(
+@runs("--run", "run", metavar="RUN", help="Kept run to check, by its id. [default: the newest of each question]")
+@runs("--baseline", metavar="RUN", help="Kept run to compare with instead of the runs before.")
+@runs(
     "--kind",
     type=click.Choice(["overhead", "run", "suite"]),
     default="overhead",
     show_default=True,
-    help="Which runs to compare.",
+    help="Kind of the runs to compare.",
 )
-@click.option("--fresh", is_flag=True, help="Measure first, keep the result, and check that.")
-@click.option(
-    "--instruments", metavar="A,B", help="With --fresh: what to measure. [default: what the newest run measured]"
+@measuring("--fresh", is_flag=True, help="Measure first, keep the result, and check that.")
+@measuring(
+    "--instruments",
+    type=ValueList(),
+    metavar="A,B",
+    help="With --fresh: ways of recording to measure. [default: those of the newest run]",
 )
-@click.option(
+@measuring(
     "--base",
     metavar="NAME",
-    help="With --fresh: what it is measured against. [default: reference, or as the newest run]",
+    help="With --fresh: way of recording to compare with. [default: reference, or as the newest run]",
 )
-@click.option("--budget", type=DURATION, metavar="TIME", help="How long measuring may take. [default: 1m for --fresh]")
-@click.option(
+@measuring("--budget", type=DURATION, metavar="TIME", help="Stop measuring after this time. [default: 1m for --fresh]")
+@measuring(
     "--wait",
     type=DURATION,
     default=_WAIT,
     metavar="TIME",
     show_default=True,
-    help="How long measuring again may wait for a quiet moment.",
+    help="Longest time that measuring again may wait for a quiet moment.",
 )
-@click.option("--tolerance", type=SHARE, default="3%", show_default=True, help="The slowdown that does not matter.")
-@click.option("--alpha", type=SHARE, default="5%", show_default=True, help="Chance of a false alarm in one check.")
-@click.option("--no-remeasure", is_flag=True, help="Report a suspected regression without measuring it again.")
+@measuring("--no-remeasure", is_flag=True, help="Report a suspected regression without measuring it again.")
+@deciding("--tolerance", type=SHARE, default="3%", show_default=True, help="Slowdown that does not matter.")
+@deciding("--alpha", type=SHARE, default="5%", show_default=True, help="Chance of a false alarm in one check.")
+@output("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+@quiet_option
 @store_option
-@click.option("--label", default="", metavar="TEXT", help="With --fresh: a word to find the kept result by.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
-@click.option("--quiet", is_flag=True, help="Do not say how far measuring is.")
+@history("--label", default="", metavar="TEXT", help="With --fresh: label to find the kept result by.")
 def check(
     run: str | None,
     baseline: str | None,
     kind: str,
     fresh: bool,
-    instruments: str | None,
+    instruments: tuple[str, ...] | None,
     base: str | None,
     budget: str | None,
     wait: str,
@@ -232,12 +225,7 @@ def check(
     is reported, in a quiet moment; where that cannot be done here, one run alone is undecided. So is a run with fewer
     than 8 comparable ones before it, on another machine, or on a machine that was busy.
 
-    \b
-    Try it: harness check
-            harness check --fresh --budget 2m --tolerance 5%
-
-    Exit codes: 0 pass or improved; 1 regressed; 3 undecided; 2 wrong usage; 130 interrupted, 143 terminated. In GitHub
-    Actions figures are annotated, and a summary is written where GITHUB_STEP_SUMMARY says.
+    In GitHub Actions figures are annotated, and a summary is written where GITHUB_STEP_SUMMARY says.
     """
     require_linux("check")
     from harness.history.checking.check import Question
@@ -260,7 +248,7 @@ def check(
         if run is None:
             raise RunError("--fresh: what was measured could not be kept, so there is nothing to check")
     with Index(opened) as index:
-        tell_problems(index.problems)
+        print_problems(index.problems)
         if run is None or run == "newest":
             _require_kind(index, kind)
             run = None

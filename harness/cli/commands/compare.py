@@ -1,47 +1,23 @@
 """``harness compare``: tells whether a change made recording slower."""
 
-import sys
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import DURATION
-from harness.cli.system import require_linux
+from harness.cli.command import command, exit_codes, option_group
+from harness.cli.console import note_printer, print_view
+from harness.cli.files import check_writable, save_json
+from harness.cli.options import DURATION, FILE, SHARE, ValueList, json_option, measuring, quiet_option, recording
+from harness.cli.system import INTERRUPTED, require_linux
 from harness.errors import UsageError
 from harness.interrupts import deferred, held
 
-if TYPE_CHECKING:
-    from harness.measure.compare.compare import Compared
-    from harness.measure.pairs.schedule import Progress, Step
-
 __all__ = ["compare"]
 
-INTERRUPTED = 130
+environments = option_group("Environments")
+
 _NS_PER_S = 1e9
-
-
-def _share(flag: str, text: str) -> float:
-    from workloads.units import parse_fraction
-
-    try:
-        found = parse_fraction(text)
-    except UsageError as error:
-        raise UsageError(f"{flag}: {error}") from error
-    if found >= 1:
-        raise UsageError(f"{flag}: {text} is not below 100%")
-    return found
-
-
-def _axes(text: str) -> tuple[str, ...]:
-    from harness.measure.compare.compare import AXES
-
-    found = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
-    for axis in found:
-        if axis not in AXES:
-            raise UsageError(f"--axis: there is no axis {axis!r}; choose of {', '.join(AXES)}")
-    return found
+_AXES = click.Choice(["wall", "instructions", "allocated"])
 
 
 def _clear(folder: Path | None) -> int:
@@ -53,52 +29,54 @@ def _clear(folder: Path | None) -> int:
     return 0
 
 
-def _teller(quiet: bool) -> "Progress":
-    """Return what says on standard error, once for each thing under way, what it is."""
-    said: set[str] = set()
-
-    def tell(step: "Step") -> None:
-        if not quiet and step.note not in said:
-            said.add(step.note)
-            left = f", about {step.left_s:.0f} s left" if step.left_s else ""
-            with suppress(OSError):  # a terminal that is gone costs no result
-                click.echo(f"harness: {step.note}{left}", err=True)
-
-    return tell
-
-
-def _print(compared: "Compared") -> None:
-    from rich.console import Console
-
-    from harness.report.terminal.compare import compared_summary
-
-    Console(highlight=False, width=None if sys.stdout.isatty() else 140).print(compared_summary(compared))
-
-
-@click.command()
-@click.argument("base", required=False)
-@click.argument("head", required=False)
-@click.option("--instrument", default="", metavar="NAME", help="What runs on a side that does not tell.")
-@click.option("--target", default="", metavar="MODULE:FUNC", help="Your own function, called with each line, instead.")
-@click.option("--with", "extra", multiple=True, metavar="REQ", help="Install this on both sides too; may be repeated.")
-@click.option("--axis", default="wall", metavar="LIST", help="Of wall, instructions, allocated. [default: wall]")
-@click.option("--tolerance", default="3%", metavar="SHARE", help="The slowdown that does not matter. [default: 3%]")
-@click.option("--precision", default="1%", metavar="SHARE", help="Stop when the interval is ± this. [default: 1%]")
-@click.option("--budget", default="60s", type=DURATION, metavar="TIME", help="Or after this time. [default: 60s]")
-@click.option("--seed", default=1, type=click.IntRange(0), help="Fixes the order of pairs and blocks. [default: 1]")
-@click.option("--json", "json_file", type=click.Path(path_type=Path), metavar="FILE", help="Write the result there.")
-@click.option("--cache", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Where environments are kept.")
-@click.option("--clear-cache", is_flag=True, help="Remove all environments that are not in use, and end.")
-@click.option("--quiet", is_flag=True, help="Only the summary.")
+@command(
+    "harness compare prometheus-client prometheus-client-cached",
+    "harness compare 'prometheus-client==0.20.0' 'prometheus-client==0.21.0' --axis wall,instructions",
+    "harness compare git:main git:HEAD --target shop.metrics:observe",
+    exits=exit_codes(
+        "pass or improved",
+        "regressed, or it could not be measured",
+        "undecided",
+        ended="what there is is printed and saved",
+    ),
+)
+@click.argument("base", required=False, help="Side to compare with.")
+@click.argument("head", required=False, help="Side that may be slower.")
+@recording("--instrument", default="", metavar="NAME", help="Way of recording on a side that does not tell its own.")
+@recording(
+    "--target", default="", metavar="PATH", help="Function package.module:function to measure, called once per line."
+)
+@recording(
+    "--with", "extra", multiple=True, metavar="REQ", help="Install this requirement on both sides too; may be repeated."
+)
+@measuring(
+    "--axis",
+    default="wall",
+    type=ValueList(_AXES),
+    metavar="LIST",
+    help="What to measure of wall, instructions, allocated. [default: wall]",
+)
+@measuring(
+    "--tolerance", default="3%", type=SHARE, metavar="SHARE", help="Slowdown that does not matter. [default: 3%]"
+)
+@measuring(
+    "--precision", default="1%", type=SHARE, metavar="SHARE", help="Stop when the interval is ± this. [default: 1%]"
+)
+@measuring("--budget", default="60s", type=DURATION, metavar="TIME", help="Stop after this time. [default: 60s]")
+@measuring("--seed", default=1, type=click.IntRange(0), help="Seed of the order of pairs and blocks. [default: 1]")
+@environments("--cache", "folder", type=FILE, metavar="DIR", help="Folder that environments are kept in.")
+@environments("--clear-cache", is_flag=True, help="Remove all environments that are not in use, and end.")
+@json_option
+@quiet_option
 def compare(
     base: str | None,
     head: str | None,
     instrument: str,
     target: str,
     extra: tuple[str, ...],
-    axis: str,
-    tolerance: str,
-    precision: str,
+    axis: tuple[str, ...],
+    tolerance: float,
+    precision: float,
     budget: str,
     seed: int,
     json_file: Path | None,
@@ -110,14 +88,6 @@ def compare(
 
     A side is an instrument's name, a set of requirements, a git revision (git:REV), or the path of an interpreter.
     Requirements and revisions get environments of their own, kept for the next time.
-
-    \b
-    Try it: harness compare prometheus-client prometheus-client-cached
-            harness compare 'prometheus-client==0.20.0' 'prometheus-client==0.21.0' --axis wall,instructions
-            harness compare git:main git:HEAD --target shop.metrics:observe
-
-    Exit codes: 0 pass or improved; 1 regressed, or it could not be measured; 2 wrong usage; 3 undecided; 130
-    interrupted, 143 terminated (what there is was printed and saved).
     """
     if clear_cache:
         return _clear(folder)
@@ -126,12 +96,12 @@ def compare(
         raise UsageError(
             f"{'HEAD' if base else 'BASE'}: it is missing; name two sides, as in: compare git:main git:HEAD"
         )
-    from harness.cli.commands.run import check_writable, save_json
     from harness.history.checking.check import Decision
     from harness.measure.compare.compare import compare as measure
     from harness.measure.compare.sides import SideCode
     from harness.measure.compare.venvs import Cache
     from harness.measure.pairs.schedule import Terms
+    from harness.report.terminal.compare import compared_summary
     from workloads.units import parse_duration_ns
 
     if instrument and target:
@@ -139,21 +109,20 @@ def compare(
     if json_file is not None:
         check_writable(json_file)
     terms = Terms(
-        precision=_share("--precision", precision),
+        precision=precision,
         budget_s=parse_duration_ns(budget) / _NS_PER_S,
-        tolerance=_share("--tolerance", tolerance),
+        tolerance=tolerance,
         seed=seed,
     )
-    tell = _teller(quiet)
+    tell = note_printer(quiet=quiet)
     cache = Cache(folder, say=lambda text: None if quiet else click.echo(f"harness: {text}", err=True))
     driven = SideCode(instrument, target, extra)
     with deferred():
-        compared = measure(base, head, driven, terms, cache, axes=_axes(axis), progress=tell)
+        compared = measure(base, head, driven, terms, cache, axes=axis, progress=tell)
         with held():
             try:
                 if json_file is not None:
                     save_json(compared.model_dump(mode="json"), json_file)
             finally:
-                _print(compared)
-                sys.stdout.flush()
+                print_view(compared_summary(compared), plain_width=140)
     return INTERRUPTED if compared.interrupted else Decision(compared.outcome).exit_code

@@ -4,38 +4,41 @@ from typing import Any
 
 import click
 
-from harness.cli.options import DURATION, given, workload_options
+from harness.cli.command import command, exit_codes
+from harness.cli.console import RunDisplay
+from harness.cli.options import DURATION, given, quiet_option, recording, scraping, workload_options
 from harness.cli.system import require_linux
 
 __all__ = ["demo"]
 
 
-@click.command()
+@command(
+    "harness demo",
+    "harness demo --arrivals burst:rate=5,period=1m --errors 10%",
+    exits=exit_codes("ended by Ctrl-C", "something failed") | {"130": "a second Ctrl-C"},
+)
 @workload_options
-@click.option("--instrument", metavar="NAME", help="Way of recording, or package.module:Name. [default: opencensus]")
-@click.option(
+@recording("--instrument", metavar="NAME", help="Way of recording, or package.module:Name. [default: opencensus]")
+@recording(
     "--service-time", type=DURATION, metavar="TIME", help="Median of the simulated service time. [default: 30ms]"
 )
-@click.option("--address", metavar="ADDR", help="Address to serve /metrics on. [default: 127.0.0.1]")
-@click.option("--port", type=click.IntRange(0, 65535), help="Port; 0 takes a free one. [default: 8000]")
-@click.option("--quiet", is_flag=True, help="No live display.")
+@scraping("--address", metavar="ADDR", help="Address to serve /metrics on. [default: 127.0.0.1]")
+@scraping(
+    "--port", type=click.IntRange(0, 65535), help="Port to serve /metrics on; 0 takes a free one. [default: 8000]"
+)
+@quiet_option
 def demo(quiet: bool, **flags: Any) -> int:
     """Send day-shaped traffic through the REPL while a real Prometheus scrapes it, until Ctrl-C.
 
     A day lasts ten minutes, two lines in a hundred are refused, and a simulated service time spreads the latencies over
     the quickstart's buckets. Prometheus runs from promconfig.yaml; the links printed open it on the quickstart's four
     pictures. Without Prometheus the demo says how to get it and goes on serving.
-
-    \\b
-    Try it: harness demo
-            harness demo --arrivals burst:rate=5,period=1m --errors 10%
     """
     require_linux("demo")
-    from harness.cli.commands.run import Display
     from harness.run.demo import DemoSpec, show
 
     spec = DemoSpec(**given(flags))
-    with Display(None, quiet=quiet) as display:
+    with RunDisplay(None, quiet=quiet) as display:
         driven = show(spec, display)
     ledger = driven.ledger
     click.echo(

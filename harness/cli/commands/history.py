@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from harness.cli.commands.run import write_whole
-from harness.cli.keeping import open_store
-from harness.cli.options import COUNT, store_option
-from harness.errors import SaveError, UsageError
+from harness.cli.command import Group, exit_codes, option_group
+from harness.cli.console import print_view
+from harness.cli.files import write_file
+from harness.cli.options import COUNT, FILE, label_option, output, store_option
+from harness.cli.store import open_store, print_problems
+from harness.errors import UsageError
 
 if TYPE_CHECKING:
-    from harness.history.problems import Problem
     from harness.history.queries import Listing
     from harness.history.store import Store
 
-__all__ = ["history", "tell_problems"]
+__all__ = ["history"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -32,7 +33,10 @@ _MOST_IN_A_TABLE = 300
 _NUMERIC = frozenset({3})
 
 
-class _Group(click.Group):
+chosen = option_group("Runs")
+
+
+class _Group(Group):
     """A group that lists when no other command is named."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -44,11 +48,11 @@ class _Group(click.Group):
 
 
 _FILTERS = (
-    click.option("--kind", metavar="KIND", help="Only runs of this kind: run, overhead or suite."),
-    click.option("--label", metavar="TEXT", help="Only runs whose label contains this."),
-    click.option("--since", metavar="DATE", help="Only runs since then: 2026-01-31, or 2026-01-31T12:00Z."),
-    click.option("--instrument", metavar="NAME", help="Only runs that measured this way of recording."),
-    click.option("--limit", type=COUNT, metavar="N", help="Only the newest N of them."),
+    chosen("--kind", metavar="KIND", help="Only runs of this kind: run, overhead or suite."),
+    chosen("--label", metavar="TEXT", help="Only runs whose label contains this."),
+    chosen("--since", metavar="DATE", help="Only runs since then: 2026-01-31, or 2026-01-31T12:00Z."),
+    chosen("--instrument", metavar="NAME", help="Only runs that measured this way of recording."),
+    chosen("--limit", type=COUNT, metavar="N", help="Only the newest N of them."),
 )
 
 
@@ -58,37 +62,35 @@ def _filters(command: F) -> F:
     return command
 
 
-def tell_problems(problems: "Sequence[Problem]") -> None:
-    """Say of each file that was left out, in a line of its own, what is wrong and what would help."""
-    from harness.report.terminal.history import inert
-
-    for problem in problems:
-        click.echo(f"harness: warning: {inert(problem.line)}", err=True)
-
-
 def _listed(store: "Store", flags: dict[str, Any], newest: int | None) -> "Listing":
     from harness.history.queries import list_runs
 
     found = list_runs(store, newest=newest, **{name: flags[name] for name in ("kind", "label", "since", "instrument")})
-    tell_problems(found.problems)
+    print_problems(found.problems)
     return found
 
 
-@click.group(cls=_Group)
+@click.group(
+    cls=_Group,
+    examples=(
+        "harness history --kind overhead --limit 10",
+        "harness history show newest",
+        "harness history export --format csv --output runs.csv",
+    ),
+    exits=exit_codes("done", "a result could not be read or written"),
+)
 def history() -> None:
-    """List, show, remove, export or import kept results; without a command, list them.
-
-    \b
-    Try it: harness history --kind overhead --limit 10
-            harness history show newest
-            harness history export --format csv --output runs.csv
-    """
+    """List, show, remove, export or import kept results; without a command, list them."""
 
 
-@history.command("list")
+@history.command(
+    "list",
+    examples=("harness history list --since 2026-01-31", "harness history list --json"),
+    exits=exit_codes("listed"),
+)
 @_filters
+@output("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 @store_option
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 def list_(store: Path | None, as_json: bool, limit: int | None, **flags: Any) -> None:
     """List kept runs, the newest last.
 
@@ -133,7 +135,6 @@ def _print_rows(columns: Sequence[str], rows: Sequence[Sequence[str]], *, in_tab
 
         print("\n".join(aligned([columns, *rows], right=_NUMERIC)))
         return
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -145,13 +146,15 @@ def _print_rows(columns: Sequence[str], rows: Sequence[Sequence[str]], *, in_tab
         )
     for row in rows:
         table.add_row(*map(Text, row))
-    Console(highlight=False).print(table)
+    print_view(table)
 
 
-@history.command()
-@click.argument("run")
+@history.command(
+    examples=("harness history show newest", "harness history show newest --json"), exits=exit_codes("shown")
+)
+@click.argument("run", help="Id of the run, its start or end, or newest.")
+@output("--json", "as_json", is_flag=True, help="Print the whole document as it is kept, raw pairs included.")
 @store_option
-@click.option("--json", "as_json", is_flag=True, help="Print the whole document as it is kept, raw pairs included.")
 def show(run: str, store: Path | None, as_json: bool) -> None:
     """Show one run: RUN is its id, the start or end of it, or `newest`."""
     from harness.history.envelope import encode
@@ -166,10 +169,13 @@ def show(run: str, store: Path | None, as_json: bool) -> None:
     print("\n".join(shown_lines(shown)))
 
 
-@history.command()
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@history.command(
+    examples=("harness history rm newest", "harness history rm newest --yes"),
+    exits=exit_codes("removed", "a run could not be removed, or the question was answered with no"),
+)
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...", help="Ids of runs, or their starts or ends.")
+@option_group("Removing")("--yes", is_flag=True, help="Remove without asking.")
 @store_option
-@click.option("--yes", is_flag=True, help="Do not ask.")
 def rm(runs: tuple[str, ...], store: Path | None, yes: bool) -> None:
     """Remove the runs named, all of them or none; nothing is ever removed by itself.
 
@@ -187,9 +193,15 @@ def rm(runs: tuple[str, ...], store: Path | None, yes: bool) -> None:
         click.echo(f"harness: removed {path}", err=True)
 
 
-@history.command()
-@click.option("--format", "form", required=True, type=click.Choice(FORMATS), help="What to write.")
-@click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Write there. [default: stdout]")
+@history.command(
+    examples=(
+        "harness history export --format csv --output runs.csv",
+        "harness history export --format openmetrics --kind overhead --limit 20",
+    ),
+    exits=exit_codes("written", "the file could not be written"),
+)
+@output("--format", "form", required=True, type=click.Choice(FORMATS), help="Format to write.")
+@output("--output", type=FILE, metavar="FILE", help="File to write to. [default: standard output]")
 @_filters
 @store_option
 def export(form: str, output: Path | None, store: Path | None, limit: int | None, **flags: Any) -> None:
@@ -207,10 +219,7 @@ def export(form: str, output: Path | None, store: Path | None, limit: int | None
     if output is None:
         click.echo(text, nl=False)
         return
-    try:
-        write_whole(text, output)
-    except OSError as error:
-        raise SaveError(f"--output: {str(output)!r}: {error.strerror or error}") from error
+    write_file(text, output, "--output")
 
 
 def _exported(store: "Store", found: "Listing", form: str) -> str:
@@ -230,14 +239,20 @@ def _exported(store: "Store", found: "Listing", form: str) -> str:
         )
 
 
-@history.command("import")
-@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
+@history.command(
+    "import",
+    examples=("harness history import", "harness history import .benchmarks/latest.json --label nightly"),
+    exits=exit_codes("imported, or known already", "not one file could be read"),
+)
+@click.argument(
+    "paths", nargs=-1, type=FILE, metavar="[PATH]...", help="Files, or folders of them. [default: .benchmarks]"
+)
+@label_option
 @store_option
-@click.option("--label", default="", metavar="TEXT", help="A word to find the imported runs by.")
 def import_(paths: tuple[Path, ...], store: Path | None, label: str) -> int:
     """Take pytest-benchmark JSON into the history: files, or folders of them; .benchmarks unless told otherwise.
 
-    Each result is taken once, however often it is asked for. Exits with 1 when not one file could be read.
+    Each result is taken once, however often it is asked for.
     """
     from harness.history.exchange.imports import import_benchmarks
     from harness.report.terminal.history import inert

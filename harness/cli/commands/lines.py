@@ -4,8 +4,7 @@ import sys
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-import click
-
+from harness.cli.command import command, exit_codes
 from harness.cli.options import given, workload_options
 from harness.cli.system import require_linux
 
@@ -52,17 +51,17 @@ def _send(workload: "Workload", out: BinaryIO) -> None:
     out.flush()
 
 
-@click.command()
+@command(
+    "harness lines --count 5 --content log",
+    "harness lines --arrivals sine:rate=50 --duration 10s | harness repl",
+    exits=exit_codes("all lines were written", "standard output was closed before"),
+)
 @workload_options
 def lines(**flags: Any) -> None:
     """Write synthetic lines to standard output, for piping into any other program.
 
     At full speed, or on schedule where --arrivals or --duration is given (Poisson at 1000/s unless told otherwise). A
     thousand lines where neither --count nor --duration says otherwise.
-
-    \b
-    Try it: harness lines --count 5 --content log
-            harness lines --arrivals sine:rate=50 --duration 10s | harness repl
     """
     from harness.errors import UsageError
     from harness.views import LENGTH_BOUNDS_BYTES

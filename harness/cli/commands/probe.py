@@ -1,50 +1,43 @@
 """``harness probe``: which of OpenCensus' known defects the installed versions have, each shown by an experiment."""
 
-import sys
 from pathlib import Path
 
 import click
 
+from harness.cli.command import command, exit_codes
+from harness.cli.console import Bar, print_view
+from harness.cli.files import check_writable, save_json
+from harness.cli.options import ValueList, json_option, quiet_option, recording
+from harness.cli.system import INTERRUPTED
 from harness.interrupts import deferred, held, interruptible
 
 __all__ = ["probe"]
 
-INTERRUPTED = 130
-_PLAIN_WIDTH = 120
 
-
-@click.command()
-@click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option(
-    "--instrument",
-    type=click.Choice(["opencensus", "opencensus-lean", "all"]),
+@command(
+    "harness probe",
+    "harness probe copy-per-record sum-falls",
+    "harness probe --instruments opencensus --json defects.json",
+    former={"--instrument": "--instruments"},
+    exits=exit_codes("whatever is found", ended="what was found is printed and written"),
+)
+@click.argument("names", nargs=-1, metavar="[NAME]...", help="Defects to look for. [default: all]")
+@recording(
+    "--instruments",
+    type=ValueList(click.Choice(["opencensus", "opencensus-lean", "all"])),
     default="all",
-    show_default=True,
-    help="What to look for them in.",
+    metavar="A,B",
+    help="Ways of recording to look for them in: opencensus, opencensus-lean or all. [default: all]",
 )
-@click.option(
-    "--json", "json_file", type=click.Path(path_type=Path), metavar="FILE", help="Write what was found there."
-)
-@click.option("--quiet", is_flag=True, help="No progress; only the table.")
-def probe(names: tuple[str, ...], instrument: str, json_file: Path | None, quiet: bool) -> int:
+@json_option
+@quiet_option
+def probe(names: tuple[str, ...], instruments: tuple[str, ...], json_file: Path | None, quiet: bool) -> int:
     """Show by small experiments which of OpenCensus' known defects are present in the versions installed.
 
-    Each runs in a fresh process, on opencensus and on opencensus-lean. NAMEs choose some of them; without any, all.
-    Run it before and after an upgrade: what changed is what the table says. A race that did not show is "not seen",
-    with the number of tries and the chance that all of them miss it, and never absent.
-
-    \b
-    Try it: harness probe
-            harness probe copy-per-record sum-falls
-            harness probe --instrument opencensus --json defects.json
-
-    Exit code 0 whatever is found; 2 wrong usage; 130 interrupted, 143 terminated (what was found is printed and
-    written).
+    Each runs in a fresh process, on opencensus and on opencensus-lean. Run it before and after an upgrade: what
+    changed is what the table says. A race that did not show is "not seen", with the number of tries and the chance that
+    all of them miss it, and never absent.
     """
-    from rich.console import Console
-
-    from harness.cli.commands.run import check_writable, save_json
-    from harness.cli.progress import Bar
     from harness.measure.pairs.schedule import Step
     from harness.probe.catalog import INSTRUMENTS, ProbeResult
     from harness.probe.runner import document, run_probes, select
@@ -52,8 +45,8 @@ def probe(names: tuple[str, ...], instrument: str, json_file: Path | None, quiet
 
     probes = select(names)
     if json_file is not None:
-        check_writable(json_file, "--json")
-    instruments = INSTRUMENTS if instrument == "all" else (instrument,)
+        check_writable(json_file)
+    instruments = INSTRUMENTS if "all" in instruments else instruments
     wanted = [(probe.name, name) for probe in probes for name in instruments]
     made: dict[tuple[str, str], ProbeResult] = {}
     interrupted = False
@@ -79,7 +72,5 @@ def probe(names: tuple[str, ...], instrument: str, json_file: Path | None, quiet
                 if json_file is not None:
                     save_json(found, json_file)
             finally:
-                view = probe_view(probes, outcomes, instruments, found["environment"])
-                Console(highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH).print(view)
-                sys.stdout.flush()
+                print_view(probe_view(probes, outcomes, instruments, found["environment"]))
     return INTERRUPTED if interrupted else 0

@@ -9,7 +9,8 @@ from typing import BinaryIO
 
 import click
 
-from harness.cli.options import DURATION
+from harness.cli.command import command, exit_codes
+from harness.cli.options import DURATION, recording, scraping
 from harness.errors import UsageError
 from workloads.units import parse_duration_ns
 
@@ -55,28 +56,35 @@ def _source(file: str | None) -> Iterator[Iterator[str]]:
         yield _from_stream(sys.stdin.buffer)
 
 
-@click.command()
-@click.argument("file", required=False)
-@click.option("--address", default="127.0.0.1", show_default=True, help="Address to serve /metrics on.")
-@click.option(
-    "--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="Port; 0 takes a free one."
+@command(
+    r"printf 'hello\nworld\n' | harness repl --linger 30s",
+    "harness repl lines.txt --instrument prometheus-client",
+    exits=exit_codes("the input has ended, or Ctrl-C was pressed", "the endpoint could not be served")
+    | {"130": "a second Ctrl-C"},
 )
-@click.option("--linger", type=DURATION, metavar="TIME", help="Go on serving this long after the input has ended.")
-@click.option("--instrument", default="opencensus", show_default=True, help="Way of recording, or package.module:Name.")
-@click.option(
+@click.argument("file", required=False, help="File to read lines from. [default: standard input]")
+@recording("--instrument", default="opencensus", show_default=True, help="Way of recording, or package.module:Name.")
+@recording(
     "--latency-buckets",
     type=click.Choice(["quickstart", "fine"]),
     default="quickstart",
     show_default=True,
-    help="fine adds bounds from 1 µs, where the samples are.",
+    help="Bounds of the latency view, where fine adds bounds from 1 µs.",
 )
+@scraping("--address", default="127.0.0.1", show_default=True, help="Address to serve /metrics on.")
+@scraping(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    help="Port to serve /metrics on; 0 takes a free one.",
+)
+@scraping("--linger", type=DURATION, metavar="TIME", help="Go on serving this long after the input has ended.")
 def repl(file: str | None, address: str, port: int, linger: str | None, instrument: str, latency_buckets: str) -> None:
-    r"""Upper-case each line of FILE or standard input, record it, and serve /metrics meanwhile.
+    """Upper-case each line of FILE or standard input, record it, and serve /metrics meanwhile.
 
     On a terminal there is a prompt; end with Ctrl-D or Ctrl-C. Where the metrics are served is said on standard error,
     and so is each line that was refused and why.
-
-    Try it: printf 'hello\nworld\n' | harness repl --linger 30s
     """
     from harness.instruments import create
     from harness.load.clock import MonotonicClock

@@ -1,7 +1,6 @@
 """``harness report``: everything measured so far as one HTML page, or its essentials on the terminal."""
 
 import json
-import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -10,10 +9,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.commands.run import check_writable, write_whole
-from harness.cli.keeping import open_store
-from harness.cli.options import store_option
-from harness.errors import HarnessError, SaveError, UsageError
+from harness.cli.command import command, exit_codes
+from harness.cli.console import print_view
+from harness.cli.files import check_writable, write_file
+from harness.cli.options import FILE, output, store_option
+from harness.cli.store import open_store
+from harness.errors import HarnessError, UsageError
 
 if TYPE_CHECKING:
     from harness.history.index import Index
@@ -27,7 +28,6 @@ DEFAULT_OUTPUT = Path("harness-report.html")
 # Load runs looked through for the newest of each scenario.
 _LOAD_RUNS = 6
 _MOST_PROBLEMS = 20
-_PLAIN_WIDTH = 120
 
 
 def _is_file(text: str) -> bool:
@@ -112,24 +112,17 @@ def _tell(problems: Iterable[str]) -> None:
         click.echo(f"harness: warning: and {len(lines) - _MOST_PROBLEMS} more", err=True)
 
 
-def _write(page: str, output: Path) -> None:
-    try:
-        # Text from outside may hold half a surrogate pair; the page has been told how to write it out.
-        write_whole(page, output)
-    except OSError as error:
-        raise SaveError(f"--output: {str(output)!r}: {error.strerror or error}") from error
-
-
-@click.command()
-@click.argument("names", nargs=-1, metavar="[ID|FILE.json]...")
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help=f"Where to write the page. [default: {DEFAULT_OUTPUT}]",
+@command(
+    "harness report",
+    "harness report --terminal",
+    "harness report newest laws.json --output laws.html",
+    exits=exit_codes("written", "a document named could not be read, the rest is in the page")
+    | {"2": "nothing to report, or wrong usage"},
 )
-@click.option("--terminal", is_flag=True, help="Print the essentials instead of writing a page.")
-@click.option("--open", "open_page", is_flag=True, help="Open the page in the browser.")
+@click.argument("names", nargs=-1, metavar="[ID|FILE.json]...", help="Kept runs, and documents that --json wrote.")
+@output("--output", type=FILE, metavar="FILE", help=f"File to write the page to. [default: {DEFAULT_OUTPUT}]")
+@output("--terminal", is_flag=True, help="Print the essentials instead of writing a page.")
+@output("--open", "open_page", is_flag=True, help="Open the page in the browser.")
 @store_option
 def report(names: tuple[str, ...], output: Path | None, store: Path | None, *, terminal: bool, open_page: bool) -> int:
     """Write everything measured so far as one HTML page that needs no network and no other file.
@@ -137,14 +130,6 @@ def report(names: tuple[str, ...], output: Path | None, store: Path | None, *, t
     Without arguments: the newest word of the history on each question (overhead, ladder, cost laws, scrapes,
     saturation, exposition), the newest load runs, and the figures measured last over the whole history. With
     arguments: those runs, by id or the start or end of it (newest is the newest), and documents that --json wrote.
-
-    \b
-    Try it: harness report
-            harness report --terminal
-            harness report newest laws.json --output laws.html
-
-    Exit codes: 0 written; 1 a document named could not be read, the rest is in the page; 2 nothing to report, or wrong
-    usage.
     """
     if terminal and (output is not None or open_page):
         raise UsageError("--terminal: it prints and writes no page; leave out --output and --open")
@@ -158,20 +143,15 @@ def report(names: tuple[str, ...], output: Path | None, store: Path | None, *, t
         where = "none of the documents named can be shown" if names else f"nothing is kept in {opened.folder}"
         raise UsageError(f"{where}; measure something first: harness overhead, or harness run --duration 5s")
     if terminal:
-        _print(found)
+        from harness.report.terminal.report import essentials
+
+        print_view(essentials(found))
     else:
         from harness.report.page.html import render
 
-        _write(render(found), target)
+        # Text from outside may hold half a surrogate pair; the page has been told how to write it out.
+        write_file(render(found), target, "--output")
         click.echo(f"harness: wrote {target}", err=True)
         if open_page:
             click.launch(target.resolve().as_uri())
     return 1 if failed and names else 0
-
-
-def _print(found: "Report") -> None:
-    from rich.console import Console
-
-    from harness.report.terminal.report import essentials
-
-    Console(highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH).print(essentials(found))

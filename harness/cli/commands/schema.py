@@ -4,11 +4,19 @@ import json
 
 import click
 
+from harness.cli.command import command, exit_codes
+
 __all__ = ["schema"]
 
 
-@click.command()
-@click.argument("which", required=False, type=click.Choice(["spec", "result", "overhead"]))
+@command(
+    "harness schema",
+    "harness schema overhead > overhead.schema.json",
+    exits=exit_codes("printed"),
+)
+@click.argument(
+    "which", required=False, type=click.Choice(["spec", "result", "overhead"]), help="Schema to print. [default: all]"
+)
 def schema(which: str | None) -> None:
     """Print the JSON Schema of specs and results, or of one of them.
 

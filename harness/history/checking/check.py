@@ -65,9 +65,9 @@ class Question:
 
     def __post_init__(self) -> None:
         if not 0 <= self.tolerance < 1:
-            raise UsageError(f"--tolerance: {self.tolerance} is not a share from 0 to below 1, such as 3%")
+            raise UsageError(f"{self.tolerance} is not a share from 0 to below 1, such as 3%", field="tolerance")
         if not 0 < self.alpha < 0.5:
-            raise UsageError(f"--alpha: {self.alpha} is not a level between 0 and 0.5, such as 5%")
+            raise UsageError(f"{self.alpha} is not a level between 0 and 0.5, such as 5%", field="alpha")
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ def figures_of(run: Envelope) -> Iterator[ExportedFigure]:
 def export_figures(figures: Iterable[ExportedFigure], form: str) -> str:
     """Return `figures`, oldest first, in one of `FORMATS`; raises `UsageError` for another format."""
     if form not in FORMATS:
-        raise UsageError(f"--format: {form!r} is not one of {', '.join(FORMATS)}")
+        raise UsageError(f"{form!r} is not one of {', '.join(FORMATS)}", field="format")
     return FORMATS[form](list(figures))
 
 

@@ -77,6 +77,8 @@ class Terms:
             raise UsageError("an experiment needs a precision (--precision 1%) or a time (--budget 60s)")
         if self.precision is not None and not 0 < self.precision < 1:
             raise UsageError(f"{self.precision} is not a share between 0 and 1", field="precision")
+        if not 0 <= self.tolerance < 1:
+            raise UsageError(f"{self.tolerance} is not a share from 0 to below 1", field="tolerance")
         if self.budget_s is not None and not self.budget_s > 0:
             raise UsageError(f"{self.budget_s} s is no time", field="budget")
         if not 1 <= self.fewest <= self.most:

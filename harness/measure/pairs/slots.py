@@ -10,9 +10,9 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
 
-from harness.errors import ScraperError, UsageError
+from harness.errors import UsageError
 from harness.scrape.choose import make_scraper
-from harness.scrape.prometheus.server import PrometheusServer
+from harness.scrape.prometheus.server import PrometheusServer, prometheus_error
 
 __all__ = ["SlotScraper"]
 
@@ -85,7 +85,7 @@ class SlotScraper:
     def __init__(self, kind: str, interval_ms: int, slots: int = 2, ports: Sequence[int] = ()) -> None:
         scraper = make_scraper(kind, interval_ms * 1_000_000)
         if scraper.kind == "none":
-            raise UsageError("--scraper: none cannot scrape; choose prometheus, builtin or auto")
+            raise UsageError("none cannot scrape; choose prometheus, builtin or auto", field="scraper")
         self.kind, self.description = scraper.kind, scraper.description
         self._interval_ms = interval_ms
         self._ports = list(ports) or _free_ports(slots)
@@ -121,7 +121,7 @@ class SlotScraper:
             if len(scraped) == len(self._ports):
                 return
             time.sleep(0.05)
-        raise ScraperError(f"--scraper prometheus: did not begin to scrape within {_FIRST_S:g} s")
+        raise prometheus_error(f"did not begin to scrape within {_FIRST_S:g} s")
 
     def _config(self) -> str:
         interval = f"{self._interval_ms}ms"

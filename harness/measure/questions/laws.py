@@ -161,7 +161,7 @@ def _at(subject: Subject, factor: str, value: int) -> Subject:
         return replace(subject, views=ALL_VIEWS[:value])
     if factor == "buckets":
         return replace(subject, buckets=str(value))
-    raise UsageError(f"--laws: there is no factor {factor!r}; choose from {', '.join(FACTORS)}")
+    raise UsageError(f"there is no factor {factor!r}; choose from {', '.join(FACTORS)}", field="factor")
 
 
 def law_comparisons(

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import IO, Any
 
 from harness.audit.findings import Finding, Name
@@ -25,6 +26,8 @@ from harness.scrape.scraper import Scrape, ScrapedPage, ScrapeStats, Target, fai
 from harness.views import QUICKSTART_VIEWS, View
 
 __all__ = ["BuiltinScraper", "child_environment"]
+
+_error = partial(ScraperError, field="scraper", value="builtin")
 
 START_S = 20.0
 STOP_S = 0.5  # then it is killed; all that it knows was asked for before
@@ -79,7 +82,7 @@ class BuiltinScraper:
     def start(self, target: Target) -> None:
         """Start the process and wait for the first page; raises `ScraperError` when there is none."""
         if self._process is not None:
-            raise ScraperError("--scraper builtin: was started already")
+            raise _error("was started already")
         spec = {
             "address": target.address,
             "port": target.port,
@@ -100,7 +103,7 @@ class BuiltinScraper:
                 start_new_session=True,
             )
         except OSError as error:
-            raise ScraperError(f"--scraper builtin: its process does not start: {error.strerror}") from error
+            raise _error(f"its process does not start: {error.strerror}") from error
         self._reader = threading.Thread(target=self._read, name="harness-builtin", daemon=True)
         self._reader.start()
         try:
@@ -181,12 +184,12 @@ class BuiltinScraper:
     def _tell(self, command: str) -> None:
         process = self._process
         if process is None:
-            raise ScraperError("--scraper builtin: was not started")
+            raise _error("was not started")
         try:
             _pipe(process.stdin).write(f"{command}\n")
             _pipe(process.stdin).flush()
         except (OSError, ValueError) as error:
-            raise ScraperError(f"--scraper builtin: {self._last_words()}") from error
+            raise _error(self._last_words()) from error
 
     def _await(self, condition: Callable[[], bool], deadline: Deadline, complaint: str) -> None:
         """Wait until the condition holds; raises `ScraperError` when the process has ended, or the time is over."""
@@ -197,11 +200,11 @@ class BuiltinScraper:
                 if deadline.interrupted:
                     raise
                 reason = f" ({self._error})" if self._error else ""
-                raise ScraperError(f"--scraper builtin: {complaint}{reason}") from error
+                raise _error(f"{complaint}{reason}") from error
             if condition():
                 return
             reason = f" ({self._error})" if self._error else ""
-        raise ScraperError(f"--scraper builtin: {self._last_words()}{reason}")
+        raise _error(f"{self._last_words()}{reason}")
 
     def _last_words(self) -> str:
         process = self._process
@@ -241,5 +244,5 @@ class BuiltinScraper:
 
 def _pipe(stream: "IO[str] | None") -> "IO[str]":
     if stream is None:  # pragma: no cover - Popen was told to make every pipe
-        raise ScraperError("--scraper builtin: has no pipe")
+        raise _error("has no pipe")
     return stream

@@ -18,7 +18,7 @@ from harness.audit.scrape_checks import Checker, sample_names
 from harness.deadline import Deadline, DeadlineError, call_within
 from harness.errors import ScraperError
 from harness.exposition.page import Sample, Shown, fold
-from harness.scrape.prometheus.server import PrometheusServer, default_config, derived_config
+from harness.scrape.prometheus.server import PrometheusServer, default_config, derived_config, prometheus_error
 from harness.scrape.prometheus.shared import WORKER_LABELS, SharedServer
 from harness.scrape.scraper import Scrape, ScrapedPage, ScrapeStats, Target, failures
 from harness.views import QUICKSTART_VIEWS, View
@@ -97,7 +97,7 @@ class PrometheusScraper:
     def start(self, target: Target) -> None:
         """Start the server and wait until it has scraped `target`; raises `ScraperError`."""
         if self._server is not None:
-            raise ScraperError("--scraper prometheus: was started already")
+            raise prometheus_error("was started already")
         self._job, config = self._configuration(target, self._interval_ms)
         self._target = target
         self._epoch_ms = _epoch_ms()
@@ -119,7 +119,7 @@ class PrometheusScraper:
     def allow(self, timeout_ns: int, deadline: Deadline | None = None) -> None:
         """Set the timeout of scrapes to `timeout_ns`, and the interval to at least that; raises `ScraperError`."""
         if self._server is None or self._target is None:
-            raise ScraperError("--scraper prometheus: is not running")
+            raise prometheus_error("is not running")
         self._allow_time(deadline)
         longer_ms = -(-timeout_ns // 1_000_000)
         before = self._get("/api/v1/status/config")
@@ -291,7 +291,7 @@ class PrometheusScraper:
 
     def _await_after(self, moment_ms: int) -> None:
         deadline = self._deadline
-        what = "--scraper prometheus: no successful scrape"
+        what = "no successful scrape"
         try:
             while not any(at_ms >= moment_ms and value == 1 for at_ms, value in self._ups()[-4:]):
                 time.sleep(min(0.05, self._interval_ms / 4e3, deadline.glance_s(what)))
@@ -302,7 +302,7 @@ class PrometheusScraper:
             reason = ""
             with contextlib.suppress(DeadlineError):
                 reason = self._last_error()
-            raise ScraperError(f"{what} within {deadline.limit_s:g} s ({reason or 'none was tried'})") from error
+            raise prometheus_error(f"{what} within {deadline.limit_s:g} s ({reason or 'none was tried'})") from error
 
     def _ups(self) -> list[tuple[int, float]]:
         now_ms = int(time.time() * 1e3)
@@ -330,15 +330,15 @@ class PrometheusScraper:
 
     def _get(self, path: str, parameters: dict[str, Any] | None = None) -> Any:
         if self._client is None or self._server is None:
-            raise ScraperError("--scraper prometheus: is not running")
+            raise prometheus_error("is not running")
         try:
             ask = partial(self._client.get, path, params=parameters)
             document = call_within(self._deadline, f"{path} was not read", ask).json()
         except (httpx.HTTPError, ValueError) as error:
             self._server.check(NEWS_S)
-            raise ScraperError(f"--scraper prometheus: does not answer: {error}") from error
+            raise prometheus_error(f"does not answer: {error}") from error
         if document.get("status") != "success":
-            raise ScraperError(f"--scraper prometheus: refused a query: {document.get('error')}")
+            raise prometheus_error(f"refused a query: {document.get('error')}")
         return document["data"]
 
 

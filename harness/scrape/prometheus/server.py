@@ -13,13 +13,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 from harness.errors import ScraperError
 from harness.scrape.scraper import Target
 
-__all__ = ["PrometheusServer", "default_config", "derived_config", "find_prometheus"]
+__all__ = ["PrometheusServer", "default_config", "derived_config", "find_prometheus", "prometheus_error"]
 
 START_S = 30.0
 STOP_S = 3.0
@@ -27,6 +28,8 @@ PORT_ATTEMPTS = 5
 DEFAULT_PORT = 9090
 _FOLDER_PREFIX = "harness-prometheus-"
 _LOCK = "in-use"
+
+prometheus_error = partial(ScraperError, field="scraper", value="prometheus")
 
 
 def find_prometheus() -> str:
@@ -39,9 +42,8 @@ def find_prometheus() -> str:
         return found
     found = shutil.which("prometheus")
     if found is None:
-        raise ScraperError(
-            "--scraper prometheus: not on PATH; install Debian's package prometheus, set PROMETHEUS_BIN, "
-            "or use --scraper builtin"
+        raise prometheus_error(
+            "not on PATH; install Debian's package prometheus, set PROMETHEUS_BIN, or use --scraper builtin"
         )
     return found
 
@@ -139,33 +141,33 @@ class PrometheusServer:
                 self.stop()
                 raise
             return self
-        raise ScraperError("--scraper prometheus: found no free port")  # pragma: no cover - the loop returns or raises
+        raise prometheus_error("found no free port")  # pragma: no cover - the loop returns or raises
 
     def reload(self, config: str) -> None:
         """Load another configuration, which takes the server a moment; raises `ScraperError` when it is gone."""
         self.check()
         folder, pid = self._folder, self.pid
         if folder is None or pid is None:
-            raise ScraperError("--scraper prometheus: is not running")
+            raise prometheus_error("is not running")
         try:
             (folder / "config.yaml").write_text(config)
             os.kill(pid, signal.SIGHUP)
         except OSError as error:
-            raise ScraperError(f"--scraper prometheus: cannot be given a configuration: {error.strerror}") from error
+            raise prometheus_error(f"cannot be given a configuration: {error.strerror}") from error
 
     def check(self, patience_s: float = 0.0) -> None:
         """Raise `ScraperError` when the server has ended; `patience_s` is how long that news may take."""
         keeper = self._keeper
         if keeper is None:
-            raise ScraperError("--scraper prometheus: is not running")
+            raise prometheus_error("is not running")
         if not self._has_ended():
             self._listen(patience_s)
         ended = self._has_ended()
         if ended:
             reason = self.last_words() or ended[0].decode(errors="replace")
-            raise ScraperError(f"--scraper prometheus: the server ended: {reason}")
+            raise prometheus_error(f"the server ended: {reason}")
         if keeper.poll() is not None:
-            raise ScraperError("--scraper prometheus: the server was killed")
+            raise prometheus_error("the server was killed")
 
     def _has_ended(self) -> "re.Match[bytes] | None":
         return re.search(rb"^(?:exit|error) .*$", self._told, re.MULTILINE)
@@ -221,7 +223,7 @@ class PrometheusServer:
                     start_new_session=True,
                 )
             except OSError as error:
-                raise ScraperError(f"--scraper prometheus: does not start: {error.strerror}") from error
+                raise prometheus_error(f"does not start: {error.strerror}") from error
 
     def _await_ready(self) -> None:
         import httpx
@@ -234,9 +236,7 @@ class PrometheusServer:
                     if client.get(f"{self.url}/-/ready").status_code == httpx.codes.OK and self._is_ours(client):
                         return
                 self._listen(0.03)
-        raise ScraperError(
-            f"--scraper prometheus: not ready within {START_S:g} s: {self.last_words() or 'it says nothing'}"
-        )
+        raise prometheus_error(f"not ready within {START_S:g} s: {self.last_words() or 'it says nothing'}")
 
     def _is_ours(self, client: Any) -> bool:
         """Return whether our server answers on this port, judged by the configuration's folder."""
@@ -275,7 +275,7 @@ def _free_port(preferred: int) -> int:
             with contextlib.suppress(OSError):
                 probe.bind(("127.0.0.1", port))
                 return int(probe.getsockname()[1])
-    raise ScraperError("--scraper prometheus: there is no free port on 127.0.0.1")
+    raise prometheus_error("there is no free port on 127.0.0.1")
 
 
 @contextlib.contextmanager
@@ -284,7 +284,7 @@ def _new_folder() -> Iterator[tuple[Path, int]]:
     try:
         folder = Path(tempfile.mkdtemp(prefix=_FOLDER_PREFIX))
     except OSError as error:
-        raise ScraperError(f"--scraper prometheus: no temporary folder can be made: {error.strerror}") from error
+        raise prometheus_error(f"no temporary folder can be made: {error.strerror}") from error
     lock = os.open(folder / ".new", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -194,7 +194,7 @@ def test_a_long_first_look_says_that_it_works(
     store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Thousands of results take seconds to be read the first time: one line says so, and only that time."""
-    monkeypatch.setattr("harness.cli.keeping._MANY", 5)
+    monkeypatch.setattr("harness.cli.store._MANY", 5)
     keep_series(store, [1.0] * 5)
     assert "reading 5 kept results" in harness("history", "--store", store.folder, capsys=capsys)[2]
     assert harness("history", "--store", store.folder, capsys=capsys)[2] == ""

@@ -15,11 +15,11 @@ import jsonschema
 import psutil
 import pytest
 
-from harness.cli.commands.overhead import exit_code
-from harness.cli.commands.overhead_modes import ALLOWED, checked_mode
-from harness.cli.progress import Bar
+from harness import cli
+from harness.cli.commands.overhead import action
+from harness.cli.commands.overhead.action import exit_code
+from harness.cli.commands.overhead.questions import ALLOWED, Plan, plan
 from harness.errors import UsageError
-from harness.measure.pairs.schedule import Step
 from harness.measure.questions.answer import Answer
 from harness.measure.result import Experiments
 from harness.report.outcome_markdown import outcome_markdown
@@ -130,12 +130,16 @@ def test_ctrl_c_keeps_the_pairs_and_says_what_they_allow(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("arguments", "flag"),
+    ("arguments", "words"),
     [
-        (["--ladder", "--laws", "series"], "--laws"),
+        (["--ladder", "--laws", "series"], "error: --laws: not together with --ladder"),
         (["--ladder", "--threads", "2"], "--threads"),
-        (["--laws", "colour"], "--laws"),
-        (["--laws", "series:1,x"], "--laws"),
+        (["ladder", "--threads", "2"], "--threads"),
+        (["ladders"], "ladders"),
+        (["laws"], "FACTOR"),
+        (["--laws"], "FACTOR"),
+        (["--laws", "colour"], "FACTOR"),
+        (["laws", "series:1,x"], "error: FACTOR: 'series:1,x' is not a factor"),
         (["--instruments", "nothing-such"], "--instruments"),
         (["--instruments", "a,,b"], "--instruments"),
         (["--base", "nothing-such"], "--base"),
@@ -146,36 +150,92 @@ def test_ctrl_c_keeps_the_pairs_and_says_what_they_allow(tmp_path: Path) -> None
         (["--axis", "instructions", "--budget", "3s"], "--budget"),
         (["--scrape-interval", "1s", "--budget", "1s"], "--scrape-interval"),
         (["--scraped", "--scrape-interval", "1ms"], "--scrape-interval"),
-        (["--diff", "opencensus"], "--diff"),
-        (["--diff", "opencensus,nothing-such"], "--diff"),
+        (["--diff", "opencensus"], "SECOND"),
+        (["pages", "opencensus", "none", "reference"], "reference"),
+        (["pages", "opencensus", "nothing-such"], "error: SECOND: there is no instrument 'nothing-such'"),
         (["--target", "nothing.such:function", *SHORT], "--target"),
-        (["--self-test", "--instruments", "none,opencensus"], "--instruments"),
-        (["--ladder", "--series", "1,2"], "--series"),
+        (["self-test", "--instrument", "none,opencensus"], "--instrument"),
+        (["ladder", "--series", "1,2"], "error: --series: one number here"),
+        (["scrapes", "--scrape-interval", "1ms"], "error: --scrape-interval: less than 10ms"),
         (["--json", "/nowhere/f.json"], "--json"),
         (["--markdown", "/nowhere/f.md"], "--markdown"),
         (["--bare", "a:b"], "--bare"),
     ],
 )
-def test_a_mistake_is_one_line_that_names_the_flag(arguments: list[str], flag: str) -> None:
-    """Exit code 2, nothing measured, no traceback."""
-    from harness.cli import _run
-
-    # In this process: starting one for each mistake would take longer than all of them.
-    assert _run(["overhead", "--quiet", "--no-save", *arguments]) == 2, flag
-
-
-@pytest.mark.parametrize("arguments", [["--ladder", "--laws", "series"], ["--laws", "colour"], ["--series", "0"]])
-def test_the_line_of_a_mistake_starts_with_what_is_wrong(
-    arguments: list[str], capsys: pytest.CaptureFixture[str]
+def test_a_mistake_is_one_line_that_names_the_flag(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One line on standard error, with the flag in it, and nothing on standard output."""
-    from harness.cli import _run
-
-    _run(["overhead", "--quiet", *arguments])
+    """Exit code 2, nothing measured, no traceback."""
+    # In this process: starting one for each mistake would take longer than all of them.
+    assert cli._run(["overhead", *arguments, "--quiet", "--no-save"]) == 2
     out, err = capsys.readouterr()
-    assert out == ""
-    assert err.count("\n") == 1
-    assert arguments[-2] in err
+    assert (out, err.count("\n")) == ("", 1)
+    assert words in err
+
+
+# What each flag of the version before has become, and how both are written.
+FORMER = [
+    (["--ladder", "--series", "10", "--budget", "1s"], ["ladder", "--series", "10", "--budget", "1s"]),
+    (["--budget", "1s", "--scraper", "builtin", "--ladder"], ["ladder", "--budget", "1s", "--scraper", "builtin"]),
+    (["--laws", "series:1,10", "--instruments", "none"], ["laws", "series:1,10", "--instruments", "none"]),
+    (["--laws=views", "--precision", "1%"], ["laws", "views", "--precision", "1%"]),
+    (
+        ["--scrape", "--scrapers", "2", "--sweep", "--seed", "3", "--scrape-interval", "1s"],
+        ["scrapes", "--scrapers", "2", "--sweep", "--seed", "3", "--scrape-interval", "1s"],
+    ),
+    (["--saturation", "--series", "1,5", "--bound", "9ms"], ["saturation", "--series", "1,5", "--bound", "9ms"]),
+    (["--self-test", "--instruments", "none", "--trials", "3"], ["self-test", "--instrument", "none", "--trials", "3"]),
+    (["--diff", "none,opencensus", "--seed", "2"], ["pages", "none", "opencensus", "--seed", "2"]),
+    (["--seed", "2", "--diff=none,opencensus"], ["pages", "none", "opencensus", "--seed", "2"]),
+    (["--full", "--instruments", "none,opencensus"], ["full", "--instruments", "none,opencensus"]),
+]
+
+
+@pytest.fixture
+def planned(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Plan, dict[str, Any]]]:
+    """What commands run in this process would have measured, and where the answer would have gone."""
+    asked: list[tuple[Plan, dict[str, Any]]] = []
+
+    def ask(question: str, flags: dict[str, Any], **where: Any) -> int:
+        asked.append((plan(question, flags), where))
+        return 0
+
+    monkeypatch.setattr(action, "ask", ask)
+    return asked
+
+
+@pytest.mark.parametrize(("former", "command"), FORMER, ids=[" ".join(former) for former, _ in FORMER])
+def test_a_flag_of_the_version_before_is_planned_as_its_command(
+    former: list[str], command: list[str], planned: list[tuple[Plan, dict[str, Any]]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """The same measurement with the same output; only the flag is told at the end what to write in its place."""
+    kept = ["--json", "f.json", "--label", "x", "--markdown"]
+    assert cli._run(["overhead", *command, *kept]) == 0
+    assert capsys.readouterr().err == ""
+    assert cli._run(["overhead", *former, *kept]) == 0
+    assert capsys.readouterr().err.endswith(f"goes with the next version; write harness overhead {command[0]}\n")
+    assert cli._run(["overhead", *former, *kept, "--quiet"]) == 0
+    assert capsys.readouterr().err == ""
+    new, old, quiet = planned
+    assert new == old
+    assert quiet == (old[0], {**old[1], "quiet": True})
+    assert new[0].flags
+
+
+def test_options_before_a_command_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing that was asked for is ignored silently."""
+    assert cli._run(["overhead", "--seed", "3", "ladder"]) == 2
+    assert capsys.readouterr().err == "harness: error: --seed: write it after ladder, if that takes it\n"
+
+
+def test_a_store_in_the_environment_is_no_option_before_a_command(
+    planned: list[tuple[Plan, dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HARNESS_STORE holds for every command."""
+    monkeypatch.setenv("HARNESS_STORE", "elsewhere")
+    assert cli._run(["overhead", "ladder"]) == 0
+    assert planned[0][1]["store"] == Path("elsewhere")
 
 
 def test_without_valgrind_it_says_how_to_get_it(tmp_path: Path) -> None:
@@ -208,7 +268,7 @@ def test_a_function_of_ones_own_is_compared_with_and_without_its_metrics(tmp_pat
 
 def test_two_pages_side_by_side() -> None:
     """Where a library differs is told, aspect by aspect; what is alike only counted."""
-    done = harness("overhead", "--diff", "opencensus,opencensus-lean")
+    done = harness("overhead", "pages", "opencensus", "opencensus-lean")
     assert done.returncode == 0
     assert "a value at its bound counts in that bucket" in done.stdout
     assert "aspects are the same" in done.stdout
@@ -218,11 +278,11 @@ def test_two_pages_side_by_side() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--ladder", "--budget", "1s", "--scraper", "builtin"], "bare REPL"),
-        (["--laws", "series:1,3,10", "--instruments", "opencensus-lean", "--budget", "1s"], "by series"),
-        (["--saturation", "--instruments", "none", "--bound", "20ms"], "sustained"),
-        (["--scrape", "--instruments", "opencensus-lean", "--scraper", "builtin"], "p99.9"),
-        (["--self-test", "--budget", "1s"], "absolute"),
+        (["ladder", "--budget", "1s", "--scraper", "builtin"], "bare REPL"),
+        (["laws", "series:1,3,10", "--instruments", "opencensus-lean", "--budget", "1s"], "by series"),
+        (["saturation", "--instruments", "none", "--bound", "20ms"], "sustained"),
+        (["scrapes", "--instruments", "opencensus-lean", "--scraper", "builtin"], "p99.9"),
+        (["self-test", "--budget", "1s"], "absolute"),
         (["--scraped", "--instruments", "opencensus-lean", "--budget", "1s", "--scraper", "builtin"], "scraped"),
         (["--axis", "instructions", "--instruments", "opencensus-lean"], "instructions"),
     ],
@@ -247,25 +307,24 @@ def test_each_mode_measures_and_fits_the_schema(arguments: list[str], words: str
         ({"instruments": ("none",)}, "comparison"),
         ({"budget": "1s"}, "comparison"),
         ({"series": (100,), "threads": 2}, "comparison"),
-        ({"ladder": True, "series": (10,)}, "ladder"),
-        ({"self_test": True}, "self-test"),
-        ({"full": True, "seed": 1}, "full"),
+        ({"target": "a:b", "bare": "a:c", "budget": "1s"}, "target"),
     ],
 )
 def test_the_flags_choose_the_mode(flags: dict[str, Any], mode: str) -> None:
-    """Without flags the table; with those that shape a comparison, a comparison; else what was asked for."""
-    assert checked_mode(flags) == mode
+    """Without flags the table; with those that shape a comparison, a comparison; with a function, that."""
+    assert plan("table", flags) == Plan(mode, flags)
 
 
 def test_a_flag_without_meaning_is_refused_in_every_mode() -> None:
     """Nothing that was asked for is ignored silently."""
-    asking = {"laws": "series", "target": "a:b", "diff": ("a", "b")}
-    for mode, allowed in ALLOWED.items():
-        name = mode.replace("-", "_")
-        flags = {} if mode in {"table", "comparison"} else {name: asking.get(name, True)}
-        for other in {"trials", "bare", "sweep"} - allowed:
-            with pytest.raises(UsageError, match=f"--{other}"):
-                checked_mode({**flags, other: 2})
+    asking = {"table": {}, "comparison": {"instruments": ("none",)}, "target": {"target": "a:b"}}
+    every = {name for allowed in ALLOWED.values() for name in allowed}
+    for mode, flags in asking.items():
+        # Some flags without meaning for the table ask for a comparison by themselves.
+        for other in every - ALLOWED[mode] - (ALLOWED["comparison"] if mode == "table" else set()) - {"target"}:
+            with pytest.raises(UsageError, match="has no meaning") as refused:
+                plan("table", {**flags, other: 2})
+            assert refused.value.field == other
 
 
 def outcome_with(verdict: str, compared: dict[str, Any], **changed: Any) -> Answer:
@@ -289,21 +348,3 @@ def test_a_part_of_an_outcome_is_a_document_of_its_own(compared: tuple[dict[str,
     assert isinstance(part, Experiments)
     assert part.experiments == whole.experiments
     assert whole.part("ladder") is None
-
-
-def test_the_plain_progress_speaks_every_five_seconds(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """In a pipe: a line now and then, with the share done and the time left, and none at all when quiet."""
-    now = 100.0
-    monkeypatch.setattr("harness.cli.progress.time.monotonic", lambda: now)
-    for quiet in (False, True):
-        now = 100.0
-        with Bar(quiet=quiet) as bar:
-            for second in range(12):
-                now = 100.0 + second
-                bar(Step(second / 12, 61.0 if second > 6 else None, "none against none"))
-        lines = capsys.readouterr().err.splitlines()
-        assert lines == ([] if quiet else [
-            "harness:  42%, time left not known yet: none against none", "harness:  83%, 1:01 left: none against none",
-        ])  # fmt: skip

@@ -33,15 +33,16 @@ def test_a_defect_is_shown_in_one_and_not_in_the_other(tmp_path: Path) -> None:
 
 
 def test_one_instrument_alone() -> None:
-    """--instrument leaves the other out."""
-    done = probe("exclusive-bound", "--instrument", "opencensus-lean", "--quiet")
-    assert done.returncode == 0
-    assert "opencensus-lean: 0 of 1 present\n" in done.stdout
+    """--instruments leaves the other out, and so does the flag's former spelling."""
+    for flag in ("--instruments", "--instrument"):
+        done = probe("exclusive-bound", flag, "opencensus-lean", "--quiet")
+        assert done.returncode == 0
+        assert "opencensus-lean: 0 of 1 present\n" in done.stdout
 
 
 @pytest.mark.parametrize(
     ("arguments", "word"),
-    [(["nothing-such"], "NAME"), (["--instrument", "none"], "--instrument"), (["--json", "/nowhere/f"], "--json")],
+    [(["nothing-such"], "NAME"), (["--instruments", "none"], "--instruments"), (["--json", "/nowhere/f"], "--json")],
 )
 def test_a_mistake_is_one_line(arguments: list[str], word: str) -> None:
     """Exit code 2 and the name of what is wrong."""

@@ -120,8 +120,9 @@ def test_every_format_takes_every_kind(form: str) -> None:
 
 def test_an_unknown_format_names_those_there_are() -> None:
     """A wrong format is a usage error."""
-    with pytest.raises(UsageError, match="--format: 'xml' is not one of csv"):
+    with pytest.raises(UsageError, match=r"^'xml' is not one of csv") as raised:
         export([], "xml")
+    assert raised.value.field == "format"
 
 
 def test_benchmarks_are_imported_once(store: Store, tmp_path: Path) -> None:
@@ -167,11 +168,12 @@ def test_the_list_is_filtered(store: Store) -> None:
     assert list_runs(store, newest=0).rows == ()
 
 
-@pytest.mark.parametrize(("option", "flag"), [({"kind": "x"}, "--kind"), ({"since": "soon"}, "--since")])
-def test_a_bad_filter_names_its_flag(store: Store, option: dict[str, str], flag: str) -> None:
+@pytest.mark.parametrize("option", [{"kind": "x"}, {"since": "soon"}])
+def test_a_bad_filter_names_its_field(store: Store, option: dict[str, str]) -> None:
     """Filters that cannot be meant are usage errors."""
-    with pytest.raises(UsageError, match=flag):
+    with pytest.raises(UsageError) as raised:
         list_runs(store, **option)  # type: ignore[arg-type]
+    assert [raised.value.field] == list(option)
 
 
 def test_a_run_is_shown_and_removed_by_name_only(store: Store) -> None:

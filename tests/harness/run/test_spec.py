@@ -30,25 +30,26 @@ def test_any_values_give_a_spec_or_one_line_that_names_the_culprit(values: dict[
 
 
 @pytest.mark.parametrize(
-    ("values", "says"),
+    ("values", "field", "says"),
     [
-        ({"count": 0}, "--count: "),
-        ({"count": -5}, "--count: "),
-        ({"count": "10x"}, "--count: "),
-        ({"duration": "10"}, "--duration: '10' has an unknown unit"),
-        ({"duration": "0s"}, "--duration: '0s' is out of range"),
-        ({"scrape_interval": "often"}, "--scrape-interval: 'often' is not a duration"),
-        ({"policy": "wait"}, "--policy: input should be 'burst' or 'drop'"),
-        ({"seed": -1}, "--seed: "),
-        ({"port": 70000}, "--port: "),
-        ({"lenghts": "uniform"}, "--lenghts: there is no such key; known are name, lengths"),
-        ({"instrument": ""}, "--instrument: "),
+        ({"count": 0}, "count", ""),
+        ({"count": -5}, "count", ""),
+        ({"count": "10x"}, "count", ""),
+        ({"duration": "10"}, "duration", "'10' has an unknown unit"),
+        ({"duration": "0s"}, "duration", "'0s' is out of range"),
+        ({"scrape_interval": "often"}, "scrape_interval", "'often' is not a duration"),
+        ({"policy": "wait"}, "policy", "input should be 'burst' or 'drop'"),
+        ({"seed": -1}, "seed", ""),
+        ({"port": 70000}, "port", ""),
+        ({"lenghts": "uniform"}, "lenghts", "there is no such key; known are name, lengths"),
+        ({"instrument": ""}, "instrument", ""),
     ],
 )
-def test_a_wrong_value_is_told_by_its_flag(values: dict[str, object], says: str) -> None:
-    """The message starts with the flag and says what is wrong with it."""
-    with pytest.raises(UsageError, match="^" + says.replace("(", r"\(")):
+def test_a_wrong_value_is_told_by_its_field(values: dict[str, object], field: str, says: str) -> None:
+    """The error names the field, and its text says what is wrong with it."""
+    with pytest.raises(UsageError, match="^" + says.replace("(", r"\(")) as raised:
         spec_from(values)
+    assert raised.value.field == field
 
 
 def test_numbers_in_toml_mean_what_they_mean_as_flags(tmp_path: Path) -> None:

@@ -58,13 +58,17 @@ def test_none_does_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "interval_ns", "message"),
-    [("promethius", SECOND, "--scraper: .*choose one of auto"), ("auto", 9_999_999, "--scrape-interval: is too short")],
+    ("kind", "interval_ns", "field", "message"),
+    [
+        ("promethius", SECOND, "scraper", "there is no 'promethius'; choose one of auto"),
+        ("auto", 9_999_999, "scrape_interval", "is too short"),
+    ],
 )
-def test_wrong_values_name_their_flag(kind: str, interval_ns: int, message: str) -> None:
-    """A wrong kind or interval is one line that begins with the flag."""
-    with pytest.raises(UsageError, match=f"^{message}"):
+def test_wrong_values_name_their_field(kind: str, interval_ns: int, field: str, message: str) -> None:
+    """A wrong kind or interval is one line about the parameter."""
+    with pytest.raises(UsageError, match=f"^{message}") as raised:
         make_scraper(kind, interval_ns)
+    assert raised.value.field == field
 
 
 def scrapes(good: int, failed: int = 0, timed_out: int = 0) -> ScrapeStats:

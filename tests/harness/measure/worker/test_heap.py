@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.cli.commands.overhead_modes import checked_mode
+from harness.cli.commands.overhead.questions import plan
 from harness.errors import UsageError
 from harness.measure.pairs.side import Lines, Side, cores
 from harness.measure.subject import Subject
@@ -85,10 +85,11 @@ def test_a_heap_is_a_condition_of_both_sides() -> None:
 
 def test_a_heap_is_no_condition_of_counted_instructions() -> None:
     """What is counted there leaves collections out, so a heap is refused and not ignored."""
-    assert checked_mode({"heap": 1000}) == "comparison"
-    assert checked_mode({"target": "a:b", "heap": 1000}) == "target"
-    with pytest.raises(UsageError, match="--heap: instructions are counted"):
-        checked_mode({"instruments": ("none",), "heap": 1000, "axis": "instructions"})
+    assert plan("table", {"heap": 1000}).mode == "comparison"
+    assert plan("table", {"target": "a:b", "heap": 1000}).mode == "target"
+    with pytest.raises(UsageError, match="instructions are counted") as refused:
+        plan("table", {"instruments": ("none",), "heap": 1000, "axis": "instructions"})
+    assert refused.value.field == "heap"
 
 
 def test_the_flag_takes_a_count() -> None:

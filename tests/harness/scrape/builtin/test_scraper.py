@@ -190,7 +190,7 @@ def test_a_target_that_never_answers_is_one_clear_line(monkeypatch: pytest.Monke
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         scraper = BuiltinScraper(INTERVAL_NS)
-        with pytest.raises(ScraperError, match=r"^--scraper builtin: .*no scrape succeeded.*refused") as raised:
+        with pytest.raises(ScraperError, match=r"^scraper builtin: .*no scrape succeeded.*refused") as raised:
             scraper.start(Target("127.0.0.1", unused.getsockname()[1]))
     assert "\n" not in str(raised.value)
     assert scraper.pid is not None
@@ -204,7 +204,7 @@ def test_killed_half_way_it_says_so_and_keeps_what_it_had(scraper: BuiltinScrape
     os.kill(scraper.pid, signal.SIGKILL)
     assert_gone(scraper.pid)
     for ask in (scraper.wait_for_next, scraper.stored):
-        with pytest.raises(ScraperError, match=r"^--scraper builtin: .*(ended with code -9|Broken pipe)"):
+        with pytest.raises(ScraperError, match=r"^scraper builtin: .*(ended with code -9|Broken pipe)"):
             ask()
     assert scraper.stats().count >= 2
     assert scraper.problems() == []

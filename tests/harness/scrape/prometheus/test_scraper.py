@@ -264,7 +264,7 @@ def test_a_server_killed_half_way_is_one_clear_line_and_the_scrapes_remain() -> 
             os.kill(pid, signal.SIGKILL)
             assert_gone(pid)
             for ask in (scraper.wait_for_next, scraper.stored):
-                with pytest.raises(ScraperError, match=r"^--scraper prometheus: the server ended: ") as raised:
+                with pytest.raises(ScraperError, match=r"^scraper prometheus: the server ended: ") as raised:
                     ask()
                 assert "\n" not in str(raised.value)
             assert scraper.stats().count == known >= 1
@@ -281,7 +281,7 @@ def test_a_target_that_is_never_up_is_one_clear_line(monkeypatch: pytest.MonkeyP
     """Without a successful scrape the start fails with Prometheus' own reason, and leaves nothing behind."""
     monkeypatch.setattr(module, "PATIENCE_S", 6.0)
     scraper = PrometheusScraper(100_000_000, VIEWS)
-    with pytest.raises(ScraperError, match=r"^--scraper prometheus: no successful scrape within .*refused"):
+    with pytest.raises(ScraperError, match=r"^scraper prometheus: no successful scrape within .*refused"):
         scraper.start(Target("127.0.0.1", 1))
     assert scraper.server is None
 
@@ -291,7 +291,7 @@ def test_a_bad_configuration_is_quoted(tmp_path: Path) -> None:
     config = tmp_path / "promconfig.yaml"
     config.write_text("scrape_configs: [{job_name: a, scheme: gopher, nonsense: 1}]")
     scraper = PrometheusScraper(INTERVAL_NS, VIEWS, config=config)
-    with pytest.raises(ScraperError, match=r"^--scraper prometheus: the server ended: .*nonsense"):
+    with pytest.raises(ScraperError, match=r"^scraper prometheus: the server ended: .*nonsense"):
         scraper.start(Target("127.0.0.1", 1))
 
 

@@ -62,13 +62,13 @@ def refused() -> str:
 def test_a_server_that_ends_at_once_is_quoted(fake: Callable[[str], Path]) -> None:
     """The last line of its log is the reason, without the noise before it."""
     fake("import sys; print('x\\nts=1 caller=main.go:1 level=error err=\"bad config\"', file=sys.stderr); sys.exit(2)")
-    assert refused() == '--scraper prometheus: the server ended: level=error err="bad config"'
+    assert refused() == 'scraper prometheus: the server ended: level=error err="bad config"'
 
 
 def test_a_server_that_says_nothing_is_told_by_its_code(fake: Callable[[str], Path]) -> None:
     """Without a word in the log, the exit code is the reason."""
     fake("raise SystemExit(7)")
-    assert refused() == "--scraper prometheus: the server ended: exit 7"
+    assert refused() == "scraper prometheus: the server ended: exit 7"
 
 
 def test_a_server_that_never_gets_ready_is_given_up(
@@ -77,13 +77,13 @@ def test_a_server_that_never_gets_ready_is_given_up(
     """A program that starts and never answers is ended after a while, with what it said last."""
     monkeypatch.setattr(module, "START_S", 0.5)
     fake(SLEEPER)
-    assert refused().startswith("--scraper prometheus: not ready within 0.5 s: ")
+    assert refused().startswith("scraper prometheus: not ready within 0.5 s: ")
 
 
 def test_a_file_that_is_no_program_is_refused(fake: Callable[[str], Path]) -> None:
     """A file without a format the system can run is one clear line."""
     fake("").write_bytes(b"\x7fnonsense")
-    assert refused().startswith("--scraper prometheus: the server ended: ")
+    assert refused().startswith("scraper prometheus: the server ended: ")
 
 
 @pytest.mark.parametrize("value", ["/nowhere/prometheus", "/"])

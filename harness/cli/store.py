@@ -1,19 +1,19 @@
-"""Keeps what a command has measured, and loses none of it where the history cannot be written."""
+"""The history as commands use it: opened, read, and added to without losing a result that cannot be kept."""
 
-import json
-import os
-import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.progress import Bar
-from harness.errors import HarnessError
+from harness.cli.console import Bar
+from harness.cli.files import spare_copy
+from harness.errors import HarnessError, UsageError
 
-__all__ = ["keep_result", "open_store", "spare_copy"]
+if TYPE_CHECKING:
+    from harness.history.problems import Problem
+
+__all__ = ["keep_result", "open_store", "print_problems"]
 
 # So many take about a second.
 _MANY = 1000
@@ -21,7 +21,6 @@ _MANY = 1000
 
 def open_store(folder: Path | None) -> Any:
     """Return the store in `folder`, or the default one; raises `UsageError` for a place that cannot be one."""
-    from harness.errors import UsageError
     from harness.history.store import DEFAULT_FOLDER, Store
 
     if folder is not None and folder.exists() and not folder.is_dir():
@@ -47,14 +46,12 @@ class _Reading:
             self._bar = None
 
 
-def spare_copy(document: Mapping[str, Any]) -> str | None:
-    """Write the document to the temporary folder and return where; None when not even that can be written."""
-    with suppress(OSError):
-        handle, spare = tempfile.mkstemp(prefix="harness-result-", suffix=".json")
-        with os.fdopen(handle, "w", encoding="utf-8") as out:
-            out.write(json.dumps(document, indent=2) + "\n")
-        return spare
-    return None
+def print_problems(problems: "Sequence[Problem]") -> None:
+    """Print for each file that was left out, in a line of its own, what is wrong and what would help."""
+    from harness.report.terminal.history import inert
+
+    for problem in problems:
+        click.echo(f"harness: warning: {inert(problem.line)}", err=True)
 
 
 def keep_result(
