@@ -19,7 +19,7 @@ from rich.console import Console
 
 from harness.cli.console import Bar
 from harness.host.environment import Environment
-from harness.measure.questions.validation import Plan, Record, read_records, summarise, validate
+from harness.measure.questions.validation import Record, ValidationPlan, read_records, summarise, validate
 from harness.report.outcome_markdown import environment_markdown, table_markdown
 from harness.report.plots.scales import plain
 from harness.report.validation import HEADINGS, bound_words, method_words, validation_rows, validation_view
@@ -58,7 +58,7 @@ def stored_block(path: Path) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the validation; return 0 where both bounds hold, 1 where one does not, 130 while experiments are missing."""
-    usual = Plan()
+    usual = ValidationPlan()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", nargs="?", type=Path, default=DEFAULT)
     parser.add_argument("--identical", type=int, default=usual.identical)
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--small", type=int, default=usual.small, help="slowdowns of half the size")
     parser.add_argument("--docs", action="store_true", help="write the table into docs/overhead.md as well")
     options = parser.parse_args(arguments)
-    plan = Plan(identical=options.identical, slowdowns=options.slowdowns, small=options.small)
+    plan = ValidationPlan(identical=options.identical, slowdowns=options.slowdowns, small=options.small)
     options.file.parent.mkdir(parents=True, exist_ok=True)
     with Bar() as bar:
         try:

@@ -10,7 +10,7 @@ from typing import Any, NoReturn, TextIO
 import click
 
 from harness import __version__, interrupts
-from harness.cli.command import Group
+from harness.cli.command import CommandGroup
 from harness.cli.system import INTERRUPTED
 from harness.errors import HarnessError, SaveError, UsageError
 
@@ -35,7 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
-class LazyGroup(Group):
+class LazyGroup(CommandGroup):
     """A group that imports a command only when it is called, so that ``--help`` stays quick."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

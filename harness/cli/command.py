@@ -8,7 +8,7 @@ import click
 
 from harness.errors import HarnessError
 
-__all__ = ["Command", "Group", "command", "exit_codes", "flag_of", "option_group"]
+__all__ = ["Command", "CommandGroup", "command", "exit_codes", "flag_of", "option_group"]
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -111,7 +111,7 @@ class Command(click.Command):
             formatter.write_dl(list(self.exits.items()))
 
 
-class Group(Command, click.Group):
+class CommandGroup(Command, click.Group):
     """A group with the same help; its commands come after its options."""
 
     command_class = Command

@@ -168,6 +168,6 @@ def _runs(pid: int) -> bool:
 def test_a_grace_that_is_no_number_is_five_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody who presses Ctrl-C wants to hear of a variable."""
     monkeypatch.setenv(interrupts.GRACE_VARIABLE, "soon")
-    assert interrupts._grace_s() == interrupts.GRACE_S == 5.0
+    assert interrupts.grace_s() == interrupts.GRACE_S == 5.0
     monkeypatch.setenv(interrupts.GRACE_VARIABLE, "30")
-    assert interrupts._grace_s() == 30.0
+    assert interrupts.grace_s() == 30.0

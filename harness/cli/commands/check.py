@@ -42,7 +42,7 @@ def _fresh(
     store: "Store", instruments: tuple[str, ...] | None, base: str | None, budget: str | None, *, quiet: bool
 ) -> "list[Experiments]":
     """Measure what the newest kept run with figures measured, as it did, or the ways of recording named."""
-    from harness.history.checking.remeasure import Group, groups_in, measure, shared
+    from harness.history.checking.remeasure import FigureGroup, groups_in, measure, shared
     from harness.history.index import Index
     from harness.instruments.catalog import installed, load_factory
     from harness.measure.pairs.measure import comparisons_for
@@ -61,7 +61,7 @@ def _fresh(
         for name in names:
             load_factory(name)
         pairs = comparisons_for([name for name in names if name != against or len(names) == 1], base=against)
-        groups = (Group("wall_ns", tuple(pairs), Terms(budget_s=_BUDGET_S)),)
+        groups = (FigureGroup("wall_ns", tuple(pairs), Terms(budget_s=_BUDGET_S)),)
     if not groups:
         raise UsageError("--fresh: the newest kept run holds no experiment; name what to measure with --instruments")
     with Bar(quiet=quiet) as bar:

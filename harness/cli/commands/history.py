@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from harness.cli.command import Group, exit_codes, option_group
+from harness.cli.command import CommandGroup, exit_codes, option_group
 from harness.cli.console import print_view
 from harness.cli.files import write_file
 from harness.cli.options import COUNT, FILE, label_option, output, store_option
@@ -36,7 +36,7 @@ _NUMERIC = frozenset({3})
 chosen = option_group("Runs")
 
 
-class _Group(Group):
+class _Group(CommandGroup):
     """A group that lists when no other command is named."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

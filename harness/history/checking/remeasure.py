@@ -20,7 +20,7 @@ from harness.measure.steps import RUNGS
 from harness.measure.subject import Subject
 from harness.measure.verdict import Comparison, experiment_of
 
-__all__ = ["Group", "Measurer", "groups_in", "measure", "measure_again", "shared", "why_not"]
+__all__ = ["FigureGroup", "Measurer", "groups_in", "measure", "measure_again", "shared", "why_not"]
 
 # Which field of a subject a factor sets, where they are called differently.
 _FIELDS = {"scrape_interval_ms": "interval_ms"}
@@ -32,7 +32,7 @@ _RUNGS = frozenset(rung.name for rung in RUNGS)
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class FigureGroup:
     """Comparisons measured side by side on one axis (``wall_ns`` or ``instructions``), and the terms for that.
 
     `keys` are the names of the requested figures; the others are measured because they were measured then.
@@ -62,7 +62,7 @@ def why_not(run: Envelope, fingerprint: Mapping[str, Any], git: Mapping[str, Any
     return ""
 
 
-def groups_in(document: Mapping[str, Any], keys: Collection[str] | None = None) -> tuple[Group, ...]:
+def groups_in(document: Mapping[str, Any], keys: Collection[str] | None = None) -> tuple[FigureGroup, ...]:
     """Return the comparisons of a stored document as they were measured, or those beside the figures named.
 
     Raises `UsageError` when a requested figure cannot be reconstructed from its description; one that was only measured
@@ -110,12 +110,12 @@ def _interval_ms(comparison: Comparison) -> int:
     return max(side.interval_ms if side.scraped else 0 for side in (comparison.base, comparison.head))
 
 
-def _group(members: _Members, wanted: Collection[str]) -> Group:
+def _group(members: _Members, wanted: Collection[str]) -> FigureGroup:
     # The same experiment twice in one document is one comparison.
     comparisons = {measured.key: comparison for measured, comparison in members}
     first = members[0][0]
     keys = tuple(key for key in comparisons if key in wanted)
-    return Group(first.experiment["axis"], tuple(comparisons.values()), _terms(first), keys)
+    return FigureGroup(first.experiment["axis"], tuple(comparisons.values()), _terms(first), keys)
 
 
 def _terms(measured: StoredExperiment) -> Terms:
@@ -170,7 +170,7 @@ def _subject(name: str, factors: Mapping[str, Any]) -> Subject:
     return Subject(instrument=name, **known)
 
 
-def shared(groups: Sequence[Group], budget_s: float, seed: int) -> tuple[Group, ...]:
+def shared(groups: Sequence[FigureGroup], budget_s: float, seed: int) -> tuple[FigureGroup, ...]:
     """Return the groups with `budget_s` divided by their numbers of comparisons, to be spent in full."""
     total = sum(len(group.comparisons) for group in groups)
     return tuple(
@@ -188,7 +188,7 @@ def shared(groups: Sequence[Group], budget_s: float, seed: int) -> tuple[Group, 
     )
 
 
-def measure(groups: Sequence[Group], progress: Progress, paired: Measurer | None = None) -> list[Experiments]:
+def measure(groups: Sequence[FigureGroup], progress: Progress, paired: Measurer | None = None) -> list[Experiments]:
     """Measure the groups one after the other; a document for each, fewer after Ctrl-C.
 
     `paired` replaces `measure_overhead` in tests. Raises the errors of measuring.

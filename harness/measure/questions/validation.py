@@ -27,7 +27,7 @@ from harness.measure.stats import binomial_interval
 from harness.measure.subject import Subject
 from harness.measure.verdict import Comparison
 
-__all__ = ["METHOD", "Bound", "Kind", "Plan", "Record", "Validation", "read_records", "summarise", "validate"]
+__all__ = ["METHOD", "Bound", "Kind", "Record", "Validation", "ValidationPlan", "read_records", "summarise", "validate"]
 
 # Incremented whenever the validated method changes; experiments of two methods must not be combined.
 METHOD = 2
@@ -41,7 +41,7 @@ _PASSES, _REFUSED = 0.95, 0.8
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ValidationPlan:
     """The number of experiments of each kind, their subject and their terms.
 
     Identical code is measured as by default in `harness overhead`; a slowdown has `trial_s` seconds at most, and ends
@@ -241,7 +241,11 @@ Overhead = Callable[[list[Comparison], Terms], Experiments]
 
 
 def validate(
-    path: Path, plan: Plan | None = None, progress: Progress = lambda _step: None, *, overhead: Overhead | None = None
+    path: Path,
+    plan: ValidationPlan | None = None,
+    progress: Progress = lambda _step: None,
+    *,
+    overhead: Overhead | None = None,
 ) -> Validation:
     """Run the missing experiments of the plan, append them to `path`, and return the summary of all records.
 
@@ -249,7 +253,7 @@ def validate(
     from the file before the first one of this method is appended. The environment is stored beside the file, as
     ``<path>.environment.json``. Raise `SaveError` where the file cannot be used.
     """
-    experiments = plan or Plan()
+    experiments = plan or ValidationPlan()
     run: Overhead = overhead or measure_overhead
     stored, damaged = read_records(path)
     records = [record for record in stored if record.method == METHOD]
@@ -277,7 +281,7 @@ def validate(
     return summarise(records)
 
 
-def _schedule(plan: Plan) -> list[tuple[Kind, int]]:
+def _schedule(plan: ValidationPlan) -> list[tuple[Kind, int]]:
     """Return all experiments, each kind spread over the whole time, so that temporary slowdowns affect all kinds."""
     placed: list[tuple[float, Kind, int]] = [
         ((i + 0.5) / plan.count(kind), kind, i) for kind in _KINDS for i in range(plan.count(kind))
@@ -285,7 +289,7 @@ def _schedule(plan: Plan) -> list[tuple[Kind, int]]:
     return [(kind, number) for _, kind, number in sorted(placed)]
 
 
-def _one(plan: Plan, kind: Kind, number: int, run: Overhead) -> Record | None:
+def _one(plan: ValidationPlan, kind: Kind, number: int, run: Overhead) -> Record | None:
     share = plan.injected(kind)
     terms = plan.terms(kind, number)
     delay = 0.0

@@ -18,7 +18,7 @@ import pytest
 from harness import cli
 from harness.cli.commands.overhead import action
 from harness.cli.commands.overhead.action import exit_code
-from harness.cli.commands.overhead.questions import ALLOWED, Plan, plan
+from harness.cli.commands.overhead.questions import ALLOWED, QuestionPlan, plan
 from harness.errors import UsageError
 from harness.measure.questions.answer import Answer
 from harness.measure.result import Experiments
@@ -192,9 +192,9 @@ FORMER = [
 
 
 @pytest.fixture
-def planned(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Plan, dict[str, Any]]]:
+def planned(monkeypatch: pytest.MonkeyPatch) -> list[tuple[QuestionPlan, dict[str, Any]]]:
     """What commands run in this process would have measured, and where the answer would have gone."""
-    asked: list[tuple[Plan, dict[str, Any]]] = []
+    asked: list[tuple[QuestionPlan, dict[str, Any]]] = []
 
     def ask(question: str, flags: dict[str, Any], **where: Any) -> int:
         asked.append((plan(question, flags), where))
@@ -206,7 +206,7 @@ def planned(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Plan, dict[str, Any]]
 
 @pytest.mark.parametrize(("former", "command"), FORMER, ids=[" ".join(former) for former, _ in FORMER])
 def test_a_flag_of_the_version_before_is_planned_as_its_command(
-    former: list[str], command: list[str], planned: list[tuple[Plan, dict[str, Any]]],
+    former: list[str], command: list[str], planned: list[tuple[QuestionPlan, dict[str, Any]]],
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     """The same measurement with the same output; only the flag is told at the end what to write in its place."""
@@ -230,7 +230,7 @@ def test_options_before_a_command_are_refused(capsys: pytest.CaptureFixture[str]
 
 
 def test_a_store_in_the_environment_is_no_option_before_a_command(
-    planned: list[tuple[Plan, dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+    planned: list[tuple[QuestionPlan, dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """HARNESS_STORE holds for every command."""
     monkeypatch.setenv("HARNESS_STORE", "elsewhere")
@@ -312,7 +312,7 @@ def test_each_mode_measures_and_fits_the_schema(arguments: list[str], words: str
 )
 def test_the_flags_choose_the_mode(flags: dict[str, Any], mode: str) -> None:
     """Without flags the table; with those that shape a comparison, a comparison; with a function, that."""
-    assert plan("table", flags) == Plan(mode, flags)
+    assert plan("table", flags) == QuestionPlan(mode, flags)
 
 
 def test_a_flag_without_meaning_is_refused_in_every_mode() -> None:

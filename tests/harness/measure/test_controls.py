@@ -294,7 +294,7 @@ def test_heads_are_compared_with_bases_only():
 
 def test_what_is_measured_one_after_another_shares_one_family():
     """`harness check` measures what is scraped at different intervals apart; their controls share the one percent."""
-    from harness.history.checking.remeasure import Group, measure
+    from harness.history.checking.remeasure import FigureGroup, measure
 
     seen = []
 
@@ -304,6 +304,6 @@ def test_what_is_measured_one_after_another_shares_one_family():
 
     subjects = [Subject(scraped=True, interval_ms=interval) for interval in (100, 200)]
     first, *others = [tuple(comparisons_for(["a"], common=each)) for each in (Subject(), *subjects)]
-    groups = [Group("wall_ns", together, Terms(budget_s=60)) for together in (first + others[0], others[1])]
+    groups = [FigureGroup("wall_ns", together, Terms(budget_s=60)) for together in (first + others[0], others[1])]
     measure(groups, lambda _step: None, paired)
     assert seen == [(2, 3), (1, 3)]

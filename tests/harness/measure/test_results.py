@@ -20,7 +20,7 @@ from harness.measure.questions.ladder import ladder_of, rung_comparisons
 from harness.measure.questions.laws import Point, fit_line, law_comparisons, laws_of
 from harness.measure.questions.pages import exposition_diff
 from harness.measure.questions.selftest import measure_self_test
-from harness.measure.questions.validation import Plan, read_records, summarise, validate
+from harness.measure.questions.validation import ValidationPlan, read_records, summarise, validate
 from harness.measure.result import Experiments, RawPair
 from harness.measure.steps import RUNGS
 from harness.measure.subject import Subject
@@ -143,7 +143,7 @@ def test_the_self_test_recovers_what_it_injects():
 class TestValidation:
     """The stored experiment on identical code and known slowdowns."""
 
-    PLAN = Plan(identical=6, slowdowns=3, small=0, precision=0.02, trial_s=30)
+    PLAN = ValidationPlan(identical=6, slowdowns=3, small=0, precision=0.02, trial_s=30)
 
     def bench(self) -> Costs:
         return Costs(lambda side: 4000.0 + (side.delay_ns or 0), 0.003)

@@ -16,8 +16,8 @@ from harness.measure.questions.laws import FEWEST_PAIRS, fit_line, law_compariso
 from harness.measure.questions.selftest import SelfTest, recovered
 from harness.measure.questions.validation import (
     METHOD,
-    Plan,
     Record,
+    ValidationPlan,
     alarms_bound,
     detection_bound,
     read_records,
@@ -213,7 +213,7 @@ class TestValidation:
 
     def test_the_plan_is_what_is_promised(self):
         """200 on identical code, 80 of 1 %, 40 of 0.5 %, all with seeds of their own."""
-        plan = Plan()
+        plan = ValidationPlan()
         assert [plan.count(kind) for kind in ("identical", "slowdown", "small")] == [200, 80, 40]
         assert [plan.injected(kind) for kind in ("identical", "slowdown", "small")] == [0.0, 0.01, 0.005]
         seeds = [
@@ -224,7 +224,7 @@ class TestValidation:
     def test_experiments_of_an_earlier_method_are_replaced(self, tmp_path: Path):
         """They stay until the first of the new method is there, are then gone, and nothing of both is added up."""
         path = tmp_path / "v.jsonl.gz"
-        plan = Plan(identical=2, slowdowns=0, small=1, trial_s=30)
+        plan = ValidationPlan(identical=2, slowdowns=0, small=1, trial_s=30)
 
         def overhead(comparisons, terms):
             return Pairs(lambda _b, _h, _n: 0.0, seed=terms.seed).run(comparisons, budget_s=30)
@@ -241,7 +241,7 @@ class TestValidation:
         path.write_bytes(b"".join(gzip.compress(each.model_dump_json().encode() + b"\n") for each in stale))
         validate(path, plan, overhead=stopped)
         assert read_records(path)[0] == stale
-        assert validate(path, Plan(identical=0, slowdowns=0, small=0)).earlier == 3
+        assert validate(path, ValidationPlan(identical=0, slowdowns=0, small=0)).earlier == 3
         assert validate(path, plan, overhead=overhead).earlier == 0
         assert [record.method for record in read_records(path)[0]] == [METHOD] * 3
 

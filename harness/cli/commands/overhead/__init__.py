@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from harness.cli.command import Group, exit_codes
+from harness.cli.command import CommandGroup, exit_codes
 from harness.cli.options import (
     COUNT,
     DURATION,
@@ -101,7 +101,7 @@ def as_commands(args: Sequence[str]) -> tuple[list[str], str]:
     return [_FORMER[flag], *values, *args[:place], *rest], flag
 
 
-class _Overhead(Group):
+class _Overhead(CommandGroup):
     """The group, which still takes the flags that its commands were before."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

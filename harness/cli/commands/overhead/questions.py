@@ -25,7 +25,7 @@ from harness.measure.questions.table import ROWS, TablePlan, measure_table
 from harness.measure.subject import Subject
 from workloads.units import parse_duration_ns
 
-__all__ = ["ALLOWED", "Plan", "plan"]
+__all__ = ["ALLOWED", "QuestionPlan", "plan"]
 
 Flags = Mapping[str, Any]
 T = TypeVar("T", Saturation, ScrapeEffect)
@@ -46,7 +46,7 @@ ALLOWED: dict[str, frozenset[str]] = {
 
 
 @dataclass(frozen=True)
-class Plan:
+class QuestionPlan:
     """What is measured: one of the keys of `MEASURE`, with the flags given."""
 
     mode: str
@@ -57,10 +57,10 @@ class Plan:
         return MEASURE[self.mode](self.flags, progress)
 
 
-def plan(question: str, flags: Flags) -> Plan:
+def plan(question: str, flags: Flags) -> QuestionPlan:
     """Return what to measure; raises `UsageError` of flags that do not go together."""
     if question != "table":
-        return Plan(question, flags)
+        return QuestionPlan(question, flags)
     mode = "target" if "target" in flags else "table"
     if mode == "table" and (_COMPARED | _PAIRED - {"seed"}) & flags.keys():
         mode = "comparison"
@@ -72,7 +72,7 @@ def plan(question: str, flags: Flags) -> Plan:
         for name in ("precision", "budget", "seed", "scraped", "threads", "heap", "scrape_interval", "scraper"):
             if name in flags:
                 raise UsageError("instructions are counted, not timed; leave it out", field=name)
-    return Plan(mode, flags)
+    return QuestionPlan(mode, flags)
 
 
 def _terms(flags: Flags, **more: Any) -> Terms:
