@@ -177,7 +177,7 @@ def saturation_section(rates: Sequence[SustainedRate]) -> Element | None:
     ]
     return section(
         "saturation",
-        "SustainedRate",
+        "Saturation",
         note(
             "The open-loop rate up to which half of the fresh processes keep the response time's p99 under the bound, "
             "with its 95\u202f% interval; ≥ is a bound, where the tries allow no interval. A single try is one of an "
@@ -247,7 +247,7 @@ def laws_section(laws: Sequence[LawSummary]) -> Element | None:
 def _law_table(laws: Sequence[LawSummary]) -> Element:
     heads = [
         Head("Way of recording"),
-        Head("LawSummary"),
+        Head("Law"),
         Head("Coefficients with 95\u202f% intervals"),
         Head("Misfit", NUMBER),
     ]

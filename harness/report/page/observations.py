@@ -198,7 +198,7 @@ def findings_section(report: Report) -> Element | None:
     if not audits:
         return None
     order = {"error": 0, "warning": 1, "info": 2}
-    heads = [Head("FindingWords"), Head("Severity"), Head("In"), Head("Size", NUMBER), Head("Detail")]
+    heads = [Head("Finding"), Head("Severity"), Head("In"), Head("Size", NUMBER), Head("Detail")]
     found = [(name, each) for name, audit in audits for each in audit.findings]
     found.sort(key=lambda pair: order.get(pair[1].severity, 3))
     body: list[list[Child]] = [
@@ -341,7 +341,7 @@ def _places(report: Report) -> "Iterator[tuple[str, Environment]]":
 
 
 def _sources(sources: Sequence[SourceSummary]) -> Element:
-    heads = [Head("Shown"), Head("MeasuredValue"), Head("Label"), Head("Document")]
+    heads = [Head("Shown"), Head("Measured"), Head("Label"), Head("Document")]
     body: list[list[Child]] = [
         [outside(each.what), outside(each.created), outside(each.label), h("code", outside(each.where))]
         for each in sources

@@ -190,7 +190,7 @@ def scaled(ticks: Iterable[float], scale: Scale, label: "dict[float, str]") -> l
 @cache
 def stylesheet(name: str) -> str:
     """Return one of this package's own style or script files."""
-    return (Path(__file__).parent / "assets" / name).read_text(encoding="utf-8")
+    return (Path(__file__).parents[1] / "assets" / name).read_text(encoding="utf-8")
 
 
 def standalone(picture: Picture, width: int = WIDE) -> str:
