@@ -8,6 +8,7 @@ from string import Template
 from harness.measure.questions.answer import Answer
 from harness.measure.questions.validation import Validation
 from harness.measure.result import Experiment
+from harness.report.numbers import plain, unit_for, with_interval
 from harness.report.outcome_markdown import (
     costs_markdown,
     environment_markdown,
@@ -20,7 +21,6 @@ from harness.report.outcome_markdown import (
     table_markdown,
 )
 from harness.report.overhead import VOID, cost_of
-from harness.report.plots.scales import plain, unit_for, with_interval
 from harness.report.validation import HEADINGS, bound_words, method_words, validation_rows
 
 __all__ = ["page"]

@@ -20,8 +20,8 @@ from rich.console import Console
 from harness.cli.progress import Bar
 from harness.host.environment import Environment
 from harness.measure.questions.validation import Plan, Record, read_records, summarise, validate
+from harness.report.numbers import plain
 from harness.report.outcome_markdown import environment_markdown, table_markdown
-from harness.report.plots.scales import plain
 from harness.report.validation import HEADINGS, bound_words, method_words, validation_rows, validation_view
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"

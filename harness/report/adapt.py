@@ -12,11 +12,10 @@ from harness.report.model import (
     LawPoint,
     LawSummary,
     LawTerm,
-    MeasuredValue,
     PageDifference,
     RungCost,
-    finite,
 )
+from harness.report.numbers import MeasuredValue, finite
 from harness.report.overhead import measured, ratio_of_lost
 
 if TYPE_CHECKING:

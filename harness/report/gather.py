@@ -8,16 +8,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from harness.report.adapt import audit_of
-from harness.report.model import (
-    Change,
-    Epoch,
-    LadderSummary,
-    Report,
-    Trend,
-    finite,
-)
+from harness.report.model import Change, Epoch, LadderSummary, Report, Trend
+from harness.report.numbers import finite, percent
 from harness.report.overhead import OverheadRow, conditions, ladders_of
-from harness.report.plots.scales import percent
 from harness.report.rates import saturation_of
 
 if TYPE_CHECKING:

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from harness.report.numbers import NOT_KNOWN, MeasuredValue, finite
+
 if TYPE_CHECKING:
     from harness.host.environment import Environment
     from harness.measure.result import Experiment, Experiments
@@ -20,7 +22,6 @@ __all__ = [
     "LawPoint",
     "LawSummary",
     "LawTerm",
-    "MeasuredValue",
     "PageDifference",
     "Report",
     "RungCost",
@@ -29,27 +30,7 @@ __all__ = [
     "SourceSummary",
     "SustainedRate",
     "Trend",
-    "finite",
 ]
-
-
-def finite(value: float | None) -> float | None:
-    """Return a finite number, else None: a report says "not known", never "nan"."""
-    return None if value is None or not math.isfinite(value) else value
-
-
-@dataclass(frozen=True, slots=True)
-class MeasuredValue:
-    """A value and the ends of its 95 % interval; None is what is not known, or not bounded by so few pairs."""
-
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
-
-    @property
-    def bounded(self) -> bool:
-        """Whether both ends are known."""
-        return finite(self.low) is not None and finite(self.high) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +74,7 @@ class RungCost:
     increment: MeasuredValue
     total: MeasuredValue
     verdict: str = ""
-    below: MeasuredValue = MeasuredValue()
+    below: MeasuredValue = NOT_KNOWN
 
     @property
     def void(self) -> bool:
@@ -183,9 +164,9 @@ class ScrapeEffectSummary:
     outside: MeasuredValue
     inside: MeasuredValue
     difference: MeasuredValue
-    during: MeasuredValue = MeasuredValue()
-    during_difference: MeasuredValue = MeasuredValue()
-    service_difference: MeasuredValue = MeasuredValue()
+    during: MeasuredValue = NOT_KNOWN
+    during_difference: MeasuredValue = NOT_KNOWN
+    service_difference: MeasuredValue = NOT_KNOWN
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from harness.report.adapt import exposition_of, law_of, spread_of_outcome
 from harness.report.markup import clean
-from harness.report.model import MeasuredValue
+from harness.report.numbers import MeasuredValue, percent, plain, plus_minus, unit_for, with_interval
 from harness.report.overhead import (
     VOID,
     attempt_words,
@@ -19,7 +19,6 @@ from harness.report.overhead import (
     verdict_words,
 )
 from harness.report.overhead_table import overhead_markdown
-from harness.report.plots.scales import percent, plain, plus_minus, unit_for, with_interval
 from harness.report.plots.waterfall import ladder_unit
 from harness.report.rates import HEADINGS, condition_words, rate_rows, saturation_of
 from harness.report.scrape_study import effect_rows, headings, scrape_latency_of, unit_of_study

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from harness.report.model import AuditSummary, LadderSummary, MeasuredValue, RungCost, SustainedRate, finite
-from harness.report.plots.scales import UNKNOWN, Unit, percent, plain, unit_for, with_interval
+from harness.report.model import AuditSummary, LadderSummary, RungCost, SustainedRate
+from harness.report.numbers import UNKNOWN, MeasuredValue, Unit, finite, percent, plain, unit_for, with_interval
 
 if TYPE_CHECKING:
     from harness.measure.result import Experiment, Experiments, Interval

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from harness.report.markup import clean
 from harness.report.model import AuditSummary, LadderSummary, LawSummary, LawTerm, SustainedRate
+from harness.report.numbers import Unit, plain, plus_minus, unit_for, with_interval
 from harness.report.overhead import (
     VOID,
     CostCell,
@@ -28,7 +29,6 @@ from harness.report.overhead import (
     verdict_words,
 )
 from harness.report.plots.laws import formula, term_text
-from harness.report.plots.scales import Unit, plain, plus_minus, unit_for, with_interval
 from harness.report.plots.waterfall import ladder_unit, within_noise
 from harness.report.rates import rate_cell
 

@@ -9,9 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.report.markup import clean
-from harness.report.model import MeasuredValue, SustainedRate, finite
+from harness.report.model import SustainedRate
+from harness.report.numbers import UNKNOWN, MeasuredValue, finite, plain
 from harness.report.overhead import CostCell
-from harness.report.plots.scales import UNKNOWN, plain
 
 if TYPE_CHECKING:
     from harness.measure.questions import saturation

@@ -4,10 +4,20 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from harness.load.tail import FEWEST_BEYOND, supported
-from harness.report.model import MeasuredValue, ScrapeEffectSummary, ScrapeLatency, finite
+from harness.report.model import ScrapeEffectSummary, ScrapeLatency
+from harness.report.numbers import (
+    UNKNOWN,
+    MeasuredValue,
+    Unit,
+    finite,
+    percent,
+    plain,
+    plus_minus,
+    unit_for,
+    with_interval,
+)
 from harness.report.overhead import conditions, measured
 from harness.report.plots.percentiles import decoded
-from harness.report.plots.scales import UNKNOWN, Unit, percent, plain, plus_minus, unit_for, with_interval
 
 if TYPE_CHECKING:
     from harness.measure.questions.scrape_effect import ScrapeEffect

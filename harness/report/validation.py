@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.report.plots.scales import UNKNOWN, percent, plain
+from harness.report.numbers import UNKNOWN, percent, plain
 
 if TYPE_CHECKING:
     from harness.measure.questions.validation import Bound, Validation

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from harness.report.markup import Child, Element, h, outside
-from harness.report.model import LadderSummary, LawSummary, MeasuredValue, SustainedRate
+from harness.report.model import LadderSummary, LawSummary, SustainedRate
+from harness.report.numbers import MeasuredValue, Unit, percent, plain, unit_for, with_interval
 from harness.report.overhead import (
     VOID,
     CostCell,
@@ -25,7 +26,6 @@ from harness.report.overhead_table import columns
 from harness.report.page.blocks import NUMBER, Head, details, figure, note, section, table, verdict
 from harness.report.plots.forest import ForestRow, forest, forest_row
 from harness.report.plots.laws import formula, law_unit, laws_picture, term_text
-from harness.report.plots.scales import Unit, percent, plain, unit_for, with_interval
 from harness.report.plots.waterfall import ladder_unit, waterfall
 from harness.report.rates import condition_words, rate_cell
 

@@ -9,18 +9,17 @@ from harness.report.model import (
     AuditSummary,
     ExpositionRow,
     FindingWords,
-    MeasuredValue,
     PageDifference,
     Report,
     ScrapeLatency,
     SourceSummary,
     Trend,
 )
+from harness.report.numbers import MeasuredValue, Unit, plain, unit_for
 from harness.report.overhead import VOID
 from harness.report.page.blocks import NUMBER, Head, details, facts, figure, note, section, severity, table, verdict
 from harness.report.page.costs import interval_cell
 from harness.report.plots.percentiles import Curve, decoded, percentiles_picture, quantile_text
-from harness.report.plots.scales import Unit, plain, unit_for
 from harness.report.plots.trend import trend_picture, trend_unit
 from harness.report.run_words import on_schedule
 from harness.report.scrape_study import effect_rows, headings, unit_of_study

@@ -4,19 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.report.markup import Element
-from harness.report.model import MeasuredValue, finite
+from harness.report.numbers import MeasuredValue, Unit, finite, plain, with_interval
 from harness.report.overhead import VOID, OverheadRow, cost_of
 from harness.report.plots.canvas import Canvas, Picture, elided, marker, text_width, whisker
-from harness.report.plots.scales import (
-    Scale,
-    Unit,
-    linear_scale,
-    linear_ticks,
-    log_scale,
-    log_ticks,
-    plain,
-    with_interval,
-)
+from harness.report.plots.scales import Scale, linear_scale, linear_ticks, log_scale, log_ticks
 
 __all__ = ["ForestPicture", "ForestRow", "forest", "forest_row", "void_words"]
 

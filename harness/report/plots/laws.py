@@ -4,20 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.report.markup import Element
-from harness.report.model import LawSummary, LawTerm, finite
+from harness.report.model import LawSummary, LawTerm
+from harness.report.numbers import Unit, finite, plain, unit_for, with_interval
 from harness.report.overhead import VOID
 from harness.report.plots.canvas import NARROW, Canvas, Picture, legend, legend_rows, marker, text_width, whisker
-from harness.report.plots.scales import (
-    Scale,
-    Unit,
-    linear_scale,
-    linear_ticks,
-    log_scale,
-    log_ticks,
-    plain,
-    unit_for,
-    with_interval,
-)
+from harness.report.plots.scales import Scale, linear_scale, linear_ticks, log_scale, log_ticks
 
 __all__ = ["LawsPicture", "formula", "laws_picture", "term_text", "void_points"]
 

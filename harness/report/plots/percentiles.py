@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from harness.load.histogram import Histogram
 from harness.load.tail import FEWEST_BEYOND, supported
 from harness.report.markup import Element
+from harness.report.numbers import plain, unit_for
 from harness.report.plots.canvas import NARROW, Picture, legend, legend_rows
-from harness.report.plots.scales import log_scale, log_ticks, plain, unit_for
+from harness.report.plots.scales import log_scale, log_ticks
 
 __all__ = ["Curve", "PercentilesPicture", "decoded", "percentiles_picture", "quantile_text"]
 

@@ -7,10 +7,11 @@ the steps before lacks one; where the last rung is void there is no sum.
 from dataclasses import dataclass
 
 from harness.report.markup import Element, h
-from harness.report.model import LadderSummary, MeasuredValue, RungCost, finite
+from harness.report.model import LadderSummary, RungCost
+from harness.report.numbers import MeasuredValue, Unit, finite, plain, unit_for, with_interval
 from harness.report.overhead import VOID
 from harness.report.plots.canvas import Canvas, Picture, elided, text_width, whisker
-from harness.report.plots.scales import Scale, Unit, linear_scale, linear_ticks, plain, unit_for, with_interval
+from harness.report.plots.scales import Scale, linear_scale, linear_ticks
 
 __all__ = ["WaterfallPicture", "ladder_unit", "waterfall", "within_noise"]
 

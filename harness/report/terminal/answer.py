@@ -9,10 +9,10 @@ from rich.text import Text
 
 from harness.report.adapt import audit_of, exposition_of, law_of, spread_of_outcome
 from harness.report.markup import clean
-from harness.report.model import AuditSummary, LawPoint, LawSummary, MeasuredValue, PageDifference
+from harness.report.model import AuditSummary, LawPoint, LawSummary, PageDifference
+from harness.report.numbers import UNKNOWN, MeasuredValue, Unit, percent, plain, plus_minus, unit_for
 from harness.report.overhead import VOID, ladders_of, repeat_words
 from harness.report.overhead_table import ladder_table, overhead_view
-from harness.report.plots.scales import UNKNOWN, Unit, percent, plain, plus_minus, unit_for
 from harness.report.rates import rates_table, saturation_of
 from harness.report.scrape_study import effect_rows, headings, scrape_latency_of, unit_of_study
 

@@ -9,9 +9,8 @@ from rich.text import Text
 from harness.measure.compare.compare import Compared, ComparedSide
 from harness.measure.resolution import document_notes
 from harness.measure.result import Experiment
-from harness.report.model import MeasuredValue
+from harness.report.numbers import MeasuredValue, percent, plain, unit_for, with_interval
 from harness.report.overhead import VOID, attempt_words, control_words
-from harness.report.plots.scales import percent, plain, unit_for, with_interval
 
 __all__ = ["compared_summary"]
 

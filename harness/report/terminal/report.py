@@ -8,12 +8,12 @@ from rich.text import Text
 
 from harness.load.tail import supported
 from harness.report.markup import clean
-from harness.report.model import PageDifference, Report, ScrapeLatency, SustainedRate, Trend, finite
+from harness.report.model import PageDifference, Report, ScrapeLatency, SustainedRate, Trend
+from harness.report.numbers import finite, plain, unit_for
 from harness.report.overhead import VOID
 from harness.report.overhead_table import ladder_table, law_lines, overhead_view
 from harness.report.page.observations import audits_of
 from harness.report.plots.percentiles import decoded
-from harness.report.plots.scales import plain, unit_for
 from harness.report.plots.trend import binned, trend_unit
 from harness.report.rates import condition_words, rate_cell
 

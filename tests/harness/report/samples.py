@@ -20,7 +20,6 @@ from harness.report.model import (
     LawPoint,
     LawSummary,
     LawTerm,
-    MeasuredValue,
     PageDifference,
     Report,
     RungCost,
@@ -29,6 +28,7 @@ from harness.report.model import (
     SustainedRate,
     Trend,
 )
+from harness.report.numbers import MeasuredValue
 from harness.run.result import (
     AuditResult,
     FindingResult,

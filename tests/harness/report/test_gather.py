@@ -13,7 +13,8 @@ from harness.measure.questions.ladder import Ladder as MeasuredLadder
 from harness.measure.steps import RUNGS
 from harness.report.adapt import exposition_of, ladder_of, law_of
 from harness.report.gather import report_of, title_of, trend_of, trends_of
-from harness.report.model import MeasuredValue, Report
+from harness.report.model import Report
+from harness.report.numbers import MeasuredValue
 from harness.report.overhead import rows_of
 from harness.report.page.html import render
 from harness.report.plots.laws import formula

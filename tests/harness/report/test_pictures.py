@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.report.model import Epoch, LawSummary, LawTerm, MeasuredValue, Trend
+from harness.report.model import Epoch, LawSummary, LawTerm, Trend
+from harness.report.numbers import MeasuredValue
 from harness.report.plots.canvas import NARROW, WIDE, Picture, standalone
 from harness.report.plots.laws import formula, laws_picture
 from harness.report.plots.percentiles import decoded, percentiles_picture

@@ -17,7 +17,6 @@ from harness.report.model import (
     LawPoint,
     LawSummary,
     LawTerm,
-    MeasuredValue,
     PageDifference,
     Report,
     RungCost,
@@ -25,6 +24,7 @@ from harness.report.model import (
     ScrapeLatency,
     SustainedRate,
 )
+from harness.report.numbers import MeasuredValue
 from harness.report.page.html import render
 from harness.run.result import AuditResult, LedgerResult, Rate, RequirementResult
 from harness.run.spec import RunSpec
@@ -149,7 +149,9 @@ def hostile_report(text: str) -> Report:
             LawSummary(text, text, [LawPoint(1, MeasuredValue(5.0))], [LawTerm(text, 1, MeasuredValue(2.0))], note=text)
         ],
         latencies=[
-            ScrapeLatency(text, encoded(1e5, count=99), text, [ScrapeEffectSummary(text, NOTHING, NOTHING, NOTHING)], text)
+            ScrapeLatency(
+                text, encoded(1e5, count=99), text, [ScrapeEffectSummary(text, NOTHING, NOTHING, NOTHING)], text,
+            )
         ],
         expositions=[PageDifference(text, text, [ExpositionRow(text, text, text, same=False)])],
         trends=[

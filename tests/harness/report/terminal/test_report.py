@@ -10,8 +10,8 @@ from rich.console import Console
 from harness.report.model import Report
 from harness.report.overhead_table import overhead_markdown
 from harness.report.terminal.report import essentials, sparkline
-from tests.harness.report.samples import HOSTILE, document, experiment, full_report, trend
 from tests.harness.report.page.test_html import hostile_report
+from tests.harness.report.samples import HOSTILE, document, experiment, full_report, trend
 
 
 def shown(report: Report, width: int = 80, *, color: bool = False) -> str:
