@@ -21,8 +21,11 @@ from harness.cli.progress import Bar
 from harness.host.environment import Environment
 from harness.measure.questions.validation import Plan, Record, read_records, summarise, validate
 from harness.report.numbers import plain
-from harness.report.outcome_markdown import environment_markdown, table_markdown
-from harness.report.validation import HEADINGS, bound_words, method_words, validation_rows, validation_view
+from harness.report.sections.environment import environment_words
+from harness.report.sections.validation import bound_words, method_words, validation_table
+from harness.report.tables import Note
+from harness.report.writers.markdown import table_markdown, write_markdown
+from harness.report.writers.terminal import write_terminal
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 DEFAULT = DOCS / "data" / "validation.jsonl.gz"
@@ -38,7 +41,7 @@ def block(records: Sequence[Record], place: Environment) -> str:
         f"slowdown {plain(found.trial_s)} s; the whole {plain(hours, 2)} hours."
     )
     told = " ".join(part for part in (said, method_words(found)) if part)
-    return f"{table_markdown(HEADINGS, validation_rows(found))}\n{told}\n\n{environment_markdown(place)}"
+    return f"{table_markdown(validation_table(found))}\n{told}\n\n{write_markdown([Note(environment_words(place))])}"
 
 
 def write_docs(text: str, path: Path = DOCS / "overhead.md") -> None:
@@ -73,7 +76,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             found = validate(asked.file, plan, bar)
         except KeyboardInterrupt:
             found = summarise(read_records(asked.file)[0])
-    Console(highlight=False).print(validation_view(found))
+    words = (
+        f"Median pairs of an experiment {plain(found.pairs)}; median seconds of a slowdown's trial "
+        f"{plain(found.trial_s)}; median standard deviation of the pairs' log-ratio {plain(found.log_ratio_sd)}."
+    )
+    notes = [Note(text, tone="quiet") for text in (bound_words(found), words)]
+    Console(highlight=False).print(write_terminal([validation_table(found), *notes]))
     if found.experiments < plan.identical + plan.slowdowns + plan.small:
         print(f"not all of them yet; run it again to go on ({asked.file})", file=sys.stderr)
         return 130

@@ -21,12 +21,11 @@ from harness.cli.progress import Bar
 from harness.measure.questions.answer import Answer, renewed
 from harness.measure.questions.full import FullPlan, measure_full
 from harness.measure.questions.validation import Validation, read_records, summarise
-from harness.report.adapt import law_of
-from harness.report.overhead import ladders_of, rows_of, unit_of
 from harness.report.plots.canvas import Picture, standalone
-from harness.report.plots.forest import forest, forest_row
 from harness.report.plots.laws import laws_picture
 from harness.report.plots.waterfall import waterfall
+from harness.report.sections.ladder import ladders_of
+from harness.report.sections.overhead import costs_picture, rows_of
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGE = "what-a-metric-costs"
@@ -42,25 +41,16 @@ def pictures(outcome: Answer) -> dict[str, Picture]:
     """Return the page's pictures by file name."""
     found: dict[str, Picture] = {}
     table = outcome.part("table")
-    if table is not None:
-        found["costs"] = _costs(outcome)
+    costs = costs_picture(rows_of(table.experiments)) if table is not None else None
+    if costs is not None:
+        found["costs"] = costs
     ladder = outcome.part("ladder")
     for each in ladders_of(ladder) if ladder is not None else ():
         found["ladder"] = waterfall(each)
-    laws = [law_of(each) for each in outcome.laws]
-    for factor in dict.fromkeys(law.factor for law in laws):
-        chosen = [law for law in laws if law.factor == factor]
+    for factor in dict.fromkeys(law.factor for law in outcome.laws):
+        chosen = [law for law in outcome.laws if law.factor == factor]
         found[f"by-{factor}"] = laws_picture(chosen, f"by-{factor}")
     return found
-
-
-def _costs(outcome: Answer) -> Picture:
-    table = outcome.part("table")
-    rows = rows_of(table.experiments if table is not None else [])
-
-    return forest(
-        [forest_row(row) for row in rows], unit_of(part for row in rows for part in (row.resting, row.scraped))
-    )
 
 
 def validation(docs: Path) -> Validation | None:

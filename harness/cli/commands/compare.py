@@ -70,9 +70,11 @@ def _teller(quiet: bool) -> "Progress":
 def _print(compared: "Compared") -> None:
     from rich.console import Console
 
-    from harness.report.terminal.compare import compared_summary
+    from harness.report.sections.compare import compared_section
+    from harness.report.writers.terminal import write_terminal
 
-    Console(highlight=False, width=None if sys.stdout.isatty() else 140).print(compared_summary(compared))
+    view = write_terminal(compared_section(compared).parts)
+    Console(highlight=False, width=None if sys.stdout.isatty() else 140).print(view)
 
 
 @click.command()

@@ -95,11 +95,10 @@ def exit_code(outcome: "Answer") -> int:
 def _print(outcome: "Answer", markdown: str | None) -> None:
     from rich.console import Console
 
-    from harness.report.outcome_markdown import outcome_markdown
-    from harness.report.terminal.answer import outcome_view
+    from harness.report.answer import answer_markdown, answer_view
 
     if markdown is not None:
-        text = outcome_markdown(outcome)
+        text = answer_markdown(outcome)
         if markdown == "-":
             sys.stdout.write(text)
             return
@@ -107,7 +106,7 @@ def _print(outcome: "Answer", markdown: str | None) -> None:
             Path(markdown).write_text(text, encoding="utf-8")
         except OSError as error:
             raise SaveError(f"--markdown: {markdown!r}: {error.strerror}") from error
-    Console(highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH).print(outcome_view(outcome))
+    Console(highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH).print(answer_view(outcome))
 
 
 def _check_places(json_file: Path | None, markdown: str | None) -> None:

@@ -48,7 +48,8 @@ def probe(names: tuple[str, ...], instrument: str, json_file: Path | None, quiet
     from harness.measure.pairs.schedule import Step
     from harness.probe.catalog import INSTRUMENTS, ProbeResult
     from harness.probe.runner import document, run_probes, select
-    from harness.report.terminal.probes import probe_view
+    from harness.report.sections.probes import probes_section
+    from harness.report.writers.terminal import write_terminal
 
     probes = select(names)
     if json_file is not None:
@@ -79,7 +80,7 @@ def probe(names: tuple[str, ...], instrument: str, json_file: Path | None, quiet
                 if json_file is not None:
                     save_json(found, json_file)
             finally:
-                view = probe_view(probes, outcomes, instruments, found["environment"])
+                view = write_terminal(probes_section(probes, outcomes, instruments, found["environment"]).parts)
                 Console(highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH).print(view)
                 sys.stdout.flush()
     return INTERRUPTED if interrupted else 0

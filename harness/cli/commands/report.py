@@ -18,8 +18,7 @@ from harness.errors import HarnessError, SaveError, UsageError
 if TYPE_CHECKING:
     from harness.history.index import Index
     from harness.history.store import Store
-    from harness.report.collect import Found
-    from harness.report.model import Report
+    from harness.report.collect import Report, StoredDocument
 
 __all__ = ["report"]
 
@@ -35,7 +34,7 @@ def _is_file(text: str) -> bool:
     return text.endswith(".json") or "/" in text or Path(text).is_file()
 
 
-def _read_file(path: Path) -> "list[Found]":
+def _read_file(path: Path) -> "list[StoredDocument]":
     from harness.history.envelope import DamagedError, NewerError, decode
     from harness.report.collect import read_document
 
@@ -57,7 +56,7 @@ def _read_file(path: Path) -> "list[Found]":
     return read_document(kept.document, str(path), kept.created, kept.label)
 
 
-def _read_kept(store: "Store", run_id: str) -> "list[Found]":
+def _read_kept(store: "Store", run_id: str) -> "list[StoredDocument]":
     from harness.report.collect import read_document
 
     kept = store.load(run_id)
@@ -78,7 +77,7 @@ def _gathered(store: "Store", names: Sequence[str]) -> "tuple[Report, int]":
     """Return the report, and how many of the documents named could not be read."""
     from harness.history.index import Index
     from harness.report.collect import assembled
-    from harness.report.gather import MOST_TRENDS, trends_of
+    from harness.report.trends import MOST_TRENDS, trends_of
 
     with Index(store) as index:
         problems = [problem.line for problem in index.problems] if not names else []
@@ -88,7 +87,7 @@ def _gathered(store: "Store", names: Sequence[str]) -> "tuple[Report, int]":
         else:
             keys = list(index.trending())
         trends = trends_of(index, keys)
-    found: list[Found] = []
+    found: list[StoredDocument] = []
     failed = 0
     reads = [*(partial(_read_kept, store, each) for each in ids), *(partial(_read_file, each) for each in files)]
     for read in reads:
@@ -103,7 +102,7 @@ def _gathered(store: "Store", names: Sequence[str]) -> "tuple[Report, int]":
 
 
 def _tell(problems: Iterable[str]) -> None:
-    from harness.report.terminal.history import inert
+    from harness.report.text import inert
 
     lines = list(problems)
     for line in lines[:_MOST_PROBLEMS]:
@@ -160,7 +159,7 @@ def report(names: tuple[str, ...], output: Path | None, store: Path | None, *, t
     if terminal:
         _print(found)
     else:
-        from harness.report.page.html import render
+        from harness.report.page import render
 
         _write(render(found), target)
         click.echo(f"harness: wrote {target}", err=True)
@@ -172,6 +171,6 @@ def report(names: tuple[str, ...], output: Path | None, store: Path | None, *, t
 def _print(found: "Report") -> None:
     from rich.console import Console
 
-    from harness.report.terminal.report import essentials
+    from harness.report.essentials import essentials
 
     Console(highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH).print(essentials(found))

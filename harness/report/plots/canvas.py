@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from harness.report.markup import Child, Element, clean, h, number, raw, svg_text
+from harness.report.markup import Child, Element, h, number, raw, svg_text
 from harness.report.plots.scales import Scale
+from harness.report.text import clean
 
 __all__ = ["NARROW", "WIDE", "Canvas", "Picture", "elided", "legend_rows", "marker", "standalone", "whisker"]
 

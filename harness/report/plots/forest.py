@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.report.experiments import VOID
 from harness.report.markup import Element
 from harness.report.numbers import MeasuredValue, Unit, finite, plain, with_interval
-from harness.report.overhead import VOID, OverheadRow, cost_of
 from harness.report.plots.canvas import Canvas, Picture, elided, marker, text_width, whisker
 from harness.report.plots.scales import Scale, linear_scale, linear_ticks, log_scale, log_ticks
 
-__all__ = ["ForestPicture", "ForestRow", "forest", "forest_row", "void_words"]
+__all__ = ["ForestPicture", "ForestRow", "forest", "void_words"]
 
 _KINDS = ("not scraped", "while scraped")
 
@@ -25,13 +25,6 @@ class ForestRow:
     resting: MeasuredValue
     scraped: MeasuredValue
     void: tuple[bool, bool] = (False, False)
-
-
-def forest_row(row: OverheadRow) -> ForestRow:
-    """Return the line of a row of the overhead table."""
-    parts = (row.resting, row.scraped)
-    void = tuple(each is not None and each.verdict == "void" for each in parts)
-    return ForestRow(row.name, cost_of(row.resting), cost_of(row.scraped), (void[0], void[1]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,70 +2,112 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from harness.report.experiments import VOID, measured
 from harness.report.markup import Element
-from harness.report.model import LawSummary, LawTerm
-from harness.report.numbers import Unit, finite, plain, unit_for, with_interval
-from harness.report.overhead import VOID
+from harness.report.numbers import NOT_KNOWN, MeasuredValue, Unit, finite, plain, unit_for, with_interval
 from harness.report.plots.canvas import NARROW, Canvas, Picture, legend, legend_rows, marker, text_width, whisker
 from harness.report.plots.scales import Scale, linear_scale, linear_ticks, log_scale, log_ticks
 
-__all__ = ["LawsPicture", "formula", "laws_picture", "term_text", "void_points"]
+if TYPE_CHECKING:
+    from harness.measure.questions.laws import CostLaw, Point
+
+__all__ = [
+    "LawTerm",
+    "LawsPicture",
+    "cost_at",
+    "formula",
+    "law_unit",
+    "laws_picture",
+    "predicted",
+    "terms_of",
+    "void_points",
+]
 
 _SAMPLES = 80
 
 
-def law_unit(law: LawSummary) -> Unit:
+@dataclass(frozen=True, slots=True)
+class LawTerm:
+    """One term of a law: the coefficient with its interval as texts, and what it is multiplied by."""
+
+    symbol: str
+    times: str
+    coefficient: float
+    value: str
+    interval: str
+
+    @property
+    def name(self) -> str:
+        """The symbol and what it is multiplied by."""
+        return f"{self.symbol}{self.times}"
+
+
+def terms_of(law: "CostLaw") -> list[LawTerm]:
+    """Return the terms of a law; none without a fit."""
+    fit = law.fit
+    if fit is None:
+        return []
+    return [_term("a", "", fit.a, fit.a_interval), _term("b", f" × {law.factor}", fit.b, fit.b_interval)]
+
+
+def _term(symbol: str, times: str, coefficient: float, interval: tuple[float, float]) -> LawTerm:
+    unit = unit_for([coefficient])
+    value, shown = with_interval(measured(coefficient, interval), unit)
+    return LawTerm(symbol, times, coefficient, f"{value} {unit.name}", shown)
+
+
+def predicted(law: "CostLaw", x: float) -> float | None:
+    """Return the fitted cost at `x`, ns; None without a fit."""
+    if law.fit is None or finite(law.fit.a) is None or finite(law.fit.b) is None:
+        return None
+    return law.fit.a + law.fit.b * x
+
+
+def cost_at(point: "Point") -> MeasuredValue:
+    """Return the cost at a point with its interval; nothing for a void one."""
+    return NOT_KNOWN if point.void else measured(point.cost, point.interval)
+
+
+def law_unit(law: "CostLaw") -> Unit:
     """Return the unit that suits a law's points."""
-    return unit_for([point.cost.value for point in law.points] or [t.coefficient.value for t in law.terms])
+    return unit_for([cost_at(point).value for point in law.points])
 
 
-def void_points(laws: Sequence[LawSummary]) -> str:
+def void_points(laws: "Sequence[CostLaw]") -> str:
     """Return which points of some laws are void, as a sentence; empty for none."""
     words = [
-        f"{law.subject} at {', '.join(plain(point.x, 6) for point in law.points if point.void)}"
+        f"{law.instrument} at {', '.join(plain(point.x, 6) for point in law.points if point.void)}"
         for law in laws
         if any(point.void for point in law.points)
     ]
     return f"Void, marked below the axis, and in no fit: {'; '.join(words)}." if words else ""
 
 
-def formula(law: LawSummary) -> str:
+def formula(law: "CostLaw") -> str:
     """Return the law as people write it: ``cost = 21.3 µs + 71.9 µs × series``; empty without a fit."""
     parts: list[str] = []
-    for term in law.terms:
-        value = finite(term.coefficient.value)
+    for term in terms_of(law):
+        value = finite(term.coefficient)
         if value is None:
             return ""
         unit = unit_for([value])
-        size = f"{plain(abs(value) / unit.scale)} {unit.name}{_times(term, law.factor)}"
+        size = f"{plain(abs(value) / unit.scale)} {unit.name}{term.times}"
         sign = "−" if value < 0 else "+"
         parts.append(f"{sign} {size}" if parts else f"{'−' if value < 0 else ''}{size}")
     return f"cost = {' '.join(parts)}" if parts else ""
-
-
-def _times(term: LawTerm, factor: str) -> str:
-    if term.power == 0:
-        return ""
-    return f" × {factor}" if term.power == 1 else f" × {factor}^{plain(term.power)}"
-
-
-def term_text(term: LawTerm, factor: str) -> tuple[str, str, str]:
-    """Return a coefficient as name, value with unit, and interval."""
-    unit = unit_for([term.coefficient.value])
-    value, interval = with_interval(term.coefficient, unit)
-    return f"{term.symbol}{_times(term, factor)}", f"{value} {unit.name}", interval
 
 
 @dataclass(frozen=True, slots=True)
 class LawsPicture(Picture):
     """Laws over one factor in one plot."""
 
-    laws: Sequence[LawSummary]
+    laws: "Sequence[CostLaw]"
 
     def draw(self, width: int, suffix: str = "") -> Element:
         """Return the picture at `width` pixels."""
-        labels = [law.subject for law in self.laws]
+        labels = [law.instrument for law in self.laws]
         top = 22.0 * len(legend_rows(labels, width)) + 28
         bottom = top + (260 if width <= NARROW else 320) - 44
         void = _void_at(self.laws)
@@ -95,13 +137,13 @@ class _Axes:
     factor: str
 
     @classmethod
-    def of(cls, laws: Sequence[LawSummary], canvas: Canvas, top: float, bottom: float) -> "_Axes":
+    def of(cls, laws: "Sequence[CostLaw]", canvas: Canvas, top: float, bottom: float) -> "_Axes":
         """Return axes that hold every point, its interval, and the fitted curves."""
-        points = [point for law in laws for point in law.points if finite(point.cost.value) is not None]
+        points = [point for law in laws for point in law.points if finite(cost_at(point).value) is not None]
         xs = [point.x for law in laws for point in law.points] or [0.0, 1.0]
-        costs = [(p.cost.value, p.cost.low, p.cost.high) for p in points]
+        costs = [(cost_at(p).value, cost_at(p).low, cost_at(p).high) for p in points]
         ys = [known for cost in costs for part in cost if (known := finite(part)) is not None] or [0.0, 1.0]
-        log_x, log_y = _logarithmic(xs), _logarithmic([finite(p.cost.value) or 0.0 for p in points] or [0.0])
+        log_x, log_y = _logarithmic(xs), _logarithmic([finite(cost_at(p).value) or 0.0 for p in points] or [0.0])
         positive = [y for y in ys if y > 0]
         low_x, high_x = _padded(min(xs), max(xs), log=log_x)
         low_y, high_y = _padded(min(positive if log_y else [0.0, *ys]), max(ys), log=log_y)
@@ -109,7 +151,7 @@ class _Axes:
         right = canvas.width - 8.0
         x = (log_scale if log_x else linear_scale)(low_x, high_x, left, right)
         y = (log_scale if log_y else linear_scale)(low_y, high_y, bottom, top)
-        unit = unit_for([point.cost.value for point in points])
+        unit = unit_for([cost_at(point).value for point in points])
         factor = laws[0].factor if laws else ""
         return cls(x, y, (low_x, high_x), (low_y, high_y), log_x, log_y, top, bottom, unit, factor)
 
@@ -139,13 +181,13 @@ def _padded(low: float, high: float, *, log: bool) -> tuple[float, float]:
     return (low - 0.03 * span if low else low), high + 0.06 * span
 
 
-def _draw_law(canvas: Canvas, axes: _Axes, law: LawSummary, index: int) -> None:
+def _draw_law(canvas: Canvas, axes: _Axes, law: "CostLaw", index: int) -> None:
     curve = []
     low, high = _span(law, axes)
     for step in range(_SAMPLES + 1):
         share = step / _SAMPLES
         x = low * (high / low) ** share if axes.log_x else low + (high - low) * share
-        cost = law.at(x)
+        cost = predicted(law, x)
         if cost is not None and axes.ys[0] <= cost <= axes.ys[1] and (cost > 0 or not axes.log_y):
             curve.append((axes.x(x), axes.y(cost)))
     canvas.path(curve, f"curve s{index % 6} d{index % 5}")
@@ -154,13 +196,13 @@ def _draw_law(canvas: Canvas, axes: _Axes, law: LawSummary, index: int) -> None:
             _draw_point(canvas, axes, law, point.x, index)
 
 
-def _void_at(laws: Sequence[LawSummary]) -> dict[float, list[str]]:
+def _void_at(laws: "Sequence[CostLaw]") -> dict[float, list[str]]:
     """Return whose points are void, by the value of the factor."""
     found: dict[float, list[str]] = {}
     for law in laws:
         for point in law.points:
             if point.void:
-                found.setdefault(point.x, []).append(law.subject)
+                found.setdefault(point.x, []).append(law.instrument)
     return found
 
 
@@ -174,29 +216,29 @@ def _draw_void(canvas: Canvas, axes: _Axes, void: dict[float, list[str]]) -> Non
         canvas.tell(place, axes.bottom + 48, f"{axes.factor} {plain(at, 4)}: void for {', '.join(subjects)}")
 
 
-def _span(law: LawSummary, axes: _Axes) -> tuple[float, float]:
+def _span(law: "CostLaw", axes: _Axes) -> tuple[float, float]:
     xs = [point.x for point in law.points if not point.void] or list(axes.xs)
     return min(xs), max(xs)
 
 
-def _draw_point(canvas: Canvas, axes: _Axes, law: LawSummary, at: float, index: int) -> None:
+def _draw_point(canvas: Canvas, axes: _Axes, law: "CostLaw", at: float, index: int) -> None:
     point = next(point for point in law.points if point.x == at)
-    value = finite(point.cost.value)
+    value = finite(cost_at(point).value)
     if value is None:
         return
     x, y = axes.x(point.x), axes.y(value)
-    low, high = finite(point.cost.low), finite(point.cost.high)
+    low, high = finite(cost_at(point).low), finite(cost_at(point).high)
     if low is not None and high is not None and abs(axes.y(low) - axes.y(high)) > 3:
         whisker(canvas, (x, axes.y(low)), (x, axes.y(high)), f"whisker s{index % 6}")
     canvas.add(marker(x, y, index))
-    shown, interval = with_interval(point.cost, axes.unit)
+    shown, interval = with_interval(cost_at(point), axes.unit)
     told = f" ({interval})" if interval else ""
-    canvas.tell(x, y, f"{law.subject}, {law.factor} {plain(point.x, 4)}: {shown} {axes.unit.name}{told}")
+    canvas.tell(x, y, f"{law.instrument}, {law.factor} {plain(point.x, 4)}: {shown} {axes.unit.name}{told}")
 
 
-def laws_picture(laws: Sequence[LawSummary], ident: str = "laws") -> LawsPicture:
+def laws_picture(laws: "Sequence[CostLaw]", ident: str = "laws") -> LawsPicture:
     """Return the plot of laws over the same factor, described by their formulae."""
     factor = laws[0].factor if laws else "nothing"
-    words = "; ".join(f"{law.subject}: {formula(law) or 'no law fitted'}" for law in laws)
+    words = "; ".join(f"{law.instrument}: {formula(law) or 'no law fitted'}" for law in laws)
     description = f"Points measured, with 95 % intervals, and the fitted curves. {words}. {void_points(laws)}".rstrip()
     return LawsPicture(ident, f"Cost per line against {factor}", description, laws)

@@ -11,10 +11,10 @@ from itertools import pairwise
 from statistics import median
 
 from harness.report.markup import Element, h, number
-from harness.report.model import Change, Trend
 from harness.report.numbers import Unit, finite, plain, unit_for
 from harness.report.plots.canvas import NARROW, Canvas, Picture, elided, marker, text_width, whisker
 from harness.report.plots.scales import Scale, linear_scale, linear_ticks
+from harness.report.trends import Change, Trend
 
 __all__ = ["Bin", "TrendPicture", "binned", "trend_picture", "trend_unit"]
 

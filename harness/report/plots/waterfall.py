@@ -4,19 +4,50 @@ A void rung has no bar. The bar after it starts at what a line was measured to c
 the steps before lacks one; where the last rung is void there is no sum.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
+from harness.report.experiments import VOID
 from harness.report.markup import Element, h
-from harness.report.model import LadderSummary, RungCost
-from harness.report.numbers import MeasuredValue, Unit, finite, plain, unit_for, with_interval
-from harness.report.overhead import VOID
+from harness.report.numbers import NOT_KNOWN, MeasuredValue, Unit, finite, plain, unit_for, with_interval
 from harness.report.plots.canvas import Canvas, Picture, elided, text_width, whisker
 from harness.report.plots.scales import Scale, linear_scale, linear_ticks
 
-__all__ = ["WaterfallPicture", "ladder_unit", "waterfall", "within_noise"]
+__all__ = ["LadderSteps", "RungCost", "WaterfallPicture", "ladder_unit", "waterfall", "within_noise"]
 
 
-def ladder_unit(ladder: LadderSummary) -> Unit:
+@dataclass(frozen=True, slots=True)
+class RungCost:
+    """One rung of the ladder: what it adds to a line, and the line's whole cost with it and, `below`, without it.
+
+    Of a void rung none of these is known.
+    """
+
+    name: str
+    title: str
+    increment: MeasuredValue
+    total: MeasuredValue
+    verdict: str = ""
+    below: MeasuredValue = NOT_KNOWN
+    remark: str = ""
+
+    @property
+    def void(self) -> bool:
+        """Whether its experiment does not count."""
+        return self.verdict == "void"
+
+
+@dataclass(frozen=True, slots=True)
+class LadderSteps:
+    """What recording is made of, one step more at each rung; in ns per line, or instructions."""
+
+    rungs: Sequence[RungCost]
+    subject: str = "opencensus"
+    unit: Literal["ns", "instructions"] = "ns"
+
+
+def ladder_unit(ladder: LadderSteps) -> Unit:
     """Return the unit that suits the whole ladder: that of its highest total."""
     totals = [abs(known) for rung in ladder.rungs if (known := finite(rung.total.value)) is not None]
     unit = unit_for([max(totals, default=0.0)], ladder.unit)
@@ -38,7 +69,7 @@ class _Step:
     end: float | None
 
 
-def _steps(ladder: LadderSummary) -> list[_Step]:
+def _steps(ladder: LadderSteps) -> list[_Step]:
     """Return where each bar starts and ends: the measured increments added up, so that bars meet."""
     steps: list[_Step] = []
     level: float | None = 0.0
@@ -57,7 +88,7 @@ def _steps(ladder: LadderSummary) -> list[_Step]:
 class WaterfallPicture(Picture):
     """The picture of one ladder."""
 
-    ladder: LadderSummary
+    ladder: LadderSteps
 
     def draw(self, width: int, suffix: str = "") -> Element:
         """Return the picture at `width` pixels."""
@@ -152,7 +183,7 @@ def _total(canvas: Canvas, total: float | None, top: float, row: float, x: Scale
     canvas.tell((begin + end) / 2, middle, f"all of it: {shown} {unit.name}")
 
 
-def waterfall(ladder: LadderSummary, ident: str = "waterfall") -> WaterfallPicture:
+def waterfall(ladder: LadderSteps, ident: str = "waterfall") -> WaterfallPicture:
     """Return the waterfall of a ladder, described in words."""
     unit = ladder_unit(ladder)
     known = [rung for rung in ladder.rungs if not rung.void]

@@ -22,7 +22,7 @@ from harness.errors import UsageError
 from harness.measure.pairs.schedule import Step
 from harness.measure.questions.answer import Answer
 from harness.measure.result import Experiments
-from harness.report.outcome_markdown import outcome_markdown
+from harness.report.answer import answer_markdown
 
 COMMAND = [sys.executable, "-m", "harness.cli"]
 # Between the shortest time and the fewest pairs there is nothing left to spare.
@@ -106,7 +106,7 @@ def test_markdown_and_history_say_the_same(compared: tuple[dict[str, Any], str, 
     document, _, folder = compared
     text = (folder / "f.md").read_text()
     assert text.count("\n| opencensus") == 2
-    assert text == outcome_markdown(Answer.model_validate(document))
+    assert text == answer_markdown(Answer.model_validate(document))
     assert document["environment"]["cpu"] in text
     kept = [json.loads(path.read_text()) for path in (folder / "store").rglob("*.json")]
     assert [(each["kind"], each["label"]) for each in kept] == [("overhead", "proof")]
@@ -236,7 +236,7 @@ def test_each_mode_measures_and_fits_the_schema(arguments: list[str], words: str
     assert words in done.stdout
     document = json.loads(path.read_text())
     jsonschema.validate(document, Answer.model_json_schema(mode="serialization"))
-    assert len(outcome_markdown(Answer.model_validate(document)).splitlines()) > 4
+    assert len(answer_markdown(Answer.model_validate(document)).splitlines()) > 4
 
 
 @pytest.mark.parametrize(

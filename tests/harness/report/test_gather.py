@@ -8,18 +8,18 @@ from harness.history.queries import keep
 from harness.history.store import Store
 from harness.measure.questions import laws, saturation, scrape_effect
 from harness.measure.questions import pages as exposition_diff
-from harness.measure.questions.ladder import Increment
-from harness.measure.questions.ladder import Ladder as MeasuredLadder
 from harness.measure.steps import RUNGS
-from harness.report.adapt import exposition_of, ladder_of, law_of
-from harness.report.gather import report_of, title_of, trend_of, trends_of
-from harness.report.model import Report
-from harness.report.numbers import MeasuredValue
-from harness.report.overhead import rows_of
-from harness.report.page.html import render
-from harness.report.plots.laws import formula
-from harness.report.rates import saturation_of
-from harness.report.scrape_study import scrape_latency_of
+from harness.report.collect import Report, report_of
+from harness.report.numbers import NOT_KNOWN, MeasuredValue
+from harness.report.page import render
+from harness.report.plots.laws import cost_at, formula
+from harness.report.sections.ladder import ladders_of
+from harness.report.sections.laws import law_note
+from harness.report.sections.overhead import rows_of
+from harness.report.sections.pages import pages_section
+from harness.report.sections.saturation import rate_cell
+from harness.report.sections.scrapes import effect_table
+from harness.report.trends import title_of, trend_of, trends_of
 from tests.harness.report.checks import problems
 from tests.harness.report.samples import document, experiment, scraped
 
@@ -98,48 +98,36 @@ def test_a_ladder_is_found_among_the_experiments() -> None:
     """Rungs are no ways of recording: they leave the table and become the ladder, in the ladder's order."""
     rungs = [experiment(high.name, 10.0, base=low.name) for low, high in pairwise(RUNGS)]
     found = report_of(document([experiment("opencensus", 5.0), *reversed(rungs)]))
-    assert [rung.name for rung in found.ladders[0].rungs] == [rung.name for rung in RUNGS]
+    assert found.ladder is not None
+    assert [rung.name for rung in ladders_of(found.ladder)[0].rungs] == [rung.name for rung in RUNGS]
     assert found.overhead is not None
     assert [row.name for row in rows_of(found.overhead.experiments)] == ["opencensus"]
 
 
 def test_what_measuring_returns_is_shown_with_its_intervals() -> None:
-    """Ladder, law, saturation and scrape effect keep every figure on their way into the report."""
-    steps = [
-        Increment(rung="bare", title="bare", per_line=200, increment=None, increment_interval=(None, None), verdict=""),
-        Increment(
-            rung="clock", title="clock", per_line=300, increment=100, increment_interval=(90, 110), verdict="slower"
-        ),
-    ]
-    ladder = ladder_of(MeasuredLadder(series=10, rungs=steps, document=document([])))
-    assert ladder.rungs[0].increment == MeasuredValue(200)
-    assert ladder.rungs[1].increment == MeasuredValue(100, 90, 110)
+    """Law, saturation and scrape effect keep every figure on their way into the report."""
     fit = laws.Fit(a=1e3, b=2e3, a_interval=(9e2, 1.1e3), b_interval=(1.9e3, 2.1e3), flat=False, misfit=1.2)
     spots = [
         laws.Point(x=1, cost=3e3, error=10, interval=(2975, 3025), pairs=7, lost=5, evaluated=100),
         laws.Point(x=3, cost=None, error=None, pairs=7, void="void: none against itself came out at 1.01 to 1.04"),
     ]
-    law = law_of(laws.CostLaw(instrument="oc", factor="series", points=spots, fit=fit, formula=""))
+    law = laws.CostLaw(instrument="oc", factor="series", points=spots, fit=fit, formula="")
     assert formula(law) == "cost = 1 µs + 2 µs × series"
-    assert law.points[0].cost == MeasuredValue(3e3, 2975, 3025)
-    assert (law.points[1].void, law.points[1].cost) == (True, MeasuredValue())
-    assert law.note == "void at 3, and left out; series 1: lost 5 of 100 lines (5\u202f%)"
-    rate = saturation_of(
-        saturation.Saturation(
-            instrument="oc", series=1, bound_ns=5_000_000, closed_loop=1e4, rate=8e3, above=9e3, trials=[]
-        )
+    assert cost_at(law.points[0]) == MeasuredValue(3e3, 2975, 3025)
+    assert cost_at(law.points[1]) == NOT_KNOWN
+    assert law_note(law) == "void at 3, and left out; series 1: lost 5 of 100 lines (5\u202f%)"
+    rate = saturation.Saturation(
+        instrument="oc", series=1, bound_ns=5_000_000, closed_loop=1e4, rate=8e3, above=9e3, trials=[]
     )
-    assert (rate.rate, rate.single) == (MeasuredValue(8e3), True)
+    assert rate_cell(rate).text == "8\u202f000 single try"
     shift = scrape_effect.Shift(percentile=99.9, unscraped=1e5, scraped=3e5, difference=2e5, interval=(1e5, 3e5))
-    effect = scrape_latency_of(
-        scrape_effect.ScrapeEffect(
-            instrument="oc", factors={"series": 10}, scraper="builtin", processes=3, scrapes=30, lines=60_000,
-            served_share=0.1, by_window=[shift], by_moment=[],
-        )
+    effect = scrape_effect.ScrapeEffect(
+        instrument="oc", factors={"series": 10}, scraper="builtin", processes=3, scrapes=30, lines=60_000,
+        served_share=0.1, by_window=[shift], by_moment=[],
     )  # fmt: skip
-    assert effect.effects[0].percentile == "p99.9"
-    assert effect.effects[0].difference == MeasuredValue(2e5, 1e5, 3e5)
-    page = render(Report(ladders=[ladder], laws=[law], saturation=[rate], latencies=[effect]))
+    (row,) = effect_table(effect).rows
+    assert [cell.text for cell in row] == ["p99.9", "100", "300", "200 ±100"]
+    page = render(Report(laws=[law], saturation=[rate], scrapes=[effect]))
     assert problems(page) == []
     assert "oc, 10 series" in page
 
@@ -153,13 +141,14 @@ def test_pages_stand_side_by_side() -> None:
     left = exposition_diff.ShownPages(instrument="oc", views={"v": shown, "w": None}, other_families=[])
     other = shown.model_copy(update={"inclusive": True})
     right = exposition_diff.ShownPages(instrument="lean", views={"v": other, "w": shown}, other_families=["x"])
-    diff = exposition_of(exposition_diff.ExpositionDiff(left=left, right=right, differences={}))
-    differing = {row.aspect: (row.left, row.right) for row in diff.rows if not row.same}
-    assert differing == {
-        "v: a value at its bound counts in that bucket": ("no", "yes"),
-        "w": ("not shown", "shown"),
-        "other families": ("none", "x"),
-    }
+    section = pages_section([exposition_diff.ExpositionDiff(left=left, right=right, differences={})])
+    assert section is not None
+    differing, _same = section.tables()
+    assert [tuple(cell.text for cell in row) for row in differing.rows] == [
+        ("v: a value at its bound counts in that bucket", "no", "yes"),
+        ("w", "not shown", "shown"),
+        ("other families", "none", "x"),
+    ]
 
 
 def test_a_figure_is_named_for_readers() -> None:

@@ -2,30 +2,20 @@ import base64
 import hashlib
 import math
 import re
-from dataclasses import replace
+from dataclasses import fields as fields_of
+from dataclasses import is_dataclass, replace
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
+from harness.measure.questions.laws import CostLaw, Fit, Point
+from harness.measure.questions.scrape_effect import Histograms
+from harness.measure.questions.table import Audited
 from harness.measure.result import Control, Experiments
-from harness.report.model import (
-    AuditSummary,
-    Change,
-    Epoch,
-    ExpositionRow,
-    FindingWords,
-    LawPoint,
-    LawSummary,
-    LawTerm,
-    PageDifference,
-    Report,
-    RungCost,
-    ScrapeEffectSummary,
-    ScrapeLatency,
-    SustainedRate,
-)
-from harness.report.numbers import MeasuredValue
-from harness.report.page.html import render
+from harness.report.collect import Report
+from harness.report.page import render
+from harness.report.trends import Change, Epoch
 from harness.run.result import AuditResult, LedgerResult, Rate, RequirementResult
 from harness.run.spec import RunSpec
 from tests.harness.report.checks import Node, parse, problems
@@ -35,19 +25,25 @@ from tests.harness.report.samples import (
     NO_LATENCY,
     TERMS,
     document,
+    effect,
     encoded,
     experiment,
     found,
     full_report,
     ladder,
     law,
+    pages,
     pair,
+    rate,
     run_result,
+    self_test,
     trend,
 )
 
-NOTHING = MeasuredValue()
-ODD = MeasuredValue(math.nan, -math.inf, math.inf)
+ODD = Point(x=1, cost=math.nan, error=1.0, interval=(-math.inf, math.inf))
+ODD_FIT = Fit(
+    a=math.nan, b=math.inf, a_interval=(-math.inf, math.inf), b_interval=(-math.inf, math.inf), flat=False, misfit=0.0
+)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +78,8 @@ def test_the_checks_themselves_find_faults() -> None:
         ("latency", ["p99.9", "while a scrape was served"]),
         ("trend", ["new epoch: AMD EPYC 9B14, CPython 3.12.4", "+6.50 µs ± 0.41 µs"]),
         ("findings", ["sum decreased", "count mismatch", "bucket bound exclusive"]),
-        ("exposition", ['le="10"', "what differs", "1 of 3 aspects are the same"]),
+        ("exposition", ["what differs", "a value at its bound counts in that bucket", "9 of 11 aspects are the same"]),
+        ("self-test", ["absolute", "0.0673 ±0.0072", "0 of 0, 4 void"]),
         ("runs", ["10\u202f000 offered = 9\u202f900 processed + 100 failed + 0 dropped", "response.p99<2ms"]),
         ("raw", ["pair 12", "A/A 6"]),
         ("environment", ["AMD EPYC 7B13", "0.11.4", "Linux 6.1.0"]),
@@ -123,8 +120,32 @@ def test_nothing_is_fetched(full: Node) -> None:
     assert not full.all("img", "iframe", "object", "embed")
 
 
+PLANTED = "a-word-from-outside"
+
+
 def hostile_report(text: str) -> Report:
     """A report with one hostile text in every field that can come from outside."""
+    return planted(outside_report(PLANTED), text)
+
+
+def planted(value: Any, text: str) -> Any:
+    """Put `text` in the place of the word, however deep it lies; the types' own checks are passed by."""
+    if isinstance(value, str):
+        return value.replace(PLANTED, text)
+    if isinstance(value, BaseModel):
+        fields = type(value).model_fields
+        return value.model_copy(update={name: planted(getattr(value, name), text) for name in fields})
+    if is_dataclass(value) and not isinstance(value, type):
+        changes = {each.name: planted(getattr(value, each.name), text) for each in fields_of(value) if each.init}
+        return replace(value, **changes)
+    if isinstance(value, dict):
+        return {planted(key, text): planted(each, text) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(planted(each, text) for each in value)
+    return value
+
+
+def outside_report(text: str) -> Report:
     run = run_result(
         started=text,
         spec=RunSpec.model_construct(**{**RunSpec().model_dump(), "name": text, "content": text, "instrument": text}),
@@ -137,23 +158,24 @@ def hostile_report(text: str) -> Report:
     )
     odd = experiment("x", 5.0, base=text, verdict="undecided", conclusion=text, factors={text: text, "series": 2})
     odd = odd.model_copy(update={"head": text, "raw_pairs": [pair(1.0, 2.0, void=text)]})
-    rung = RungCost(text, text, MeasuredValue(5.0, 4.0, 6.0), MeasuredValue(5.0), text)
+    rungs = [each.model_copy(update={"conclusion": text}) for each in ladder("2-views").experiments]
     return Report(
         title=text,
         made=text,
         overhead=Experiments.model_construct(**{**dict(document([odd])), "environment": run.environment}),
-        saturation=[SustainedRate(text, MeasuredValue(5.0), 1.0, text)],
-        audits={text: AuditSummary(False, [FindingWords(text, text, 1.0, text, text, text)])},
-        ladders=[replace(ladder(), rungs=[rung], subject=text)],
+        saturation=[rate(text, 5.0, 4.0, 6.0), rate(text, None, reason=text)],
+        audits={text: Audited(conserved=False, outcome="not_conserved", findings=[text, "sum_decreased"])},
+        ladder=document(rungs),
         laws=[
-            LawSummary(text, text, [LawPoint(1, MeasuredValue(5.0))], [LawTerm(text, 1, MeasuredValue(2.0))], note=text)
+            law(text, 5.0, 2.0, text, void=3),
+            CostLaw(instrument=text, factor=text, points=[], fit=None, formula=text),
         ],
-        latencies=[
-            ScrapeLatency(
-                text, encoded(1e5, count=99), text, [ScrapeEffectSummary(text, NOTHING, NOTHING, NOTHING)], text,
-            )
+        scrapes=[
+            effect(text, scraper=text, factors={"series": 1, text: text}, histograms=Histograms(scraped=text)),
+            effect(text),
         ],
-        expositions=[PageDifference(text, text, [ExpositionRow(text, text, text, same=False)])],
+        self_test=self_test().model_copy(update={"subject": text}),
+        expositions=[pages(text, text, text)],
         trends=[
             replace(
                 trend(12), metric=text, unit=text, ids=[text] * 12, created=[text] * 12,
@@ -214,12 +236,29 @@ def test_long_text_is_cut_and_says_so() -> None:
                 experiment("e", 40.0, verdict="void", factors={"scraped": True}, lost=3, raised=2, evaluated=0),
             ])
         ),
-        Report(ladders=[replace(ladder(), rungs=[])]),
-        Report(ladders=[replace(ladder(), rungs=[RungCost("a", "a", ODD, NOTHING)], unit="instructions")]),
-        Report(laws=[LawSummary("a", "x", []), LawSummary("b", "x", [LawPoint(1, ODD)], [LawTerm("a", 0, ODD)])]),
+        Report(ladder=document([])),
+        Report(
+            ladder=document([
+                each.model_copy(update={"axis": "instructions", "cost_per_line": math.nan, "head_per_line": math.nan})
+                for each in ladder().experiments[:1]
+            ])
+        ),
+        Report(
+            laws=[
+                CostLaw(instrument="a", factor="x", points=[], fit=None, formula=""),
+                CostLaw(instrument="b", factor="x", points=[ODD], fit=ODD_FIT, formula=""),
+            ]
+        ),
         Report(laws=[law("a", 0.0, 0.0), law("b", -5.0, 1.0, "views")]),
-        Report(latencies=[ScrapeLatency("a", "", "not base64 at all")]),
-        Report(latencies=[ScrapeLatency("a", encoded(1.0, 0.0, 0.0, 1), encoded(9e11, 0.0, 0.0, 2))]),
+        Report(scrapes=[effect(histograms=Histograms(scraped="not base64 at all"), by_window=[])]),
+        Report(
+            scrapes=[
+                effect(
+                    histograms=Histograms(scraped=encoded(1.0, 0.0, 0.0, 1), unscraped=encoded(9e11, 0.0, 0.0, 2)),
+                    rate=None,
+                )
+            ]
+        ),
         Report(trends=[trend(0), trend(1), trend(2, steps=False)]),
         Report(trends=[replace(trend(5), values=[None] * 5), replace(trend(3), values=[math.nan, math.inf, 0.0])]),
         Report(trends=[replace(trend(4, steps=False), values=[7.0] * 4, lows=[None] * 4, highs=[7.0] * 4)]),

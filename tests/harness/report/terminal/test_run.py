@@ -5,10 +5,11 @@ from xml.etree import ElementTree as ET
 import pytest
 from rich.console import Console
 
-from harness.report.model import Report
-from harness.report.overhead import audit_words
-from harness.report.page.observations import audits_of, findings_section
+from harness.report.collect import Report
+from harness.report.contents import audits_in
+from harness.report.sections.audits import audit_cell, audits_section
 from harness.report.terminal.run import summary
+from harness.report.writers.html import section_element
 from harness.run.result import AuditResult, FindingResult, RunResult
 from tests.harness.report.samples import run_result
 
@@ -69,10 +70,10 @@ def test_the_terminal_tells_the_three_outcomes_apart(words: str, audit: AuditRes
 def test_a_report_tells_the_three_outcomes_apart(words: str, audit: AuditResult) -> None:
     """The same in HTML, and in a few words in the table."""
     report = Report(title="t", runs=[run_result(audit=audit)])
-    ((_, audited),) = audits_of(report)
-    section = findings_section(report)
+    ((_, audited),) = audits_in(report)
+    section = audits_section(list(audits_in(report)))
     assert section is not None
-    html = ET.tostring(section, encoding="unicode")
+    html = ET.tostring(section_element(section), encoding="unicode")
     assert ("not verified" in html) is (words == "not verified")
     assert ("not conserved" in html) is (words == "not conserved")
     wanted = {
@@ -81,7 +82,7 @@ def test_a_report_tells_the_three_outcomes_apart(words: str, audit: AuditResult)
         "not conserved": "✗ differs",
         "nothing to compare": "",
     }
-    assert audit_words(audited) == wanted[words]
+    assert audit_cell(audited).text == wanted[words]
 
 
 def test_a_result_of_an_earlier_version_opens() -> None:

@@ -4,24 +4,12 @@ import base64
 import hashlib
 from collections.abc import Sequence
 
+from harness.report.collect import Report
+from harness.report.contents import sections_of
 from harness.report.markup import Child, Element, h, outside, page_text, raw
-from harness.report.model import Report
-from harness.report.page.costs import (
-    ladder_section,
-    laws_section,
-    overhead_section,
-    raw_section,
-    saturation_section,
-)
-from harness.report.page.observations import (
-    environment_section,
-    exposition_section,
-    findings_section,
-    latency_section,
-    runs_section,
-    trend_section,
-)
 from harness.report.plots.canvas import stylesheet
+from harness.report.tables import Section
+from harness.report.writers.html import section_element
 
 __all__ = ["page", "render"]
 
@@ -34,6 +22,7 @@ _SOURCES: dict[str, tuple[str, tuple[str, ...]]] = {
     "latency": ("Latency", ("harness run", "harness overhead --scrape")),
     "trend": ("Trend, once a figure was measured twice", ("harness overhead",)),
     "findings": ("Audit findings", ("harness run",)),
+    "self-test": ("Self-test", ("harness overhead --self-test",)),
     "exposition": ("Exposition compared", ("harness overhead --diff opencensus,prometheus-client",)),
     "runs": ("Load runs", ("harness run",)),
 }
@@ -50,35 +39,14 @@ _GLOSSARY = (
 )
 
 
-def _sections(report: Report) -> list[Element]:
-    built = (
-        overhead_section(report),
-        ladder_section(report.ladders),
-        laws_section(report.laws),
-        saturation_section(report.saturation),
-        latency_section(report),
-        trend_section(report.trends, report.more_trends),
-        findings_section(report),
-        exposition_section(report.expositions),
-        runs_section(report.runs),
-        raw_section(report),
-        environment_section(report),
-    )
-    return [each for each in built if each is not None]
-
-
-def _contents(sections: list[Element]) -> Element:
-    links = [h("li", h("a", _title(each), href=f"#{each.get('id')}")) for each in sections]
+def _contents(sections: Sequence[Section]) -> Element:
+    links = [h("li", h("a", section.title, href=f"#{section.ident}")) for section in sections]
     return h("nav", h("ul", links), aria_label="Contents")
 
 
-def _title(section: Element) -> str:
-    return section[0].text or ""
-
-
-def _gaps(sections: list[Element]) -> Element | None:
-    there = {each.get("id") for each in sections}
-    missing = [entry for ident, entry in _SOURCES.items() if ident not in there]
+def _gaps(sections: Sequence[Section]) -> Element | None:
+    shown = {section.ident for section in sections}
+    missing = [entry for ident, entry in _SOURCES.items() if ident not in shown]
     if not missing:
         return None
     items = [h("li", f"{title}: ", _either(commands)) for title, commands in missing]
@@ -127,7 +95,7 @@ def page(report: Report) -> Element:
     """Return the page as a tree."""
     style = "".join(stylesheet(name) for name in ("colours.css", "pictures.css", "page.css"))
     script = stylesheet("page.js")
-    sections = _sections(report)
+    sections = sections_of(report)
     head = h(
         "head",
         h("meta", charset="utf-8"),
@@ -141,11 +109,19 @@ def page(report: Report) -> Element:
     )
     made = h("p", "Made ", h("time", report.made), class_="made") if report.made else None
     empty = h("p", "Nothing has been measured yet. Start with: ", h("code", "harness overhead"))
+    built = [section_element(section) for section in sections]
     content: list[Child] = [
         h("a", "Skip to the contents", href="#main", class_="skip"),
         h("header", h("h1", outside(report.title)), made, _problems(report)),
-        _contents([*sections]) if sections else None,
-        h("main", sections or empty, _gaps(sections), _glossary(), id="main", tabindex="-1"),
+        _contents(sections) if sections else None,
+        h(
+            "main",
+            built or empty,
+            _gaps(sections),
+            _glossary(),
+            id="main",
+            tabindex="-1",
+        ),
         h("div", class_="tip", role="status", aria_live="polite", id="tip", hidden=True),
         raw("script", script),
     ]

@@ -1,67 +1,62 @@
-"""Reads documents and history into what a report shows; measures nothing and decides nothing."""
+"""Figures over time: the history of each as values, with its epochs and the changes found in it."""
 
 import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from harness.report.adapt import audit_of
-from harness.report.model import Change, Epoch, LadderSummary, Report, Trend
+from harness.report.experiments import conditions
 from harness.report.numbers import finite, percent
-from harness.report.overhead import OverheadRow, conditions, ladders_of
-from harness.report.rates import saturation_of
 
 if TYPE_CHECKING:
     from harness.history.figures import Figure
     from harness.history.index import FigurePoint, Index
-    from harness.measure.questions.table import Table
-    from harness.measure.result import Experiments
-    from harness.run.result import RunResult
 
-__all__ = ["MOST_TRENDS", "report_of", "report_of_table", "rows_of_table", "title_of", "trend_of", "trends_of"]
+__all__ = ["MOST_TRENDS", "Change", "Epoch", "Trend", "title_of", "trend_of", "trends_of"]
 
 MOST_TRENDS = 12
 
 
-def report_of(
-    overhead: "Experiments | None" = None,
-    runs: "Sequence[RunResult]" = (),
-    trends: Sequence[Trend] = (),
-    **more: Any,
-) -> Report:
-    """Return the report of documents; ladders among the experiments are found here. `more` are fields of `Report`."""
-    ladders: Sequence[LadderSummary] = more.pop("ladders", None) or (
-        ladders_of(overhead) if overhead is not None else ()
-    )
-    return Report(overhead=overhead, runs=runs, trends=trends, ladders=ladders, **more)
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """A new fingerprint from run `index` on: nanoseconds on both sides of it are not to be compared."""
+
+    index: int
+    label: str
 
 
-def report_of_table(table: "Table", **more: Any) -> Report:
-    """Return the report of the default table: its document, and beside it rates, instructions and audits."""
-    audits = {row.name: audit for row in rows_of_table(table) if (audit := row.audit)}
-    rates = [saturation_of(row.saturation) for row in table.rows if row.saturation is not None]
-    counted = {row.instrument: row.instructions_per_line for row in table.rows if row.instructions_per_line is not None}
-    spreads = [row.instructions_spread for row in table.rows if row.instructions_spread is not None]
-    spread = max(spreads, default=None)
-    return report_of(table.document, saturation=rates, audits=audits, counted=counted, counted_spread=spread, **more)
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The level changed at run `index`; `kind` is step or drift, `lasting` if strong enough for many looks."""
+
+    index: int
+    kind: str
+    text: str
+    lasting: bool = True
 
 
-def rows_of_table(table: "Table") -> list[OverheadRow]:
-    """Return the rows of the default table."""
-    return [
-        OverheadRow(
-            row.instrument,
-            row.cost.base if row.cost is not None else "none",
-            row.cost,
-            row.cost_scraped,
-            counted=row.instructions_per_line,
-            rate=None if row.saturation is None else saturation_of(row.saturation),
-            audit=None if row.audit is None else audit_of(row.audit),
-        )
-        for row in table.rows
-    ]
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """One figure over all runs, oldest first, in columns of equal length; None where a run did not say.
+
+    `void` are the indices of the runs whose experiment does not count.
+    """
+
+    metric: str
+    unit: str
+    ids: Sequence[str]
+    created: Sequence[str]
+    values: Sequence[float | None]
+    lows: Sequence[float | None]
+    highs: Sequence[float | None]
+    epochs: Sequence[Epoch] = ()
+    changes: Sequence[Change] = ()
+    void: Sequence[int] = ()
+
+    def __len__(self) -> int:
+        return len(self.values)
 
 
 def trends_of(index: "Index", keys: Sequence[str] | None = None, most: int = MOST_TRENDS) -> list[Trend]:
