@@ -175,8 +175,9 @@ def _example(form: Form) -> str:
 
 def _sample(parameter: Parameter) -> str:
     samples = {
-        ValueKind.SIZE: "80", ValueKind.RATE: "1000/s", ValueKind.RATES: "100:500:1k", ValueKind.DURATION: "10s", ValueKind.COUNT: "100",
-        ValueKind.NUMBER: "1", ValueKind.SHARE: "1%", ValueKind.PATH: "FILE", ValueKind.TEXT: "TEXT",
+        ValueKind.SIZE: "80", ValueKind.RATE: "1000/s", ValueKind.RATES: "100:500:1k", ValueKind.DURATION: "10s",
+        ValueKind.COUNT: "100", ValueKind.NUMBER: "1", ValueKind.SHARE: "1%", ValueKind.PATH: "FILE",
+        ValueKind.TEXT: "TEXT",
     }  # fmt: skip
     return samples.get(parameter.value) or parameter.choices[0]
 

@@ -112,6 +112,13 @@ class ReportTable:
     quiet: bool = False
     remarks_in_cells: bool = False
 
+    def texts(self) -> list[list[str]]:
+        """Return each cell in one line, with its remarks where they stand in the cells."""
+        return [
+            [" ".join((cell.text, *(cell.remarks if self.remarks_in_cells else ()))) for cell in row]
+            for row in self.rows
+        ]
+
     def remarks(self) -> Iterator[tuple[str, str, str]]:
         """Yield each remark as the sign of its rows' verdict, the rows' names, and its words."""
         rows: dict[tuple[str, str], list[str]] = {}

@@ -32,9 +32,12 @@ def clean(text: str, longest: int = _LONGEST) -> str:
 
 
 def inert(text: str) -> str:
-    """Return text from outside so that it is one line, can be encoded, and does nothing to a terminal."""
+    """Return text from outside so that it is one line, can be encoded, and does nothing to a terminal.
+
+    The thin space that parts thousands stays.
+    """
     encodable = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in encodable)
+    return "".join(letter if letter.isprintable() or letter == "\u202f" else repr(letter)[1:-1] for letter in encodable)
 
 
 def markdown(text: str) -> str:

@@ -17,8 +17,7 @@ def table_markdown(table: ReportTable) -> str:
     """Return a table with its remarks and notes, without its caption."""
     headings = [markdown(column.label) for column in table.columns]
     rules = ["---:" if column.kind == "number" else "---" for column in table.columns]
-    inside = table.remarks_in_cells
-    rows = [[markdown(" ".join((cell.text, *(cell.remarks if inside else ())))) for cell in row] for row in table.rows]
+    rows = [[markdown(text) for text in row] for row in table.texts()]
     lines = "".join(f"| {' | '.join(line)} |\n" for line in (headings, rules, *rows))
     remarks = [
         f"- {markdown(' '.join((sign, name)).strip())}: {markdown(words)}" for sign, name, words in table.remarks()

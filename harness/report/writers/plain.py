@@ -28,7 +28,7 @@ def write_plain(parts: Iterable[Part]) -> Iterator[str]:
 
 def _table(table: ReportTable) -> Iterator[str]:
     rows = [[inert(column.label) for column in table.columns]]
-    rows += [[inert(cell.text) for cell in row] for row in table.rows]
+    rows += [[inert(text) for text in row] for row in table.texts()]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = (

@@ -16,7 +16,7 @@ from harness.measure.questions.saturation import Saturation, Trial
 from harness.measure.questions.scrape_effect import Histograms, ScrapeEffect, Shift
 from harness.measure.questions.selftest import Recovered, SelfTest
 from harness.measure.questions.table import Audited
-from harness.measure.result import BootstrapCheck, Control, Experiment, Experiments, RawPair, TermsUsed
+from harness.measure.result import COUNTED, BootstrapCheck, Control, Experiment, Experiments, RawPair, TermsUsed
 from harness.measure.steps import RUNGS
 from harness.report.collect import Report
 from harness.report.trends import Change, Epoch, Trend
@@ -85,6 +85,9 @@ def experiment(
     pairs = [pair(own * rng.gauss(1, 0.01), own + cost * rng.gauss(1, 0.02)) for _ in range(12)]
     nulls = [pair(own, own * rng.gauss(1, 0.01)) for _ in range(6)]
     ratio = (own + cost) / own
+    control = Control(ratio=1.0012, ratio_interval=(0.994, 1.0085), confidence=0.99, pairs=6)
+    if more.get("axis") in COUNTED:
+        control = Control(ratio=None, ratio_interval=(None, None), confidence=0.99, pairs=0)
     values: dict[str, Any] = {
         "axis": "wall_ns",
         "base": base,
@@ -98,7 +101,7 @@ def experiment(
         "ratio": ratio,
         "ratio_interval": (ratio * 0.99, ratio * 1.01),
         "minimal_detectable_effect": 0.012,
-        "null": Control(ratio=1.0012, ratio_interval=(0.994, 1.0085), confidence=0.99, pairs=6),
+        "null": control,
         "verdict": "slower",
         "conclusion": f"{head} costs {ratio:.4g} times what {base} does",
         "confidence": 0.95,
