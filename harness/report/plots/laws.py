@@ -1,16 +1,28 @@
 """Cost laws: the points measured, the curve fitted through them, and the law as a formula."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.report.experiments import VOID, measured
 from harness.report.markup import Element
 from harness.report.numbers import NOT_KNOWN, MeasuredValue, Unit, finite, plain, unit_for, with_interval
-from harness.report.plots.canvas import NARROW, Canvas, Picture, legend, legend_rows, marker, text_width, whisker
-from harness.report.plots.scales import Scale, linear_scale, linear_ticks, log_scale, log_ticks
+from harness.report.plots.axes import (
+    Area,
+    Axis,
+    axis,
+    draw_legend,
+    draw_x,
+    draw_y,
+    legend_height,
+    logarithmic,
+    series_class,
+    upright_interval,
+)  # fmt: skip
+from harness.report.plots.canvas import WIDE, Canvas, Picture, marker, text_width
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from harness.measure.questions.laws import CostLaw, Point
 
 __all__ = [
@@ -108,70 +120,32 @@ class LawsPicture(Picture):
     def draw(self, width: int, suffix: str = "") -> Element:
         """Return the picture at `width` pixels."""
         labels = [law.instrument for law in self.laws]
-        top = 22.0 * len(legend_rows(labels, width)) + 28
-        bottom = top + (260 if width <= NARROW else 320) - 44
+        top = legend_height(labels, width) + 28
+        area = Area(58.0, width - 8.0, top, top + (276 if width == WIDE else 216))
         void = _void_at(self.laws)
-        canvas = self.canvas(width, bottom + 44 + (18 if void else 0), suffix)
-        legend(canvas, labels, 0)
-        plot = _Axes.of(self.laws, canvas, top, bottom)
-        plot.draw(canvas)
-        _draw_void(canvas, plot, void)
+        canvas = self.canvas(width, area.bottom + 44 + (18 if void else 0), suffix)
+        draw_legend(canvas, labels)
+        x, y = _axes(self.laws, area)
+        factor = self.laws[0].factor if self.laws else ""
+        draw_y(canvas, area, y.ticks(7 if y.log else 5, 2), f"cost per line, {y.unit.name}{y.note}")
+        draw_x(canvas, area, x.ticks(8 if width == WIDE else 4, 4), f"{factor}{x.note}")
+        _draw_void(canvas, area, x, factor, void)
         for index, law in enumerate(self.laws):
-            _draw_law(canvas, plot, law, index)
+            _draw_law(canvas, (x, y), law, index)
         return canvas.svg()
 
 
-@dataclass(frozen=True, slots=True)
-class _Axes:
-    """Both scales, logarithmic where the values span more than a factor of twenty, and what they show."""
-
-    x: Scale
-    y: Scale
-    xs: tuple[float, float]
-    ys: tuple[float, float]
-    log_x: bool
-    log_y: bool
-    top: float
-    bottom: float
-    unit: Unit
-    factor: str
-
-    @classmethod
-    def of(cls, laws: "Sequence[CostLaw]", canvas: Canvas, top: float, bottom: float) -> "_Axes":
-        """Return axes that hold every point, its interval, and the fitted curves."""
-        points = [point for law in laws for point in law.points if finite(cost_at(point).value) is not None]
-        xs = [point.x for law in laws for point in law.points] or [0.0, 1.0]
-        costs = [(cost_at(p).value, cost_at(p).low, cost_at(p).high) for p in points]
-        ys = [known for cost in costs for part in cost if (known := finite(part)) is not None] or [0.0, 1.0]
-        log_x, log_y = _logarithmic(xs), _logarithmic([finite(cost_at(p).value) or 0.0 for p in points] or [0.0])
-        positive = [y for y in ys if y > 0]
-        low_x, high_x = _padded(min(xs), max(xs), log=log_x)
-        low_y, high_y = _padded(min(positive if log_y else [0.0, *ys]), max(ys), log=log_y)
-        left = 58.0
-        right = canvas.width - 8.0
-        x = (log_scale if log_x else linear_scale)(low_x, high_x, left, right)
-        y = (log_scale if log_y else linear_scale)(low_y, high_y, bottom, top)
-        unit = unit_for([cost_at(point).value for point in points])
-        factor = laws[0].factor if laws else ""
-        return cls(x, y, (low_x, high_x), (low_y, high_y), log_x, log_y, top, bottom, unit, factor)
-
-    def draw(self, canvas: Canvas) -> None:
-        """Draw both axes."""
-        most = 4 if canvas.width <= NARROW else 8
-        scale = self.unit.scale
-        low, high = self.ys[0] / scale, self.ys[1] / scale
-        ticks = log_ticks(low, high) if self.log_y else linear_ticks(low, high, 5)
-        right = canvas.width - 8.0
-        canvas.y_axis(58, right, [(self.y(tick * scale), plain(tick, 2)) for tick in ticks])
-        across = log_ticks(*self.xs, most) if self.log_x else linear_ticks(*self.xs, most)
-        title = f"{self.factor}{' (logarithmic)' if self.log_x else ''}"
-        canvas.x_axis(self.bottom, self.top, [(self.x(tick), plain(tick, 4)) for tick in across], title)
-        note = f"cost per line, {self.unit.name}{' (logarithmic)' if self.log_y else ''}"
-        canvas.text(2, self.top - 12, note)
-
-
-def _logarithmic(values: Sequence[float]) -> bool:
-    return min(values) > 0 and max(values) / min(values) > 20
+def _axes(laws: "Sequence[CostLaw]", area: Area) -> tuple[Axis, Axis]:
+    """Return axes that hold every point, its interval, and the fitted curves."""
+    xs = [point.x for law in laws for point in law.points] or [0.0, 1.0]
+    costs = [cost for law in laws for point in law.points if finite((cost := cost_at(point)).value) is not None]
+    parts = (finite(part) for cost in costs for part in (cost.value, cost.low, cost.high))
+    ys = [part for part in parts if part is not None] or [0.0, 1.0]
+    log_x, log_y = logarithmic(xs), logarithmic([cost.value or 0.0 for cost in costs])
+    x = axis((area.left, area.right), *_padded(min(xs), max(xs), log=log_x), log=log_x)
+    lowest = min([each for each in ys if each > 0] if log_y else [0.0, *ys])
+    unit = unit_for([cost.value for cost in costs])
+    return x, axis((area.bottom, area.top), *_padded(lowest, max(ys), log=log_y), log=log_y, unit=unit)
 
 
 def _padded(low: float, high: float, *, log: bool) -> tuple[float, float]:
@@ -181,19 +155,20 @@ def _padded(low: float, high: float, *, log: bool) -> tuple[float, float]:
     return (low - 0.03 * span if low else low), high + 0.06 * span
 
 
-def _draw_law(canvas: Canvas, axes: _Axes, law: "CostLaw", index: int) -> None:
+def _draw_law(canvas: Canvas, axes: tuple[Axis, Axis], law: "CostLaw", index: int) -> None:
+    x, y = axes
     curve = []
-    low, high = _span(law, axes)
+    xs = [point.x for point in law.points if not point.void] or [x.low, x.high]
+    low, high = min(xs), max(xs)
     for step in range(_SAMPLES + 1):
         share = step / _SAMPLES
-        x = low * (high / low) ** share if axes.log_x else low + (high - low) * share
-        cost = predicted(law, x)
-        if cost is not None and axes.ys[0] <= cost <= axes.ys[1] and (cost > 0 or not axes.log_y):
-            curve.append((axes.x(x), axes.y(cost)))
-    canvas.path(curve, f"curve s{index % 6} d{index % 5}")
+        at = low * (high / low) ** share if x.log else low + (high - low) * share
+        cost = predicted(law, at)
+        if cost is not None and y.low <= cost <= y.high and (cost > 0 or not y.log):
+            curve.append((x(at), y(cost)))
+    canvas.path(curve, series_class("curve", index))
     for point in law.points:
-        if not point.void:
-            _draw_point(canvas, axes, law, point.x, index)
+        _draw_point(canvas, axes, law, point, index)
 
 
 def _void_at(laws: "Sequence[CostLaw]") -> dict[float, list[str]]:
@@ -206,34 +181,27 @@ def _void_at(laws: "Sequence[CostLaw]") -> dict[float, list[str]]:
     return found
 
 
-def _draw_void(canvas: Canvas, axes: _Axes, void: dict[float, list[str]]) -> None:
+def _draw_void(canvas: Canvas, area: Area, x: Axis, factor: str, void: dict[float, list[str]]) -> None:
     """Say below the axis at which values points are void, and of how many ways of recording."""
-    for at, subjects in void.items():
-        words = VOID if len(subjects) == 1 else f"{VOID} ({len(subjects)})"
+    for at, instruments in void.items():
+        words = VOID if len(instruments) == 1 else f"{VOID} ({len(instruments)})"
         half = text_width(words) / 2
-        place = min(max(axes.x(at), half + 1), canvas.width - half - 1)
-        canvas.text(place, axes.bottom + 52, words, anchor="middle", kind="value strong")
-        canvas.tell(place, axes.bottom + 48, f"{axes.factor} {plain(at, 4)}: void for {', '.join(subjects)}")
+        place = min(max(x(at), half + 1), canvas.width - half - 1)
+        canvas.text(place, area.bottom + 52, words, anchor="middle", kind="value strong")
+        canvas.tell(place, area.bottom + 48, f"{factor} {plain(at, 4)}: void for {', '.join(instruments)}")
 
 
-def _span(law: "CostLaw", axes: _Axes) -> tuple[float, float]:
-    xs = [point.x for point in law.points if not point.void] or list(axes.xs)
-    return min(xs), max(xs)
-
-
-def _draw_point(canvas: Canvas, axes: _Axes, law: "CostLaw", at: float, index: int) -> None:
-    point = next(point for point in law.points if point.x == at)
-    value = finite(cost_at(point).value)
+def _draw_point(canvas: Canvas, axes: tuple[Axis, Axis], law: "CostLaw", point: "Point", index: int) -> None:
+    x, y = axes
+    cost = cost_at(point)
+    value = finite(cost.value)
     if value is None:
         return
-    x, y = axes.x(point.x), axes.y(value)
-    low, high = finite(cost_at(point).low), finite(cost_at(point).high)
-    if low is not None and high is not None and abs(axes.y(low) - axes.y(high)) > 3:
-        whisker(canvas, (x, axes.y(low)), (x, axes.y(high)), f"whisker s{index % 6}")
-    canvas.add(marker(x, y, index))
-    shown, interval = with_interval(cost_at(point), axes.unit)
-    told = f" ({interval})" if interval else ""
-    canvas.tell(x, y, f"{law.instrument}, {law.factor} {plain(point.x, 4)}: {shown} {axes.unit.name}{told}")
+    upright_interval(canvas, x(point.x), cost, y, index)
+    canvas.add(marker(x(point.x), y(value), index))
+    shown, interval = with_interval(cost, y.unit)
+    words = f"{law.instrument}, {law.factor} {plain(point.x, 4)}: {shown} {y.unit.name}"
+    canvas.tell(x(point.x), y(value), f"{words}{f' ({interval})' if interval else ''}")
 
 
 def laws_picture(laws: "Sequence[CostLaw]", ident: str = "laws") -> LawsPicture:
