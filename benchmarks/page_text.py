@@ -9,15 +9,15 @@ from harness.measure.questions.answer import Answer
 from harness.measure.questions.validation import Validation
 from harness.measure.result import Experiment
 from harness.report.answer import costs_section
+from harness.report.commands.validation import bound_words, method_words, validation_table
 from harness.report.experiments import VOID, cost_of
 from harness.report.numbers import plain, unit_for, with_interval
 from harness.report.sections.environment import environment_words
 from harness.report.sections.ladder import ladder_table, ladders_of
+from harness.report.sections.latency import effect_table
 from harness.report.sections.laws import points_table
 from harness.report.sections.saturation import rate_tables
-from harness.report.sections.scrapes import effect_table
 from harness.report.sections.selftest import selftest_table
-from harness.report.sections.validation import bound_words, method_words, validation_table
 from harness.report.tables import Note
 from harness.report.writers.markdown import table_markdown, write_markdown
 

@@ -20,9 +20,9 @@ from rich.console import Console
 from harness.cli.progress import Bar
 from harness.host.environment import Environment
 from harness.measure.questions.validation import Plan, Record, read_records, summarise, validate
+from harness.report.commands.validation import bound_words, method_words, validation_table
 from harness.report.numbers import plain
 from harness.report.sections.environment import environment_words
-from harness.report.sections.validation import bound_words, method_words, validation_table
 from harness.report.tables import Note
 from harness.report.writers.markdown import table_markdown, write_markdown
 from harness.report.writers.terminal import write_terminal

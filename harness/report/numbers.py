@@ -35,11 +35,6 @@ class MeasuredValue:
     low: float | None = None
     high: float | None = None
 
-    @property
-    def bounded(self) -> bool:
-        """Whether both ends are known."""
-        return finite(self.low) is not None and finite(self.high) is not None
-
 
 NOT_KNOWN = MeasuredValue()
 

@@ -66,12 +66,12 @@ def trends_of(index: "Index", keys: Sequence[str] | None = None, most: int = MOS
     """
     labels = {epoch: _machine(machine) for epoch, machine in index.machines().items()}
     chosen = list(keys) if keys is not None else list(index.trending())
-    found = [(key, trend_of(key, index.points(key), labels)) for key in chosen[:most]]
-    kept = [(key, trend) for key, trend in found if len(trend) > 1]
-    titles = Counter(trend.metric for _, trend in kept)
+    trends = [(key, trend_of(key, index.points(key), labels)) for key in chosen[:most]]
+    several = [(key, trend) for key, trend in trends if len(trend) > 1]
+    titles = Counter(trend.metric for _, trend in several)
     return [
         replace(trend, metric=f"{trend.metric}, blocks of {plan}") if titles[trend.metric] > 1 and plan else trend
-        for key, trend in kept
+        for key, trend in several
         for plan in [key.partition(" plan=")[2]]
     ]
 
@@ -149,8 +149,8 @@ def _changes(values: Sequence[float | None], first: int) -> list[Change]:
     if sum(map(math.isfinite, logs)) < MIN_RUNS:
         return []
     return [
-        Change(first + found.index, found.kind.value, _shift(found.shift, found.error), found.lasting)
-        for found in change_points(logs)
+        Change(first + point.index, point.kind.value, _shift(point.shift, point.error), point.lasting)
+        for point in change_points(logs)
     ]
 
 

@@ -14,7 +14,7 @@ from harness.history.checking.check import check
 from harness.history.index import Index
 from harness.history.store import Store
 from harness.measure.worker.body import page_counts
-from harness.report.sections.check import check_document
+from harness.report.commands.check import check_document
 from harness.views import QUICKSTART_VIEWS, Tags
 from tests.harness.history.makers import HERE, experiment
 

@@ -138,7 +138,7 @@ def _require_kind(index: "Index", kind: str) -> None:
 
 def _told(found: "CheckResult", as_json: bool) -> None:
     """Print the verdict, and hand it to GitHub where it runs there."""
-    from harness.report.sections.check import alerts, check_document, check_section
+    from harness.report.commands.check import alerts, check_document, check_section
     from harness.report.writers.github import annotation, write_summary
     from harness.report.writers.plain import write_plain
 

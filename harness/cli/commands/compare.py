@@ -70,7 +70,7 @@ def _teller(quiet: bool) -> "Progress":
 def _print(compared: "Compared") -> None:
     from rich.console import Console
 
-    from harness.report.sections.compare import compared_section
+    from harness.report.commands.compare import compared_section
     from harness.report.writers.terminal import write_terminal
 
     view = write_terminal(compared_section(compared).parts)

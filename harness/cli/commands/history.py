@@ -95,7 +95,7 @@ def list_(store: Path | None, as_json: bool, limit: int | None, **flags: Any) ->
     A revision with a plus sign had changes that were not committed. Machine is the epoch: nanoseconds are compared
     between runs of one epoch only.
     """
-    from harness.report.sections.history import runs_table
+    from harness.report.commands.history import runs_table
 
     on_terminal = sys.stdout.isatty() and not as_json
     opened = open_store(store)
@@ -153,7 +153,7 @@ def show(run: str, store: Path | None, as_json: bool) -> None:
     if as_json:
         print(json.dumps(json.loads(encode(shown.envelope)), indent=2))
         return
-    from harness.report.sections.history import stored_run_parts
+    from harness.report.commands.history import stored_run_parts
     from harness.report.writers.plain import write_plain
 
     print("\n".join(write_plain(stored_run_parts(shown))))

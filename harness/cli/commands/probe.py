@@ -48,7 +48,7 @@ def probe(names: tuple[str, ...], instrument: str, json_file: Path | None, quiet
     from harness.measure.pairs.schedule import Step
     from harness.probe.catalog import INSTRUMENTS, ProbeResult
     from harness.probe.runner import document, run_probes, select
-    from harness.report.sections.probes import probes_section
+    from harness.report.commands.probes import probes_section
     from harness.report.writers.terminal import write_terminal
 
     probes = select(names)

@@ -87,7 +87,7 @@ class Display:
 
     def progress(self, progress: "Snapshot", scrapes: int, failed_scrapes: int) -> None:
         """Show one snapshot."""
-        from harness.report.terminal.live import live_table, plain_line
+        from harness.report.live import live_table, plain_line
 
         with self._shown():
             if self._live is not None:
@@ -161,7 +161,7 @@ def write_whole(text: str, path: Path) -> None:
 def _print(result: "RunResult") -> None:
     from rich.console import Console
 
-    from harness.report.terminal.run import summary
+    from harness.report.run_summary import summary
 
     # Below 80 columns figures would be cut; a narrower terminal wraps the lines itself.
     width = max(80, shutil.get_terminal_size().columns) if sys.stdout.isatty() else 120

@@ -173,12 +173,12 @@ def _draw_law(canvas: Canvas, axes: tuple[Axis, Axis], law: "CostLaw", index: in
 
 def _void_at(laws: "Sequence[CostLaw]") -> dict[float, list[str]]:
     """Return whose points are void, by the value of the factor."""
-    found: dict[float, list[str]] = {}
+    instruments: dict[float, list[str]] = {}
     for law in laws:
         for point in law.points:
             if point.void:
-                found.setdefault(point.x, []).append(law.instrument)
-    return found
+                instruments.setdefault(point.x, []).append(law.instrument)
+    return instruments
 
 
 def _draw_void(canvas: Canvas, area: Area, x: Axis, factor: str, void: dict[float, list[str]]) -> None:

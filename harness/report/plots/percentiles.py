@@ -28,8 +28,8 @@ class Curve:
 
     def percentiles(self, percents: tuple[float, ...]) -> Mapping[float, int | None]:
         """Return the values at several percentiles, ns; None where fewer than ten lie beyond."""
-        found = self.histogram.percentiles(percents)
-        return {each: found[each] if supported(each, self.histogram.count) else None for each in percents}
+        values = self.histogram.percentiles(percents)
+        return {each: values[each] if supported(each, self.histogram.count) else None for each in percents}
 
     @property
     def end(self) -> float:
@@ -117,10 +117,10 @@ def percentiles_picture(curves: Sequence[Curve], title: str, ident: str) -> Perc
     """Return the plot of some distributions, described by their medians and tails."""
     words = []
     for curve in curves:
-        told = {each: at for each, at in curve.percentiles((50, 99)).items() if at is not None}
-        unit = unit_for([told.get(50)])
+        known = {each: at for each, at in curve.percentiles((50, 99)).items() if at is not None}
+        unit = unit_for([known.get(50)])
         names = {50: "median", 99: "p99"}
-        figures = [f"{names[round(each)]} {plain(at / unit.scale)} {unit.name}" for each, at in told.items()]
+        figures = [f"{names[round(each)]} {plain(at / unit.scale)} {unit.name}" for each, at in known.items()]
         words.append(f"{curve.label}: {', '.join(figures) or 'too few lines for a percentile'}")
     description = f"Latency by percentile, both axes logarithmic. {'; '.join(words)}."
     return PercentilesPicture(ident, title, description, curves)

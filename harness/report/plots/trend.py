@@ -1,4 +1,4 @@
-"""One figure over all runs, with intervals, epochs and change points; any number of runs, told honestly.
+"""One figure over all runs, with intervals, epochs and change points; any number of runs, changed honestly.
 
 Where runs are more than pixels, each column of pixels shows the extremes of the intervals and of the values, and the
 median, of the runs it stands for: an outlier stays visible however long the history is.
@@ -45,13 +45,13 @@ def binned(trend: Trend, most: int) -> list[Bin]:
     """Return at most about `most` bins that together hold every run with a value; no bin spans two epochs."""
     edges = [0, *sorted({e.index for e in trend.epochs if 0 < e.index < len(trend)}), len(trend)]
     size = max(1, math.ceil(len(trend) / max(most, 1)))
-    found = []
+    bins = []
     for start, stop in pairwise(edges):
         for first in range(start, stop, size):
             one = _bin(trend, first, min(first + size, stop))
             if one is not None:
-                found.append(one)
-    return found
+                bins.append(one)
+    return bins
 
 
 def _bin(trend: Trend, first: int, end: int) -> Bin | None:
@@ -205,10 +205,10 @@ def trend_picture(trend: Trend, ident: str) -> TrendPicture:
     else:
         words = "No run has this figure."
     changes = "; ".join(f"run {change.index + 1}: {change.kind}, {change.text}" for change in trend.changes)
-    told = f" Changes found: {changes}." if changes else " No change was found."
+    changed = f" Changes found: {changes}." if changes else " No change was found."
     epochs = f" {len(trend.epochs)} epochs." if len(trend.epochs) > 1 else ""
     void = f" Void, and without a figure: {_runs(trend.void)}." if trend.void else ""
-    return TrendPicture(ident, f"{trend.metric} over time", words + told + epochs + void, trend)
+    return TrendPicture(ident, f"{trend.metric} over time", words + changed + epochs + void, trend)
 
 
 def _runs(indices: Sequence[int]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.probe.catalog import Probe, ProbeResult
-from harness.report.sections.probes import probes_section
+from harness.report.commands.probes import probes_section
 from harness.report.writers.terminal import write_terminal
 
 COMMAND = [sys.executable, "-m", "harness.cli", "probe"]

@@ -10,7 +10,7 @@ import pytest
 from harness.history.checking.check import CheckResult, Decision, check
 from harness.history.index import Index, NewestRun
 from harness.history.store import Store
-from harness.report.sections.check import check_document, check_section, conclusion
+from harness.report.commands.check import check_document, check_section, conclusion
 from harness.report.writers.github import write_summary
 from harness.report.writers.plain import write_plain
 from tests.harness.history.makers import HERE, START, experiment

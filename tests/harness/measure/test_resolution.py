@@ -18,7 +18,7 @@ from harness.measure.stats import power_of
 from harness.measure.subject import Subject
 from harness.measure.verdict import Comparison, experiment_of
 from harness.report.answer import answer_markdown, answer_view
-from harness.report.sections.compare import compared_section
+from harness.report.commands.compare import compared_section
 from harness.report.text import markdown
 from harness.report.writers.terminal import write_terminal
 

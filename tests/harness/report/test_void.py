@@ -23,13 +23,13 @@ from harness.measure.result import Control, Experiment, Experiments
 from harness.measure.steps import RUNGS
 from harness.report.answer import answer_markdown, answer_view
 from harness.report.collect import assembled, read_document, report_of
+from harness.report.commands.compare import compared_section
 from harness.report.essentials import essentials
 from harness.report.experiments import VOID, control_pairs, control_words
 from harness.report.page import render
 from harness.report.plots.canvas import standalone
 from harness.report.plots.trend import trend_picture
 from harness.report.plots.waterfall import waterfall
-from harness.report.sections.compare import compared_section
 from harness.report.sections.ladder import ladders_of
 from harness.report.sections.overhead import rows_of
 from harness.report.trends import trend_of

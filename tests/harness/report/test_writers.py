@@ -21,14 +21,14 @@ from harness.measure.questions.validation import read_records, summarise
 from harness.probe.catalog import Probe, ProbeResult
 from harness.report.answer import answer_markdown, answer_sections, answer_view
 from harness.report.collect import Report, StoredDocument, assembled
+from harness.report.commands.check import check_section
+from harness.report.commands.compare import compared_section
+from harness.report.commands.history import runs_table, stored_run_parts
+from harness.report.commands.probes import probes_section
+from harness.report.commands.validation import validation_table
 from harness.report.contents import sections_of
 from harness.report.markup import page_text
 from harness.report.page import render
-from harness.report.sections.check import check_section
-from harness.report.sections.compare import compared_section
-from harness.report.sections.history import runs_table, stored_run_parts
-from harness.report.sections.probes import probes_section
-from harness.report.sections.validation import validation_table
 from harness.report.tables import Cell, Note, ReportTable, Section, row_of
 from harness.report.writers.github import write_summary
 from harness.report.writers.html import section_element

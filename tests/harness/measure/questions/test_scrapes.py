@@ -21,7 +21,7 @@ from harness.measure.questions.open_loop import OpenLoop, due_until
 from harness.measure.questions.scrape_effect import Conditions, Trace, classes_of, scrape_effect
 from harness.measure.questions.scrapes import measure_scrapes
 from harness.measure.worker.paced import run_paced
-from harness.report.sections.scrapes import effect_table
+from harness.report.sections.latency import effect_table
 from harness.report.writers.markdown import write_markdown
 from harness.views import Tags
 from tests.fakes import FakeClock

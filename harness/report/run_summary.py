@@ -28,11 +28,11 @@ def summary(result: RunResult) -> RenderableType:
         Text(),
         Text.assemble(("How long it took", "bold")),
         _latencies(result),
-        *_untold(result),
+        *_left_out(result),
         Text(),
         Text.assemble(("What was exposed", "bold")),
         _facts(_exposed(result)),
-        *(line for finding in _findings(result) for line in _told(finding)),
+        *(line for finding in _findings(result) for line in _finding_lines(finding)),
         Text(),
         *_conclusions(result),
     )
@@ -86,12 +86,12 @@ def _latencies(result: RunResult) -> Table:
 
 
 def _cells(latency: Latency) -> list[str]:
-    told = [name if statistic_supported(name, latency.count) else None for name in _STATISTICS]
-    values = [None if name is None else getattr(latency, name) for name in told]
+    shown = [name if statistic_supported(name, latency.count) else None for name in _STATISTICS]
+    values = [None if name is None else getattr(latency, name) for name in shown]
     return ["–" if value is None else format_duration(value) for value in values]
 
 
-def _untold(result: RunResult) -> Iterator[Text]:
+def _left_out(result: RunResult) -> Iterator[Text]:
     count = result.service_ns.count
     if count and not all(statistic_supported(name, count) for name in _STATISTICS):
         words = f"  –: fewer than {FEWEST_BEYOND} of {count:,} lines lie beyond that percentile"
@@ -127,10 +127,10 @@ def _audited(audit: AuditResult) -> str:
 
 def _findings(result: RunResult) -> list[FindingResult]:
     order = {"error": 0, "warning": 1, "info": 2}
-    return sorted(result.audit.findings, key=lambda found: order[found.severity])
+    return sorted(result.audit.findings, key=lambda finding: order[finding.severity])
 
 
-def _told(finding: FindingResult) -> Iterator[RenderableType]:
+def _finding_lines(finding: FindingResult) -> Iterator[RenderableType]:
     yield _finding(finding.severity, f"{finding.name}: {finding.detail}")
     if finding.severity != "info":
         yield Padding(Text(f"{finding.cause}; {finding.remedy}", style="dim"), (0, 0, 0, 4))

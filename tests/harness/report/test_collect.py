@@ -14,11 +14,11 @@ from harness.report.numbers import NOT_KNOWN, MeasuredValue
 from harness.report.page import render
 from harness.report.plots.laws import cost_at, formula
 from harness.report.sections.ladder import ladders_of
+from harness.report.sections.latency import effect_table
 from harness.report.sections.laws import law_note
 from harness.report.sections.overhead import rows_of
 from harness.report.sections.pages import pages_section
 from harness.report.sections.saturation import rate_cell
-from harness.report.sections.scrapes import effect_table
 from harness.report.trends import title_of, trend_of, trends_of
 from tests.harness.report.checks import problems
 from tests.harness.report.samples import document, experiment, scraped

@@ -7,8 +7,8 @@ from rich.console import Console
 
 from harness.report.collect import Report
 from harness.report.contents import audits_in
+from harness.report.run_summary import summary
 from harness.report.sections.audits import audit_cell, audits_section
-from harness.report.terminal.run import summary
 from harness.report.writers.html import section_element
 from harness.run.result import AuditResult, FindingResult, RunResult
 from tests.harness.report.samples import run_result

@@ -12,8 +12,8 @@ from harness.report.essentials import essentials
 from harness.report.sections.overhead import overhead_section
 from harness.report.sections.trend import sparkline
 from harness.report.writers.markdown import write_markdown
-from tests.harness.report.page.test_html import hostile_report
 from tests.harness.report.samples import HOSTILE, document, experiment, full_report, trend
+from tests.harness.report.test_page import hostile_report
 
 
 def shown(report: Report, width: int = 80, *, color: bool = False) -> str:
