@@ -48,7 +48,7 @@ def find_prometheus() -> str:
 
 def default_config() -> Path:
     """Return the path of ``promconfig.yaml``: beside the installed package's code, else at a checkout's top level."""
-    package = Path(__file__).resolve().parents[1]
+    package = Path(__file__).resolve().parents[2]
     for folder in (package, package.parent):
         if (folder / "promconfig.yaml").is_file():
             return folder / "promconfig.yaml"
