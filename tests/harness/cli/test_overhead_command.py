@@ -102,10 +102,10 @@ def test_what_is_printed_names_what_was_compared_and_how_to_read_it(
 
 
 def test_markdown_and_history_say_the_same(compared: tuple[dict[str, Any], str, Path]) -> None:
-    """The pasted table has a row for each head and the machine below it; the kept run has the same experiments."""
+    """Costs and evidence have a row for each head, the machine stands below; the kept run has the same experiments."""
     document, _, folder = compared
     text = (folder / "f.md").read_text()
-    assert text.count("\n| opencensus") == 2
+    assert text.count("\n| opencensus") == 2 * 2
     assert text == answer_markdown(Answer.model_validate(document))
     assert document["environment"]["cpu"] in text
     kept = [json.loads(path.read_text()) for path in (folder / "store").rglob("*.json")]
