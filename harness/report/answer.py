@@ -16,7 +16,7 @@ from harness.report.sections.overhead import overhead_section
 from harness.report.sections.pages import pages_section
 from harness.report.sections.saturation import saturation_section
 from harness.report.sections.selftest import selftest_section
-from harness.report.tables import Cell, Facts, Note, Part, Section
+from harness.report.tables import Facts, Note, Part, Section, TableCell
 from harness.report.writers.markdown import write_markdown
 from harness.report.writers.terminal import write_terminal
 
@@ -176,7 +176,7 @@ def _reading(answer: "Answer") -> Facts:
     for word, meaning in _READING["table" if answer.part("table") is not None else "comparison"]:
         if shown.get(word, True):
             said = _SUSTAINED_ONCE if meaning is _SUSTAINED and once else meaning
-            rows.append((_SHOWN_AS.get(word, word), Cell(said.format(**words))))
+            rows.append((_SHOWN_AS.get(word, word), TableCell(said.format(**words))))
     return Facts(tuple(rows))
 
 

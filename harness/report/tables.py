@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Bullets",
-    "Cell",
     "Column",
     "Details",
     "Facts",
@@ -20,13 +19,14 @@ __all__ = [
     "Part",
     "ReportTable",
     "Section",
+    "TableCell",
     "figure",
     "row_of",
 ]
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class TableCell:
     """What stands in a cell: a text, or a figure with its interval.
 
     `mark` qualifies it (`?`, `single try`), `short` stands for value and interval where there is little room, `tone` is
@@ -57,14 +57,14 @@ class Cell:
         return f"{self.short}{' ' if len(self.mark) > 1 else ''}{self.mark}"
 
 
-def figure(measured: MeasuredValue, unit: Unit = COUNT, mark: str = "") -> Cell:
+def figure(measured: MeasuredValue, unit: Unit = COUNT, mark: str = "") -> TableCell:
     """Return the cell of a value and its interval."""
-    return Cell(*with_interval(measured, unit), mark=mark, short=plus_minus(measured, unit))
+    return TableCell(*with_interval(measured, unit), mark=mark, short=plus_minus(measured, unit))
 
 
-def row_of(*cells: Cell | str) -> tuple[Cell, ...]:
+def row_of(*cells: TableCell | str) -> tuple[TableCell, ...]:
     """Return a row of cells, each given as itself or as its text."""
-    return tuple(cell if isinstance(cell, Cell) else Cell(cell) for cell in cells)
+    return tuple(cell if isinstance(cell, TableCell) else TableCell(cell) for cell in cells)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class ReportTable:
 
     caption: str
     columns: tuple[Column, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: tuple[tuple[TableCell, ...], ...]
     notes: tuple[Note, ...] = ()
     stacked: bool = False
     quiet: bool = False
@@ -156,14 +156,14 @@ class Details:
 class Facts:
     """Names and values."""
 
-    rows: tuple[tuple[str, Cell], ...]
+    rows: tuple[tuple[str, TableCell], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Bullets:
     """A list; each entry is a name, which may be empty, and what there is to say of it."""
 
-    rows: tuple[tuple[str, Cell], ...]
+    rows: tuple[tuple[str, TableCell], ...]
 
 
 @dataclass(frozen=True, slots=True)

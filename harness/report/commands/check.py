@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from harness.report.tables import Cell, Column, Note, Part, ReportTable, Section, row_of
+from harness.report.tables import Column, Note, Part, ReportTable, Section, TableCell, row_of
 from harness.report.text import inert
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def check_section(check: "CheckResult") -> Section:
     return Section("check", f"Recording overhead: {check.outcome.value}", tuple(parts))
 
 
-def _row(decision: "FigureDecision") -> tuple[Cell, ...]:
+def _row(decision: "FigureDecision") -> tuple[TableCell, ...]:
     return row_of(
         decision.outcome.value,
         _change(decision.effect),

@@ -7,7 +7,7 @@ from harness.measure.resolution import document_notes
 from harness.measure.result import Experiment
 from harness.report.experiments import VOID, attempt_words, control_words, cost_of, ratio_of
 from harness.report.numbers import percent, plain, unit_for
-from harness.report.tables import Cell, Column, Note, Part, ReportTable, Section, figure, row_of
+from harness.report.tables import Column, Note, Part, ReportTable, Section, TableCell, figure, row_of
 
 __all__ = ["compared_section"]
 
@@ -23,7 +23,7 @@ def compared_section(compared: Compared) -> Section:
     """Return both sides, a row for each axis, and the verdict with its reason."""
     experiments = [document.experiments[0] for document in compared.documents]
     rows = tuple(
-        row_of(*_row(experiment), Cell(judged.outcome, tone=judged.outcome))
+        row_of(*_row(experiment), TableCell(judged.outcome, tone=judged.outcome))
         for experiment, judged in zip(experiments, compared.judged, strict=True)
     )
     notes = [note for document in compared.documents[:1] for note in document_notes(document)]
@@ -51,7 +51,7 @@ def _libraries(compared: Compared) -> Iterator[Note]:
         yield Note(f"libraries that differ: {', '.join(differing[:_MOST_LIBRARIES])}{more}")
 
 
-def _row(experiment: Experiment) -> tuple[Cell, ...]:
+def _row(experiment: Experiment) -> tuple[TableCell, ...]:
     name, pairs = _AXES[experiment.axis], str(experiment.pairs)
     if experiment.verdict == "void":
         return row_of(name, *[VOID] * 4, "", pairs)
@@ -60,7 +60,7 @@ def _row(experiment: Experiment) -> tuple[Cell, ...]:
     return row_of(
         f"{name}{f', {unit.name}' if unit.name else ''}",
         *(plain(None if side is None else side / unit.scale) for side in sides),
-        *(Cell(cell.text) for cell in (figure(cost_of(experiment), unit), figure(ratio_of(experiment)))),
+        *(TableCell(cell.text) for cell in (figure(cost_of(experiment), unit), figure(ratio_of(experiment)))),
         percent(experiment.minimal_detectable_effect),
         pairs,
     )

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from harness.report.tables import Cell, Column, Facts, Note, Part, ReportTable, row_of
+from harness.report.tables import Column, Facts, Note, Part, ReportTable, TableCell, row_of
 from harness.report.text import inert
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def runs_table(listing: "Listing") -> ReportTable:
     return ReportTable("", columns, tuple(_run(row, opens=row.id in listing.opens_epoch) for row in listing.rows))
 
 
-def _run(row: "RunRow", *, opens: bool) -> tuple[Cell, ...]:
+def _run(row: "RunRow", *, opens: bool) -> tuple[TableCell, ...]:
     revision = f"{inert(row.revision)[:9]}{'+' if row.dirty else ''}" if row.revision else "-"
     notes = [row.verdict] if row.verdict else []
     notes += ["new epoch"] if opens else []
@@ -44,7 +44,7 @@ def stored_run_parts(shown: "ShownRun") -> Iterator[Part]:
         ("python", f"{machine.get('python', '-')}, hash seed {machine.get('hash_seed', '-')}"),
         ("versions", ", ".join(f"{name} {version}" for name, version in versions.items()) or "-"),
     ]  # fmt: skip
-    yield Facts(tuple((name, Cell(inert(str(value)))) for name, value in facts))
+    yield Facts(tuple((name, TableCell(inert(str(value)))) for name, value in facts))
     yield Note("")
     if not shown.metrics:
         yield Note("no figures that could be compared")
@@ -54,7 +54,7 @@ def stored_run_parts(shown: "ShownRun") -> Iterator[Part]:
     yield ReportTable("", columns, tuple(map(_figure, shown.metrics)))
 
 
-def _figure(metric: "Figure") -> tuple[Cell, ...]:
+def _figure(metric: "Figure") -> tuple[TableCell, ...]:
     return row_of(
         "-" if metric.value is None else f"{_number(metric.value)} {metric.unit}",
         _interval(metric.low, metric.high),

@@ -3,15 +3,15 @@
 from collections.abc import Mapping, Sequence
 
 from harness.probe.catalog import Probe, ProbeResult
-from harness.report.tables import Cell, Column, Note, ReportTable, Section, row_of
+from harness.report.tables import Column, Note, ReportTable, Section, TableCell, row_of
 
 __all__ = ["probes_section"]
 
 _STATES = {
-    "present": Cell("✗ present", tone="regressed"),
-    "absent": Cell("✓ absent", tone="valid"),
-    "not seen": Cell("○ not seen", tone="valid"),
-    "unknown": Cell("? unknown", tone="undecided"),
+    "present": TableCell("✗ present", tone="regressed"),
+    "absent": TableCell("✓ absent", tone="valid"),
+    "not seen": TableCell("○ not seen", tone="valid"),
+    "unknown": TableCell("? unknown", tone="undecided"),
 }
 
 
@@ -25,7 +25,9 @@ def probes_section(
     by_key = {(result.probe, result.instrument): result for result in results}
     columns = (Column("defect", kind="text"), *(Column(name, kind="text") for name in instruments))
     rows = tuple(
-        row_of(Cell(probe.name, remarks=(probe.defect,)), *(_cell(by_key[probe.name, name]) for name in instruments))
+        row_of(
+            TableCell(probe.name, remarks=(probe.defect,)), *(_cell(by_key[probe.name, name]) for name in instruments)
+        )
         for probe in probes
     )
     versions = ", ".join(f"{name} {version or 'absent'}" for name, version in environment.items())
@@ -34,9 +36,9 @@ def probes_section(
     return Section("probes", "Defects", (table, counts, Note(f"Found in {versions}.", tone="quiet")))
 
 
-def _cell(result: ProbeResult) -> Cell:
+def _cell(result: ProbeResult) -> TableCell:
     state = _STATES[result.state]
-    return Cell(state.value, tone=state.tone, remarks=(result.evidence,))
+    return TableCell(state.value, tone=state.tone, remarks=(result.evidence,))
 
 
 def _count(name: str, results: Sequence[ProbeResult]) -> str:

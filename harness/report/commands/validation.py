@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from harness.report.numbers import UNKNOWN, percent
-from harness.report.tables import Cell, Column, ReportTable, row_of
+from harness.report.tables import Column, ReportTable, TableCell, row_of
 
 if TYPE_CHECKING:
     from harness.measure.questions.validation import Bound, Validation
@@ -13,7 +13,7 @@ __all__ = ["bound_words", "method_words", "validation_table"]
 
 def _row(
     what: str, count: int, of: int, interval: tuple[float, float], bound: str, holds: bool | None
-) -> tuple[Cell, ...]:
+) -> tuple[TableCell, ...]:
     if not of:
         return row_of(what, str(count), str(of), UNKNOWN, UNKNOWN, bound, "not measured yet" if bound else "")
     kept = {True: "kept", False: "MISSED", None: ""}[holds]

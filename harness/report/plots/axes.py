@@ -8,9 +8,9 @@ from harness.report.plots.canvas import SHAPES, Canvas, elided, marker, text_wid
 from harness.report.plots.scales import Scale, linear_scale, linear_ticks, log_scale, log_ticks
 
 __all__ = [
-    "Area",
-    "Axis",
     "LabelRows",
+    "PlotArea",
+    "PlotAxis",
     "Tick",
     "axis",
     "draw_legend",
@@ -27,7 +27,7 @@ _VISIBLE = 3  # pixels: a shorter interval is hidden by its marker
 
 
 @dataclass(frozen=True, slots=True)
-class Area:
+class PlotArea:
     """The plot area, in pixels."""
 
     left: float
@@ -37,7 +37,7 @@ class Area:
 
 
 @dataclass(frozen=True, slots=True)
-class Axis:
+class PlotAxis:
     """An axis from `low` to `high`, called with a value for its place; `unit` is that of its labels."""
 
     scale: Scale
@@ -65,10 +65,10 @@ class Axis:
         return " (logarithmic)" if self.log else ""
 
 
-def axis(ends: tuple[float, float], low: float, high: float, *, log: bool = False, unit: Unit = COUNT) -> Axis:
+def axis(ends: tuple[float, float], low: float, high: float, *, log: bool = False, unit: Unit = COUNT) -> PlotAxis:
     """Return the axis of low..high that lies between two pixel places."""
     scale = (log_scale if log else linear_scale)(low, high, *ends)
-    return Axis(scale, low, high, log, unit)
+    return PlotAxis(scale, low, high, log, unit)
 
 
 def logarithmic(values: Sequence[float]) -> bool:
@@ -76,7 +76,7 @@ def logarithmic(values: Sequence[float]) -> bool:
     return bool(values) and min(values) > 0 and max(values) / min(values) > _WIDE_SPAN
 
 
-def draw_x(canvas: Canvas, area: Area, ticks: Iterable[Tick], title: str = "") -> None:
+def draw_x(canvas: Canvas, area: PlotArea, ticks: Iterable[Tick], title: str = "") -> None:
     """Draw upright grid lines, their labels below the area, and a title below those."""
     # A label that would touch the one before it is left out; its grid line stays.
     right = -1e9
@@ -92,7 +92,7 @@ def draw_x(canvas: Canvas, area: Area, ticks: Iterable[Tick], title: str = "") -
         canvas.text(canvas.width - 2, area.bottom + 34, title, anchor="end", kind="tick title")
 
 
-def draw_y(canvas: Canvas, area: Area, ticks: Iterable[Tick], title: str, above: float = 12) -> None:
+def draw_y(canvas: Canvas, area: PlotArea, ticks: Iterable[Tick], title: str, above: float = 12) -> None:
     """Draw level grid lines with labels on their left, and a title `above` pixels over the area."""
     for y, label in ticks:
         canvas.line(area.left, y, area.right, y)
@@ -137,7 +137,7 @@ def series_class(kind: str, series: int) -> str:
     return f"{kind} s{series % 6} d{series % SHAPES}"
 
 
-def upright_interval(canvas: Canvas, x: float, value: MeasuredValue, y: Axis, series: int) -> None:
+def upright_interval(canvas: Canvas, x: float, value: MeasuredValue, y: PlotAxis, series: int) -> None:
     """Draw a value's interval over its place, where it is known and longer than its marker."""
     low, high = finite(value.low), finite(value.high)
     if low is not None and high is not None and abs(y(low) - y(high)) > _VISIBLE:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from harness.report.experiments import VOID
 from harness.report.markup import Element
 from harness.report.numbers import MeasuredValue, Unit, finite, with_interval
-from harness.report.plots.axes import Area, Axis, LabelRows, axis, draw_x, logarithmic
+from harness.report.plots.axes import LabelRows, PlotArea, PlotAxis, axis, draw_x, logarithmic
 from harness.report.plots.canvas import WIDE, Canvas, Picture, marker, text_width, whisker
 
 __all__ = ["ForestPicture", "ForestRow", "forest", "void_words"]
@@ -39,7 +39,7 @@ class ForestPicture(Picture):
         narrow = width < WIDE
         height = 46.0 if narrow else 34.0
         left, right = (10.0, width - 14.0) if narrow else (246.0, width - 20.0)
-        area = Area(left, right, 26.0, 26.0 + len(self.rows) * height + 4)
+        area = PlotArea(left, right, 26.0, 26.0 + len(self.rows) * height + 4)
         canvas = self.canvas(width, area.bottom + 44, suffix)
         x = _axis(self.rows, area, self.unit)
         title = f"cost per line above the base, {self.unit.name}{x.note}"
@@ -67,7 +67,9 @@ def _legend(canvas: Canvas) -> None:
         left += 40 + text_width(kind)
 
 
-def _dot(canvas: Canvas, x: Axis, edge: float, at: tuple[float, str], cost: MeasuredValue, *, scraped: bool) -> None:
+def _dot(
+    canvas: Canvas, x: PlotAxis, edge: float, at: tuple[float, str], cost: MeasuredValue, *, scraped: bool
+) -> None:
     y, label = at
     value, low, high = finite(cost.value), finite(cost.low), finite(cost.high)
     if value is None:
@@ -94,7 +96,7 @@ def _parts(row: ForestRow) -> tuple[float | None, ...]:
     )  # fmt: skip
 
 
-def _axis(rows: Sequence[ForestRow], area: Area, unit: Unit) -> Axis:
+def _axis(rows: Sequence[ForestRow], area: PlotArea, unit: Unit) -> PlotAxis:
     """Return the axis, logarithmic where every dot is above zero; whiskers to zero then end at the edge."""
     dots = [known for row in rows for cost in (row.resting, row.scraped) if (known := finite(cost.value)) is not None]
     values = [known for row in rows for part in _parts(row) if (known := finite(part)) is not None]

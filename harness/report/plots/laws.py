@@ -7,8 +7,8 @@ from harness.report.experiments import VOID, measured
 from harness.report.markup import Element
 from harness.report.numbers import NOT_KNOWN, MeasuredValue, Unit, finite, plain, unit_for, with_interval
 from harness.report.plots.axes import (
-    Area,
-    Axis,
+    PlotArea,
+    PlotAxis,
     axis,
     draw_legend,
     draw_x,
@@ -121,7 +121,7 @@ class LawsPicture(Picture):
         """Return the picture at `width` pixels."""
         labels = [law.instrument for law in self.laws]
         top = legend_height(labels, width) + 28
-        area = Area(58.0, width - 8.0, top, top + (276 if width == WIDE else 216))
+        area = PlotArea(58.0, width - 8.0, top, top + (276 if width == WIDE else 216))
         void = _void_at(self.laws)
         canvas = self.canvas(width, area.bottom + 44 + (18 if void else 0), suffix)
         draw_legend(canvas, labels)
@@ -135,7 +135,7 @@ class LawsPicture(Picture):
         return canvas.svg()
 
 
-def _axes(laws: "Sequence[CostLaw]", area: Area) -> tuple[Axis, Axis]:
+def _axes(laws: "Sequence[CostLaw]", area: PlotArea) -> tuple[PlotAxis, PlotAxis]:
     """Return axes that hold every point, its interval, and the fitted curves."""
     xs = [point.x for law in laws for point in law.points] or [0.0, 1.0]
     costs = [cost for law in laws for point in law.points if finite((cost := cost_at(point)).value) is not None]
@@ -155,7 +155,7 @@ def _padded(low: float, high: float, *, log: bool) -> tuple[float, float]:
     return (low - 0.03 * span if low else low), high + 0.06 * span
 
 
-def _draw_law(canvas: Canvas, axes: tuple[Axis, Axis], law: "CostLaw", index: int) -> None:
+def _draw_law(canvas: Canvas, axes: tuple[PlotAxis, PlotAxis], law: "CostLaw", index: int) -> None:
     x, y = axes
     curve = []
     xs = [point.x for point in law.points if not point.void] or [x.low, x.high]
@@ -181,7 +181,7 @@ def _void_at(laws: "Sequence[CostLaw]") -> dict[float, list[str]]:
     return instruments
 
 
-def _draw_void(canvas: Canvas, area: Area, x: Axis, factor: str, void: dict[float, list[str]]) -> None:
+def _draw_void(canvas: Canvas, area: PlotArea, x: PlotAxis, factor: str, void: dict[float, list[str]]) -> None:
     """Say below the axis at which values points are void, and of how many ways of recording."""
     for at, instruments in void.items():
         words = VOID if len(instruments) == 1 else f"{VOID} ({len(instruments)})"
@@ -191,7 +191,7 @@ def _draw_void(canvas: Canvas, area: Area, x: Axis, factor: str, void: dict[floa
         canvas.tell(place, area.bottom + 48, f"{factor} {plain(at, 4)}: void for {', '.join(instruments)}")
 
 
-def _draw_point(canvas: Canvas, axes: tuple[Axis, Axis], law: "CostLaw", point: "Point", index: int) -> None:
+def _draw_point(canvas: Canvas, axes: tuple[PlotAxis, PlotAxis], law: "CostLaw", point: "Point", index: int) -> None:
     x, y = axes
     cost = cost_at(point)
     value = finite(cost.value)

@@ -10,7 +10,7 @@ from harness.load.histogram import Histogram
 from harness.load.tail import FEWEST_BEYOND, supported
 from harness.report.markup import Element
 from harness.report.numbers import plain, unit_for
-from harness.report.plots.axes import Area, Axis, axis, draw_legend, draw_x, draw_y, legend_height, series_class
+from harness.report.plots.axes import PlotArea, PlotAxis, axis, draw_legend, draw_x, draw_y, legend_height, series_class
 from harness.report.plots.canvas import WIDE, Canvas, Picture
 
 __all__ = ["Curve", "PercentilesPicture", "decoded", "percentiles_picture", "quantile_text"]
@@ -64,7 +64,7 @@ class PercentilesPicture(Picture):
         height = top + (310 if width == WIDE else 250)
         canvas = self.canvas(width, height, suffix)
         draw_legend(canvas, labels, marks=False)
-        area = Area(52.0, width - 8.0, top, height - 44)
+        area = PlotArea(52.0, width - 8.0, top, height - 44)
         x, y = self._axes(area)
         draw_y(canvas, area, y.ticks(7, 2), f"latency, {y.unit.name}{y.note}")
         nines = [(x(1.0), "0"), (x(2.0), "50")]
@@ -74,7 +74,7 @@ class PercentilesPicture(Picture):
             _draw_curve(canvas, curve, index, x, y)
         return canvas.svg()
 
-    def _axes(self, area: Area) -> tuple[Axis, Axis]:
+    def _axes(self, area: PlotArea) -> tuple[PlotAxis, PlotAxis]:
         most = max([10.0, *(curve.end for curve in self.curves)])
         lows = [float(max(curve.histogram.min or 1, 1)) for curve in self.curves] or [1.0]
         highs = [float(max(_value_at(curve, curve.end), 1)) for curve in self.curves] or [10.0]
@@ -83,7 +83,7 @@ class PercentilesPicture(Picture):
         return x, axis((area.bottom, area.top), min(lows) / 1.15, max(highs) * 1.15, log=True, unit=unit)
 
 
-def _draw_curve(canvas: Canvas, curve: Curve, index: int, x: Axis, y: Axis) -> None:
+def _draw_curve(canvas: Canvas, curve: Curve, index: int, x: PlotAxis, y: PlotAxis) -> None:
     grid = [curve.end ** (step / _POINTS) for step in range(_POINTS + 1)]
     percents = tuple(100 * (1 - 1 / at) for at in grid)
     values = curve.histogram.percentiles(percents)

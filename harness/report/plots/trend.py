@@ -12,7 +12,7 @@ from statistics import median
 
 from harness.report.markup import Element, h, number
 from harness.report.numbers import Unit, finite, plain, unit_for
-from harness.report.plots.axes import Area, Axis, axis, draw_x, draw_y
+from harness.report.plots.axes import PlotArea, PlotAxis, axis, draw_x, draw_y
 from harness.report.plots.canvas import WIDE, Canvas, Picture, elided, marker, text_width, whisker
 from harness.report.plots.scales import Scale, linear_ticks
 from harness.report.trends import Change, Trend
@@ -82,7 +82,7 @@ class TrendPicture(Picture):
         trend = self.trend
         height = 300.0 if width == WIDE else 250.0
         canvas = self.canvas(width, height, suffix)
-        area = Area(58.0, width - 10.0, 40.0, height - 42)
+        area = PlotArea(58.0, width - 10.0, 40.0, height - 42)
         bins = binned(trend, int((area.right - area.left) / _FEWEST_PIXELS))
         x = axis((area.left, area.right), -0.5, max(len(trend), 1) - 0.5)
         y = _clamped(axis((area.bottom, area.top), *_span(bins), unit=trend_unit(trend)))
@@ -91,7 +91,7 @@ class TrendPicture(Picture):
         draw_y(canvas, area, y.ticks(5, digits), f"{what}, {y.unit.name}".rstrip(", "), above=29)
         runs = [tick for tick in linear_ticks(1, max(len(trend), 2), 6) if tick == int(tick) and tick >= 1]
         # No upright grid: lines stand for epochs and changes here.
-        base = Area(area.left, area.right, area.bottom, area.bottom)
+        base = PlotArea(area.left, area.right, area.bottom, area.bottom)
         draw_x(canvas, base, [(x(tick - 1), plain(tick, 6)) for tick in runs], "run, oldest first")
         canvas.line(area.left, area.bottom, area.right, area.bottom, "axis")
         for start, stop in _stretches(bins, trend):
@@ -107,7 +107,7 @@ class TrendPicture(Picture):
         return canvas.svg()
 
 
-def _clamped(y: Axis) -> Axis:
+def _clamped(y: PlotAxis) -> PlotAxis:
     """Return an axis at whose ends ends what reaches beyond it, never in the labels around the plot."""
     return replace(y, scale=lambda value: y.scale(min(max(value, y.low), y.high)))
 

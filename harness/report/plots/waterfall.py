@@ -11,7 +11,7 @@ from typing import Literal
 from harness.report.experiments import VOID
 from harness.report.markup import Element, h
 from harness.report.numbers import NOT_KNOWN, MeasuredValue, Unit, finite, plain, unit_for, with_interval
-from harness.report.plots.axes import Area, Axis, LabelRows, axis, draw_x
+from harness.report.plots.axes import LabelRows, PlotArea, PlotAxis, axis, draw_x
 from harness.report.plots.canvas import WIDE, Picture, text_width, whisker
 
 __all__ = ["LadderSteps", "RungCost", "WaterfallPicture", "ladder_unit", "waterfall", "within_noise"]
@@ -100,7 +100,7 @@ class WaterfallPicture(Picture):
         canvas = self.canvas(width, (len(steps) + 1) * row + 50, suffix)
         rows = LabelRows(canvas, 0.0, row, 300.0)
         left, right = (2.0, width - 6.0) if narrow else (310.0, width - 64.0)
-        area = Area(left, right, 0.0, (len(steps) + 1) * row + 4)
+        area = PlotArea(left, right, 0.0, (len(steps) + 1) * row + 4)
         x = _axis(steps, area, ladder_unit(self.ladder))
         draw_x(canvas, area, x.ticks(4 if narrow else 6), f"cost per line, {x.unit.name}")
         canvas.line(x(0), area.top, x(0), area.bottom, "axis")
@@ -116,7 +116,7 @@ class WaterfallPicture(Picture):
         return canvas.svg()
 
 
-def _axis(steps: Sequence[_Step], area: Area, unit: Unit) -> Axis:
+def _axis(steps: Sequence[_Step], area: PlotArea, unit: Unit) -> PlotAxis:
     ends = [end for step in steps for end in (step.start, step.end, *_reach(step)) if end is not None]
     return axis((area.left, area.right), min([0.0, *ends]), max([0.0, *ends]) or 1.0, unit=unit)
 
@@ -132,7 +132,7 @@ def _void_row(rows: LabelRows, index: int, rung: RungCost, left: float) -> None:
     rows.canvas.tell(left, rows.middle(index), f"{rung.title}: void")
 
 
-def _bar(rows: LabelRows, index: int, ends: tuple[float, float], x: Axis, kind: str) -> tuple[float, float]:
+def _bar(rows: LabelRows, index: int, ends: tuple[float, float], x: PlotAxis, kind: str) -> tuple[float, float]:
     """Draw a bar, at least two pixels long, and return where it begins and ends."""
     begin, end = sorted(map(x, ends))
     level = rows.middle(index) - 8
@@ -140,7 +140,7 @@ def _bar(rows: LabelRows, index: int, ends: tuple[float, float], x: Axis, kind: 
     return begin, end
 
 
-def _row(rows: LabelRows, index: int, step: _Step, ends: tuple[float, float], x: Axis) -> None:
+def _row(rows: LabelRows, index: int, step: _Step, ends: tuple[float, float], x: PlotAxis) -> None:
     increment, middle = step.rung.increment, rows.middle(index)
     kind = "hollow" if within_noise(increment) else "s0" if ends[1] >= ends[0] else "s2"
     begin, end = _bar(rows, index, ends, x, kind)
@@ -156,7 +156,7 @@ def _row(rows: LabelRows, index: int, step: _Step, ends: tuple[float, float], x:
     rows.canvas.tell((begin + end) / 2, middle, words)
 
 
-def _total(rows: LabelRows, index: int, total: float | None, x: Axis) -> None:
+def _total(rows: LabelRows, index: int, total: float | None, x: PlotAxis) -> None:
     if total is None:
         words = "not known" if rows.canvas.narrow else "not known: the last step is void"
         rows.label(index, _ALL, kind="label strong")

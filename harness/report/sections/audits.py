@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from harness.report.numbers import plain
-from harness.report.tables import Bullets, Cell, Column, Note, Part, ReportTable, Section, row_of
+from harness.report.tables import Bullets, Column, Note, Part, ReportTable, Section, TableCell, row_of
 
 if TYPE_CHECKING:
     from harness.measure.questions.table import Audited
@@ -39,17 +39,17 @@ def _finding(name: str) -> "FindingResult":
     return FindingResult(name=name, severity=severity, size=math.nan, detail="", cause=cause, remedy=remedy)
 
 
-def audit_cell(audit: "Audit | None") -> Cell:
+def audit_cell(audit: "Audit | None") -> TableCell:
     """Return what an audit says in a few words."""
     if audit is None or (audit.conserved is None and not audit.findings):
-        return Cell()
+        return TableCell()
     link = "findings" if audit.findings else ""
     if audit.outcome == "not_verified":
-        return Cell("✗ not verified", link=link)
+        return TableCell("✗ not verified", link=link)
     if audit.conserved is False:
-        return Cell("✗ differs", link=link)
+        return TableCell("✗ differs", link=link)
     serious = sum(finding.severity != "info" for finding in findings_of(audit))
-    return Cell(f"! {serious} found", link=link) if serious else Cell("✓ none")
+    return TableCell(f"! {serious} found", link=link) if serious else TableCell("✓ none")
 
 
 def audits_section(audits: Sequence[tuple[str, Audit]]) -> Section | None:
@@ -72,10 +72,10 @@ def _table(findings: "Sequence[tuple[str, FindingResult]]") -> ReportTable:
     rows = tuple(
         row_of(
             finding.name.replace("_", " "),
-            Cell(f"{_SIGNS[finding.severity]} {finding.severity}", tone=finding.severity),
+            TableCell(f"{_SIGNS[finding.severity]} {finding.severity}", tone=finding.severity),
             name,
             _size(finding.size),
-            Cell(finding.detail, remarks=_explained(finding)),
+            TableCell(finding.detail, remarks=_explained(finding)),
         )
         for name, finding in findings
     )
@@ -97,11 +97,11 @@ def _line(name: str, finding: "FindingResult") -> Note:
     return Note(f"{_SIGNS[finding.severity]} {name}: {finding.name}{detail}", tone=finding.severity)
 
 
-def _conserved(audit: Audit) -> Cell:
+def _conserved(audit: Audit) -> TableCell:
     if audit.outcome == "not_verified":
-        return Cell("✗ not verified: not everything could be looked at", tone="invalid")
+        return TableCell("✗ not verified: not everything could be looked at", tone="invalid")
     if audit.conserved is None:
-        return Cell("nothing to compare", tone="undecided")
+        return TableCell("nothing to compare", tone="undecided")
     if audit.conserved:
-        return Cell("✓ every count equals the ledger's", tone="valid")
-    return Cell("✗ not conserved: values differ from the ledger's", tone="invalid")
+        return TableCell("✓ every count equals the ledger's", tone="valid")
+    return TableCell("✗ not conserved: values differ from the ledger's", tone="invalid")

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from harness.report.numbers import plain
-from harness.report.tables import Cell, Column, Details, Facts, Part, ReportTable, Section, row_of
+from harness.report.tables import Column, Details, Facts, Part, ReportTable, Section, TableCell, row_of
 
 if TYPE_CHECKING:
     from harness.host.environment import Environment
@@ -45,7 +45,7 @@ def _parts(place: "Environment", names: Sequence[str]) -> Iterator[Part]:
         ("Python", f"{place.python} ({place.python_build})"),
         ("Hash seed", place.hash_seed),
     )
-    yield Facts(tuple((name, Cell(value)) for name, value in rows))
+    yield Facts(tuple((name, TableCell(value)) for name, value in rows))
     columns = (Column("Library", kind="text"), Column("Version", kind="text"))
     versions = tuple(row_of(name, version) for name, version in place.libraries.items())
     table = ReportTable("Library versions", columns, versions, quiet=True)
@@ -54,5 +54,5 @@ def _parts(place: "Environment", names: Sequence[str]) -> Iterator[Part]:
 
 def _sources(sources: "Sequence[SourceSummary]") -> ReportTable:
     columns = tuple(Column(heading, kind="text") for heading in ("Shown", "Measured", "Label", "Document"))
-    rows = tuple(row_of(each.what, each.created, each.label, Cell(each.where, code=True)) for each in sources)
+    rows = tuple(row_of(each.what, each.created, each.label, TableCell(each.where, code=True)) for each in sources)
     return ReportTable("Where the figures come from", columns, rows, stacked=True)

@@ -17,7 +17,7 @@ from harness.report.experiments import (
     verdict_words,
 )
 from harness.report.numbers import percent, plain, unit_for, with_interval
-from harness.report.tables import Cell, Column, Details, Note, ReportTable, Section, row_of
+from harness.report.tables import Column, Details, Note, ReportTable, Section, TableCell, row_of
 
 if TYPE_CHECKING:
     from harness.measure.result import Experiment, RawPair
@@ -41,23 +41,23 @@ def evidence_table(experiments: "Sequence[Experiment]") -> ReportTable:
     return ReportTable("What each verdict rests on", columns, rows, stacked=True)
 
 
-def _row(experiment: "Experiment", *, several: bool) -> tuple[Cell, ...]:
+def _row(experiment: "Experiment", *, several: bool) -> tuple[TableCell, ...]:
     remark = remark_words(experiment)
     null, control = experiment.null, control_words(experiment)
     ratio = plain(experiment.ratio, 4)
     pairs = str(experiment.pairs)
     base = f" against {experiment.base}" if several else ""
     return row_of(
-        Cell(
+        TableCell(
             f"{_name(experiment, experiment.factors)}{base}",
             short=f"{_name(experiment, _named(experiment.factors))}{base}",
             remarks=(remark,) if remark else (),
         ),
-        Cell(verdict_words(experiment.verdict), tone=experiment.verdict),
-        "" if experiment.verdict == "void" else Cell(ratio, with_interval(ratio_of(experiment))[1], short=ratio),
+        TableCell(verdict_words(experiment.verdict), tone=experiment.verdict),
+        "" if experiment.verdict == "void" else TableCell(ratio, with_interval(ratio_of(experiment))[1], short=ratio),
         seen_words(experiment),
-        Cell(f"{control} at {percent(null.confidence)}", short=control) if null.pairs else control,
-        Cell(f"{pairs} + {experiment.void_pairs} void", short=pairs) if experiment.void_pairs else pairs,
+        TableCell(f"{control} at {percent(null.confidence)}", short=control) if null.pairs else control,
+        TableCell(f"{pairs} + {experiment.void_pairs} void", short=pairs) if experiment.void_pairs else pairs,
         control_pairs(experiment),
     )
 
@@ -96,7 +96,7 @@ def _raw(experiment: "Experiment") -> Details:
     return Details(summary, (table,), tone=VOID if experiment.verdict == "void" else "")
 
 
-def _pairs(pairs: "Sequence[tuple[str, RawPair]]", scale: float) -> Iterator[tuple[Cell, ...]]:
+def _pairs(pairs: "Sequence[tuple[str, RawPair]]", scale: float) -> Iterator[tuple[TableCell, ...]]:
     counts: dict[str, int] = {}
     for kind, pair in pairs:
         counts[kind] = counts.get(kind, 0) + 1

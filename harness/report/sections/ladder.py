@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from harness.report.experiments import VOID, cost_of, is_rung, remark_words, verdict_words
 from harness.report.numbers import NOT_KNOWN, MeasuredValue, Unit, finite, plus_minus, with_interval
 from harness.report.plots.waterfall import LadderSteps, RungCost, ladder_unit, waterfall
-from harness.report.tables import Cell, Column, Illustration, Note, ReportTable, Section, row_of
+from harness.report.tables import Column, Illustration, Note, ReportTable, Section, TableCell, row_of
 
 if TYPE_CHECKING:
     from harness.measure.result import Experiment, Experiments
@@ -58,14 +58,14 @@ def ladder_table(ladder: LadderSteps) -> ReportTable:
     return ReportTable(f"The ladder of {ladder.subject}, {unit.name} a line", columns, rows, (note,))
 
 
-def _row(rung: RungCost, unit: Unit, most: float) -> tuple[Cell, ...]:
+def _row(rung: RungCost, unit: Unit, most: float) -> tuple[TableCell, ...]:
     words = verdict_words(rung.verdict)
-    verdict = Cell(words, tone=rung.verdict, short=words.partition(" ")[0])
+    verdict = TableCell(words, tone=rung.verdict, short=words.partition(" ")[0])
     # For a step within the noise the verdict has said so; why an experiment is void is said nowhere else.
-    title = Cell(rung.title, remarks=(rung.remark,) if rung.remark and rung.verdict not in _PLAIN else ())
+    title = TableCell(rung.title, remarks=(rung.remark,) if rung.remark and rung.verdict not in _PLAIN else ())
     if rung.void:
         return row_of(title, VOID, "", verdict)
-    adds = Cell(plus_minus(rung.increment, unit), bar=abs(rung.increment.value or 0) / most)
+    adds = TableCell(plus_minus(rung.increment, unit), bar=abs(rung.increment.value or 0) / most)
     return row_of(title, adds, with_interval(rung.total, unit)[0], verdict if rung.verdict else "")
 
 

@@ -18,7 +18,7 @@ from harness.report.numbers import (
     with_interval,
 )
 from harness.report.plots.percentiles import Curve, decoded, percentiles_picture, quantile_text
-from harness.report.tables import Cell, Column, Illustration, Note, Part, ReportTable, Section, row_of
+from harness.report.tables import Column, Illustration, Note, Part, ReportTable, Section, TableCell, row_of
 
 if TYPE_CHECKING:
     from harness.measure.questions.scrape_effect import ScrapeEffect, Shift
@@ -81,11 +81,11 @@ def _columns(effect: "ScrapeEffect") -> Iterator[Column]:
 _Row = tuple[str, list[MeasuredValue]]
 
 
-def _cells(values: Sequence[MeasuredValue], unit: Unit) -> Iterator[Cell]:
+def _cells(values: Sequence[MeasuredValue], unit: Unit) -> Iterator[TableCell]:
     """Yield a cell for each column: levels as they are, differences with their intervals."""
     for index, value in enumerate(values):
         difference = index in {2, 4, 5}
-        yield Cell(plus_minus(value, unit) if difference else with_interval(value, unit)[0])
+        yield TableCell(plus_minus(value, unit) if difference else with_interval(value, unit)[0])
 
 
 def _rows(effect: "ScrapeEffect") -> Iterator[_Row]:

@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING
 from harness.report.experiments import VOID, ratio_of_lost
 from harness.report.numbers import UNKNOWN, Unit, plain, plus_minus
 from harness.report.plots.laws import cost_at, formula, law_unit, laws_picture, predicted, terms_of
-from harness.report.tables import Cell, Column, Details, Illustration, Note, Part, ReportTable, Section, figure, row_of
+from harness.report.tables import (
+    Column,
+    Details,
+    Illustration,
+    Note,
+    Part,
+    ReportTable,
+    Section,
+    TableCell,
+    figure,
+    row_of,
+)
 
 if TYPE_CHECKING:
     from harness.measure.questions.laws import CostLaw, Point
@@ -109,15 +120,15 @@ def _law_table(laws: "Sequence[CostLaw]") -> ReportTable:
     return ReportTable(f"Laws against {laws[0].factor}", columns, rows, stacked=True, quiet=True)
 
 
-def _law_row(law: "CostLaw") -> tuple[Cell, ...]:
+def _law_row(law: "CostLaw") -> tuple[TableCell, ...]:
     coefficients = "; ".join(
         f"{term.name}: {term.value}{f' ({term.interval})' if term.interval else ''}" for term in terms_of(law)
     )
     note = law_note(law)
     return row_of(
         law.instrument,
-        Cell(formula(law) or "no law fits", code=True),
-        Cell(coefficients, remarks=(note,) if note else ()),
+        TableCell(formula(law) or "no law fits", code=True),
+        TableCell(coefficients, remarks=(note,) if note else ()),
         "" if law.fit is None else plain(law.fit.misfit, 2),
     )
 
@@ -129,7 +140,7 @@ def _fitted_table(laws: "Sequence[CostLaw]") -> ReportTable:
     return ReportTable(f"Points measured against {factor}", columns, rows, quiet=True)
 
 
-def _fitted_row(law: "CostLaw", point: "Point") -> tuple[Cell, ...]:
+def _fitted_row(law: "CostLaw", point: "Point") -> tuple[TableCell, ...]:
     unit, value = law_unit(law), predicted(law, point.x)
     return row_of(
         law.instrument,

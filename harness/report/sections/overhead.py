@@ -10,7 +10,7 @@ from harness.report.plots.forest import ForestPicture, ForestRow, forest
 from harness.report.sections.audits import Audit, audit_cell
 from harness.report.sections.evidence import evidence_table
 from harness.report.sections.saturation import rate_cell
-from harness.report.tables import Cell, Column, Illustration, Note, Part, ReportTable, Section, figure, row_of
+from harness.report.tables import Column, Illustration, Note, Part, ReportTable, Section, TableCell, figure, row_of
 
 if TYPE_CHECKING:
     from harness.measure.questions.saturation import Saturation
@@ -86,7 +86,7 @@ def cost_table(rows: Sequence[OverheadRow]) -> ReportTable:
         [row.counted if row.instructions is None else cost_of(row.instructions).value for row in rows], "instructions"
     )
     columns = [
-        (_NAME, [Cell(row.name) for row in rows]),
+        (_NAME, [TableCell(row.name) for row in rows]),
         (Column("Cost per line", wall.name, narrow=f"cost\n{wall.name}"), [_cost(row.resting, wall) for row in rows]),
         (
             Column("While scraped", wall.name, narrow=f"while\nscraped\n{wall.name}"),
@@ -117,26 +117,26 @@ def _wall_unit(rows: Sequence[OverheadRow]) -> Unit:
     return unit_of(part for row in rows for part in (row.resting, row.scraped))
 
 
-def _cost(experiment: "Experiment | None", unit: Unit) -> Cell:
+def _cost(experiment: "Experiment | None", unit: Unit) -> TableCell:
     """Return the cost per line above the base; a void experiment shows its word and no figure to be believed."""
     if experiment is None:
-        return Cell()
+        return TableCell()
     if experiment.verdict == "void":
-        return Cell(VOID)
+        return TableCell(VOID)
     return figure(cost_of(experiment), unit, "?" if experiment.verdict == "undecided" else "")
 
 
-def _scrapes(experiment: "Experiment | None") -> Cell:
+def _scrapes(experiment: "Experiment | None") -> TableCell:
     """Return how many scrapes of the head a figure rests on; empty where nobody counted."""
-    return Cell("" if experiment is None or experiment.scrapes is None else str(experiment.scrapes))
+    return TableCell("" if experiment is None or experiment.scrapes is None else str(experiment.scrapes))
 
 
-def _counted(row: OverheadRow, unit: Unit) -> Cell:
+def _counted(row: OverheadRow, unit: Unit) -> TableCell:
     if row.instructions is None and row.counted is not None:
-        return Cell(plain(row.counted / unit.scale, 5))
+        return TableCell(plain(row.counted / unit.scale, 5))
     cell = _cost(row.instructions, unit)
     # A count is narrower than its interval is wide.
-    return Cell(cell.value, cell.interval, cell.mark, cell.value, cell.tone)
+    return TableCell(cell.value, cell.interval, cell.mark, cell.value, cell.tone)
 
 
 def costs_picture(rows: Sequence[OverheadRow]) -> ForestPicture | None:

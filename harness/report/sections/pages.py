@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from harness.report.tables import Cell, Column, Details, Note, Part, ReportTable, Section, row_of
+from harness.report.tables import Column, Details, Note, Part, ReportTable, Section, TableCell, row_of
 
 if TYPE_CHECKING:
     from harness.measure.questions.pages import ExpositionDiff
@@ -39,7 +39,9 @@ def _parts(diff: "ExpositionDiff") -> Iterator[Part]:
 
 def _table(caption: str, diff: "ExpositionDiff", rows: Sequence[_Aspect]) -> ReportTable:
     columns = tuple(Column(heading, kind="text") for heading in ("Aspect", diff.left.instrument, diff.right.instrument))
-    cells = tuple(row_of(aspect, Cell(left, code=True), Cell(right, code=True)) for aspect, left, right in rows)
+    cells = tuple(
+        row_of(aspect, TableCell(left, code=True), TableCell(right, code=True)) for aspect, left, right in rows
+    )
     return ReportTable(caption, columns, cells, stacked=True)
 
 

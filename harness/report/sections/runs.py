@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from harness.load.tail import statistic_supported, supported
 from harness.report.numbers import plain, unit_for
 from harness.report.run_words import on_schedule
-from harness.report.tables import Bullets, Cell, Column, Facts, Note, Part, ReportTable, Section, row_of
+from harness.report.tables import Bullets, Column, Facts, Note, Part, ReportTable, Section, TableCell, row_of
 
 if TYPE_CHECKING:
     from harness.run.result import RunResult
@@ -30,16 +30,16 @@ def _parts(run: "RunResult") -> Iterator[Part]:
     else:
         yield Note("✗ invalid: do not believe the latencies", tone="invalid")
     if run.reasons:
-        yield Bullets(tuple(("", Cell(reason)) for reason in run.reasons))
+        yield Bullets(tuple(("", TableCell(reason)) for reason in run.reasons))
     if run.interrupted:
         yield Note("Interrupted: what is shown covers the lines sent until then.")
-    yield Facts(tuple((name, cell if isinstance(cell, Cell) else Cell(cell)) for name, cell in _facts(run)))
+    yield Facts(tuple((name, cell if isinstance(cell, TableCell) else TableCell(cell)) for name, cell in _facts(run)))
     yield _latencies(run)
     if run.requirements:
         yield _requirements(run)
 
 
-def _facts(run: "RunResult") -> "Iterator[tuple[str, str | Cell]]":
+def _facts(run: "RunResult") -> "Iterator[tuple[str, str | TableCell]]":
     spec, ledger = run.spec, run.ledger
     failed = {**ledger.refused, **ledger.raised}
     kinds = f" ({', '.join(f'{plain(n, 15)} {kind}' for kind, n in failed.items())})" if failed else ""
@@ -54,7 +54,7 @@ def _facts(run: "RunResult") -> "Iterator[tuple[str, str | Cell]]":
     yield "Rate", f"{plain(run.rate.achieved, 6)} lines/s{target}"
     yield "Scrapes", f"{run.scrapes.count}, {run.scrapes.failed} failed, by {run.scrapes.scraper}"
     yield "Loop's own cost", f"{plain(run.self_cost_ns_per_line)} ns a line"
-    yield "Digest", Cell(run.workload.digest, code=True)
+    yield "Digest", TableCell(run.workload.digest, code=True)
 
 
 def _latencies(run: "RunResult") -> ReportTable:
@@ -74,7 +74,7 @@ def _requirements(run: "RunResult") -> ReportTable:
     rows = tuple(
         row_of(
             each.text,
-            Cell("✓ held", tone="valid") if each.held else Cell("✗ missed", tone="invalid"),
+            TableCell("✓ held", tone="valid") if each.held else TableCell("✗ missed", tone="invalid"),
             plain(each.actual, 4),
         )
         for each in run.requirements

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from harness.report.numbers import UNKNOWN, finite, plain
-from harness.report.tables import Cell, Column, Note, ReportTable, Section, row_of
+from harness.report.tables import Column, Note, ReportTable, Section, TableCell, row_of
 
 if TYPE_CHECKING:
     from harness.measure.questions.saturation import Saturation
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["condition_words", "rate_cell", "rate_tables", "saturation_section"]
 
 
-def rate_cell(rate: "Saturation | None") -> Cell:
+def rate_cell(rate: "Saturation | None") -> TableCell:
     """Return the highest rate sustained, in lines/s.
 
     An interval's ends are rounded away from the value, a bound towards the side it is safe on, so that rounding never
@@ -21,27 +21,27 @@ def rate_cell(rate: "Saturation | None") -> Cell:
     it may be off, so it has two digits and no interval.
     """
     if rate is None:
-        return Cell()
+        return TableCell()
     value = finite(rate.rate)
     if rate.method == "bisection":
-        return _bound("", value, round, "single try") if value else Cell(UNKNOWN)
+        return _bound("", value, round, "single try") if value else TableCell(UNKNOWN)
     low, high = (finite(end) for end in rate.interval or (None, None))
     if value is not None and low is not None and high is not None and 0 < low < high:
         step = 10.0 ** math.floor(math.log10((high - low) / 4))
         ends = [plain(_to(low, step, math.floor), 15), plain(_to(high, step, math.ceil), 15)]
         half = _to(max(high - value, value - low), step, math.ceil)
         middle = plain(_to(value, step), 15)
-        return Cell(middle, "–".join(ends), short=_short(_to(value, step), half))
+        return TableCell(middle, "–".join(ends), short=_short(_to(value, step), half))
     if rate.at_least:
         return _bound("≥ ", rate.at_least, math.floor)
     # A bound from above is not shown: a busy machine fails every try, whatever the rate.
-    return Cell(UNKNOWN)
+    return TableCell(UNKNOWN)
 
 
-def _bound(sign: str, value: float, way: Callable[[float], int], mark: str = "") -> Cell:
+def _bound(sign: str, value: float, way: Callable[[float], int], mark: str = "") -> TableCell:
     """Return a rate in two digits, rounded in the way that is safe for it."""
     known = _to(value, _step(value, 2), way)
-    return Cell(f"{sign}{plain(known, 15)}", mark=mark, short=f"{sign}{_short(known)}")
+    return TableCell(f"{sign}{plain(known, 15)}", mark=mark, short=f"{sign}{_short(known)}")
 
 
 def _short(value: float, half: float | None = None) -> str:
@@ -84,7 +84,7 @@ def _table(condition: str, rates: "Sequence[Saturation]") -> ReportTable:
     return ReportTable(f"The highest rate sustained: {condition}", columns, rows, tuple(notes), stacked=True)
 
 
-def _row(rate: "Saturation") -> tuple[Cell, ...]:
+def _row(rate: "Saturation") -> tuple[TableCell, ...]:
     closed = rate.closed_loop
     return row_of(
         rate.instrument,

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from harness.report.experiments import VOID, measured
 from harness.report.numbers import Unit, percent, plain, plus_minus, unit_for
-from harness.report.tables import Cell, Column, ReportTable, Section, row_of
+from harness.report.tables import Column, ReportTable, Section, TableCell, row_of
 
 if TYPE_CHECKING:
     from harness.measure.questions.selftest import Recovered, SelfTest
@@ -27,7 +27,7 @@ def selftest_table(result: "SelfTest") -> ReportTable:
     return ReportTable(caption, columns, tuple(_row(delay, unit) for delay in result.delays), stacked=True)
 
 
-def _row(delay: "Recovered", unit: Unit) -> tuple[Cell, ...]:
+def _row(delay: "Recovered", unit: Unit) -> tuple[TableCell, ...]:
     low, high = delay.found_interval
     value = measured(delay.recovered, delay.recovered_interval)
     return row_of(
@@ -35,7 +35,7 @@ def _row(delay: "Recovered", unit: Unit) -> tuple[Cell, ...]:
         plain(delay.injected / unit.scale, 4),
         plus_minus(value, unit) if delay.trials else VOID,
         _HELD[delay.covered],
-        Cell(
+        TableCell(
             f"{delay.found} of {delay.trials}{f', {delay.void} void' if delay.void else ''}",
             short=f"{delay.found}/{delay.trials}{f' +{delay.void} void' if delay.void else ''}",
         ),

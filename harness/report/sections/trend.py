@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from harness.report.experiments import VOID
 from harness.report.numbers import MeasuredValue, Unit, finite, plain
 from harness.report.plots.trend import binned, trend_picture, trend_unit
-from harness.report.tables import Cell, Column, Illustration, Note, Part, ReportTable, Section, figure, row_of
+from harness.report.tables import Column, Illustration, Note, Part, ReportTable, Section, TableCell, figure, row_of
 from harness.report.trends import Trend
 
 __all__ = ["sparkline", "trend_section"]
@@ -91,7 +91,7 @@ def _sparklines(trends: Sequence[Trend]) -> ReportTable:
     return ReportTable("", columns, tuple(row_of(*_spark_cells(trend, trend_unit(trend))) for trend in trends))
 
 
-def _spark_cells(trend: Trend, unit: Unit) -> Iterator[str | Cell]:
+def _spark_cells(trend: Trend, unit: Unit) -> Iterator[str | TableCell]:
     last = next((v for value in reversed(trend.values) if (v := finite(value)) is not None), None)
     newest = f"{plain(None if last is None else last / unit.scale)} {unit.name}".rstrip()
     yield f"  {trend.metric}"

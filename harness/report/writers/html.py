@@ -4,7 +4,18 @@ from collections.abc import Sequence
 
 from harness.report.markup import Child, Element, h, outside
 from harness.report.plots.canvas import NARROW, WIDE
-from harness.report.tables import Bullets, Cell, Column, Details, Facts, Illustration, Note, Part, ReportTable, Section
+from harness.report.tables import (
+    Bullets,
+    Column,
+    Details,
+    Facts,
+    Illustration,
+    Note,
+    Part,
+    ReportTable,
+    Section,
+    TableCell,
+)
 
 __all__ = ["section_element"]
 
@@ -56,7 +67,7 @@ def _toned(text: str, tone: str) -> Child:
     return h("span", shown, class_=f"{'severity' if tone in _SEVERITIES else 'verdict'} {word}")
 
 
-def _content(cell: Cell) -> Child:
+def _content(cell: TableCell) -> Child:
     parts: list[Child]
     if not cell.value:
         parts = []
@@ -74,11 +85,11 @@ def _content(cell: Cell) -> Child:
     return parts or ""
 
 
-def _mark(cell: Cell) -> str:
+def _mark(cell: TableCell) -> str:
     return f" {cell.mark}" if cell.mark else ""
 
 
-def _number(cell: Cell) -> Child:
+def _number(cell: TableCell) -> Child:
     if not cell.value or cell.link or cell.tone:
         return _content(cell)
     interval: list[Child] = [" ", h("span", cell.interval, class_="interval")] if cell.interval else []
@@ -112,7 +123,7 @@ def _heading(column: Column) -> Element:
     return h("th", column.heading, unit, scope="col", class_=_kind(column))
 
 
-def _row(columns: Sequence[Column], cells: Sequence[Cell], *, stacked: bool) -> Element:
+def _row(columns: Sequence[Column], cells: Sequence[TableCell], *, stacked: bool) -> Element:
     built = []
     for index, (column, cell) in enumerate(zip(columns, cells, strict=True)):
         content = _number(cell) if column.kind == "number" and index else _content(cell)

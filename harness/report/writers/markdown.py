@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from harness.report.tables import Cell, Details, Illustration, Note, Part, ReportTable, Section
+from harness.report.tables import Details, Illustration, Note, Part, ReportTable, Section, TableCell
 from harness.report.text import markdown
 
 __all__ = ["table_markdown", "write_markdown"]
@@ -43,5 +43,5 @@ def _part(part: Part) -> Iterator[str]:
         yield "".join(f"- {_entry(name, cell)}\n" for name, cell in part.rows)
 
 
-def _entry(name: str, cell: Cell) -> str:
+def _entry(name: str, cell: TableCell) -> str:
     return markdown(f"{name}: {cell.text}" if name else cell.text)

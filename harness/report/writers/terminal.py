@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.report.tables import Cell, Column, Details, Facts, Illustration, Note, Part, ReportTable, Section
+from harness.report.tables import Column, Details, Facts, Illustration, Note, Part, ReportTable, Section, TableCell
 from harness.report.text import clean
 
 __all__ = ["STYLES", "write_terminal"]
@@ -99,7 +99,7 @@ def _add_column(table: Table, column: Column, *, first: bool) -> None:
         table.add_column(Text(clean(heading)), justify="right" if column.kind == "number" else "left", no_wrap=True)
 
 
-def _cells(cell: Cell, *, bar: bool) -> Iterator[Text]:
+def _cells(cell: TableCell, *, bar: bool) -> Iterator[Text]:
     text = clean(cell.brief)
     style = STYLES.get(cell.tone, "") or ("bold red" if text.startswith("✗") else "")
     yield Text(text, style=style)

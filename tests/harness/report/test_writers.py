@@ -29,7 +29,7 @@ from harness.report.commands.validation import validation_table
 from harness.report.contents import sections_of
 from harness.report.markup import page_text
 from harness.report.page import render
-from harness.report.tables import Cell, Note, ReportTable, Section, row_of
+from harness.report.tables import Note, ReportTable, Section, TableCell, row_of
 from harness.report.writers.github import write_summary
 from harness.report.writers.html import section_element
 from harness.report.writers.markdown import write_markdown
@@ -246,9 +246,9 @@ def test_the_sample_has_every_kind_of_experiment() -> None:
 
 def test_the_checks_themselves_find_a_figure_that_differs() -> None:
     """A value, an interval and a row told apart by one format only would be seen."""
-    table = ReportTable("", tables()[next(iter(tables()))].columns[:2], (row_of("a", Cell("95.3", "93.4–97.2")),))
+    table = ReportTable("", tables()[next(iter(tables()))].columns[:2], (row_of("a", TableCell("95.3", "93.4–97.2")),))
     assert numbers(of_markdown(table)) == [[[95.3, 93.4, 97.2]]]
-    other = ReportTable("", table.columns, (row_of("a", Cell("95.4", "93.4–97.2")),))
+    other = ReportTable("", table.columns, (row_of("a", TableCell("95.4", "93.4–97.2")),))
     assert numbers(of_markdown(table)) != numbers(of_html(other))
     assert interval("95.3 ±1.9") == pytest.approx((93.4, 97.2))
     assert interval("−0.3 (−0.9 to 0.2)") == (-0.9, 0.2)
