@@ -76,7 +76,7 @@ def calls() -> list[Call]:
     return [
         Call("harness overhead (the default table)", (table,)),
         Call("the same where a pair takes 1.3 s", (table,), 1.3),
-        Call("harness overhead --full", tuple(paired_parts(FullPlan()).values())),
+        Call("harness overhead full", tuple(paired_parts(FullPlan()).values())),
         Call("harness compare", (([head], Terms(precision=0.01, budget_s=60.0, tolerance=0.03)),)),
         Call("harness check --fresh", ((comparisons_for(ROWS), Terms(budget_s=60.0)),)),
     ]

@@ -1,4 +1,4 @@
-"""The text of docs/what-a-metric-costs.md, whose figures all come from one measured document."""
+"""The text of docs/what-a-metric-costs.md: sentences around figures that all come from one measured document."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -8,20 +8,18 @@ from string import Template
 from harness.measure.questions.answer import Answer
 from harness.measure.questions.validation import Validation
 from harness.measure.result import Experiment
-from harness.report.outcome_markdown import (
-    costs_markdown,
-    environment_markdown,
-    evidence_markdown,
-    ladder_markdown,
-    laws_markdown,
-    power_markdown,
-    rates_markdown,
-    scrapes_markdown,
-    table_markdown,
-)
-from harness.report.overhead import VOID, cost_of
-from harness.report.plots.scales import plain, unit_for, with_interval
-from harness.report.validation import HEADINGS, bound_words, method_words, validation_rows
+from harness.report.answer import costs_section
+from harness.report.commands.validation import bound_words, method_words, validation_table
+from harness.report.experiments import VOID, cost_of
+from harness.report.numbers import plain, unit_for, with_interval
+from harness.report.sections.environment import environment_words
+from harness.report.sections.ladder import ladder_table, ladders_of
+from harness.report.sections.latency import effect_table
+from harness.report.sections.laws import points_table
+from harness.report.sections.saturation import rate_tables
+from harness.report.sections.selftest import selftest_table
+from harness.report.tables import Note
+from harness.report.writers.markdown import table_markdown, write_markdown
 
 __all__ = ["page"]
 
@@ -33,16 +31,20 @@ _NOT_MEASURED = "Not measured in this run."
 
 
 def page(outcome: Answer, links: Links, validation: Validation | None) -> str:
-    """Return the page: the template with all figures, and a note in place of those that were not measured."""
+    """Return the page: the template with every figure put in; what was not measured says so."""
+    costs = costs_section(outcome)
+    # Its last part is what the verdicts rest on.
+    parts = costs.parts if costs is not None else ()
+    ladder = outcome.part("ladder")
     figures = {
         "headline": "\n".join([*_headline(outcome), *_void(outcome)]),
-        "costs": costs_markdown(outcome),
-        "evidence": evidence_markdown(outcome),
-        "ladder": ladder_markdown(outcome),
-        "scrapes": scrapes_markdown(outcome),
-        "rates": rates_markdown(outcome),
-        "power": power_markdown(outcome),
-        **{f"laws_{factor}": laws_markdown(outcome, factor) for factor in _FACTORS},
+        "costs": write_markdown(parts[:-1]),
+        "evidence": write_markdown(parts[-1:]),
+        "ladder": "\n".join(table_markdown(ladder_table(each)) for each in (ladders_of(ladder) if ladder else ())),
+        "scrapes": write_markdown(map(effect_table, outcome.scrapes)),
+        "rates": write_markdown(rate_tables(outcome.saturation)),
+        "power": table_markdown(selftest_table(outcome.self_test)) if outcome.self_test is not None else "",
+        **{f"laws_{factor}": _laws(outcome, factor) for factor in _FACTORS},
     }
     optional = {
         "findings": "\n".join(_findings(outcome)),
@@ -55,10 +57,15 @@ def page(outcome: Answer, links: Links, validation: Validation | None) -> str:
         made=outcome.created.partition("T")[0],
         minutes=f"{outcome.elapsed_s / 60:.0f}",
         validation="\n".join(_validation(validation)).strip(),
-        environment=environment_markdown(outcome.environment).strip(),
+        environment=write_markdown([Note(environment_words(outcome.environment))]).strip(),
     )
-    # Omitted parts leave no empty lines.
+    # Where something is left out, so is the room around it.
     return re.sub(r"\n{3,}", "\n\n", text)
+
+
+def _laws(outcome: Answer, factor: str) -> str:
+    laws = [law for law in outcome.laws if law.factor == factor]
+    return table_markdown(points_table(laws)) if laws else ""
 
 
 def _picture(links: Links, name: str) -> str:
@@ -70,13 +77,13 @@ def _picture(links: Links, name: str) -> str:
 
 def _experiment(outcome: Answer, what: str, head: str, **factors: object) -> Experiment | None:
     document = outcome.part(what)
-    for experiment in document.experiments if document is not None else ():
-        if experiment.head == head and factors.items() <= experiment.factors.items():
-            return experiment
+    for each in document.experiments if document is not None else ():
+        if each.head == head and factors.items() <= each.factors.items():
+            return each
     return None
 
 
-def _words(experiment: Experiment) -> str:
+def _shown(experiment: Experiment) -> str:
     cost = cost_of(experiment)
     unit = unit_for([cost.value])
     value, interval = with_interval(cost, unit)
@@ -95,22 +102,20 @@ def _headline(outcome: Answer) -> Iterator[str]:
             lines.append(f"- At {series} series the measurement is void, so nothing is said about it here.")
         elif dear and cheap:
             lines.append(
-                f"- At {series} series OpenCensus adds {_words(heavy)} to a line, `opencensus-lean` {_words(lean)}: "
+                f"- At {series} series OpenCensus adds {_shown(heavy)} to a line, `opencensus-lean` {_shown(lean)}: "
                 f"{plain(dear / cheap)} times less."
             )
     others = [_experiment(outcome, "table", name, scraped=False) for name in ("prometheus-client", "opentelemetry")]
-    lines += [
-        f"- {other.head} adds {_words(other)}." for other in others if other is not None and other.verdict != "void"
-    ]
+    lines += [f"- {each.head} adds {_shown(each)}." for each in others if each is not None and each.verdict != "void"]
     if lines:
         yield "In short, above the bare REPL, with 95 % intervals:\n"
         yield "\n".join(lines) + "\n"
 
 
 def _void(outcome: Answer) -> Iterator[str]:
-    """Yield the number of experiments that are void, and of those that were before a repetition."""
-    void = sum(experiment.verdict == "void" for experiment in outcome.experiments)
-    again = sum(experiment.attempts > 1 for experiment in outcome.experiments)
+    """Yield how many experiments are void, and how many were before they were measured again."""
+    void = sum(each.verdict == "void" for each in outcome.experiments)
+    again = sum(each.attempts > 1 for each in outcome.experiments)
     total = len(outcome.experiments)
     if void:
         yield (
@@ -130,10 +135,10 @@ def _findings(outcome: Answer) -> Iterator[str]:
             yield f"`{row.instrument}` has no {column}: {why}.\n"
 
 
-def _validation(validation: Validation | None) -> Iterator[str]:
-    if validation is None:
+def _validation(found: Validation | None) -> Iterator[str]:
+    if found is None:
         yield "The long proof, hundreds of whole experiments, is `make validate`; it has not been run for this page.\n"
         return
     yield "Hundreds of whole experiments (`make validate`, raw pairs in `docs/data/validation.jsonl.gz`):\n"
-    yield table_markdown(HEADINGS, validation_rows(validation))
-    yield " ".join(part for part in (bound_words(validation), method_words(validation)) if part) + "\n"
+    yield table_markdown(validation_table(found))
+    yield " ".join(part for part in (bound_words(found), method_words(found)) if part) + "\n"

@@ -1,12 +1,11 @@
 """Measures the whole matrix and writes docs/what-a-metric-costs.md, its pictures and the raw pairs behind them.
 
-    python benchmarks/what_a_metric_costs.py                 measure (about 30 minutes), then write the page
-    python benchmarks/what_a_metric_costs.py --render        write the page again from the pairs in docs/data
-    python benchmarks/what_a_metric_costs.py --quick DIR     a short trial of about five minutes, written below DIR
+    python benchmarks/what_a_metric_costs.py                 measure (some 30 minutes), then write the page
+    python benchmarks/what_a_metric_costs.py --render        write the page anew from the pairs kept in docs/data
+    python benchmarks/what_a_metric_costs.py --quick DIR     a rehearsal of some five minutes, written below DIR
 
-No figure on the page is typed by hand: each comes from the document of one run, which is stored beside the page with
-every pair, and the page names the machine. Void results are marked and have no figure; no law, sum or headline uses
-them.
+Nothing on the page is typed by hand: each figure comes from the document of one run, kept beside the page with every
+pair, and the page says on what machine. What is void is marked and has no figure; no law, sum or headline uses it.
 """
 
 import argparse
@@ -22,16 +21,15 @@ from harness.cli.console import Bar
 from harness.measure.questions.answer import Answer, renewed
 from harness.measure.questions.full import FullPlan, measure_full
 from harness.measure.questions.validation import Validation, read_records, summarise
-from harness.report.adapt import law_of
-from harness.report.overhead import ladders_of, rows_of, unit_of
 from harness.report.plots.canvas import Picture, standalone
-from harness.report.plots.forest import forest, forest_row
 from harness.report.plots.laws import laws_picture
 from harness.report.plots.waterfall import waterfall
+from harness.report.sections.ladder import ladders_of
+from harness.report.sections.overhead import costs_picture, rows_of
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGE = "what-a-metric-costs"
-# A short plan that tests every part; its figures are meaningless.
+# Enough of everything to see that it works, and nothing to believe.
 QUICK = FullPlan(
     table_s=15, rates_s=10, rate_run_s=0.3, ladder_s=12, scrape_processes=1,
     self_test_s=10, self_test_trials=1,
@@ -41,30 +39,22 @@ QUICK = FullPlan(
 
 def pictures(outcome: Answer) -> dict[str, Picture]:
     """Return the page's pictures by file name."""
-    drawn: dict[str, Picture] = {}
+    found: dict[str, Picture] = {}
     table = outcome.part("table")
-    if table is not None:
-        drawn["costs"] = _costs(outcome)
-    document = outcome.part("ladder")
-    for ladder in ladders_of(document) if document is not None else ():
-        drawn["ladder"] = waterfall(ladder)
-    laws = [law_of(law) for law in outcome.laws]
-    for factor in dict.fromkeys(law.factor for law in laws):
-        drawn[f"by-{factor}"] = laws_picture([law for law in laws if law.factor == factor], f"by-{factor}")
-    return drawn
-
-
-def _costs(outcome: Answer) -> Picture:
-    table = outcome.part("table")
-    rows = rows_of(table.experiments if table is not None else [])
-
-    return forest(
-        [forest_row(row) for row in rows], unit_of(part for row in rows for part in (row.resting, row.scraped))
-    )
+    costs = costs_picture(rows_of(table.experiments)) if table is not None else None
+    if costs is not None:
+        found["costs"] = costs
+    ladder = outcome.part("ladder")
+    for each in ladders_of(ladder) if ladder is not None else ():
+        found["ladder"] = waterfall(each)
+    for factor in dict.fromkeys(law.factor for law in outcome.laws):
+        chosen = [law for law in outcome.laws if law.factor == factor]
+        found[f"by-{factor}"] = laws_picture(chosen, f"by-{factor}")
+    return found
 
 
 def validation(docs: Path) -> Validation | None:
-    """Return the summary of `make validate` so far, or None where it has no records."""
+    """Return what `make validate` has found so far, or None where it never ran."""
     records, _ = read_records(docs / "data" / "validation.jsonl.gz")
     return summarise(records) if records else None
 
@@ -80,26 +70,26 @@ def write(outcome: Answer, docs: Path) -> None:
 
 
 def keep(outcome: Answer, docs: Path) -> None:
-    """Store the whole document with its raw pairs beside the page; equal figures give equal bytes."""
+    """Keep the whole document, raw pairs included, beside the page; the same figures give the same bytes."""
     (docs / "data").mkdir(parents=True, exist_ok=True)
     text = json.dumps(outcome.document(), separators=(",", ":"))
     (docs / "data" / f"{PAGE}.json.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure or read, and write; return the exit code."""
+    """Measure or read, and write; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--render", action="store_true", help="do not measure; write the page from the stored document")
-    parser.add_argument("--quick", type=Path, metavar="DIR", help="make a short trial of five minutes, below DIR")
-    options = parser.parse_args(arguments)
-    docs = options.quick or DOCS
-    if options.render:
-        stored = json.loads(gzip.decompress((docs / "data" / f"{PAGE}.json.gz").read_bytes()))
-        write(renewed(Answer.model_validate(stored)), docs)
+    parser.add_argument("--render", action="store_true", help="do not measure; write the page from what was kept")
+    parser.add_argument("--quick", type=Path, metavar="DIR", help="rehearse in some five minutes and write below DIR")
+    asked = parser.parse_args(arguments)
+    docs = asked.quick or DOCS
+    if asked.render:
+        kept = json.loads(gzip.decompress((docs / "data" / f"{PAGE}.json.gz").read_bytes()))
+        write(renewed(Answer.model_validate(kept)), docs)
         return 0
     with Bar() as bar:
-        outcome = measure_full(QUICK if options.quick else None, bar)
-    if outcome.interrupted and not options.quick:
+        outcome = measure_full(QUICK if asked.quick else None, bar)
+    if outcome.interrupted and not asked.quick:
         print("interrupted: the page is left as it was", file=sys.stderr)
         return 130
     keep(outcome, docs)

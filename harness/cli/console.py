@@ -180,7 +180,7 @@ class RunDisplay:
 
     def progress(self, progress: "Snapshot", scrapes: int, failed_scrapes: int) -> None:
         """Show one snapshot."""
-        from harness.report.terminal.live import live_table, plain_line
+        from harness.report.live import live_table, plain_line
 
         with self._shown():
             if self._live is not None:

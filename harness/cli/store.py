@@ -48,7 +48,7 @@ class _Reading:
 
 def print_problems(problems: "Sequence[Problem]") -> None:
     """Print for each file that was left out, in a line of its own, what is wrong and what would help."""
-    from harness.report.terminal.history import inert
+    from harness.report.text import inert
 
     for problem in problems:
         click.echo(f"harness: warning: {inert(problem.line)}", err=True)

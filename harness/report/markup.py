@@ -5,37 +5,15 @@ tags are balanced by construction. Scripts and styles are the only raw text, and
 """
 
 import math
-import unicodedata
 from collections.abc import Iterable
 from xml.etree.ElementTree import Element, tostring
 
-__all__ = ["Attribute", "Child", "Element", "clean", "h", "outside", "page_text", "svg_text"]
+from harness.report.text import clean
+
+__all__ = ["Attribute", "Child", "Element", "h", "outside", "page_text", "svg_text"]
 
 Attribute = str | int | float | bool | None
 Child = Element | str | int | float | None | Iterable["Child"]
-
-_LONGEST = 1000
-# Characters that reorder or hide what stands beside them: https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing
-_REORDERING = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C, 0x2028, 0x2029, 0xFEFF}
-_KEPT = {"\n", "\t"}
-
-
-def _visible(character: str) -> str:
-    code = ord(character)
-    category = unicodedata.category(character)
-    hidden = category in {"Cc", "Cs", "Cn"} and character not in _KEPT
-    if not hidden and code not in _REORDERING:
-        return character
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
-
-
-def clean(text: str, longest: int = _LONGEST) -> str:
-    """Return text that shows what it holds: controls, lone surrogates and reordering marks are written out.
-
-    Longer text than `longest` characters is cut, and says how long it was.
-    """
-    cut = text if len(text) <= longest else f"{text[:longest]}… ({len(text):,} characters)"
-    return cut if cut.isascii() and cut.isprintable() else "".join(map(_visible, cut))
 
 
 def _attribute(value: float | str) -> str:

@@ -13,7 +13,7 @@ def on_schedule(result: RunResult) -> str:
         return "no schedule to keep"
     lag = result.lag_ns
     name, value = ("lag p99", lag.p99) if supported(99, lag.count) else ("longest lag", lag.max)
-    told = f"on schedule: {name} {format_duration(value or 0)}"
+    words = f"on schedule: {name} {format_duration(value or 0)}"
     if result.schedule is None:
-        return told
-    return f"{told}, worst stretch {format_duration(result.schedule.worst_stretch_lag_ns)} late"
+        return words
+    return f"{words}, worst stretch {format_duration(result.schedule.worst_stretch_lag_ns)} late"

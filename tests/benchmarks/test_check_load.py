@@ -14,7 +14,7 @@ from harness.history.checking.check import check
 from harness.history.index import Index
 from harness.history.store import Store
 from harness.measure.worker.body import page_counts
-from harness.report.check_text import as_json
+from harness.report.commands.check import check_document
 from harness.views import QUICKSTART_VIEWS, Tags
 from tests.harness.history.makers import HERE, experiment
 
@@ -104,7 +104,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         busy = {"off_cpu": 0.4} if kind in {"loaded", "released"} else {"off_cpu": 0.01}
         kept = Store(store).save("overhead", {"experiments": [{**experiment(ratio), **busy}]}, fingerprint=HERE)
         with Index(Store(store)) as index:
-            return as_json(check(index, run=kept.id))
+            return check_document(check(index, run=kept.id))
 
     monkeypatch.setattr(check_load, "fresh", fresh)
     monkeypatch.setattr(Experiment, "quiet", lambda _self: True)

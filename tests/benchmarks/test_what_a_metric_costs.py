@@ -12,8 +12,7 @@ import pytest
 
 from harness.measure.questions.answer import Answer, renewed
 from harness.measure.result import Experiment
-from harness.report.model import MeasuredValue
-from harness.report.plots.scales import Unit, plus_minus, with_interval
+from harness.report.numbers import MeasuredValue, Unit, plus_minus, with_interval
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 DOCS = BENCHMARKS.parent / "docs"

@@ -125,20 +125,22 @@ def _require_kind(index: "Index", kind: str) -> None:
 
 def _told(found: "CheckResult", as_json: bool) -> None:
     """Print the verdict, and hand it to GitHub where it runs there."""
-    from harness.report import check_text
+    from harness.report.commands.check import alerts, check_document, check_section
+    from harness.report.writers.github import annotation, write_summary
+    from harness.report.writers.plain import write_plain
 
     if as_json:
-        print(json.dumps(check_text.as_json(found), indent=2))
+        print(json.dumps(check_document(found), indent=2))
     else:
-        for line in check_text.lines(found):
+        for line in write_plain([check_section(found)]):
             click.echo(_coloured(line))
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        for line in check_text.annotations(found):
-            click.echo(line, err=as_json)
+        for alert in alerts(found):
+            click.echo(annotation(*alert), err=as_json)
     if path := os.environ.get("GITHUB_STEP_SUMMARY"):
         try:
             with Path(path).open("a", encoding="utf-8") as out:
-                out.write(check_text.markdown(found) + "\n")
+                out.write(write_summary(check_section(found)) + "\n")
         except OSError as error:
             click.echo(f"harness: warning: GITHUB_STEP_SUMMARY: {path!r}: {error.strerror or error}", err=True)
 

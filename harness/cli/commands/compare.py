@@ -101,7 +101,8 @@ def compare(
     from harness.measure.compare.sides import SideCode
     from harness.measure.compare.venvs import Cache
     from harness.measure.pairs.schedule import Terms
-    from harness.report.terminal.compare import compared_summary
+    from harness.report.commands.compare import compared_section
+    from harness.report.writers.terminal import write_terminal
     from workloads.units import parse_duration_ns
 
     if instrument and target:
@@ -124,5 +125,5 @@ def compare(
                 if json_file is not None:
                     save_json(compared.model_dump(mode="json"), json_file)
             finally:
-                print_view(compared_summary(compared), plain_width=140)
+                print_view(write_terminal(compared_section(compared).parts), plain_width=140)
     return INTERRUPTED if compared.interrupted else Decision(compared.outcome).exit_code

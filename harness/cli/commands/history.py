@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,6 +20,7 @@ from harness.errors import UsageError
 if TYPE_CHECKING:
     from harness.history.queries import Listing
     from harness.history.store import Store
+    from harness.report.tables import ReportTable
 
 __all__ = ["history"]
 
@@ -30,7 +31,6 @@ FORMATS = ("pytest-benchmark", "customSmallerIsBetter", "csv", "openmetrics")
 _ON_A_TERMINAL = 30
 # Drawing a table of more rows takes rich longer than reading the history does.
 _MOST_IN_A_TABLE = 300
-_NUMERIC = frozenset({3})
 
 
 chosen = option_group("Runs")
@@ -97,7 +97,7 @@ def list_(store: Path | None, as_json: bool, limit: int | None, **flags: Any) ->
     A revision with a plus sign had changes that were not committed. Machine is the epoch: nanoseconds are compared
     between runs of one epoch only.
     """
-    from harness.report.terminal.history import COLUMNS, list_cells
+    from harness.report.commands.history import runs_table
 
     on_terminal = sys.stdout.isatty() and not as_json
     opened = open_store(store)
@@ -109,7 +109,7 @@ def list_(store: Path | None, as_json: bool, limit: int | None, **flags: Any) ->
         chosen = limit is not None or any(value is not None for value in flags.values())
         click.echo(f"harness: no run is kept in {opened.folder}{' that fits' if chosen else ''}", err=True)
         return
-    _print_rows(COLUMNS, list_cells(found), in_table=on_terminal)
+    _print_table(runs_table(found), in_table=on_terminal)
     if on_terminal and limit is None and len(found.rows) == _ON_A_TERMINAL:
         click.echo(f"harness: the newest {_ON_A_TERMINAL}; --limit shows more", err=True)
 
@@ -129,24 +129,15 @@ def _print_json(found: "Listing") -> None:
     print(json.dumps({"runs": runs, "problems": problems}, indent=2))
 
 
-def _print_rows(columns: Sequence[str], rows: Sequence[Sequence[str]], *, in_table: bool) -> None:
-    if not in_table or len(rows) > _MOST_IN_A_TABLE:
-        from harness.report.terminal.history import aligned
+def _print_table(table: "ReportTable", *, in_table: bool) -> None:
+    if not in_table or len(table.rows) > _MOST_IN_A_TABLE:
+        from harness.report.writers.plain import write_plain
 
-        print("\n".join(aligned([columns, *rows], right=_NUMERIC)))
+        print("\n".join(write_plain([table])))
         return
-    from rich.table import Table
-    from rich.text import Text
+    from harness.report.writers.terminal import write_terminal
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for i, column in enumerate(columns):
-        # What other commands take is never cut; labels may be long.
-        table.add_column(
-            column, justify="right" if i in _NUMERIC else "left", no_wrap=column != "label", overflow="fold"
-        )
-    for row in rows:
-        table.add_row(*map(Text, row))
-    print_view(table)
+    print_view(write_terminal([table]))
 
 
 @history.command(
@@ -164,9 +155,10 @@ def show(run: str, store: Path | None, as_json: bool) -> None:
     if as_json:
         print(json.dumps(json.loads(encode(shown.envelope)), indent=2))
         return
-    from harness.report.terminal.history import shown_lines
+    from harness.report.commands.history import stored_run_parts
+    from harness.report.writers.plain import write_plain
 
-    print("\n".join(shown_lines(shown)))
+    print("\n".join(write_plain(stored_run_parts(shown))))
 
 
 @history.command(
@@ -255,7 +247,7 @@ def import_(paths: tuple[Path, ...], store: Path | None, label: str) -> int:
     Each result is taken once, however often it is asked for.
     """
     from harness.history.exchange.imports import import_benchmarks
-    from harness.report.terminal.history import inert
+    from harness.report.text import inert
 
     new = known = troubles = 0
     opened = open_store(store)

@@ -41,7 +41,8 @@ def probe(names: tuple[str, ...], instruments: tuple[str, ...], json_file: Path 
     from harness.measure.pairs.schedule import Step
     from harness.probe.catalog import INSTRUMENTS, ProbeResult
     from harness.probe.runner import document, run_probes, select
-    from harness.report.terminal.probes import probe_view
+    from harness.report.commands.probes import probes_section
+    from harness.report.writers.terminal import write_terminal
 
     probes = select(names)
     if json_file is not None:
@@ -72,5 +73,6 @@ def probe(names: tuple[str, ...], instruments: tuple[str, ...], json_file: Path 
                 if json_file is not None:
                     save_json(found, json_file)
             finally:
-                print_view(probe_view(probes, outcomes, instruments, found["environment"]))
+                section = probes_section(probes, outcomes, instruments, found["environment"])
+                print_view(write_terminal(section.parts))
     return INTERRUPTED if interrupted else 0

@@ -19,8 +19,7 @@ from harness.errors import HarnessError, UsageError
 if TYPE_CHECKING:
     from harness.history.index import Index
     from harness.history.store import Store
-    from harness.report.collect import Found
-    from harness.report.model import Report
+    from harness.report.collect import Report, StoredDocument
 
 __all__ = ["report"]
 
@@ -35,7 +34,7 @@ def _is_file(text: str) -> bool:
     return text.endswith(".json") or "/" in text or Path(text).is_file()
 
 
-def _read_file(path: Path) -> "list[Found]":
+def _read_file(path: Path) -> "list[StoredDocument]":
     from harness.history.envelope import DamagedError, NewerError, decode
     from harness.report.collect import read_document
 
@@ -57,7 +56,7 @@ def _read_file(path: Path) -> "list[Found]":
     return read_document(kept.document, str(path), kept.created, kept.label)
 
 
-def _read_kept(store: "Store", run_id: str) -> "list[Found]":
+def _read_kept(store: "Store", run_id: str) -> "list[StoredDocument]":
     from harness.report.collect import read_document
 
     kept = store.load(run_id)
@@ -78,7 +77,7 @@ def _gathered(store: "Store", names: Sequence[str]) -> "tuple[Report, int]":
     """Return the report, and how many of the documents named could not be read."""
     from harness.history.index import Index
     from harness.report.collect import assembled
-    from harness.report.gather import MOST_TRENDS, trends_of
+    from harness.report.trends import MOST_TRENDS, trends_of
 
     with Index(store) as index:
         problems = [problem.line for problem in index.problems] if not names else []
@@ -88,7 +87,7 @@ def _gathered(store: "Store", names: Sequence[str]) -> "tuple[Report, int]":
         else:
             keys = list(index.trending())
         trends = trends_of(index, keys)
-    found: list[Found] = []
+    found: list[StoredDocument] = []
     failed = 0
     reads = [*(partial(_read_kept, store, each) for each in ids), *(partial(_read_file, each) for each in files)]
     for read in reads:
@@ -103,7 +102,7 @@ def _gathered(store: "Store", names: Sequence[str]) -> "tuple[Report, int]":
 
 
 def _tell(problems: Iterable[str]) -> None:
-    from harness.report.terminal.history import inert
+    from harness.report.text import inert
 
     lines = list(problems)
     for line in lines[:_MOST_PROBLEMS]:
@@ -143,11 +142,11 @@ def report(names: tuple[str, ...], output: Path | None, store: Path | None, *, t
         where = "none of the documents named can be shown" if names else f"nothing is kept in {opened.folder}"
         raise UsageError(f"{where}; measure something first: harness overhead, or harness run --duration 5s")
     if terminal:
-        from harness.report.terminal.report import essentials
+        from harness.report.essentials import essentials
 
         print_view(essentials(found))
     else:
-        from harness.report.page.html import render
+        from harness.report.page import render
 
         # Text from outside may hold half a surrogate pair; the page has been told how to write it out.
         write_file(render(found), target, "--output")

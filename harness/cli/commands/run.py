@@ -47,7 +47,7 @@ def _errors(result: "RunResult") -> bool:
 
 def _print(result: "RunResult") -> None:
     # Imported only now: what is loaded lies in the memory of the process that is measured.
-    from harness.report.terminal.run import summary
+    from harness.report.run_summary import summary
 
     # Below 80 columns figures would be cut; a narrower terminal wraps the lines itself.
     print_view(summary(result), least_width=80)

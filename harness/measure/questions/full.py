@@ -113,8 +113,7 @@ def stages_of(plan: FullPlan) -> list[Stage]:
         return outcome_of_table(measure_table(stage_plan, progress))
 
     def ladder(progress: Progress) -> Answer:
-        result = measure_ladder(terms["ladder"], progress, scraper=plan.scraper)
-        return outcome_of("ladder", {"ladder": result.document})
+        return outcome_of("ladder", {"ladder": measure_ladder(terms["ladder"], progress, scraper=plan.scraper)})
 
     def law(factor: str) -> Callable[[Progress], Answer]:
         def measure(progress: Progress) -> Answer:

@@ -1,24 +1,24 @@
-"""What all pictures are made of: a canvas with title and description, axes, whiskers, markers and a legend.
+"""The canvas all pictures are drawn on, with title and description, and the marks they share.
 
 Coordinates are CSS pixels of a picture drawn at its own width. Each picture is drawn twice, for a page and for a phone,
 so that text never shrinks below what can be read. Colours come from classes; shapes and dashes say the same.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from harness.report.markup import Child, Element, clean, h, number, raw, svg_text
-from harness.report.plots.scales import Scale
+from harness.report.markup import Child, Element, h, number, raw, svg_text
+from harness.report.text import clean
 
-__all__ = ["NARROW", "WIDE", "Canvas", "Picture", "elided", "legend_rows", "marker", "standalone", "whisker"]
+__all__ = ["NARROW", "SHAPES", "WIDE", "Canvas", "Picture", "elided", "marker", "standalone", "text_width", "whisker"]
 
 WIDE = 760
 NARROW = 358
 _CHARACTER = 6.6  # mean width of a character of the 12 px labels; generous, so that nothing touches
-_SHAPES = 5
+SHAPES = 5
 
 
 def elided(text: str, width: float) -> str:
@@ -66,27 +66,6 @@ class Canvas:
         """Say what stands at a place, when someone points there."""
         self.points.append((round(x, 1), round(y, 1), clean(text)))
 
-    def x_axis(self, y: float, top: float, ticks: Iterable[tuple[float, str]], title: str = "") -> None:
-        """Draw grid lines from `top` to `y` at pixel places, their labels below, and a title below those."""
-        # A label that would touch the one before it is left out; its grid line stays.
-        right = -1e9
-        for x, label in sorted(ticks):
-            self.line(x, top, x, y)
-            half = text_width(label) / 2
-            # A label at the very edge is moved in rather than cut off.
-            place = min(max(x, half + 1), self.width - half - 1)
-            if place - half > right + 6:
-                self.text(place, y + 16, label, anchor="middle")
-                right = place + half
-        if title:
-            self.text(self.width - 2, y + 34, title, anchor="end", kind="tick title")
-
-    def y_axis(self, x: float, right: float, ticks: Iterable[tuple[float, str]]) -> None:
-        """Draw grid lines from `x` to `right` with labels on their left."""
-        for y, label in ticks:
-            self.line(x, y, right, y)
-            self.text(x - 6, y + 4, label, anchor="end")
-
     def path(self, points: Sequence[tuple[float, float]], kind: str) -> None:
         """Draw a line through the points."""
         if points:
@@ -130,7 +109,7 @@ class Picture:
 def marker(x: float, y: float, series: int, size: float = 4.5, extra: str = "") -> Element:
     """Return the marker of series number `series`: circle, square, diamond, triangle or cross, in its colour."""
     kind = f"mark s{series % 6} {extra}".rstrip()
-    shape = series % _SHAPES
+    shape = series % SHAPES
     if shape == 0:
         return h("circle", cx=float(x), cy=float(y), r=size, class_=kind)
     if shape == 1:
@@ -151,40 +130,6 @@ def whisker(canvas: Canvas, low: tuple[float, float], high: tuple[float, float],
     dx, dy = (0, 4) if abs(y1 - y2) < abs(x1 - x2) else (4, 0)
     for x, y in (low, high):
         canvas.line(x - dx, y - dy, x + dx, y + dy, kind)
-
-
-def legend_rows(labels: Sequence[str], width: float) -> list[list[tuple[int, str]]]:
-    """Return which series stand on which row of a legend, as (number, label) that fits."""
-    rows: list[list[tuple[int, str]]] = [[]]
-    used = 0.0
-    for index, label in enumerate(labels):
-        shown = elided(label, width - 40)
-        need = 36 + text_width(shown) + 16
-        if rows[-1] and used + need > width:
-            rows.append([])
-            used = 0.0
-        rows[-1].append((index, shown))
-        used += need
-    return rows
-
-
-def legend(canvas: Canvas, labels: Sequence[str], top: float, *, marks: bool = True) -> float:
-    """Draw a legend from `top` down and return where it ends."""
-    for row in legend_rows(labels, canvas.width):
-        x = 2.0
-        for index, label in row:
-            canvas.line(x, top + 8, x + 26, top + 8, f"curve s{index % 6} d{index % _SHAPES}")
-            if marks:
-                canvas.add(marker(x + 13, top + 8, index))
-            canvas.text(x + 33, top + 12, label, kind="label")
-            x += 36 + text_width(label) + 16
-        top += 22
-    return top
-
-
-def scaled(ticks: Iterable[float], scale: Scale, label: "dict[float, str]") -> list[tuple[float, str]]:
-    """Return ticks as pixel places with their labels."""
-    return [(scale(tick), label[tick]) for tick in ticks]
 
 
 @cache

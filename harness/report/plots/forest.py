@@ -3,22 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.report.experiments import VOID
 from harness.report.markup import Element
-from harness.report.model import MeasuredValue, finite
-from harness.report.overhead import VOID, OverheadRow, cost_of
-from harness.report.plots.canvas import Canvas, Picture, elided, marker, text_width, whisker
-from harness.report.plots.scales import (
-    Scale,
-    Unit,
-    linear_scale,
-    linear_ticks,
-    log_scale,
-    log_ticks,
-    plain,
-    with_interval,
-)
+from harness.report.numbers import MeasuredValue, Unit, finite, with_interval
+from harness.report.plots.axes import LabelRows, PlotArea, PlotAxis, axis, draw_x, logarithmic
+from harness.report.plots.canvas import WIDE, Canvas, Picture, marker, text_width, whisker
 
-__all__ = ["ForestPicture", "ForestRow", "forest", "forest_row", "void_words"]
+__all__ = ["ForestPicture", "ForestRow", "forest", "void_words"]
 
 _KINDS = ("not scraped", "while scraped")
 
@@ -36,13 +27,6 @@ class ForestRow:
     void: tuple[bool, bool] = (False, False)
 
 
-def forest_row(row: OverheadRow) -> ForestRow:
-    """Return the line of a row of the overhead table."""
-    parts = (row.resting, row.scraped)
-    void = tuple(each is not None and each.verdict == "void" for each in parts)
-    return ForestRow(row.name, cost_of(row.resting), cost_of(row.scraped), (void[0], void[1]))
-
-
 @dataclass(frozen=True, slots=True)
 class ForestPicture(Picture):
     """The picture of all rows on one axis."""
@@ -52,58 +36,52 @@ class ForestPicture(Picture):
 
     def draw(self, width: int, suffix: str = "") -> Element:
         """Return the picture at `width` pixels."""
-        narrow = width < 600
-        row = 46.0 if narrow else 34.0
-        top = 26.0
-        bottom = top + len(self.rows) * row + 4
-        canvas = self.canvas(width, bottom + 44, suffix)
+        narrow = width < WIDE
+        height = 46.0 if narrow else 34.0
         left, right = (10.0, width - 14.0) if narrow else (246.0, width - 20.0)
-        values = [known for each in self.rows for part in _parts(each) if (known := finite(part)) is not None]
-        dots = [
-            v for each in self.rows for v in (finite(each.resting.value), finite(each.scraped.value)) if v is not None
-        ]
-        x, ticks, note = _axis(dots, values, self.unit, left, right, 4 if narrow else 7)
-        canvas.x_axis(bottom, top, ticks, f"cost per line above the base, {self.unit.name}{note}")
-        self._legend(canvas)
-        for index, each in enumerate(self.rows):
-            above = top + index * row
-            if narrow:
-                canvas.text(2, above + 14, elided(each.label, width - 4), kind="label")
-            else:
-                canvas.text(232, above + row / 2 + 4, elided(each.label, 228), anchor="end", kind="label")
-            middle = above + (row - 15 if narrow else row / 2)
-            both = finite(each.resting.value) is not None and finite(each.scraped.value) is not None
+        area = PlotArea(left, right, 26.0, 26.0 + len(self.rows) * height + 4)
+        canvas = self.canvas(width, area.bottom + 44, suffix)
+        x = _axis(self.rows, area, self.unit)
+        title = f"cost per line above the base, {self.unit.name}{x.note}"
+        draw_x(canvas, area, x.ticks(4 if narrow else 7, 2), title)
+        _legend(canvas)
+        rows = LabelRows(canvas, area.top, height, 232.0, indent=2.0)
+        for index, row in enumerate(self.rows):
+            rows.label(index, row.label)
+            middle = rows.middle(index)
+            both = finite(row.resting.value) is not None and finite(row.scraped.value) is not None
             shift = 6 if both else 0
-            said = void_words(each)
-            if said:
-                canvas.text(canvas.width - 4, middle + 4 - (12 if both else 0), said, anchor="end", kind="value strong")
-                canvas.tell(canvas.width - 40, middle, f"{each.label}: {said}")
-            self._dot(canvas, x, (middle - shift, each.label), each.resting, scraped=False)
-            self._dot(canvas, x, (middle + shift, each.label), each.scraped, scraped=True)
+            if words := void_words(row):
+                canvas.text(width - 4, middle + 4 - 2 * shift, words, anchor="end", kind="value strong")
+                canvas.tell(width - 40, middle, f"{row.label}: {words}")
+            _dot(canvas, x, area.left, (middle - shift, row.label), row.resting, scraped=False)
+            _dot(canvas, x, area.left, (middle + shift, row.label), row.scraped, scraped=True)
         return canvas.svg()
 
-    @staticmethod
-    def _legend(canvas: Canvas) -> None:
-        left = 4.0
-        for index, kind in enumerate(_KINDS):
-            canvas.add(marker(left + 6, 8, index, extra="hollow" if index else ""))
-            canvas.text(left + 18, 12, kind, kind="label")
-            left += 40 + text_width(kind)
 
-    def _dot(self, canvas: Canvas, x: Scale, at: tuple[float, str], cost: MeasuredValue, *, scraped: bool) -> None:
-        y, label = at
-        edge = 10.0 if canvas.narrow else 246.0
-        value, low, high = finite(cost.value), finite(cost.low), finite(cost.high)
-        if value is None:
-            return
-        if low is not None and high is not None and abs(x(high) - x(low)) > 3:
-            whisker(canvas, (max(x(low), edge), y), (x(high), y), f"whisker s{int(scraped)}")
-            if x(low) <= edge:
-                canvas.path([(edge + 5, y - 4), (edge, y), (edge + 5, y + 4)], f"curve s{int(scraped)}")
-        canvas.add(marker(x(value), y, int(scraped), extra="hollow" if scraped else ""))
-        shown, interval = with_interval(cost, self.unit)
-        told = f"{label}, {_KINDS[scraped]}: {shown} {self.unit.name}{f' ({interval})' if interval else ''}"
-        canvas.tell(x(value), y, told)
+def _legend(canvas: Canvas) -> None:
+    left = 4.0
+    for index, kind in enumerate(_KINDS):
+        canvas.add(marker(left + 6, 8, index, extra="hollow" if index else ""))
+        canvas.text(left + 18, 12, kind, kind="label")
+        left += 40 + text_width(kind)
+
+
+def _dot(
+    canvas: Canvas, x: PlotAxis, edge: float, at: tuple[float, str], cost: MeasuredValue, *, scraped: bool
+) -> None:
+    y, label = at
+    value, low, high = finite(cost.value), finite(cost.low), finite(cost.high)
+    if value is None:
+        return
+    if low is not None and high is not None and abs(x(high) - x(low)) > 3:
+        whisker(canvas, (max(x(low), edge), y), (x(high), y), f"whisker s{int(scraped)}")
+        if x(low) <= edge:
+            canvas.path([(edge + 5, y - 4), (edge, y), (edge + 5, y + 4)], f"curve s{int(scraped)}")
+    canvas.add(marker(x(value), y, int(scraped), extra="hollow" if scraped else ""))
+    shown, interval = with_interval(cost, x.unit)
+    words = f"{label}, {_KINDS[scraped]}: {shown} {x.unit.name}{f' ({interval})' if interval else ''}"
+    canvas.tell(x(value), y, words)
 
 
 def void_words(row: ForestRow) -> str:
@@ -118,25 +96,14 @@ def _parts(row: ForestRow) -> tuple[float | None, ...]:
     )  # fmt: skip
 
 
-def _axis(
-    dots: Sequence[float], values: Sequence[float], unit: Unit, left: float, right: float, most: int
-) -> tuple[Scale, list[tuple[float, str]], str]:
-    """Return the scale, its ticks and a note.
-
-    Logarithmic where every dot is above zero and they span a factor of 20; whiskers to zero then end at the edge.
-    """
+def _axis(rows: Sequence[ForestRow], area: PlotArea, unit: Unit) -> PlotAxis:
+    """Return the axis, logarithmic where every dot is above zero; whiskers to zero then end at the edge."""
+    dots = [known for row in rows for cost in (row.resting, row.scraped) if (known := finite(cost.value)) is not None]
+    values = [known for row in rows for part in _parts(row) if (known := finite(part)) is not None]
     low, high = min(values, default=0.0), max(values, default=1.0)
-    if dots and min(dots) > 0 and max(dots) / min(dots) > 20:
-        low, high = max(low, min(dots) / 2) / 1.2, high * 1.2
-        x = log_scale(low, high, left, right)
-        found = log_ticks(low / unit.scale, high / unit.scale, most)
-        note = " (logarithmic)"
-    else:
-        low, high = min(low, 0.0), max(high, 0.0) or 1.0
-        x = linear_scale(low, high, left, right)
-        found = linear_ticks(low / unit.scale, high / unit.scale, most)
-        note = ""
-    return x, [(x(tick * unit.scale), plain(tick, 2)) for tick in found], note
+    log = logarithmic(dots)
+    ends = (max(low, min(dots) / 2) / 1.2, high * 1.2) if log else (min(low, 0.0), max(high, 0.0) or 1.0)
+    return axis((area.left, area.right), *ends, log=log, unit=unit)
 
 
 def forest(rows: Sequence[ForestRow], unit: Unit, ident: str = "costs") -> ForestPicture:

@@ -1,4 +1,4 @@
-"""One figure over all runs, with intervals, epochs and change points; any number of runs, told honestly.
+"""One figure over all runs, with intervals, epochs and change points; any number of runs, changed honestly.
 
 Where runs are more than pixels, each column of pixels shows the extremes of the intervals and of the values, and the
 median, of the runs it stands for: an outlier stays visible however long the history is.
@@ -6,14 +6,16 @@ median, of the runs it stands for: an outlier stays visible however long the his
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median
 
 from harness.report.markup import Element, h, number
-from harness.report.model import Change, Trend, finite
-from harness.report.plots.canvas import NARROW, Canvas, Picture, elided, marker, text_width, whisker
-from harness.report.plots.scales import Scale, Unit, linear_scale, linear_ticks, plain, unit_for
+from harness.report.numbers import Unit, finite, plain, unit_for
+from harness.report.plots.axes import PlotArea, PlotAxis, axis, draw_x, draw_y
+from harness.report.plots.canvas import WIDE, Canvas, Picture, elided, marker, text_width, whisker
+from harness.report.plots.scales import Scale, linear_ticks
+from harness.report.trends import Change, Trend
 
 __all__ = ["Bin", "TrendPicture", "binned", "trend_picture", "trend_unit"]
 
@@ -43,13 +45,13 @@ def binned(trend: Trend, most: int) -> list[Bin]:
     """Return at most about `most` bins that together hold every run with a value; no bin spans two epochs."""
     edges = [0, *sorted({e.index for e in trend.epochs if 0 < e.index < len(trend)}), len(trend)]
     size = max(1, math.ceil(len(trend) / max(most, 1)))
-    found = []
+    bins = []
     for start, stop in pairwise(edges):
         for first in range(start, stop, size):
             one = _bin(trend, first, min(first + size, stop))
             if one is not None:
-                found.append(one)
-    return found
+                bins.append(one)
+    return bins
 
 
 def _bin(trend: Trend, first: int, end: int) -> Bin | None:
@@ -77,38 +79,37 @@ class TrendPicture(Picture):
 
     def draw(self, width: int, suffix: str = "") -> Element:
         """Return the picture at `width` pixels."""
-        trend, top = self.trend, 40.0
-        height = 250.0 if width <= NARROW else 300.0
+        trend = self.trend
+        height = 300.0 if width == WIDE else 250.0
         canvas = self.canvas(width, height, suffix)
-        left, right, bottom = 58.0, width - 10.0, height - 42
-        bins = binned(trend, int((right - left) / _FEWEST_PIXELS))
-        low, high = _span(bins)
-        x = linear_scale(-0.5, max(len(trend), 1) - 0.5, left, right)
-        axis = linear_scale(low, high, bottom, top)
-
-        def y(value: float) -> float:
-            # What reaches beyond the axis ends at its end, never in the labels around the plot.
-            return axis(min(max(value, low), high))
-
-        unit = trend_unit(trend)
-        ticks = linear_ticks(low / unit.scale, high / unit.scale, 5)
-        digits = _digits(ticks)
-        canvas.y_axis(left, right, [(y(tick * unit.scale), plain(tick, digits)) for tick in ticks])
-        canvas.text(2, 11, f"{'ratio to the base' if trend.unit == 'ratio' else 'per line'}, {unit.name}".rstrip(", "))
+        area = PlotArea(58.0, width - 10.0, 40.0, height - 42)
+        bins = binned(trend, int((area.right - area.left) / _FEWEST_PIXELS))
+        x = axis((area.left, area.right), -0.5, max(len(trend), 1) - 0.5)
+        y = _clamped(axis((area.bottom, area.top), *_span(bins), unit=trend_unit(trend)))
+        what = "ratio to the base" if trend.unit == "ratio" else "per line"
+        digits = _digits(y.numbers(5))
+        draw_y(canvas, area, y.ticks(5, digits), f"{what}, {y.unit.name}".rstrip(", "), above=29)
         runs = [tick for tick in linear_ticks(1, max(len(trend), 2), 6) if tick == int(tick) and tick >= 1]
-        canvas.x_axis(bottom, bottom, [(x(tick - 1), plain(tick, 6)) for tick in runs], "run, oldest first")
-        canvas.line(left, bottom, right, bottom, "axis")
+        # No upright grid: lines stand for epochs and changes here.
+        base = PlotArea(area.left, area.right, area.bottom, area.bottom)
+        draw_x(canvas, base, [(x(tick - 1), plain(tick, 6)) for tick in runs], "run, oldest first")
+        canvas.line(area.left, area.bottom, area.right, area.bottom, "axis")
         for start, stop in _stretches(bins, trend):
             _draw_stretch(canvas, bins[start:stop], x, y, single=len(bins) == len(trend))
-        _draw_epochs(canvas, trend, x, bottom)
+        _draw_epochs(canvas, trend, x, area.bottom)
         for index in trend.void:
-            canvas.text(x(index), bottom - 4, "✗", anchor="middle", kind="strong")
-            canvas.tell(x(index), bottom - 8, f"run {index + 1}, {trend.created[index]}: void")
+            canvas.text(x(index), area.bottom - 4, "✗", anchor="middle", kind="strong")
+            canvas.tell(x(index), area.bottom - 8, f"run {index + 1}, {trend.created[index]}: void")
         for change in trend.changes:
-            _draw_change(canvas, change, x, (top, bottom))
+            _draw_change(canvas, change, x, (area.top, area.bottom))
         for one in bins:
-            canvas.tell(x(one.place), y(one.middle), _told(trend, one, unit))
+            canvas.tell(x(one.place), y(one.middle), _words(trend, one, y.unit))
         return canvas.svg()
+
+
+def _clamped(y: PlotAxis) -> PlotAxis:
+    """Return an axis at whose ends ends what reaches beyond it, never in the labels around the plot."""
+    return replace(y, scale=lambda value: y.scale(min(max(value, y.low), y.high)))
 
 
 def _digits(ticks: Sequence[float]) -> int:
@@ -185,7 +186,7 @@ def _draw_change(canvas: Canvas, change: Change, x: Scale, ends: tuple[float, fl
     canvas.tell(place, ends[0] + 6, f"run {change.index + 1}: {change.kind}, {change.text}")
 
 
-def _told(trend: Trend, one: Bin, unit: Unit) -> str:
+def _words(trend: Trend, one: Bin, unit: Unit) -> str:
     middle = f"{plain(one.middle / unit.scale, 4)} {unit.name}".rstrip()
     if one.end - one.first == 1:
         interval = f" ({plain(one.low / unit.scale, 4)} to {plain(one.high / unit.scale, 4)})"
@@ -204,10 +205,10 @@ def trend_picture(trend: Trend, ident: str) -> TrendPicture:
     else:
         words = "No run has this figure."
     changes = "; ".join(f"run {change.index + 1}: {change.kind}, {change.text}" for change in trend.changes)
-    told = f" Changes found: {changes}." if changes else " No change was found."
+    changed = f" Changes found: {changes}." if changes else " No change was found."
     epochs = f" {len(trend.epochs)} epochs." if len(trend.epochs) > 1 else ""
     void = f" Void, and without a figure: {_runs(trend.void)}." if trend.void else ""
-    return TrendPicture(ident, f"{trend.metric} over time", words + told + epochs + void, trend)
+    return TrendPicture(ident, f"{trend.metric} over time", words + changed + epochs + void, trend)
 
 
 def _runs(indices: Sequence[int]) -> str:

@@ -22,7 +22,7 @@ from harness.cli.commands.overhead.questions import ALLOWED, QuestionPlan, plan
 from harness.errors import UsageError
 from harness.measure.questions.answer import Answer
 from harness.measure.result import Experiments
-from harness.report.outcome_markdown import outcome_markdown
+from harness.report.answer import answer_markdown
 
 COMMAND = [sys.executable, "-m", "harness.cli"]
 # Between the shortest time and the fewest pairs there is nothing left to spare.
@@ -102,11 +102,11 @@ def test_what_is_printed_names_what_was_compared_and_how_to_read_it(
 
 
 def test_markdown_and_history_say_the_same(compared: tuple[dict[str, Any], str, Path]) -> None:
-    """The pasted table has a row for each head and the machine below it; the kept run has the same experiments."""
+    """Costs and evidence have a row for each head, the machine stands below; the kept run has the same experiments."""
     document, _, folder = compared
     text = (folder / "f.md").read_text()
-    assert text.count("\n| opencensus") == 2
-    assert text == outcome_markdown(Answer.model_validate(document))
+    assert text.count("\n| opencensus") == 2 * 2
+    assert text == answer_markdown(Answer.model_validate(document))
     assert document["environment"]["cpu"] in text
     kept = [json.loads(path.read_text()) for path in (folder / "store").rglob("*.json")]
     assert [(each["kind"], each["label"]) for each in kept] == [("overhead", "proof")]
@@ -296,7 +296,7 @@ def test_each_mode_measures_and_fits_the_schema(arguments: list[str], words: str
     assert words in done.stdout
     document = json.loads(path.read_text())
     jsonschema.validate(document, Answer.model_json_schema(mode="serialization"))
-    assert len(outcome_markdown(Answer.model_validate(document)).splitlines()) > 4
+    assert len(answer_markdown(Answer.model_validate(document)).splitlines()) > 4
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from harness.probe.catalog import Probe, ProbeResult
-from harness.report.terminal.probes import probe_view
+from harness.report.commands.probes import probes_section
+from harness.report.writers.terminal import write_terminal
 
 COMMAND = [sys.executable, "-m", "harness.cli", "probe"]
 
@@ -59,7 +60,9 @@ def test_what_could_not_be_looked_for_is_counted_apart() -> None:
     probes = [Probe("one", "first"), Probe("two", "second")]
     outcomes = [ProbeResult("one", "opencensus", None, "no answer"), ProbeResult("two", "opencensus", False, "fine")]
     console = Console(width=100, file=io.StringIO(), record=True)
-    console.print(probe_view(probes, outcomes, ["opencensus"], {"python": "3", "opencensus": None}))
+    console.print(
+        write_terminal(probes_section(probes, outcomes, ["opencensus"], {"python": "3", "opencensus": None}).parts)
+    )
     printed = console.export_text()
     assert "? unknown" in printed
     assert "0 of 2 present, 1 could not be looked for" in printed
@@ -76,7 +79,7 @@ def test_races_that_did_not_show_are_counted_apart() -> None:
         ProbeResult("sum-falls", "opencensus", False, "fine"),
     ]
     console = Console(width=100, file=io.StringIO(), record=True)
-    console.print(probe_view(probes, outcomes, ["opencensus"], {"python": "3"}))
+    console.print(write_terminal(probes_section(probes, outcomes, ["opencensus"], {"python": "3"}).parts))
     printed = console.export_text()
     assert "○ not seen" in printed
     assert "opencensus: 0 of 2 present, 1 race not seen" in printed

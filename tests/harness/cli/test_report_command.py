@@ -16,7 +16,7 @@ from harness.measure.questions.saturation import Saturation
 from harness.measure.questions.scrape_effect import Histograms, ScrapeEffect, Shift
 from harness.measure.questions.table import Audited
 from harness.measure.steps import RUNGS
-from harness.report.adapt import audit_of
+from harness.report.sections.audits import findings_of
 from tests.harness.report.checks import problems
 from tests.harness.report.samples import document, encoded, experiment, run_result
 
@@ -89,8 +89,8 @@ def test_every_kind_of_overhead_document_reaches_its_section(store: Store, capsy
     assert not Path(PAGE).exists()
     assert _run(["report", "--terminal"]) == 0
     out = capsys.readouterr().out
-    assert "8\u202f000 lines/s (single try)" in out
-    assert "while served" in out
+    assert "8k single try" in out
+    assert "scrape was served" in out
 
 
 def test_documents_named_are_the_whole_report(store: Store) -> None:
@@ -218,9 +218,9 @@ def test_costs_of_two_machines_do_not_share_a_table(store: Store, capsys: pytest
 
 def test_an_audit_in_the_table_has_the_severity_of_its_name() -> None:
     """Findings kept by name alone get severity, cause and remedy of that name; unknown ones are warnings."""
-    found = audit_of(Audited(conserved=False, findings=["count_mismatch", "sum_decreased", "of_a_later_day"]))
-    assert [finding.severity for finding in found.findings] == ["error", "warning", "warning"]
-    assert found.findings[0].cause
+    found = findings_of(Audited(conserved=False, findings=["count_mismatch", "sum_decreased", "of_a_later_day"]))
+    assert [finding.severity for finding in found] == ["error", "warning", "warning"]
+    assert found[0].cause
 
 
 def test_histograms_survive_the_document() -> None:

@@ -10,7 +10,9 @@ import pytest
 from harness.history.checking.check import CheckResult, Decision, check
 from harness.history.index import Index, NewestRun
 from harness.history.store import Store
-from harness.report import check_text
+from harness.report.commands.check import check_document, check_section, conclusion
+from harness.report.writers.github import write_summary
+from harness.report.writers.plain import write_plain
 from tests.harness.history.makers import HERE, START, experiment
 
 
@@ -46,7 +48,7 @@ def test_a_ladder_does_not_hide_the_table_of_yesterday(store: Store) -> None:
         "a/none": (table, Decision.REGRESSED), "clock/none": (ladder, Decision.PASS),
     }  # fmt: skip
     assert (found.outcome, found.run) == (Decision.REGRESSED, ladder)
-    lines = list(check_text.lines(found))
+    lines = list(write_plain([check_section(found)]))
     assert f"checked: table: {table}; ladder: {ladder}" in lines
     assert lines[-1].startswith("regressed: 1 of 2 figures of 2 runs")
 
@@ -60,9 +62,9 @@ def test_a_newest_run_without_figures_is_skipped_and_named(store: Store, mode: s
     found = checked(store)
     assert (found.outcome, found.runs, found.skipped) == (Decision.PASS, (("table", table),), ((mode, empty),))
     said = f"skipped: run {empty} ({mode}) holds no figure to compare"
-    assert said in list(check_text.lines(found))
-    assert "\n- skipped\\: run " in check_text.markdown(found)
-    assert check_text.as_json(found)["skipped"] == [{"question": mode, "run": empty}]
+    assert said in list(write_plain([check_section(found)]))
+    assert "\nskipped: run " in write_summary(check_section(found))
+    assert check_document(found)["skipped"] == [{"question": mode, "run": empty}]
 
 
 def test_runs_without_any_figure_decide_nothing_and_are_named(store: Store) -> None:
@@ -70,12 +72,12 @@ def test_runs_without_any_figure_decide_nothing_and_are_named(store: Store) -> N
     empty = keep(store, 0, "saturation")
     found = checked(store)
     assert (found.outcome, found.findings, found.run) == (Decision.UNDECIDED, (), "")
-    assert list(check_text.lines(found)) == [
+    assert list(write_plain([check_section(found)])) == [
         f"skipped: run {empty} (saturation) holds no figure to compare",
         "undecided: no run holds a figure to compare",
     ]
     named = checked(store, run=empty)
-    assert "holds no figure to compare: it is invalid, or measured none" in check_text.conclusion(named)
+    assert "holds no figure to compare: it is invalid, or measured none" in conclusion(named)
 
 
 def test_a_figure_of_two_questions_is_that_of_the_newest(store: Store) -> None:

@@ -17,9 +17,10 @@ from harness.measure.result import Experiments, Loaded, RawPair, TermsUsed
 from harness.measure.stats import power_of
 from harness.measure.subject import Subject
 from harness.measure.verdict import Comparison, experiment_of
-from harness.report.outcome_markdown import outcome_markdown
-from harness.report.terminal.answer import outcome_view
-from harness.report.terminal.compare import compared_summary
+from harness.report.answer import answer_markdown, answer_view
+from harness.report.commands.compare import compared_section
+from harness.report.text import markdown
+from harness.report.writers.terminal import write_terminal
 
 PAIR = Comparison(Subject(), Subject(instrument="opencensus"))
 OTHER = Comparison(Subject(), Subject(instrument="prometheus-client"))
@@ -124,13 +125,16 @@ def test_every_rendering_says_it_first():
     whole = document(experiment(0.05))
     line = next(document_notes(whole))
     outcome = outcome_of("comparison", {"comparison": whole})
-    assert outcome_markdown(outcome).startswith(line.replace("|", "\\|"))
+    assert answer_markdown(outcome).startswith(markdown(line))
     side = ComparedSide(role="BASE", given="a", kind="instrument", drives="a", python="3", libraries={})
     compared = Compared(
         base=side, head=side, tolerance=0.03, outcome="pass", documents=[whole],
         judged=[Judged(axis="wall_ns", outcome="pass", reason="")],
     )  # fmt: skip
-    for view, heading in ((outcome_view(outcome), "What a line costs"), (compared_summary(compared), "per line")):
+    for view, heading in (
+        (answer_view(outcome), "What a line costs"),
+        (write_terminal(compared_section(compared).parts), "per line"),
+    ):
         console = Console(width=400, file=io.StringIO())
         console.print(view)
         text = console.file.getvalue()

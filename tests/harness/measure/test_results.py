@@ -16,7 +16,7 @@ from harness.measure.pairs.pair import BlockPlan
 from harness.measure.pairs.schedule import Comparison, Step, Terms, run_experiments
 from harness.measure.pairs.side import Lines
 from harness.measure.questions import laws, table
-from harness.measure.questions.ladder import ladder_of, rung_comparisons
+from harness.measure.questions.ladder import rung_comparisons
 from harness.measure.questions.laws import Point, fit_line, law_comparisons, laws_of
 from harness.measure.questions.pages import exposition_diff
 from harness.measure.questions.selftest import measure_self_test
@@ -24,6 +24,7 @@ from harness.measure.questions.validation import ValidationPlan, read_records, s
 from harness.measure.result import Experiments, RawPair
 from harness.measure.steps import RUNGS
 from harness.measure.subject import Subject
+from harness.report.sections.ladder import ladders_of
 from harness.views import Tags
 
 LINES = Lines(("a", "hello", "x" * 20, ""), (Tags("a"), Tags("b"), Tags("a"), Tags("b")))
@@ -118,14 +119,14 @@ def test_an_unknown_factor_is_refused():
 
 
 def test_the_ladder_takes_each_rung_against_the_one_below():
-    """Increments belong to their rungs in order, and the lowest has none."""
+    """Increments belong to their rungs in order, and the lowest is what its line costs in all."""
     heights = {rung.name: 100.0 * 2**i for i, rung in enumerate(RUNGS)}
     document = Costs(lambda side: heights[side.rung], 0.001).overhead(rung_comparisons(), Terms(budget_s=80))
-    ladder = ladder_of(document)
-    assert [rung.rung for rung in ladder.rungs] == [rung.name for rung in RUNGS]
-    assert ladder.rungs[0].increment is None
+    (ladder,) = ladders_of(document)
+    assert [rung.name for rung in ladder.rungs] == [rung.name for rung in RUNGS]
+    assert ladder.rungs[0].increment.value == pytest.approx(100.0, rel=0.05)
     for i, rung in enumerate(ladder.rungs[1:], 1):
-        assert rung.increment == pytest.approx(100.0 * 2 ** (i - 1), rel=0.05)
+        assert rung.increment.value == pytest.approx(100.0 * 2 ** (i - 1), rel=0.05)
 
 
 def test_the_self_test_recovers_what_it_injects():

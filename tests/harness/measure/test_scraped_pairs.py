@@ -19,8 +19,7 @@ from harness.measure.questions.answer import Answer, outcome_of
 from harness.measure.questions.table import FEWEST_SCRAPES, TablePlan
 from harness.measure.result import Experiments, RawPair
 from harness.measure.subject import Subject
-from harness.report.outcome_markdown import outcome_markdown
-from harness.report.terminal.answer import outcome_view
+from harness.report.answer import answer_markdown, answer_view
 from harness.views import Tags
 
 MS = 1_000_000
@@ -97,8 +96,8 @@ def rendered(document: Experiments) -> tuple[str, str]:
     outcome = outcome_of("table", {"table": document})
     assert Answer.model_validate(outcome.document()) == outcome
     console = Console(file=io.StringIO(), width=120)
-    console.print(outcome_view(outcome))
-    return " ".join(console.file.getvalue().split()), outcome_markdown(outcome)
+    console.print(answer_view(outcome))
+    return " ".join(console.file.getvalue().split()), answer_markdown(outcome)
 
 
 def test_the_table_prints_how_many_scrapes_by_whom_and_how_often():
@@ -110,7 +109,7 @@ def test_the_table_prints_how_many_scrapes_by_whom_and_how_often():
     assert f"Scrapes behind the figures while scraped: a {counts['a']}, b {counts['b']}." in terminal
     assert "while Prometheus 2.42.0 (auto: found on PATH) asks for both pages every 100 ms" in terminal
     assert "fewer than 30 scrapes" not in terminal
-    assert "| scrapes |" in markdown
+    assert "| Scrapes |" in markdown
     assert f"| {counts['a']} |" in markdown
 
 

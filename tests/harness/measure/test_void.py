@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from harness.measure.compare.compare import judge
 from harness.measure.questions.answer import outcome_of, renewed
-from harness.measure.questions.ladder import ladder_of, rung_comparisons
+from harness.measure.questions.ladder import rung_comparisons
 from harness.measure.questions.laws import FEWEST_PAIRS, fit_line, law_comparisons, laws_of
 from harness.measure.questions.selftest import SelfTest, recovered
 from harness.measure.questions.validation import (
@@ -27,6 +27,8 @@ from harness.measure.questions.validation import (
 from harness.measure.result import Experiment, Experiments
 from harness.measure.stats import t_interval
 from harness.measure.steps import RUNGS
+from harness.report.numbers import NOT_KNOWN
+from harness.report.sections.ladder import ladders_of
 from tests.harness.measure.simulated import PAIR, Pairs
 
 REASON = "void: none against itself came out at 1.0123 to 1.0456 times its own cost"
@@ -136,11 +138,13 @@ def climb() -> Experiments:
 
 def test_a_void_rung_adds_nothing_and_stands_where_it_stood():
     """It keeps its verdict and its name, and has neither an increment nor a total."""
-    ladder = ladder_of(voided(climb(), 4))
+    (ladder,) = ladders_of(voided(climb(), 4))
     rung = ladder.rungs[5]
-    assert (rung.verdict, rung.increment, rung.per_line, rung.increment_interval) == ("void", None, None, (None, None))
-    assert all(each.increment is not None for each in ladder.rungs[1:] if each is not rung)
-    assert ladder_of(voided(climb(), 0)).rungs[0].per_line is None
+    assert (rung.name, rung.verdict, rung.increment, rung.total) == (RUNGS[5].name, "void", NOT_KNOWN, NOT_KNOWN)
+    assert all(each.increment.value is not None for each in ladder.rungs if each is not rung)
+    # The lowest is known by the experiment of the one above it alone.
+    (ladder,) = ladders_of(voided(climb(), 0))
+    assert [each.name for each in ladder.rungs] == [each.name for each in RUNGS[1:]]
 
 
 def test_a_void_trial_of_the_self_test_neither_finds_nor_misses():

@@ -3,32 +3,23 @@
 import math
 import random
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from harness.host.environment import Environment
 from harness.load.histogram import Histogram
-from harness.measure.result import BootstrapCheck, Control, Experiment, Experiments, RawPair, TermsUsed
-from harness.report.model import (
-    AuditSummary,
-    Change,
-    Epoch,
-    ExpositionRow,
-    FindingWords,
-    LadderSummary,
-    LawPoint,
-    LawSummary,
-    LawTerm,
-    MeasuredValue,
-    PageDifference,
-    Report,
-    RungCost,
-    ScrapeEffectSummary,
-    ScrapeLatency,
-    SustainedRate,
-    Trend,
-)
+from harness.measure.questions.laws import CostLaw, Fit, Point
+from harness.measure.questions.pages import ExpositionDiff, FamilyShown, ShownPages
+from harness.measure.questions.saturation import Saturation, Trial
+from harness.measure.questions.scrape_effect import Histograms, ScrapeEffect, Shift
+from harness.measure.questions.selftest import Recovered, SelfTest
+from harness.measure.questions.table import Audited
+from harness.measure.result import COUNTED, BootstrapCheck, Control, Experiment, Experiments, RawPair, TermsUsed
+from harness.measure.steps import RUNGS
+from harness.report.collect import Report
+from harness.report.trends import Change, Epoch, Trend
 from harness.run.result import (
     AuditResult,
     FindingResult,
@@ -94,6 +85,9 @@ def experiment(
     pairs = [pair(own * rng.gauss(1, 0.01), own + cost * rng.gauss(1, 0.02)) for _ in range(12)]
     nulls = [pair(own, own * rng.gauss(1, 0.01)) for _ in range(6)]
     ratio = (own + cost) / own
+    control = Control(ratio=1.0012, ratio_interval=(0.994, 1.0085), confidence=0.99, pairs=6)
+    if more.get("axis") in COUNTED:
+        control = Control(ratio=None, ratio_interval=(None, None), confidence=0.99, pairs=0)
     values: dict[str, Any] = {
         "axis": "wall_ns",
         "base": base,
@@ -107,7 +101,7 @@ def experiment(
         "ratio": ratio,
         "ratio_interval": (ratio * 0.99, ratio * 1.01),
         "minimal_detectable_effect": 0.012,
-        "null": Control(ratio=1.0012, ratio_interval=(0.994, 1.0085), confidence=0.99, pairs=6),
+        "null": control,
         "verdict": "slower",
         "conclusion": f"{head} costs {ratio:.4g} times what {base} does",
         "confidence": 0.95,
@@ -163,40 +157,110 @@ def document(experiments: list[Experiment] | None = None, **more: Any) -> Experi
     return Experiments(environment=ENVIRONMENT, terms=TERMS, elapsed_s=61.2, experiments=experiments, **more)
 
 
-def ladder() -> LadderSummary:
-    steps = [
-        ("bare", "bare REPL: upper-case and write", 640, 12),
-        ("clock", "two clock reads", 118, 9),
-        ("map", "tag map and measurement map built", 4_930, 60),
-        ("no-view", "recorded, no view registered", 1_210, 70),
-        ("1-view", "1 view", 2_940, 80),
-        ("2-views", "2 views", 1_870, 85),
-        ("3-views", "3 views", 2_380, 90),
-        ("4-views", "4 views (the fourth only sees refused lines)", -40, 95),
-        ("copy", "a copy of every series at each record", 58_400, 900),
-        ("exporter", "exporter attached", 22_300, 1_100),
-        ("endpoint", "endpoint up, nobody asks", 310, 1_200),
-        ("scraped", "endpoint scraped", 3_900, 1_500),
-    ]
-    level = 0.0
-    rungs = []
-    for name, title, cost, half in steps:
+STEPS = ((118, 9), (4_930, 60), (1_210, 70), (2_940, 80), (1_870, 85), (2_380, 90), (-40, 95), (58_400, 900),
+         (22_300, 1_100), (310, 1_200), (3_900, 1_500))  # fmt: skip
+
+
+def ladder(*void: str) -> Experiments:
+    """Each rung against the one below; the rungs named in `void` are void."""
+    level = 640.0
+    experiments = []
+    for (below, rung), (cost, half) in zip(pairwise(RUNGS), STEPS, strict=True):
+        found: dict[str, Any] = {"verdict": "void", "conclusion": "void: too far off"} if rung.name in void else {}
+        experiments.append(
+            experiment(
+                rung.name, cost, base=below.name, base_per_line=level, head_per_line=level + cost,
+                cost_interval=(cost - half, cost + half), factors={"series": 1}, **found,
+            )
+        )  # fmt: skip
         level += cost
-        rungs.append(RungCost(name, title, MeasuredValue(cost, cost - half, cost + half), MeasuredValue(level)))
-    return LadderSummary(rungs)
+    return document(experiments)
 
 
-def law(subject: str, base: float, slope: float, factor: str = "series") -> LawSummary:
-    rng = random.Random(subject + factor)  # noqa: S311 - a fixed seed for data made up
+def law(instrument: str, base: float, slope: float, factor: str = "series", void: float | None = None) -> CostLaw:
+    rng = random.Random(instrument + factor)  # noqa: S311 - a fixed seed for data made up
     points = []
     for x in (1, 3, 10, 30, 100, 300, 1000):
         cost = (base + slope * x) * rng.gauss(1, 0.02)
-        points.append(LawPoint(x, MeasuredValue(cost, cost * 0.97, cost * 1.03)))
-    terms = [
-        LawTerm("a", 0, MeasuredValue(base, base * 0.95, base * 1.05)),
-        LawTerm("b", 1, MeasuredValue(slope, slope - abs(slope) * 0.02, slope + abs(slope) * 0.02)),
+        known = {"cost": cost, "error": cost * 0.01, "interval": (cost * 0.97, cost * 1.03), "pairs": 9}
+        points.append(
+            Point(x=x, **(known if x != void else {"cost": None, "error": None, "void": "void: too far off"}))
+        )
+    fit = Fit(
+        a=base, b=slope, a_interval=(base * 0.95, base * 1.05),
+        b_interval=(slope - abs(slope) * 0.02, slope + abs(slope) * 0.02), flat=False, misfit=1.3,
+    )  # fmt: skip
+    words = f"{instrument}: {base / 1e3:.3g} µs + {slope:.3g} ns · {factor}"
+    return CostLaw(
+        instrument=instrument, factor=factor, points=points, fit=fit, formula=words, left_out=int(void is not None)
+    )
+
+
+def rate(instrument: str, value: float | None, low: float = 0, high: float = 0, **more: Any) -> Saturation:
+    """A rate with its interval; without a value, one that no tries bound."""
+    tries = [
+        Trial(
+            rate=9e3,
+            achieved=9e3,
+            p99_ns=4_000_000,
+            lag_p99_ns=100,
+            sustained=each,
+            reason="" if each else "p99 over the bound",
+        )
+        for each in (True, True, False)
     ]
-    return LawSummary(subject, factor, points, terms, 1.3)
+    values: dict[str, Any] = {
+        "instrument": instrument, "series": 1, "bound_ns": 10_000_000, "closed_loop": 12_345.0, "rate": value or 0.0,
+        "above": 0.0, "trials": tries, "method": "staircase", "interval": (low, high) if value is not None else None,
+        "reason": "" if value is not None else "too few tries",
+    }  # fmt: skip
+    return Saturation(**{**values, **more})
+
+
+def effect(instrument: str = "opencensus", **more: Any) -> ScrapeEffect:
+    """A study of scrapes; p99.9 has too few lines."""
+    shifts = [
+        Shift(percentile=p, unscraped=out, scraped=out * k, difference=out * (k - 1),
+              interval=(out * (k - 1.1), out * (k - 0.9)))
+        for p, out, k in ((50.0, 95e3, 1.02), (90.0, 150e3, 1.2), (99.0, 230e3, 3.1))
+    ]  # fmt: skip
+    few = Shift(percentile=99.9, unscraped=None, scraped=None, difference=None, interval=(None, None))
+    drawn = Histograms(
+        scraped=encoded(110e3, 0.5, 0.02, seed=5), unscraped=encoded(95e3, seed=6),
+        served=encoded(140e3, 0.5, 0.04, seed=7),
+    )  # fmt: skip
+    values: dict[str, Any] = {
+        "instrument": instrument, "factors": {"series": 1}, "scraper": "builtin", "processes": 5, "scrapes": 50,
+        "lines": 9000, "served_share": 0.1, "by_window": [*shifts, few], "by_moment": [*shifts, few],
+        "service_by_window": [*shifts, few], "histograms": drawn, "rate": 4_000.0, "closed_loop": 8_000.0, "busy": 0.5,
+    }  # fmt: skip
+    return ScrapeEffect(**{**values, **more})
+
+
+def self_test() -> SelfTest:
+    """Two delays: one recovered, one of which every trial was void."""
+    sound = Recovered(
+        share=0.01, injected=66.0, recovered=67.3, recovered_interval=(60.1, 74.5), covered=True, trials=4, found=3,
+        found_interval=(0.19, 0.99), predicted_power=0.8, close=None,
+    )  # fmt: skip
+    void = Recovered(
+        share=None, injected=5_000.0, recovered=None, recovered_interval=(None, None), covered=None, trials=0, found=0,
+        found_interval=(0.0, 1.0), predicted_power=0.0, close=None, void=4,
+    )  # fmt: skip
+    return SelfTest(subject="prometheus-client", subject_ns=6_600.0, delays=[sound, void], documents=[])
+
+
+def pages(left: str = "opencensus", right: str = "opencensus-lean", word: str = "latency") -> ExpositionDiff:
+    family = FamilyShown(
+        names=[f"{word}_count"], type="histogram", help=word, descriptions=6, labels=[word],
+        label_sets=[f'method="{word}"'], le=["10.0"], inclusive=False, count=3, sum=1.5, sum_error=0.0,
+    )  # fmt: skip
+    other = family.model_copy(update={"inclusive": True, "descriptions": 2})
+    return ExpositionDiff(
+        left=ShownPages(instrument=left, views={word: family}, other_families=[]),
+        right=ShownPages(instrument=right, views={word: other}, other_families=[]),
+        differences={},
+    )
 
 
 def encoded(median_ns: float, spread: float = 0.35, tail: float = 0.003, count: int = 200_000, seed: int = 1) -> str:
@@ -289,56 +353,40 @@ def trend(runs: int = 60, *, steps: bool = True, noise: Callable[[random.Random]
 
 
 def full_report() -> Report:
-    findings = [
-        FindingWords("sum_decreased", "warning", 9342, "the sum fell between two scrapes; rate() adds it all again"),
-        FindingWords("help_type_repeated", "warning", 3, "HELP and TYPE repeated for 3 families"),
-        FindingWords("count_mismatch", "error", 12, "12 lines of series OK/repl are not on the page"),
-    ]
-    effects = [
-        ScrapeEffectSummary(
-            name,
-            MeasuredValue(out),
-            MeasuredValue(out * k),
-            MeasuredValue(out * (k - 1), out * (k - 1.1), out * (k - 0.9)),
-        )
-        for name, out, k in (("p50", 95e3, 1.02), ("p90", 150e3, 1.2), ("p99", 230e3, 3.1), ("p99.9", 4.1e6, 2.2))
-    ]
     return Report(
         made="2026-11-23 22:00 UTC",
         overhead=document(),
         saturation=[
-            SustainedRate("opencensus", MeasuredValue(8_900, 8_600, 9_100), 10),
-            SustainedRate("opencensus-lean", MeasuredValue(71_000, 69_500, 73_000), 10),
-            SustainedRate("prometheus-client", MeasuredValue(98_000, 95_000, 99_800), 10),
+            rate("opencensus", 8_900, 8_600, 9_100),
+            rate("opencensus-lean", 71_000, 69_500, 73_000),
+            rate("prometheus-client", 98_000, 95_000, 99_800),
         ],
-        audits={"opencensus": AuditSummary(False, findings), "opencensus-lean": AuditSummary(True)},
-        ladders=[ladder()],
+        audits={
+            "opencensus": Audited(
+                conserved=False, outcome="not_conserved", findings=["sum_decreased", "help_type_repeated"]
+            ),
+            "opencensus-lean": Audited(conserved=True, outcome="conserved", findings=[]),
+        },
+        ladder=ladder(),
         laws=[
             law("opencensus", 21_400, 71_900),
             law("opencensus-lean", 8_100, 0.9),
             law("opentelemetry", 20_100, 1.2),
             law("opencensus", 51_000, 14_300, "views"),
         ],
-        latencies=[
-            ScrapeLatency(
-                "opencensus",
-                encoded(110e3, 0.5, 0.02, seed=5),
-                encoded(95e3, seed=6),
-                effects,
-                served=encoded(140e3, 0.5, 0.04, seed=7),
-            )
-        ],
-        expositions=[
-            PageDifference(
-                "opencensus",
-                "opencensus-lean",
-                [
-                    ExpositionRow("family names", "oc_python_demo_latency", "oc_python_demo_latency", same=True),
-                    ExpositionRow("le of a value on the bound", 'le="10"', 'le="5"', same=False),
-                    ExpositionRow("HELP lines per family", "3", "1", same=False),
-                ],
-            )
-        ],
+        scrapes=[effect()],
+        self_test=self_test(),
+        expositions=[pages()],
         trends=[trend()],
-        runs=[run_result()],
-    )
+        runs=[
+            run_result(
+                audit=AuditResult(
+                    conserved=True, compared=["page", "prometheus"],
+                    findings=[
+                        *run_result().audit.findings,
+                        found("count_mismatch", "error", 12, "12 lines of series OK/repl are not on the page"),
+                    ],
+                )
+            )
+        ],
+    )  # fmt: skip

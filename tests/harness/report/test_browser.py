@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.report.model import Report
-from harness.report.page.html import render
+from harness.report.collect import Report
+from harness.report.page import render
 from tests.harness.report.browser import Browser, browser
-from tests.harness.report.page.test_html import hostile_report
 from tests.harness.report.samples import full_report, trend
+from tests.harness.report.test_page import hostile_report
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 

@@ -8,15 +8,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.report.model import Epoch, LawSummary, LawTerm, MeasuredValue, Trend
+from harness.measure.questions.laws import CostLaw, Fit
 from harness.report.plots.canvas import NARROW, WIDE, Picture, standalone
-from harness.report.plots.laws import formula, laws_picture
+from harness.report.plots.laws import formula, laws_picture, predicted
 from harness.report.plots.percentiles import decoded, percentiles_picture
 from harness.report.plots.trend import binned, trend_picture
-from harness.report.plots.waterfall import waterfall
-from tests.harness.report.samples import encoded, ladder, law, trend
+from harness.report.plots.waterfall import LadderSteps, waterfall
+from harness.report.sections.ladder import ladders_of
+from harness.report.trends import Epoch, Trend
+from tests.harness.report.samples import encoded, law, trend
+from tests.harness.report.samples import ladder as ladder_document
 
 VALUES = st.lists(st.one_of(st.none(), st.floats(1, 1e9)), min_size=1, max_size=300)
+
+
+def ladder() -> LadderSteps:
+    (found,) = ladders_of(ladder_document())
+    return found
 
 
 def curves() -> Picture:
@@ -65,35 +73,34 @@ def test_the_waterfall_adds_up() -> None:
         end = float(str(before.get("x"))) + float(str(before.get("width")))
         # Bars thinner than two pixels are drawn two wide, and one step goes down.
         assert abs(float(str(after.get("x"))) - end) <= 2.1
-    assert sum("hollow" in (bar.get("class") or "") for bar in bars) == 2
+    # The lowest, of which no interval is known, and the two whose intervals hold nothing.
+    assert sum("hollow" in (bar.get("class") or "") for bar in bars) == 3
+
+
+def fitted(a: float, b: float) -> CostLaw:
+    fit = Fit(a=a, b=b, a_interval=(a - 1, a + 1), b_interval=(b - 1, b + 1), flat=False, misfit=1.0)
+    return CostLaw(instrument="oc", factor="series", points=[], fit=fit, formula="")
 
 
 @pytest.mark.parametrize(
-    ("terms", "text"),
+    ("law", "text"),
     [
-        ([], ""),
-        (
-            [LawTerm("a", 0, MeasuredValue(21_400)), LawTerm("b", 1, MeasuredValue(71_900))],
-            "cost = 21.4 µs + 71.9 µs × series",
-        ),
-        (
-            [LawTerm("a", 0, MeasuredValue(21_400)), LawTerm("b", 1, MeasuredValue(-3))],
-            "cost = 21.4 µs − 3 ns × series",
-        ),
-        ([LawTerm("b", 2, MeasuredValue(1e6))], "cost = 1 ms × series^2"),
-        ([LawTerm("a", 0, MeasuredValue(math.nan))], ""),
-        ([LawTerm("a", 0, MeasuredValue(None))], ""),
+        (CostLaw(instrument="oc", factor="series", points=[], fit=None, formula=""), ""),
+        (fitted(21_400, 71_900), "cost = 21.4 µs + 71.9 µs × series"),
+        (fitted(21_400, -3), "cost = 21.4 µs − 3 ns × series"),
+        (fitted(-5, 1e6), "cost = −5 ns + 1 ms × series"),
+        (fitted(math.nan, 1.0), ""),
     ],
 )
-def test_formulae(terms: list[LawTerm], text: str) -> None:
+def test_formulae(law: CostLaw, text: str) -> None:
     """A law reads as people write it, each coefficient in a unit that suits it."""
-    assert formula(LawSummary("oc", "series", [], terms)) == text
+    assert formula(law) == text
 
 
 def test_a_law_is_drawn_through_its_points() -> None:
     """The curve passes where the formula says: its value at 10 is a + 10 b."""
-    assert law("oc", 100.0, 7.0).at(10) == pytest.approx(170)
-    assert LawSummary("oc", "series", []).at(10) is None
+    assert predicted(law("oc", 100.0, 7.0), 10) == pytest.approx(170)
+    assert predicted(CostLaw(instrument="oc", factor="series", points=[], fit=None, formula=""), 10) is None
 
 
 @given(VALUES, st.integers(1, 400), st.sets(st.integers(0, 300), max_size=3))

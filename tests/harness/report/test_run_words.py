@@ -7,10 +7,10 @@ import pytest
 from rich.console import Console
 
 from harness.load.histogram import Histogram
-from harness.report.model import Report
-from harness.report.page.html import render
+from harness.report.collect import Report
+from harness.report.page import render
+from harness.report.run_summary import summary
 from harness.report.run_words import on_schedule
-from harness.report.terminal.run import summary
 from harness.run.result import Latency, Rate, RunResult, Schedule
 from tests.harness.report.samples import run_result
 

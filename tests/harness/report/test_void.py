@@ -21,17 +21,19 @@ from harness.measure.questions.laws import FACTORS, laws_of
 from harness.measure.questions.selftest import SelfTest, recovered
 from harness.measure.result import Control, Experiment, Experiments
 from harness.measure.steps import RUNGS
-from harness.report.collect import assembled, read_document
-from harness.report.gather import report_of, trend_of
-from harness.report.outcome_markdown import evidence_markdown, outcome_markdown
-from harness.report.overhead import VOID, control_pairs, control_words, ladders_of, rows_of
-from harness.report.page.html import render
+from harness.report.answer import answer_markdown, answer_view
+from harness.report.collect import assembled, read_document, report_of
+from harness.report.commands.compare import compared_section
+from harness.report.essentials import essentials
+from harness.report.experiments import VOID, control_pairs, control_words
+from harness.report.page import render
 from harness.report.plots.canvas import standalone
 from harness.report.plots.trend import trend_picture
 from harness.report.plots.waterfall import waterfall
-from harness.report.terminal.answer import outcome_view
-from harness.report.terminal.compare import compared_summary
-from harness.report.terminal.report import essentials
+from harness.report.sections.ladder import ladders_of
+from harness.report.sections.overhead import rows_of
+from harness.report.trends import trend_of
+from harness.report.writers.terminal import write_terminal
 from tests.harness.report.samples import document, experiment
 
 REASON = "void: none against itself came out at 1.0123 to 1.0456 times its own cost"
@@ -132,12 +134,12 @@ def pictures() -> str:
 
 
 RENDERED = {
-    "terminal": lambda: printed(outcome_view(everything())),
-    "Markdown": lambda: outcome_markdown(everything()) + evidence_markdown(everything()),
+    "terminal": lambda: printed(answer_view(everything())),
+    "Markdown": lambda: answer_markdown(everything()),
     "HTML": lambda: page_text(render(assembled(read_document(everything().document(), "x")))),
     "terminal report": lambda: printed(essentials(assembled(read_document(everything().document(), "x")))),
     "pictures": pictures,
-    "compare": lambda: printed(compared_summary(compared())),
+    "compare": lambda: printed(write_terminal(compared_section(compared()).parts)),
     "trend picture": lambda: re.sub(
         r"<style>.*?</style>|<[^>]*>", " ", standalone(trend_picture(trend_of("k", points(False, True, True)), "t")),
         flags=re.DOTALL,
@@ -169,7 +171,7 @@ def test_the_same_figures_are_shown_where_they_count() -> None:
     """The check above sees figures where there are some: the same outcome with another verdict is full of them."""
     shown = table(verdict="slower")
     outcome = outcome_of("table", {"table": shown})
-    for text in (printed(outcome_view(outcome)), outcome_markdown(outcome)):
+    for text in (printed(answer_view(outcome)), answer_markdown(outcome)):
         assert FORBIDDEN.search(text)
 
 
@@ -237,7 +239,7 @@ def test_a_control_of_too_few_pairs_says_how_many_it_should_have() -> None:
     weak = Control(ratio=1.0, ratio_interval=(0.97, 1.03), confidence=0.99, pairs=7, needed=20)
     outcome = outcome_of("comparison", {"comparison": part(experiment("oc", 1_000.0, null=weak))})
     for text in (
-        printed(outcome_view(outcome)), evidence_markdown(outcome, "comparison"),
+        printed(answer_view(outcome)), answer_markdown(outcome),
         page_text_without_raw(render(report_of(outcome.part("comparison")))),
     ):  # fmt: skip
         assert "7 of 20" in text
@@ -248,8 +250,8 @@ def test_a_row_measured_again_says_so() -> None:
     """A result that was void before is a result, and says how often it was measured."""
     again = part(experiment("oc", 1_000.0, attempts=2))
     outcome = outcome_of("comparison", {"comparison": again})
-    assert "measured 2 times" in printed(outcome_view(outcome))
-    assert "measured 2 times" in evidence_markdown(outcome, "comparison")
+    assert "measured 2 times" in printed(answer_view(outcome))
+    assert "measured 2 times" in answer_markdown(outcome)
     assert "measured 2 times" in page_text_without_raw(render(report_of(again)))
     assert rows_of(again.experiments)[0].resting is again.experiments[0]
 

@@ -27,11 +27,10 @@ def exit_code(answer: Answer) -> int:
 
 
 def _print(answer: Answer, markdown: str | None) -> None:
-    from harness.report.outcome_markdown import outcome_markdown
-    from harness.report.terminal.answer import outcome_view
+    from harness.report.answer import answer_markdown, answer_view
 
     if markdown is not None:
-        text = outcome_markdown(answer)
+        text = answer_markdown(answer)
         if markdown == "-":
             sys.stdout.write(text)
             sys.stdout.flush()
@@ -40,7 +39,7 @@ def _print(answer: Answer, markdown: str | None) -> None:
             Path(markdown).write_text(text, encoding="utf-8")
         except OSError as error:
             raise SaveError(f"--markdown: {markdown!r}: {error.strerror}") from error
-    print_view(outcome_view(answer))
+    print_view(answer_view(answer))
 
 
 def ask(

@@ -148,14 +148,14 @@ def _target(flags: Flags, progress: Progress) -> Answer:
 
 
 def _ladder(flags: Flags, progress: Progress) -> Answer:
-    found = measure_ladder(
+    document = measure_ladder(
         _terms(flags, plan=SHORT),
         progress,
         series=_one_series(flags),
         scraper=flags.get("scraper", "auto"),
         interval_ms=_interval_ms(flags, 100),
     )
-    return outcome_of("ladder", {"ladder": found.document})
+    return outcome_of("ladder", {"ladder": document})
 
 
 def _law_values(text: str) -> tuple[str, tuple[int, ...] | None]:

@@ -28,8 +28,9 @@ from harness.measure.questions.saturation import (
     trial_of,
 )
 from harness.measure.subject import Subject
-from harness.report.outcome_markdown import costs_markdown, rates_markdown
-from harness.report.rates import rate_cell, saturation_of
+from harness.report.answer import costs_section
+from harness.report.sections.saturation import rate_cell, saturation_section
+from harness.report.writers.markdown import write_markdown
 
 ROOT = Path(__file__).resolve().parents[4]
 MS = 1_000_000
@@ -159,7 +160,7 @@ class TestWithoutAnInterval:
         found = searched(Known(0.0), most=6)
         assert (found.rate, found.interval, found.at_least) == (0.0, None, None)
         assert found.reason.startswith("none of 6 tries was sustained, down to ")
-        assert rate_cell(saturation_of(found)).text == "–"
+        assert rate_cell(found).text == "–"
 
     def test_a_program_that_keeps_every_rate_tried_has_a_bound(self):
         """Where no try failed there is no interval, only what it exceeds."""
@@ -167,14 +168,14 @@ class TestWithoutAnInterval:
         assert found.interval is None
         assert found.at_most is None
         assert found.reason == "all of 4 tries were sustained"
-        assert rate_cell(saturation_of(found)).text.startswith("≥ ")
+        assert rate_cell(found).text.startswith("≥ ")
 
     def test_three_tries_tell_nothing(self):
         """What would be printed was thought before them: there is only the reason."""
         found = searched(Known(8000.0), most=3)
         assert (found.interval, found.at_least, found.at_most) == (None, None, None)
         assert found.reason == "3 of the 4 tries that it takes were made"
-        assert rate_cell(saturation_of(found)).text == "–"
+        assert rate_cell(found).text == "–"
 
     def test_a_line_that_takes_longer_than_a_fiftieth_of_a_second_is_not_tried(self):
         """Ten lines beyond p99 would take minutes: it says so instead of printing the maximum of a few."""
@@ -183,7 +184,7 @@ class TestWithoutAnInterval:
         assert tries.rates == []
         assert found.rate == 0.0
         assert "1000 lines that p99 needs" in found.reason
-        assert rate_cell(saturation_of(found)).text == "–"
+        assert rate_cell(found).text == "–"
 
     def test_tries_whose_records_were_lost_do_not_count(self):
         """A void try says nothing of the rate, and three of them end the search with the reason."""
@@ -204,7 +205,7 @@ class TestWithoutAnInterval:
 )
 def test_a_rate_is_printed_as_closely_as_it_is_known(interval, bounds, says, why):
     """Parentheses hold an interval or are not there."""
-    assert rate_cell(saturation_of(found_of(interval=interval, **bounds))).text == says, why
+    assert rate_cell(found_of(interval=interval, **bounds)).text == says, why
 
 
 def test_a_stored_bisection_opens_and_is_shown_as_a_single_try():
@@ -212,10 +213,11 @@ def test_a_stored_bisection_opens_and_is_shown_as_a_single_try():
     path = ROOT / "docs" / "data" / "what-a-metric-costs.json.gz"
     outcome = Answer.model_validate(json.loads(gzip.decompress(path.read_bytes())))
     assert [each.method for each in outcome.saturation] == ["bisection"] * 5
-    assert [rate_cell(saturation_of(each)).text for each in outcome.saturation][:2] == [
+    assert [rate_cell(each).text for each in outcome.saturation][:2] == [
         "9\u202f900 single try", "150\u202f000 single try",
     ]  # fmt: skip
-    for text in (rates_markdown(outcome), costs_markdown(outcome)):
+    for section in (saturation_section(outcome.saturation), costs_section(outcome)):
+        text = write_markdown([section])
         assert "9\u202f900 single try" in text
         assert "9\u202f947" not in text
 
@@ -224,8 +226,8 @@ def test_the_column_says_that_nobody_scrapes():
     """The column beside is measured while scraped; this one is not, and its heading says so."""
     path = ROOT / "docs" / "data" / "what-a-metric-costs.json.gz"
     outcome = Answer.model_validate(json.loads(gzip.decompress(path.read_bytes())))
-    assert "| sustained unscraped, lines/s |" in costs_markdown(outcome)
-    assert "not scraped" in rates_markdown(outcome)
+    assert "| Sustained unscraped, lines/s |" in write_markdown([costs_section(outcome)])
+    assert "not scraped" in write_markdown([saturation_section(outcome.saturation)])
 
 
 class TestOneTry:

@@ -21,8 +21,8 @@ from harness.measure.questions.open_loop import OpenLoop, due_until
 from harness.measure.questions.scrape_effect import Conditions, Trace, classes_of, scrape_effect
 from harness.measure.questions.scrapes import measure_scrapes
 from harness.measure.worker.paced import run_paced
-from harness.report.outcome_markdown import scrapes_markdown
-from harness.report.scrape_study import effect_rows, scrape_latency_of
+from harness.report.sections.latency import effect_table
+from harness.report.writers.markdown import write_markdown
 from harness.views import Tags
 from tests.fakes import FakeClock
 
@@ -161,17 +161,17 @@ class TestWhatAStallDoes:
         assert found.processes == 4
         assert [bool(process.void) for process in found.traces] == [False] * 4 + [True]
         assert found.by_window == effect([trace(seed) for seed in range(4)]).by_window
-        assert "left out: 1 of 5 processes" in scrape_latency_of(found).note
+        assert "left out: 1 of 5 processes" in effect_table(found).notes[0].text
         nothing = effect([slow])
         assert (nothing.processes, nothing.by_window[0].difference) == (0, None)
-        assert "left out: 1 of 1 processes" in scrape_latency_of(nothing).note
+        assert "left out: 1 of 1 processes" in effect_table(nothing).notes[0].text
 
     def test_ctrl_c_before_the_first_process_leaves_an_empty_study(self):
         """Nothing was measured: no figure, no division by nothing."""
         found = effect([], interrupted=True)
         assert (found.processes, found.lines, found.served_share, found.busy) == (0, 0, 0.0, None)
         assert all(shift.difference is None for shift in found.by_window)
-        assert effect_rows(scrape_latency_of(found))
+        assert effect_table(found).rows
 
 
 class TestPercentilesOfAFew:
@@ -184,8 +184,8 @@ class TestPercentilesOfAFew:
         assert fewest.pop() < 1000
         shown = {shift.percentile: shift.scraped is not None for shift in found.by_window}
         assert shown == {50.0: True, 90.0: True, 99.0: False, 99.9: False}
-        text = scrapes_markdown(Answer.model_validate({**stored().document(), "scrapes": [found.model_dump()]}))
-        row = next(line for line in text.splitlines() if "| p99.9 |" in line)
+        text = write_markdown([effect_table(found)])
+        row = next(line for line in text.splitlines() if line.startswith("| p99.9 |"))
         assert row.count("–") == 6
         assert "fewer than 10 lines of some process lie beyond that percentile" in text
 
@@ -196,11 +196,12 @@ class TestPercentilesOfAFew:
 
     def test_a_stored_closed_loop_opens_and_says_what_it_was(self):
         """The documents of earlier versions render as service times of a closed loop, without their p99.9 of a few."""
-        text = scrapes_markdown(stored())
-        assert "service time in a closed loop" in text
-        assert "response time" not in text
-        rows = [line for line in text.splitlines() if line.startswith("| opencensus, 100 series")]
-        assert [row.split("|")[4].strip() for row in rows] == ["5.57", "6.16", "–", "–"]
+        tables = [effect_table(each) for each in stored().scrapes]
+        text = write_markdown(tables)
+        assert "Service time in a closed loop" in text
+        assert "Response time" not in text
+        (table,) = (each for each in tables if "opencensus, 100 series" in each.caption)
+        assert [row[1].text for row in table.rows] == ["5.57", "6.16", "–", "–"]
 
 
 def stored() -> Answer:

@@ -4,20 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.report.model import MeasuredValue
-from harness.report.plots.scales import (
-    COUNT,
-    Unit,
-    linear_scale,
-    linear_ticks,
-    log_scale,
-    log_ticks,
-    percent,
-    plain,
-    plus_minus,
-    unit_for,
-    with_interval,
-)
+from harness.report.numbers import COUNT, MeasuredValue, Unit, percent, plain, plus_minus, unit_for, with_interval
+from harness.report.plots.scales import linear_scale, linear_ticks, log_scale, log_ticks
 
 ANY = st.one_of(st.none(), st.floats())
 NORMAL = st.floats(-1e12, 1e12, allow_nan=False)

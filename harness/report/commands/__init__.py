@@ -1,0 +1,1 @@
+"""Sections that one command shows and that no report has."""

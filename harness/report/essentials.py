@@ -1,0 +1,31 @@
+"""The essentials of a report for a terminal."""
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from harness.report.collect import Report
+from harness.report.contents import sections_of
+from harness.report.tables import Note, Part
+from harness.report.writers.terminal import write_terminal
+
+__all__ = ["essentials"]
+
+# On a page, not on a terminal: every raw pair, and the machine.
+_LEFT_OUT = frozenset({"raw", "environment"})
+
+
+def essentials(report: Report) -> RenderableType:
+    """Return what a terminal shows of a report: each section, or what is brief of it, below its title."""
+    shown: list[RenderableType] = []
+    for section in sections_of(report):
+        # The overhead table has a column of rates.
+        if section.ident in _LEFT_OUT or (section.ident == "saturation" and report.overhead is not None):
+            continue
+        parts: tuple[Part, ...] = section.brief or section.parts
+        if section.ident == "findings" and not section.brief:
+            continue
+        shown += [Text(section.title, style="bold"), write_terminal(parts), Text()]
+    shown += [write_terminal([Note(f"! {problem}", tone="warning")]) for problem in report.problems]
+    if not shown:
+        shown.append(Text("Nothing has been measured yet. Start with: harness overhead"))
+    return Group(*shown)

@@ -1,0 +1,1 @@
+"""Writers of sections: terminal, Markdown and HTML."""
