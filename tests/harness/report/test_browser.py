@@ -52,7 +52,7 @@ def test_a_picture_answers_to_the_arrow_keys(window: Browser, tmp_path: Path) ->
     assert said[0] is True
     assert said[1].startswith("opencensus, not scraped: 95.3 µs")
     assert said[2].startswith("opencensus, while scraped")
-    assert said[3].startswith("prometheus-client, 100 series")
+    assert said[3].startswith("opentelemetry, 100 series: ✗ void")
     assert said[4] == ""
 
 

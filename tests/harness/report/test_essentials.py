@@ -12,7 +12,7 @@ from harness.report.essentials import essentials
 from harness.report.sections.overhead import overhead_section
 from harness.report.sections.trend import sparkline
 from harness.report.writers.markdown import write_markdown
-from tests.harness.report.samples import HOSTILE, document, experiment, full_report, trend
+from tests.harness.report.samples import HOSTILE, document, experiment, full_report, run_result, trend
 from tests.harness.report.test_page import hostile_report
 
 
@@ -57,6 +57,13 @@ def test_a_terminal_is_not_steered_from_outside(text: str) -> None:
 def test_an_empty_report_says_how_to_begin() -> None:
     """Someone who has measured nothing learns which command to start with."""
     assert "harness overhead" in shown(Report())
+
+
+def test_what_only_a_page_shows_has_no_heading() -> None:
+    """The distribution of a load run is a picture: a terminal shows the run's line and nothing empty."""
+    text = shown(Report(runs=[run_result()]))
+    assert "Load runs" in text
+    assert "Latency" not in text
 
 
 @pytest.mark.parametrize(
