@@ -258,7 +258,7 @@ class TestSimulated:
 
     @pytest.mark.parametrize(
         ("name", "count"),
-        [("harness overhead (the default table)", 20), ("harness compare", 60), ("harness overhead --full", 2)],
+        [("harness overhead (the default table)", 20), ("harness compare", 60), ("harness overhead full", 2)],
     )
     @pytest.mark.parametrize("noise", [pytest.param("normal", marks=pytest.mark.slow), "recorded"])
     def test_a_bias_of_one_standard_deviation_voids_what_rests_on_it(self, name, count, noise):
