@@ -162,13 +162,13 @@ def end_children() -> None:
 
 
 def _children() -> set[int]:
-    found: set[int] = set()
+    result: set[int] = set()
     with contextlib.suppress(OSError):
         # A child belongs to the thread that started it.
         for listed in Path("/proc/self/task").glob("*/children"):
             with contextlib.suppress(OSError):
-                found |= {int(child) for child in listed.read_text(encoding="ascii").split()}
-    return found
+                result |= {int(child) for child in listed.read_text(encoding="ascii").split()}
+    return result
 
 
 @contextlib.contextmanager

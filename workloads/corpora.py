@@ -36,10 +36,10 @@ class Text:
     __slots__ = ("_ascii", "_bytes", "_starts", "_text")
 
     def __init__(self, pieces: Iterable[str], joint: str = " ") -> None:
-        kept = [piece.translate(_LINE_ENDS) + joint for piece in pieces]
-        text = "".join(kept)
+        stored = [piece.translate(_LINE_ENDS) + joint for piece in pieces]
+        text = "".join(stored)
         raw = text.encode()
-        self._starts = [0, *accumulate(len(piece.encode()) for piece in kept)][:-1]
+        self._starts = [0, *accumulate(len(piece.encode()) for piece in stored)][:-1]
         # The text goes round, so that the longest line can start anywhere.
         rounds = 2 + _LONGEST // len(raw)
         self._bytes = raw * rounds

@@ -23,8 +23,8 @@ class Discrete:
     def __init__(self, weights: NDArray[np.float64], first: int = 0) -> None:
         used = np.flatnonzero(weights)
         self.first = first + int(used[0])
-        kept = weights[used[0] : used[-1] + 1]
-        self.probabilities: NDArray[np.float64] = kept / kept.sum()
+        stored = weights[used[0] : used[-1] + 1]
+        self.probabilities: NDArray[np.float64] = stored / stored.sum()
         scaled = np.rint(np.cumsum(self.probabilities) * 2.0**_BITS).astype(np.int64)
         # The last number takes what rounding left over, so that each u has an answer.
         scaled[-1] = 2**_BITS

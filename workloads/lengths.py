@@ -71,12 +71,12 @@ def _conditioned(term: Term, weights: Weights) -> Weights:
     low, high = term.integer("min"), term.integer("max")
     if low > high:
         raise GrammarError(f"min={low} is above max={high}")
-    kept = np.zeros_like(weights)
-    kept[low : high + 1] = weights[low : high + 1]
-    mass = kept.sum() / weights.sum()
+    stored = np.zeros_like(weights)
+    stored[low : high + 1] = weights[low : high + 1]
+    mass = stored.sum() / weights.sum()
     if not mass > _LEAST_MASS:
         raise GrammarError(f"practically no length lies between min={low} and max={high}; widen them")
-    return np.asarray(kept / kept.sum(), dtype=np.float64)
+    return np.asarray(stored / stored.sum(), dtype=np.float64)
 
 
 def _rounded(cumulative: Callable[[Weights], Weights]) -> Weights:
@@ -143,10 +143,10 @@ def zipf_weights(n: int, s: float) -> Weights:
 
 def _empirical(term: Term, _bounds: Sequence[float]) -> Weights:
     lengths = np.array([len(line) for line in files.read_lines(term.text("path"))])
-    kept = lengths[lengths <= MAX_LINE_BYTES]
-    if not kept.size:
+    stored = lengths[lengths <= MAX_LINE_BYTES]
+    if not stored.size:
         raise GrammarError(f"{grammar.quoted(term.text('path'))} has no line of at most 64 KiB")
-    return np.bincount(kept, minlength=MAX_LINE_BYTES + 1).astype(np.float64)
+    return np.bincount(stored, minlength=MAX_LINE_BYTES + 1).astype(np.float64)
 
 
 def _histogram(term: Term, _bounds: Sequence[float]) -> Weights:

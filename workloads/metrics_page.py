@@ -72,12 +72,12 @@ def _cumulative_counts(page: str, source: str, metric: str, label: str) -> dict[
 
 def _bucket_families(page: str, source: str) -> dict[str, list[tuple[dict[str, str], float]]]:
     """Return each histogram's buckets; a family that is repeated on the page, as some exporters do, counts as one."""
-    found: dict[str, list[tuple[dict[str, str], float]]] = defaultdict(list)
+    result: dict[str, list[tuple[dict[str, str], float]]] = defaultdict(list)
     try:
         for family in text_string_to_metric_families(page):
             for sample in family.samples:
                 if sample.name.endswith("_bucket") and not math.isnan(float(sample.labels.get("le", "nan"))):
-                    found[sample.name.removesuffix("_bucket")].append((dict(sample.labels), float(sample.value)))
+                    result[sample.name.removesuffix("_bucket")].append((dict(sample.labels), float(sample.value)))
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         raise GrammarError(f"{quoted(source)} is not a /metrics page: {quoted(str(error))}") from None
-    return found
+    return result

@@ -230,8 +230,8 @@ class RateLaw:
             return _find(self._once, lines)
         turn = (lines - before) // self._cycle_mass
         before += turn * self._cycle_mass
-        found = _find(self._cycle, lines - before)
-        return Place(found.piece, start_ns + turn * self._cycle_ns + found.start_ns, before + found.before)
+        result = _find(self._cycle, lines - before)
+        return Place(result.piece, start_ns + turn * self._cycle_ns + result.start_ns, before + result.before)
 
     def count(self, ns: int) -> Fraction:
         """Return N(ns), the lines due before that nanosecond; exact between pieces, a float's precision inside one."""

@@ -85,10 +85,10 @@ def make_source(lengths: str, content: str, seed: int, bounds: tuple[float, ...]
 def _replayed(term: Term) -> Replayed:
     path, low, high = term.text("path"), term.integer("min"), term.integer("max")
     try:
-        kept = [line for line in files.read_lines(path) if low <= len(line) <= high]
+        stored = [line for line in files.read_lines(path) if low <= len(line) <= high]
     except GrammarError as error:
         raise GrammarError(str(error), field="lengths", value="replay") from None
-    if not kept:
+    if not stored:
         text = f"no line of {grammar.quoted(path)} has {low} to {high} bytes"
         raise GrammarError(text, field="lengths", value="replay")
-    return Replayed(kept)
+    return Replayed(stored)

@@ -199,9 +199,9 @@ def _cumulated(buckets: Sequence[int]) -> list[int]:
 def _first_difference(
     bounds: Sequence[float], inclusive: Sequence[int], shown: Sequence[float | None], surplus: Sequence[float]
 ) -> str:
-    for bound, right, found in zip((*bounds, math.inf), inclusive, shown, strict=True):
-        if found != right:
-            return f"le={bound:g}: ledger {right}, page {_number(found)}"
+    for bound, right, result in zip((*bounds, math.inf), inclusive, shown, strict=True):
+        if result != right:
+            return f"le={bound:g}: ledger {right}, page {_number(result)}"
     return f"le={surplus[0]:g} is no bound of the view"
 
 

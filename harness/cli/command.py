@@ -29,9 +29,9 @@ def option_group(heading: str) -> Callable[..., Callable[[F], F]]:
 
 def exit_codes(success: str, failure: str = "", undecided: str = "", *, ended: str = "") -> dict[str, str]:
     """Return what each exit code means; `ended` says what becomes of the result after Ctrl-C or a termination."""
-    kept = f"; {ended}" if ended else ""
+    stored = f"; {ended}" if ended else ""
     codes = {"0": success, "1": failure, "2": "wrong usage", "3": undecided}
-    ends = {"130": f"interrupted by Ctrl-C{kept}", "143": f"terminated by SIGTERM{kept}"}
+    ends = {"130": f"interrupted by Ctrl-C{stored}", "143": f"terminated by SIGTERM{stored}"}
     return {code: meaning for code, meaning in (codes | ends).items() if meaning}
 
 

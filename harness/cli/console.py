@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from harness.load.pump import Snapshot
-    from harness.measure.pairs.schedule import Step
+    from harness.progress import Step
 
 __all__ = ["Bar", "RunDisplay", "note_printer", "print_view"]
 

@@ -74,12 +74,12 @@ def keep_result(
 
     try:
         opened = open_store(store)
-        kept = keep(opened, kind, document, label)
+        stored = keep(opened, kind, document, label)
     except HarnessError as error:
         spare = spare_copy(document)
         where = f"; the result is in {spare}" if spare else ""
         click.echo(f"harness: warning: not kept in the history: {error}{where}", err=True)
         return None
     if not quiet:
-        click.echo(f"harness: kept as {kept.id} in {opened.folder}", err=True)
-    return kept.id
+        click.echo(f"harness: kept as {stored.id} in {opened.folder}", err=True)
+    return stored.id

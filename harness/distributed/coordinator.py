@@ -144,10 +144,10 @@ class Fleet:
         self._connections[number] = Connection(number, peer, hello)
         here, there = versions(), hello.get("versions", {})
         if different := sorted(name for name in {*here, *there} if here.get(name) != there.get(name)):
-            told = ", ".join(
+            reported = ", ".join(
                 f"{name} {there.get(name, 'none')} instead of {here.get(name, 'none')}" for name in different
             )
-            raise RunError(f"worker {number} on {hello.get('host')} has {told}; install the same on both")
+            raise RunError(f"worker {number} on {hello.get('host')} has {reported}; install the same on both")
 
     def _open(self, count: int) -> None:
         """Compare clocks and let each worker open its shard; raises `RunError` or what a worker met."""
@@ -268,12 +268,12 @@ class _Watch:
         self._stop, self._tell_stop = stop, tell_stop
         begins_in_s = (start_ns - time.monotonic_ns()) / 1e9
         self._deadline = Deadline(begins_in_s + span_s * 1.5 + _RESULT_S)
-        self._told = False
+        self._stop_sent = False
 
     def look(self) -> str:
         """Return why whoever has not told by now is lost; empty while there is time."""
-        if self._stop.requested and not self._told:
-            self._told = True
+        if self._stop.requested and not self._stop_sent:
+            self._stop_sent = True
             self._tell_stop()
             self._deadline = Deadline(_STOP_SHARE * grace_s())
         try:

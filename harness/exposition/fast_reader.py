@@ -52,10 +52,10 @@ def plain_samples(text: str) -> Iterator[Sample]:
             if _COMMENT.fullmatch(line) is None:
                 raise NotPlain(line[:60])
             continue
-        found = match_line(line)
-        if found is None:
+        result = match_line(line)
+        if result is None:
             raise NotPlain(line[:60])
-        name, labels, written = found.groups()
+        name, labels, written = result.groups()
         value = values.get(written)
         if value is None:
             value = float(written)

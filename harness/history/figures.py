@@ -77,12 +77,12 @@ class StoredExperiment:
 def metrics_of(kind: str, document: Mapping[str, Any]) -> tuple[Figure, ...]:
     """Return the figures of a result of one of `harness.history.envelope.KINDS`; malformed ones are left out."""
     read = {"overhead": _overhead, "run": _run, "suite": _suite}.get(kind)
-    found: dict[str, Figure] = {}
+    result: dict[str, Figure] = {}
     # A kind of an earlier or later day is listed, without figures.
     for metric in () if read is None else read(document):
         # The same experiment twice in one document: the later one has more behind it.
-        found[metric.key] = metric
-    return tuple(found.values())
+        result[metric.key] = metric
+    return tuple(result.values())
 
 
 def experiments_of(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -94,11 +94,11 @@ def measured_in(document: Mapping[str, Any]) -> list[StoredExperiment]:
     """Return the experiments of an overhead document, each with the terms of the part it belongs to."""
     whole = document if list(_maps(document.get("experiments"))) else _mapping(document.get("document"))
     experiments = list(_maps(whole.get("experiments")))
-    found = [_measured(each, whole, 0) for each in experiments]
+    result = [_measured(each, whole, 0) for each in experiments]
     for number, part in enumerate(_maps(whole.get("parts")), 1):
         for i in range(_count(part.get("first")), min(_count(part.get("end")), len(experiments))):
-            found[i] = _measured(experiments[i], part, number)
-    return found
+            result[i] = _measured(experiments[i], part, number)
+    return result
 
 
 def _measured(experiment: Mapping[str, Any], source: Mapping[str, Any], part: int) -> StoredExperiment:

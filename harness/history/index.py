@@ -119,26 +119,26 @@ class Index:
     @property
     def problems(self) -> list[Problem]:
         """The files that are left out, by name, each with its reason."""
-        found = self._base.execute("SELECT name, trouble, detail FROM files WHERE trouble IS NOT NULL ORDER BY name")
-        return [Problem(self._store.folder / name, Trouble(trouble), detail) for name, trouble, detail in found]
+        result = self._base.execute("SELECT name, trouble, detail FROM files WHERE trouble IS NOT NULL ORDER BY name")
+        return [Problem(self._store.folder / name, Trouble(trouble), detail) for name, trouble, detail in result]
 
     def rows(self, where: str = "", values: Sequence[object] = ()) -> list[RunRow]:
         """Return the runs, oldest first; `where` is an SQL condition over the columns of `runs`, with its `values`."""
         condition = f"WHERE {where}" if where else ""
-        found: Iterable[Any] = self._base.execute(
+        result: Iterable[Any] = self._base.execute(
             "SELECT id, kind, created, label, epoch, machine, versions, revision, dirty, verdict,"  # noqa: S608 - ours
             " (SELECT count(*) FROM metrics WHERE metrics.name = runs.name)"
             f" FROM runs {condition} ORDER BY created, id",
             tuple(values),
         )
-        return [RunRow(**{**dict(zip(_ROW_FIELDS, row, strict=True)), "dirty": _truth(row[8])}) for row in found]
+        return [RunRow(**{**dict(zip(_ROW_FIELDS, row, strict=True)), "dirty": _truth(row[8])}) for row in result]
 
     def points(self, key: str, newest: int | None = None, until: str | None = None) -> list[FigurePoint]:
         """Return one figure over time, oldest first, of the `newest` runs that have it (default: all).
 
         `until` is the id of the last run wanted.
         """
-        found = self._base.execute(
+        result = self._base.execute(
             f"SELECT runs.id, runs.created, runs.epoch, {_METRIC_COLUMNS}"  # noqa: S608 - our own columns
             " FROM metrics JOIN runs ON runs.name = metrics.name"
             " WHERE metrics.key = ? AND (metrics.created, runs.id) <="
@@ -146,40 +146,40 @@ class Index:
             " ORDER BY metrics.created DESC, metrics.name DESC LIMIT ?",
             (key, until, until, -1 if newest is None else newest),
         )
-        return [FigurePoint(run, created, epoch, Figure(*rest)) for run, created, epoch, *rest in found][::-1]
+        return [FigurePoint(run, created, epoch, Figure(*rest)) for run, created, epoch, *rest in result][::-1]
 
     def newest(self, kind: str, most: int = 1) -> list[str]:
         """Return the ids of the `most` newest runs of a kind, for each question.
 
         Oldest first. A table, a ladder and the laws of one day do not hide each other (see `question_of`).
         """
-        found = self._base.execute(
+        result = self._base.execute(
             "SELECT id FROM (SELECT id, created, row_number() OVER"
             " (PARTITION BY question ORDER BY created DESC, id DESC) AS place FROM runs WHERE kind = ?)"
             " WHERE place <= ? ORDER BY created, id",
             (kind, most),
         )
-        return [row[0] for row in found]
+        return [row[0] for row in result]
 
     def answers(self, kind: str) -> list[NewestRun]:
         """Return, for each question of a kind's runs, the newest run with figures; the newest one last."""
-        found: dict[str, NewestRun] = {}
+        result: dict[str, NewestRun] = {}
         for question, run, figures in self._base.execute(
             "SELECT question, id, (SELECT count(*) FROM metrics WHERE metrics.name = runs.name)"
             " FROM runs WHERE kind = ? ORDER BY created DESC, id DESC",
             (kind,),
         ):
-            answer = found.setdefault(question, NewestRun(question))
+            answer = result.setdefault(question, NewestRun(question))
             if answer.run is None and figures:
-                found[question] = replace(answer, run=run)
+                result[question] = replace(answer, run=run)
             elif answer.run is None and not answer.skipped:
-                found[question] = replace(answer, skipped=run)
-        return sorted(found.values(), key=lambda answer: answer.run or "")
+                result[question] = replace(answer, skipped=run)
+        return sorted(result.values(), key=lambda answer: answer.run or "")
 
     def last(self) -> str | None:
         """Return the id of the newest run; None for an empty history."""
-        found = self._base.execute("SELECT id FROM runs ORDER BY created DESC, id DESC LIMIT 1").fetchone()
-        return None if found is None else str(found[0])
+        result = self._base.execute("SELECT id FROM runs ORDER BY created DESC, id DESC LIMIT 1").fetchone()
+        return None if result is None else str(result[0])
 
     def machines(self) -> dict[str, str]:
         """Return the machine of each epoch, as JSON text."""
@@ -192,11 +192,11 @@ class Index:
 
         Of figures measured by the same run, those that more runs have come first.
         """
-        found = self._base.execute(
+        result = self._base.execute(
             "SELECT key, count(*) AS runs FROM metrics WHERE void = '' GROUP BY key HAVING runs > 1"
             " ORDER BY max(created) DESC, runs DESC, key"
         )
-        return dict(found.fetchall())
+        return dict(result.fetchall())
 
     def keys(self) -> list[str]:
         """Return the names of all stored figures, sorted."""
@@ -204,11 +204,11 @@ class Index:
 
     def metrics(self, run_id: str) -> list[Figure]:
         """Return the figures of one run, sorted by key."""
-        found = self._base.execute(
+        result = self._base.execute(
             f"SELECT {_METRIC_COLUMNS} FROM metrics WHERE name = ? ORDER BY key",  # noqa: S608 - our own columns
             (self._store.path(run_id).name,),
         )
-        return [Figure(*row) for row in found]
+        return [Figure(*row) for row in result]
 
     def _open(self) -> sqlite3.Connection:
         """Open the cache beside the files, replaced once if damaged; if it cannot be written it is held in memory."""
@@ -286,24 +286,24 @@ def _forget(base: sqlite3.Connection, names: Sequence[str]) -> None:
         base.executemany(f"DELETE FROM {table} WHERE name = ?", gone)  # noqa: S608 - our own tables
 
 
-def _learn(base: sqlite3.Connection, name: str, about: tuple[int, int], found: Envelope | Problem) -> None:
-    if isinstance(found, Problem):
-        base.execute("INSERT INTO files VALUES (?, ?, ?, ?, ?)", (name, *about, found.trouble.value, found.detail))
+def _learn(base: sqlite3.Connection, name: str, about: tuple[int, int], entry: Envelope | Problem) -> None:
+    if isinstance(entry, Problem):
+        base.execute("INSERT INTO files VALUES (?, ?, ?, ?, ?)", (name, *about, entry.trouble.value, entry.detail))
         return
     base.execute("INSERT INTO files VALUES (?, ?, ?, NULL, NULL)", (name, *about))
     values: Sequence[object]
-    machine, versions = (json.dumps(found.fingerprint.get(part, {}), sort_keys=True) for part in _FINGERPRINT_PARTS)
-    dirty, revision = found.git.get("dirty"), found.git.get("revision")
-    verdict = found.document.get("verdict")
+    machine, versions = (json.dumps(entry.fingerprint.get(part, {}), sort_keys=True) for part in _FINGERPRINT_PARTS)
+    dirty, revision = entry.git.get("dirty"), entry.git.get("revision")
+    verdict = entry.document.get("verdict")
     values = (
-        name, found.id, found.kind, found.created, found.label, found.epoch, machine, versions,
+        name, entry.id, entry.kind, entry.created, entry.label, entry.epoch, machine, versions,
         revision if isinstance(revision, str) else None, None if dirty is None else int(bool(dirty)),
-        verdict if isinstance(verdict, str) else None, question_of(found.document),
+        verdict if isinstance(verdict, str) else None, question_of(entry.document),
     )  # fmt: skip
     base.execute("INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", _storable(values))
     places = ", ".join("?" * (len(_METRIC_FIELDS) + 2))
-    for metric in metrics_of(found.kind, found.document):
-        values = (name, found.created, *astuple(metric))
+    for metric in metrics_of(entry.kind, entry.document):
+        values = (name, entry.created, *astuple(metric))
         base.execute(f"INSERT INTO metrics VALUES ({places})", _storable(values))  # noqa: S608 - places only
 
 

@@ -93,19 +93,19 @@ def _log_ratio(pair: Mapping[str, Any], *, lumpy: bool) -> float | None:
         return math.log(math.fsum(head) / math.fsum(base)) + per_line
     ratios = sorted(math.log(high / low) for low, high in zip(base, head, strict=True))
     cut = int(_TRIM * len(ratios))
-    kept = ratios[cut : len(ratios) - cut]
-    return math.fsum(kept) / len(kept) + per_line
+    stored = ratios[cut : len(ratios) - cut]
+    return math.fsum(stored) / len(stored) + per_line
 
 
 def _trimmed(values: Sequence[float]) -> tuple[float, float]:
     """Return the trimmed mean and its standard error; few values are not trimmed."""
     ordered, n = sorted(values), len(values)
     cut = int(_TRIM * n)
-    kept = ordered[cut : n - cut]
-    drawn_in = [min(max(value, kept[0]), kept[-1]) for value in ordered]
+    stored = ordered[cut : n - cut]
+    drawn_in = [min(max(value, stored[0]), stored[-1]) for value in ordered]
     middle = math.fsum(drawn_in) / n
     variance = math.fsum((value - middle) ** 2 for value in drawn_in) / (n - 1)
-    return math.fsum(kept) / len(kept), math.sqrt(variance * n) / (n - 2 * cut)
+    return math.fsum(stored) / len(stored), math.sqrt(variance * n) / (n - 2 * cut)
 
 
 def _deviation(values: Sequence[float]) -> float:

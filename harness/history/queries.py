@@ -107,5 +107,5 @@ def remove_runs(store: Store, run_ids: Sequence[str]) -> tuple[Path, ...]:
     if not run_ids:
         raise UsageError("name the runs to remove; kept results are never removed by themselves")
     # All names are looked up before the first file goes.
-    found = list(dict.fromkeys(store.find(run_id) for run_id in run_ids))
-    return tuple(store.remove(run_id) for run_id in found)
+    result = list(dict.fromkeys(store.find(run_id) for run_id in run_ids))
+    return tuple(store.remove(run_id) for run_id in result)

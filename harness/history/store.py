@@ -113,7 +113,7 @@ class Store:
 
         A folder that does not exist is empty; raises `UsageError` when it cannot be listed.
         """
-        found: dict[str, tuple[int, int]] = {}
+        result: dict[str, tuple[int, int]] = {}
         try:
             with os.scandir(self.folder) as entries:
                 for entry in entries:
@@ -122,12 +122,12 @@ class Store:
                         # Removed by another process since it was listed: then it is not there.
                         with suppress(FileNotFoundError):
                             about = entry.stat()
-                            found[entry.name] = about.st_size, about.st_mtime_ns
+                            result[entry.name] = about.st_size, about.st_mtime_ns
         except FileNotFoundError:
             return {}
         except OSError as error:
             raise UsageError(f"cannot read {self.folder}: {error.strerror or error}", field="store") from error
-        return found
+        return result
 
     def read(self, file_name: str) -> Envelope | Problem:
         """Return the envelope in one file of the folder, or the problem with it."""
@@ -151,10 +151,10 @@ class Store:
 
     def load(self, run_id: str) -> Envelope:
         """Return one result by its id or the unambiguous start or end of it; raises `UsageError` otherwise."""
-        found = self.read(self.find(run_id) + _SUFFIX)
-        if isinstance(found, Problem):
-            raise UsageError(found.line)
-        return found
+        result = self.read(self.find(run_id) + _SUFFIX)
+        if isinstance(result, Problem):
+            raise UsageError(result.line)
+        return result
 
     def find(self, run_id: str) -> str:
         """Return the full id for `run_id`, its start or its end; raises `UsageError` unless exactly one matches."""

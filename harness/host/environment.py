@@ -76,7 +76,7 @@ def environment() -> Environment:
         python=f"{platform.python_implementation()} {platform.python_version()}",
         python_build=" ".join([*platform.python_build(), platform.python_compiler(), sys.version.split()[0]]),
         hash_seed=os.environ.get("PYTHONHASHSEED", "random"),
-        libraries={name: found for name in MEASURED_LIBRARIES if (found := version_here(name)) is not None},
+        libraries={name: result for name in MEASURED_LIBRARIES if (result := version_here(name)) is not None},
         siblings=sibling_groups(cpus),
         core_types={**kinds(cpus)},
         measured_cpu=chosen.measured,

@@ -29,8 +29,8 @@ def loaded_libraries(own_module: str = "") -> list[tuple[str, str]]:
     The user's module is called by its own name.
     """
     wanted = [*LIBRARIES.items(), *([(own_module, own_module)] if own_module else [])]
-    found = [(library, getattr(sys.modules.get(module), "__file__", None)) for library, module in wanted]
-    return [(library, file) for library, file in found if file]
+    result = [(library, getattr(sys.modules.get(module), "__file__", None)) for library, module in wanted]
+    return [(library, file) for library, file in result if file]
 
 
 def belongs_to(library: str, file: str, search: Sequence[str]) -> str:
@@ -85,8 +85,8 @@ def _editable(distribution: Any) -> str:
     from urllib.parse import unquote, urlsplit
 
     try:
-        told = json.loads(distribution.read_text("direct_url.json") or "{}")
-        return unquote(urlsplit(told["url"]).path) if told["dir_info"]["editable"] else ""
+        reported = json.loads(distribution.read_text("direct_url.json") or "{}")
+        return unquote(urlsplit(reported["url"]).path) if reported["dir_info"]["editable"] else ""
     except (KeyError, TypeError, ValueError, OSError):
         return ""
 

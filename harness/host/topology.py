@@ -76,26 +76,26 @@ def kinds(cpus: Iterable[Cpu]) -> dict[Kind, list[int]]:
     the strongest is ``efficiency``.
     """
     known = sorted(cpus, key=lambda cpu: cpu.number)
-    found: dict[Kind, list[int]] = {"performance": [], "efficiency": []}
+    result: dict[Kind, list[int]] = {"performance": [], "efficiency": []}
     if any(cpu.kind == "efficiency" for cpu in known) and any(cpu.kind == "performance" for cpu in known):
         for cpu in known:
-            found[cpu.kind or "performance"].append(cpu.number)
+            result[cpu.kind or "performance"].append(cpu.number)
     else:
         strength = _strength(known)
         highest = max(strength.values(), default=0.0)
         for number, value in strength.items():
-            found["performance" if value >= _WEAKER * highest else "efficiency"].append(number)
-    return {kind: numbers for kind, numbers in found.items() if numbers}
+            result["performance" if value >= _WEAKER * highest else "efficiency"].append(number)
+    return {kind: numbers for kind, numbers in result.items() if numbers}
 
 
 def _strength(cpus: Sequence[Cpu]) -> dict[int, float]:
     readings: tuple[Callable[[Cpu], int | None], ...] = (lambda cpu: cpu.capacity, lambda cpu: cpu.max_khz)
     for reading in readings:
         values = {cpu.number: reading(cpu) for cpu in cpus}
-        told = {number: float(value) for number, value in values.items() if value}
+        reported = {number: float(value) for number, value in values.items() if value}
         # One that is not told could be of either kind: then this reading does not tell kinds.
-        if len(told) == len(values) and len(set(told.values())) > 1:
-            return told
+        if len(reported) == len(values) and len(set(reported.values())) > 1:
+            return reported
     return {cpu.number: 1.0 for cpu in cpus}
 
 
@@ -140,13 +140,13 @@ def choose(cpus: Iterable[Cpu], allowed: Collection[int]) -> Cores:
 
 def read_topology(system: Path = Path("/sys/devices")) -> tuple[Cpu, ...]:
     """Return the machine's processors as the kernel describes them; none where it does not (no Linux, no ``/sys``)."""
-    told: dict[int, Kind] = {}
+    reported: dict[int, Kind] = {}
     for name, kind in _HYBRID:
-        told |= dict.fromkeys(_list(system / name / "cpus"), kind)
+        reported |= dict.fromkeys(_list(system / name / "cpus"), kind)
     folders = [path for path in (system / "system" / "cpu").glob("cpu[0-9]*") if path.name[3:].isdecimal()]
     return tuple(
         sorted(
-            (_read(folder, told.get(int(folder.name[3:]))) for folder in folders),
+            (_read(folder, reported.get(int(folder.name[3:]))) for folder in folders),
             key=lambda cpu: cpu.number,
         )
     )
@@ -179,13 +179,13 @@ def _number(path: Path) -> int | None:
 
 def _list(path: Path) -> list[int]:
     """Return the numbers in a list such as ``0-3,8``; empty for anything else."""
-    found: list[int] = []
+    result: list[int] = []
     for part in _text(path).split(","):
         first, dash, last = part.strip().partition("-")
         if not (first.isdecimal() and (last.isdecimal() or not dash)):
             return []
-        found += range(int(first), int(last if dash else first) + 1)
-    return found
+        result += range(int(first), int(last if dash else first) + 1)
+    return result
 
 
 def current_cores() -> Cores:

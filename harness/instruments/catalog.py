@@ -47,10 +47,10 @@ def load_object(path: str, field: str) -> object:
         raise UsageError(f"{path!r} is not of the form package.module:Name", field=field)
 
     def find() -> object:
-        found: object = _imported(module_name)
+        result: object = _imported(module_name)
         for part in attribute.split("."):
-            found = getattr(found, part)
-        return found
+            result = getattr(result, part)
+        return result
 
     return _loaded(find, path, field)
 
@@ -100,19 +100,19 @@ def load_factory(name: str, field: str = "instrument") -> InstrumentFactory:
     A built-in name wins over an entry point of the same name.
     """
     if name in BUILT_IN:
-        found = _built_in(name, field)
+        result = _built_in(name, field)
     elif ":" in name:
-        found = load_object(name, field)
+        result = load_object(name, field)
     elif name in (offered := _offered()):
-        found = _loaded(offered[name].load, name, field)
+        result = _loaded(offered[name].load, name, field)
     else:
         known = ", ".join([*BUILT_IN, *sorted(set(offered) - set(BUILT_IN))])
         text = f"there is no instrument {name!r}; choose one of {known}, or give package.module:Name"
         raise UsageError(text, field=field)
-    if not callable(found):
+    if not callable(result):
         text = f"{name!r} cannot be called; it should be a class or function taking the views"
         raise UsageError(text, field=field)
-    return cast("InstrumentFactory", found)
+    return cast("InstrumentFactory", result)
 
 
 def installed(names: Iterable[str]) -> list[str]:

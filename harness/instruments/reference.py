@@ -71,11 +71,11 @@ class _Family:
 
 
 def _cumulative(bounds: tuple[float, ...], buckets: list[int]) -> list[tuple[str, float]]:
-    found, so_far = [], 0
+    result, so_far = [], 0
     for bound, inside in zip((*bounds, float("inf")), buckets, strict=True):
         so_far += inside
-        found.append(("+Inf" if bound == float("inf") else str(float(bound)), float(so_far)))
-    return found
+        result.append(("+Inf" if bound == float("inf") else str(float(bound)), float(so_far)))
+    return result
 
 
 def _labels(keys: tuple[str, ...], tags: Tags) -> dict[str, str]:

@@ -158,8 +158,8 @@ def _overlap(froms: Nanoseconds, untils: Nanoseconds, windows: Sequence[Window])
     def until(moments: Nanoseconds) -> Nanoseconds:
         at = np.searchsorted(edges[:, 0], moments, side="right")
         inside = edges[np.maximum(at - 1, 0), 1] - moments
-        found: Nanoseconds = covered[at] - np.where((at > 0) & (inside > 0), inside, 0)
-        return found
+        outcome: Nanoseconds = covered[at] - np.where((at > 0) & (inside > 0), inside, 0)
+        return outcome
 
     result: Nanoseconds = until(untils) - until(froms)
     return result

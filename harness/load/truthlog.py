@@ -52,11 +52,11 @@ class _Entry(NamedTuple):
 
     def followed_by(self, later: "_Entry") -> "_Entry":
         """Return both entries as one: the state at the later position."""
-        kept = ~np.isin(self.series, later.series)
+        stored = ~np.isin(self.series, later.series)
         return _Entry(
             later.position,
-            np.concatenate([self.series[kept], later.series]),
-            np.concatenate([self.rows[kept], later.rows]),
+            np.concatenate([self.series[stored], later.series]),
+            np.concatenate([self.rows[stored], later.rows]),
         )
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["audit_limit_s", "look", "unlooked"]
 
-_Kept = TypeVar("_Kept")
+_Value = TypeVar("_Value")
 
 # The audit's own time: a minute, an interval or two for the last scrape, and for each series what a page with it may
 # take many times over on a slow machine.
@@ -153,7 +153,7 @@ class _Look:
                 self.problems.append(Finding(Name.SCRAPER_DIED, 1, {"reason": str(error)}))
 
 
-def _kept(ask: Callable[[], _Kept], otherwise: _Kept) -> _Kept:
+def _unless_interrupted(ask: Callable[[], _Value], otherwise: _Value) -> _Value:
     """Return the result of `ask`, or the alternative where it is interrupted, so that earlier results are kept."""
     try:
         return ask()
@@ -181,36 +181,36 @@ def look(
     from them. A second Ctrl-C ends it at once.
     """
     began = time.monotonic()
-    found = _Look(endpoint, scraper, observer, stop, interval_ns, audit_limit_s(interval_ns, series))
+    result = _Look(endpoint, scraper, observer, stop, interval_ns, audit_limit_s(interval_ns, series))
     bounds = BoundsChecker(views, truth or _NothingKnown())
     windows = endpoint.windows
     try:
         observer.phase("waiting for one more scrape")
-        found.time_page()
-        found.read_store()
+        result.time_page()
+        result.read_store()
         windows = endpoint.windows
         observer.phase("reading the page")
-        found.read_page()
+        result.read_page()
         observer.phase("comparing the scrapes with the ledger")
-        found.compare_scrapes(bounds)
+        result.compare_scrapes(bounds)
     except KeyboardInterrupt:
-        name = Name.STORE_UNREADABLE if found.stored is None else Name.SCRAPES_UNREAD
-        found.problems.append(Finding(name, 1, {"reason": "interrupted"}))
+        name = Name.STORE_UNREADABLE if result.stored is None else Name.SCRAPES_UNREAD
+        result.problems.append(Finding(name, 1, {"reason": "interrupted"}))
         stop.signal = stop.signal or signal.SIGINT
-    stats = _kept(scraper.stats, ScrapeStats())
+    stats = _unless_interrupted(scraper.stats, ScrapeStats())
     # Pages that were given up took at least so long; at rest a page may be quick enough.
-    taken_ns = [*found.rest_ns, *(window.duration_ns for window in windows if stats.timed_out)]
+    taken_ns = [*result.rest_ns, *(window.duration_ns for window in windows if stats.timed_out)]
     return Seen(
-        page=found.page,
-        stored=found.stored,
+        page=result.page,
+        stored=result.stored,
         problems=[
-            *found.problems,
-            *_kept(scraper.problems, list[Finding]()),
+            *result.problems,
+            *_unless_interrupted(scraper.problems, list[Finding]()),
             *bounds.findings(),
             *slowness(stats, max(taken_ns, default=0) / 1e9, interval_ns / 1e9),
         ],
         windows=windows,
-        rest_durations_ns=found.rest_ns,
+        rest_durations_ns=result.rest_ns,
         scraper=scraper.description,
         stats=stats,
         interrupted=stop.signal is not None,

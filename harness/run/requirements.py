@@ -142,8 +142,8 @@ def _scrapes(part: str, name: str, value: str) -> tuple[Look, Fraction, Fraction
     if part == "failed":
         return _counted(_at("scrapes", "failed"), _at("scrapes", "count"), value)
     if part in {"p50", "max", "mean"}:
-        found = _at("scrapes", "duration_ms", part)
-        return lambda result: _times(found(result), 1e6), *_duration(value)
+        outcome = _at("scrapes", "duration_ms", part)
+        return lambda result: _times(outcome(result), 1e6), *_duration(value)
     raise GrammarError(f"{name!r} is no figure of the scrapes; write scrapes.count, failed, p50, max or mean")
 
 
@@ -151,13 +151,13 @@ def _times(value: float | None, factor: float) -> float | None:
     return None if value is None else value * factor
 
 
-def _counted(found: Look, whole: Look, value: str) -> tuple[Look, Fraction, Fraction]:
+def _counted(look: Look, whole: Look, value: str) -> tuple[Look, Fraction, Fraction]:
     """Parse the value as a count or, with a percent sign, as a share of the whole."""
     if not value.endswith("%"):
-        return found, *_count(value)
+        return look, *_count(value)
 
     def share(result: Result) -> float | None:
-        part, total = found(result), whole(result)
+        part, total = look(result), whole(result)
         return None if part is None or not total else Fraction(part) / Fraction(total)  # type: ignore[return-value]
 
     return share, *_share(value)
@@ -191,8 +191,8 @@ def _rate_error(result: Result) -> float | None:
 
 
 def _findings(result: Result) -> float | None:
-    found = result.get("audit", {}).get("findings")
-    return None if found is None else len(found)
+    outcome = result.get("audit", {}).get("findings")
+    return None if outcome is None else len(outcome)
 
 
 def _percentile(key: str, percent: float) -> Look:

@@ -183,11 +183,11 @@ def _resolve(address: str, port: int) -> tuple[int, str]:
     if not address:
         raise EndpointError("is empty; write 127.0.0.1, or 0.0.0.0 for every interface", field="address")
     try:
-        found = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        result = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:
         text = f"{address!r} is no address of this machine ({_reason(error)})"
         raise EndpointError(text, field="address") from error
-    family, _, _, _, where = found[0]
+    family, _, _, _, where = result[0]
     return family, str(where[0])
 
 

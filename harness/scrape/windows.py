@@ -77,8 +77,8 @@ class WindowLog:
             if not self._making and (not self._rendered or self._rendered[-1][1] <= moment_ns):
                 return []
             now_ns = self.now_ns()
-            found = [(began_ns, now_ns) for began_ns in self._making.values()]
-            return found + [each for each in reversed(self._rendered) if each[1] > moment_ns]
+            result = [(began_ns, now_ns) for began_ns in self._making.values()]
+            return result + [each for each in reversed(self._rendered) if each[1] > moment_ns]
 
     def take(self) -> tuple[list[int], list[int]]:
         """Return when pages were begun and finished, in ns and in order, as far as not returned before."""

@@ -50,10 +50,10 @@ def _fresh(
     from harness.measure.questions.table import ROWS
 
     with Index(store) as index:
-        kept = [answer.run for answer in index.answers("overhead") if answer.run is not None]
+        stored = [answer.run for answer in index.answers("overhead") if answer.run is not None]
         seed = len(index.rows("kind = ?", ("overhead",))) + 1
-    if instruments is None and base is None and kept:
-        groups = groups_in(store.load(kept[-1]).document)
+    if instruments is None and base is None and stored:
+        groups = groups_in(store.load(stored[-1]).document)
     else:
         against = base or _BASE
         load_factory(against, "base")
@@ -91,8 +91,8 @@ def _remeasure(
         if reason := why_not(envelope, fingerprint(), git_state()):
             raise RunError(reason)
         if not quiet:
-            told = "of the figures look slower, are void, or were measured on a busy machine; measuring them again"
-            click.echo(f"harness: {len(keys)} {told}", err=True)
+            reported = "of the figures look slower, are void, or were measured on a busy machine; measuring them again"
+            click.echo(f"harness: {len(keys)} {reported}", err=True)
         with Bar(quiet=quiet) as bar:
             moment = wait_for_quiet(_seconds(wait), processors, bar, bearable=bearable(run, keys))
             if not moment.quiet:
@@ -123,29 +123,29 @@ def _require_kind(index: "Index", kind: str) -> None:
     raise UsageError(f"no run of kind {kind} is kept; `harness overhead` or --fresh measures and keeps one{others}")
 
 
-def _told(found: "CheckResult", as_json: bool) -> None:
+def _print_decision(checked: "CheckResult", as_json: bool) -> None:
     """Print the verdict, and hand it to GitHub where it runs there."""
     from harness.report.commands.check import alerts, check_document, check_section
     from harness.report.writers.github import annotation, write_summary
     from harness.report.writers.plain import write_plain
 
     if as_json:
-        print(json.dumps(check_document(found), indent=2))
+        print(json.dumps(check_document(checked), indent=2))
     else:
-        for line in write_plain([check_section(found)]):
+        for line in write_plain([check_section(checked)]):
             click.echo(_coloured(line))
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        for alert in alerts(found):
+        for alert in alerts(checked):
             click.echo(annotation(*alert), err=as_json)
     if path := os.environ.get("GITHUB_STEP_SUMMARY"):
         try:
             with Path(path).open("a", encoding="utf-8") as out:
-                out.write(write_summary(check_section(found)) + "\n")
+                out.write(write_summary(check_section(checked)) + "\n")
         except OSError as error:
             click.echo(f"harness: warning: GITHUB_STEP_SUMMARY: {path!r}: {error.strerror or error}", err=True)
 
 
-def _told_of_noise(store: "Store", run: str) -> None:
+def _print_noise(store: "Store", run: str) -> None:
     """Print what a run could have decided, above the verdicts that rest on it."""
     from harness.measure.resolution import advice_on
 
@@ -248,7 +248,7 @@ def check(
         if whole["interrupted"]:
             return INTERRUPTED
         if run is None:
-            raise RunError("--fresh: what was measured could not be kept, so there is nothing to check")
+            raise RunError("--fresh: what was measured could not be stored, so there is nothing to check")
     with Index(opened) as index:
         print_problems(index.problems)
         if run is None or run == "newest":
@@ -257,8 +257,8 @@ def check(
         chosen = None if run is None else opened.load(run).id
         again = None if no_remeasure else _remeasure(opened, budget, wait, _bearable(index), quiet=quiet)
         compared = None if baseline is None else opened.load(baseline).id
-        found = judge(index, Question(tolerance, alpha, compared, again), run=chosen, kind=kind)
+        result = judge(index, Question(tolerance, alpha, compared, again), run=chosen, kind=kind)
     if not as_json:
-        _told_of_noise(opened, found.run)
-    _told(found, as_json)
-    return found.outcome.exit_code
+        _print_noise(opened, result.run)
+    _print_decision(result, as_json)
+    return result.outcome.exit_code

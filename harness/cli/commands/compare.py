@@ -23,8 +23,8 @@ _AXES = click.Choice(["wall", "instructions", "allocated"])
 def _clear(folder: Path | None) -> int:
     from harness.measure.compare.venvs import Cache
 
-    removed, kept = Cache(folder).clear()
-    in_use = f", {kept} in use and kept" if kept else ""
+    removed, stored = Cache(folder).clear()
+    in_use = f", {stored} in use and kept" if stored else ""
     click.echo(f"{removed} environments removed{in_use}")
     return 0
 

@@ -65,9 +65,9 @@ def _filters(command: F) -> F:
 def _listed(store: "Store", flags: dict[str, Any], newest: int | None) -> "Listing":
     from harness.history.queries import list_runs
 
-    found = list_runs(store, newest=newest, **{name: flags[name] for name in ("kind", "label", "since", "instrument")})
-    print_problems(found.problems)
-    return found
+    result = list_runs(store, newest=newest, **{name: flags[name] for name in ("kind", "label", "since", "instrument")})
+    print_problems(result.problems)
+    return result
 
 
 @click.group(
@@ -101,30 +101,30 @@ def list_(store: Path | None, as_json: bool, limit: int | None, **flags: Any) ->
 
     on_terminal = sys.stdout.isatty() and not as_json
     opened = open_store(store)
-    found = _listed(opened, flags, limit or (_ON_A_TERMINAL if on_terminal else None))
+    result = _listed(opened, flags, limit or (_ON_A_TERMINAL if on_terminal else None))
     if as_json:
-        _print_json(found)
+        _print_json(result)
         return
-    if not found.rows:
+    if not result.rows:
         chosen = limit is not None or any(value is not None for value in flags.values())
         click.echo(f"harness: no run is kept in {opened.folder}{' that fits' if chosen else ''}", err=True)
         return
-    _print_table(runs_table(found), in_table=on_terminal)
-    if on_terminal and limit is None and len(found.rows) == _ON_A_TERMINAL:
+    _print_table(runs_table(result), in_table=on_terminal)
+    if on_terminal and limit is None and len(result.rows) == _ON_A_TERMINAL:
         click.echo(f"harness: the newest {_ON_A_TERMINAL}; --limit shows more", err=True)
 
 
-def _print_json(found: "Listing") -> None:
+def _print_json(listing: "Listing") -> None:
     runs = [
         {
             **asdict(row), "machine": json.loads(row.machine), "versions": json.loads(row.versions),
-            "opens_epoch": row.id in found.opens_epoch,
+            "opens_epoch": row.id in listing.opens_epoch,
         }
-        for row in found.rows
+        for row in listing.rows
     ]  # fmt: skip
     problems = [
         {"file": str(problem.path), "trouble": problem.trouble.value, "detail": problem.detail}
-        for problem in found.problems
+        for problem in listing.problems
     ]
     print(json.dumps({"runs": runs, "problems": problems}, indent=2))
 
@@ -176,12 +176,12 @@ def rm(runs: tuple[str, ...], store: Path | None, yes: bool) -> None:
     from harness.history.queries import remove_runs
 
     opened = open_store(store)
-    found = list(dict.fromkeys(opened.find(run) for run in runs))
+    result = list(dict.fromkeys(opened.find(run) for run in runs))
     if not yes:
         if not sys.stdin.isatty():
-            raise UsageError(f"--yes: give it to remove {', '.join(found)} without being asked")
-        click.confirm(f"Remove {', '.join(found)}?", abort=True, err=True)
-    for path in remove_runs(opened, found):
+            raise UsageError(f"--yes: give it to remove {', '.join(result)} without being asked")
+        click.confirm(f"Remove {', '.join(result)}?", abort=True, err=True)
+    for path in remove_runs(opened, result):
         click.echo(f"harness: removed {path}", err=True)
 
 
@@ -203,28 +203,28 @@ def export(form: str, output: Path | None, store: Path | None, limit: int | None
     the newest of each, `pytest-benchmark` the newest run chosen, with each pair as a round.
     """
     opened = open_store(store)
-    found = _listed(opened, flags, limit)
-    if not found.rows:
+    result = _listed(opened, flags, limit)
+    if not result.rows:
         raise UsageError(f"no run that fits is kept in {opened.folder}; `harness history list` shows those that are")
     # Lone surrogates, as in names that are no UTF-8, have no place in a text file.
-    text = _exported(opened, found, form).encode("utf-8", "backslashreplace").decode("utf-8")
+    text = _exported(opened, result, form).encode("utf-8", "backslashreplace").decode("utf-8")
     if output is None:
         click.echo(text, nl=False)
         return
     write_file(text, output, "--output")
 
 
-def _exported(store: "Store", found: "Listing", form: str) -> str:
+def _exported(store: "Store", listing: "Listing", form: str) -> str:
     from harness.history.exchange.exports import ExportedFigure, export_figures, export_pytest_benchmark
     from harness.history.index import Index
 
     if form == "pytest-benchmark":
-        return export_pytest_benchmark(store.load(found.rows[-1].id))
+        return export_pytest_benchmark(store.load(listing.rows[-1].id))
     with Index(store) as index:
         return export_figures(
             (
                 ExportedFigure(row.id, row.created, row.kind, row.label, row.epoch, row.revision, metric)
-                for row in found.rows
+                for row in listing.rows
                 for metric in index.metrics(row.id)
             ),
             form,

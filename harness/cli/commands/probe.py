@@ -38,9 +38,9 @@ def probe(names: tuple[str, ...], instruments: tuple[str, ...], json_file: Path 
     changed is what the table says. A race that did not show is "not seen", with the number of tries and the chance that
     all of them miss it, and never absent.
     """
-    from harness.measure.pairs.schedule import Step
     from harness.probe.catalog import INSTRUMENTS, ProbeResult
     from harness.probe.runner import document, run_probes, select
+    from harness.progress import Step
     from harness.report.commands.probes import probes_section
     from harness.report.writers.terminal import write_terminal
 
@@ -68,11 +68,11 @@ def probe(names: tuple[str, ...], instruments: tuple[str, ...], json_file: Path 
                 interrupted = True
         with held():
             outcomes = [made.get(each) or ProbeResult(*each, None, "not looked for: interrupted") for each in wanted]
-            found = document(outcomes) | ({"interrupted": True} if interrupted else {})
+            result = document(outcomes) | ({"interrupted": True} if interrupted else {})
             try:
                 if json_file is not None:
-                    save_json(found, json_file)
+                    save_json(result, json_file)
             finally:
-                section = probes_section(probes, outcomes, instruments, found["environment"])
+                section = probes_section(probes, outcomes, instruments, result["environment"])
                 print_view(write_terminal(section.parts))
     return INTERRUPTED if interrupted else 0

@@ -50,17 +50,17 @@ def _read_file(path: Path) -> "list[StoredDocument]":
     if "sha256" not in document:
         return read_document(document, str(path))
     try:
-        kept = decode(data)
+        stored = decode(data)
     except (DamagedError, NewerError) as error:
         raise UsageError(f"{path}: {error}") from error
-    return read_document(kept.document, str(path), kept.created, kept.label)
+    return read_document(stored.document, str(path), stored.created, stored.label)
 
 
-def _read_kept(store: "Store", run_id: str) -> "list[StoredDocument]":
+def _read_stored(store: "Store", run_id: str) -> "list[StoredDocument]":
     from harness.report.collect import read_document
 
-    kept = store.load(run_id)
-    return read_document(kept.document, kept.id, kept.created, kept.label)
+    stored = store.load(run_id)
+    return read_document(stored.document, stored.id, stored.created, stored.label)
 
 
 def _chosen(index: "Index", store: "Store", names: Sequence[str]) -> tuple[list[str], list[Path]]:
@@ -87,18 +87,18 @@ def _gathered(store: "Store", names: Sequence[str]) -> "tuple[Report, int]":
         else:
             keys = list(index.trending())
         trends = trends_of(index, keys)
-    found: list[StoredDocument] = []
+    result: list[StoredDocument] = []
     failed = 0
-    reads = [*(partial(_read_kept, store, each) for each in ids), *(partial(_read_file, each) for each in files)]
+    reads = [*(partial(_read_stored, store, each) for each in ids), *(partial(_read_file, each) for each in files)]
     for read in reads:
         try:
-            found += read()
+            result += read()
         except HarnessError as error:
             failed += 1
             problems.append(str(error))
     made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     more = max(0, len(keys) - MOST_TRENDS)
-    return assembled(found, problems, trends=trends, more_trends=more, made=made), failed
+    return assembled(result, problems, trends=trends, more_trends=more, made=made), failed
 
 
 def _tell(problems: Iterable[str]) -> None:
@@ -136,20 +136,20 @@ def report(names: tuple[str, ...], output: Path | None, store: Path | None, *, t
     if not terminal:
         check_writable(target, "--output")
     opened = open_store(store)
-    found, failed = _gathered(opened, names)
-    _tell(found.problems)
-    if not (found.sources or found.trends):
+    result, failed = _gathered(opened, names)
+    _tell(result.problems)
+    if not (result.sources or result.trends):
         where = "none of the documents named can be shown" if names else f"nothing is kept in {opened.folder}"
         raise UsageError(f"{where}; measure something first: harness overhead, or harness run --duration 5s")
     if terminal:
         from harness.report.essentials import essentials
 
-        print_view(essentials(found))
+        print_view(essentials(result))
     else:
         from harness.report.page import render
 
         # Text from outside may hold half a surrogate pair; the page has been told how to write it out.
-        write_file(render(found), target, "--output")
+        write_file(render(result), target, "--output")
         click.echo(f"harness: wrote {target}", err=True)
         if open_page:
             click.launch(target.resolve().as_uri())

@@ -153,9 +153,9 @@ def _basis(here: Figure, before: Sequence[Figure]) -> Basis:
     """Return what to compare on one machine: processor time where enough runs stored it and the head does not wait."""
     if here.ratio is None:
         return Basis.ABSOLUTE
-    kept = [metric for metric in before if metric.processor is not None]
-    waiting = sum(metric.waits for metric in kept[-RECENT:])
-    if here.processor is None or here.waits or len(kept) < ENOUGH or 2 * waiting > len(kept[-RECENT:]):
+    stored = [metric for metric in before if metric.processor is not None]
+    waiting = sum(metric.waits for metric in stored[-RECENT:])
+    if here.processor is None or here.waits or len(stored) < ENOUGH or 2 * waiting > len(stored[-RECENT:]):
         return Basis.RATIO
     return Basis.PROCESSOR
 
@@ -170,8 +170,8 @@ def _ordinary(points: Sequence[FigurePoint], basis: Basis) -> tuple[_Known, Limi
 def _machines(points: Sequence[FigurePoint], here: str) -> list[_Known]:
     """Return the runs of each other machine, the one measured on last at the end."""
     epochs = dict.fromkeys(point.epoch for point in reversed(points) if point.epoch != here)
-    found = [_ordinary([point for point in points if point.epoch == epoch], Basis.RATIO)[0] for epoch in epochs]
-    return [known for known in reversed(found) if known]
+    result = [_ordinary([point for point in points if point.epoch == epoch], Basis.RATIO)[0] for epoch in epochs]
+    return [known for known in reversed(result) if known]
 
 
 def _across(case: Case, others: list[_Known], value: Value) -> Case:
@@ -185,11 +185,11 @@ def _across(case: Case, others: list[_Known], value: Value) -> Case:
 def _since(case: Case, index: History, same: _Known, here: tuple[FigurePoint, Value], baseline: str) -> Case:
     """Compare with one run; a run measured on another machine cannot be compared."""
     named = [point for point in index.points(case.key, 1, baseline) if point.run == baseline]
-    found = value_of(named[0].metric, case.basis) if named and named[0].epoch == here[0].epoch else None
-    if found is None:
+    result = value_of(named[0].metric, case.basis) if named and named[0].epoch == here[0].epoch else None
+    if result is None:
         case.basis = Basis.NONE
         return case
-    case.baseline, case.departs_from = found, baseline
+    case.baseline, case.departs_from = result, baseline
     case.before, case.now = _steady([value for _, value in same]), [here[1]]
     return case
 
@@ -205,11 +205,11 @@ def _steady(values: list[Value]) -> list[Value]:
 
 def _split(case: Case, known: _Known) -> Case:
     """Divide the runs at the newest lasting change point that is still reported; without one, at the newest run."""
-    found = [change for change in change_points([value.log for _, value in known]) if change.lasting]
-    case.changes = tuple((known[change.index][0].run, change) for change in found)
+    result = [change for change in change_points([value.log for _, value in known]) if change.lasting]
+    case.changes = tuple((known[change.index][0].run, change) for change in result)
     last = len(known) - 1
-    recent = [change for change in found if change.index > last - RECENT]
-    older = [change for change in found if change.index <= last - RECENT]
+    recent = [change for change in result if change.index > last - RECENT]
+    older = [change for change in result if change.index <= last - RECENT]
     begin = older[-1].index if older else 0
     start = recent[0].index if recent else last
     case.before = [value for _, value in known[begin:start]]

@@ -200,21 +200,21 @@ def change_points(values: ArrayLike) -> tuple[ChangePoint, ...]:
     given a `lasting` one in looks after each run. Fewer than `MIN_RUNS` runs have none.
     """
     x = np.asarray(values, dtype=float)
-    kept = np.flatnonzero(np.isfinite(x))
-    found: list[ChangePoint] = []
+    stored = np.flatnonzero(np.isfinite(x))
+    result: list[ChangePoint] = []
     # Segments still to look at: where they start, and their values (less any drift already found in them).
-    waiting = [(0, tamed(x[kept]))]
+    waiting = [(0, tamed(x[stored]))]
     while waiting:
         start, segment = waiting.pop()
         change = _change_in(segment)
         if change is None:
             continue
-        found.append(replace(change, index=int(kept[start + change.index])))
+        result.append(replace(change, index=int(stored[start + change.index])))
         rest = segment[change.index :]
         if change.kind is Kind.DRIFT:
             rest = rest - change.shift * np.arange(1, len(rest) + 1) / len(rest)
         waiting += [(start, segment[: change.index]), (start + change.index, rest)]
-    return tuple(sorted(found, key=lambda change: change.index))
+    return tuple(sorted(result, key=lambda change: change.index))
 
 
 def tamed(values: Floats) -> Floats:
@@ -234,12 +234,12 @@ def tamed(values: Floats) -> Floats:
 def _change_in(segment: Floats) -> ChangePoint | None:
     if len(segment) < MIN_RUNS or np.ptp(segment) < _ROUNDING:
         return None
-    found = scan(segment)
-    score, place, phi = float(found.score[0, 0]), int(found.place[0, 0]), float(found.phi[0, 0])
+    result = scan(segment)
+    score, place, phi = float(result.score[0, 0]), int(result.place[0, 0]), float(result.phi[0, 0])
     once, every_run = (float(threshold) for threshold in thresholds(len(segment), phi))
     if score <= once:
         return None
-    kind = Kind.DRIFT if found.drift[0, 0] else Kind.STEP
+    kind = Kind.DRIFT if result.drift[0, 0] else Kind.STEP
     shift, error, sigma = _fit(segment, place, kind, phi)
     return ChangePoint(place, kind, score, once, score > every_run, shift, error, phi, sigma)
 

@@ -115,9 +115,9 @@ class CheckResult:
     @property
     def outcome(self) -> Decision:
         """The most severe decision of any figure; without figures, undecided."""
-        found = {finding.outcome for finding in self.findings}
+        result = {finding.outcome for finding in self.findings}
         order = (Decision.REGRESSED, Decision.UNDECIDED, Decision.IMPROVED, Decision.PASS)
-        return next((outcome for outcome in order if outcome in found), Decision.UNDECIDED)
+        return next((outcome for outcome in order if outcome in result), Decision.UNDECIDED)
 
 
 def check(
@@ -128,26 +128,26 @@ def check(
     A figure in the runs of several questions is taken from the newest one. Raises `UsageError` when there is no such
     run. With nothing to compare with, its figures are undecided and say what to do.
     """
-    asked = question or Question()
+    options = question or Question()
     runs, skipped = _chosen(index, run, kind)
     owners = {metric.key: each for _, each in runs for metric in index.metrics(each)}
-    cases = [case_of(index, key, owner, asked.baseline) for key, owner in sorted(owners.items())]
-    replaced = _replace_doubtful(cases, index, asked)
-    findings, remeasured = _judge(cases, asked), 0
-    while (suspected := [finding for finding in findings if finding.suspected]) and remeasured < asked.attempts:
-        if asked.remeasure is None:
+    cases = [case_of(index, key, owner, options.baseline) for key, owner in sorted(owners.items())]
+    replaced = _replace_doubtful(cases, index, options)
+    findings, remeasured = _judge(cases, options), 0
+    while (suspected := [finding for finding in findings if finding.suspected]) and remeasured < options.attempts:
+        if options.remeasure is None:
             break
         try:
             # The others are left as they were: measuring them again would only be another chance of a false alarm.
-            _measure_again(cases, suspected, asked.remeasure)
+            _measure_again(cases, suspected, options.remeasure)
         except HarnessError as error:
-            asked = replace(asked, remeasure=None, unconfirmed=str(error))
+            options = replace(options, remeasure=None, unconfirmed=str(error))
         else:
             remeasured += 1
-            asked = replace(asked, unconfirmed="what was measured again is void")
-        findings = _judge(cases, asked)
+            options = replace(options, unconfirmed="what was measured again is void")
+        findings = _judge(cases, options)
     newest = runs[-1][1] if runs else ""
-    return CheckResult(newest, findings, asked.alpha, asked.tolerance, replaced + remeasured, runs, skipped)
+    return CheckResult(newest, findings, options.alpha, options.tolerance, replaced + remeasured, runs, skipped)
 
 
 _Named = tuple[tuple[str, str], ...]
@@ -178,16 +178,16 @@ def _measure_again(
                 case.add(fresh[case.key])
 
 
-def _replace_doubtful(cases: list[Case], index: History, asked: Question) -> int:
+def _replace_doubtful(cases: list[Case], index: History, question: Question) -> int:
     """Measure once more what is void or unlike the runs before, and replace it; return how often that was done."""
-    if asked.remeasure is None:
+    if question.remeasure is None:
         return 0
     doubtful = [case for case in cases if case.void or (case.unlike and _enough(case))]
     done = 0
     for run in dict.fromkeys(case.run for case in doubtful):
         keys = [case.key for case in doubtful if case.run == run]
         try:
-            fresh = {metric.key: metric for metric in asked.remeasure(run, keys)}
+            fresh = {metric.key: metric for metric in question.remeasure(run, keys)}
         except HarnessError as error:
             for case in doubtful:
                 if case.run == run:
@@ -196,7 +196,7 @@ def _replace_doubtful(cases: list[Case], index: History, asked: Question) -> int
         done += 1
         for i, case in enumerate(cases):
             if case.key in keys and case.key in fresh:
-                cases[i] = case_of(index, case.key, run, asked.baseline, fresh[case.key])
+                cases[i] = case_of(index, case.key, run, question.baseline, fresh[case.key])
                 _add_reason(cases[i], "; so it was when it was measured again")
     return done
 
@@ -213,9 +213,9 @@ def _add_reason(case: Case, why: str) -> None:
         case.unlike += why
 
 
-def _judge(cases: Sequence[Case], asked: Question) -> tuple[FigureDecision, ...]:
+def _judge(cases: Sequence[Case], question: Question) -> tuple[FigureDecision, ...]:
     """Test all figures by Holm's procedure and return the decision on each."""
-    below, above = bounds(asked.tolerance)
+    below, above = bounds(question.tolerance)
     levels = {case.key: level for case in cases if (level := case.level()) is not None}
     tested = [case.key for case in cases if case.key in levels and not case.unlike]
     p_values = {
@@ -223,8 +223,8 @@ def _judge(cases: Sequence[Case], asked: Question) -> tuple[FigureDecision, ...]
         for key in tested
         if levels[key].error is not None
     }
-    alphas = _holm(p_values, asked.alpha)
-    return tuple(_finding(case, levels.get(case.key), alphas.get(case.key, asked.alpha), asked) for case in cases)
+    alphas = _holm(p_values, question.alpha)
+    return tuple(_finding(case, levels.get(case.key), alphas.get(case.key, question.alpha), question) for case in cases)
 
 
 def _holm(p_values: dict[str, float], alpha: float) -> dict[str, float]:
@@ -238,16 +238,16 @@ def _holm(p_values: dict[str, float], alpha: float) -> dict[str, float]:
     return levels
 
 
-def _finding(case: Case, level: Level | None, alpha: float, asked: Question) -> FigureDecision:
+def _finding(case: Case, level: Level | None, alpha: float, question: Question) -> FigureDecision:
     if level is None:
         return FigureDecision(case.key, Decision.UNDECIDED, _nothing(case), changes=case.changes, run=case.run)
     low, high = level.interval(alpha)
     known = level.error is not None
-    _, above = bounds(asked.tolerance)
-    place = Decision.UNDECIDED if case.unlike else Decision(decide(low, high, asked.tolerance))
+    _, above = bounds(question.tolerance)
+    place = Decision.UNDECIDED if case.unlike else Decision(decide(low, high, question.tolerance))
     # Where the runs cannot tell yet, measuring again tells more.
     suspected = known and not case.unlike and level.shift > above
-    doubt = _doubt(case, above, asked) if place is Decision.REGRESSED else ""
+    doubt = _doubt(case, above, question) if place is Decision.REGRESSED else ""
     outcome = Decision.UNDECIDED if doubt else place
     smallest = level.detectable(alpha)
     return FigureDecision(
@@ -261,7 +261,7 @@ def _finding(case: Case, level: Level | None, alpha: float, asked: Question) -> 
     )  # fmt: skip
 
 
-def _doubt(case: Case, above: float, asked: Question) -> str:
+def _doubt(case: Case, above: float, question: Question) -> str:
     """Return why a suspected regression is not reported; empty when it is."""
     if (again := case.level_of_again()) is not None:
         # What was measured again must itself be over the tolerance: the first figure was chosen for being high.
@@ -271,8 +271,8 @@ def _doubt(case: Case, above: float, asked: Question) -> str:
         return ""
     if case.again_unlike:
         return f"looks slower in one run, and what was measured again is not like the runs before: {case.again_unlike}"
-    if asked.unconfirmed:
-        return f"looks slower in one run that could not be measured again: {asked.unconfirmed}"
+    if question.unconfirmed:
+        return f"looks slower in one run that could not be measured again: {question.unconfirmed}"
     return ""
 
 
@@ -288,7 +288,7 @@ def _reason(case: Case, level: Level, outcome: Decision) -> str:
     across = case.basis is Basis.RATIO_ACROSS
     if level.error is None and across:
         return (
-            "no run of this machine is before it, and ratios differ between machines; other machines kept: "
+            "no run of this machine is before it, and ratios differ between machines; other machines stored: "
             f"{len(case.machines)}; {MACHINES} are needed to know by how much; measure and keep more runs here"
         )
     if level.error is None:
@@ -297,10 +297,10 @@ def _reason(case: Case, level: Level, outcome: Decision) -> str:
             "and keep more runs"
         )
     noise = f"how much {len(case.machines)} other machines differ" if across else "the runs' scatter"
-    told = {
+    reported = {
         Decision.REGRESSED: "slower than the tolerance allows" + (", measured again" if case.again else ""),
         Decision.IMPROVED: "faster by more than the tolerance",
         Decision.UNDECIDED: "the interval reaches over the tolerance; measure more",
         Decision.PASS: "no slower than the tolerance",
     }[outcome]
-    return f"{told} (noise from {noise})"
+    return f"{reported} (noise from {noise})"

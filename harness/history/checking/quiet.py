@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.measure.pairs.schedule import Progress, Step
 from harness.measure.pairs.side import cores
+from harness.progress import Progress, Step
 
 __all__ = ["BUSY", "Moment", "Watch", "processors", "wait_for_quiet"]
 
@@ -37,17 +37,17 @@ class Moment:
 
 def _ticks() -> dict[int, tuple[int, int]]:
     """Return the idle ticks and all ticks of each processor; empty where the system has none."""
-    found = {}
+    result = {}
     try:
         for line in _STAT.read_text(encoding="ascii").splitlines():
             name, *columns = line.split()
             if name.startswith("cpu") and name != "cpu":
                 # What guests of this machine take is counted in user time already.
                 ticks = [int(column) for column in columns[:_TICK_COLUMNS]]
-                found[int(name[3:])] = ticks[_IDLE] + ticks[_IOWAIT], sum(ticks)
+                result[int(name[3:])] = ticks[_IDLE] + ticks[_IOWAIT], sum(ticks)
     except (OSError, ValueError, IndexError):
         return {}
-    return found
+    return result
 
 
 def processors(seconds: float) -> float | None:

@@ -14,11 +14,12 @@ from harness.measure.controls import count_controls
 from harness.measure.counts.instructions import run_instructions
 from harness.measure.pairs.measure import measure_overhead
 from harness.measure.pairs.pair import BlockPlan
-from harness.measure.pairs.schedule import Progress, Terms
+from harness.measure.pairs.schedule import Terms
 from harness.measure.result import Experiments
 from harness.measure.steps import RUNGS
 from harness.measure.subject import Subject
 from harness.measure.verdict import Comparison, experiment_of
+from harness.progress import Progress
 
 __all__ = ["FigureGroup", "Measurer", "groups_in", "measure", "measure_again", "shared", "why_not"]
 
@@ -98,12 +99,12 @@ def _side_by_side(members: _Members) -> list[_Members]:
     for measured, comparison in members:
         if interval := _interval_ms(comparison):
             intervals.setdefault((measured.part, measured.experiment["axis"]), interval)
-    found: dict[tuple[int, str, int], list[tuple[StoredExperiment, Comparison]]] = {}
+    result: dict[tuple[int, str, int], list[tuple[StoredExperiment, Comparison]]] = {}
     for measured, comparison in members:
         place = (measured.part, measured.experiment["axis"])
         interval = _interval_ms(comparison) or intervals.get(place, 0)
-        found.setdefault((*place, interval), []).append((measured, comparison))
-    return list(found.values())
+        result.setdefault((*place, interval), []).append((measured, comparison))
+    return list(result.values())
 
 
 def _interval_ms(comparison: Comparison) -> int:
@@ -194,17 +195,17 @@ def measure(groups: Sequence[FigureGroup], progress: Progress, paired: Measurer 
     `paired` replaces `measure_overhead` in tests. Raises the errors of measuring.
     """
     controls = count_controls(*(group.comparisons for group in groups if group.axis == "wall_ns")) or None
-    found = []
+    result = []
     for group in groups:
         if group.axis == "instructions":
             document = run_instructions(group.comparisons, progress)
         else:
             terms = replace(group.terms, controls=controls)
             document = (paired or measure_overhead)(group.comparisons, terms, progress)
-        found.append(document)
+        result.append(document)
         if document.interrupted:
             break
-    return found
+    return result
 
 
 def measure_again(
@@ -226,5 +227,5 @@ def measure_again(
     documents = measure(groups, progress, paired)
     if any(document.interrupted for document in documents):
         raise KeyboardInterrupt
-    found = (metric for each in documents for metric in metrics_of("overhead", each.model_dump(mode="json")))
-    return tuple(metric for metric in found if metric.key in keys)
+    result = (metric for each in documents for metric in metrics_of("overhead", each.model_dump(mode="json")))
+    return tuple(metric for metric in result if metric.key in keys)

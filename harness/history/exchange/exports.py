@@ -102,9 +102,9 @@ def export_pytest_benchmark(run: Envelope) -> str:
     """
     if run.kind == "suite":
         return json.dumps(run.document, indent=2) + "\n"
-    found = [item for item in measured_in(run.document) if item.experiment.get("axis") == "wall_ns"]
+    result = [item for item in measured_in(run.document) if item.experiment.get("axis") == "wall_ns"]
     benchmarks = []
-    for measured in found:
+    for measured in result:
         experiment, key = measured.experiment, measured.key
         if experiment.get("verdict") == "void":
             continue
@@ -166,9 +166,9 @@ def _benchmark(key: str, experiment: Mapping[str, Any], seconds: list[float]) ->
 def _openmetrics(figures: Sequence[ExportedFigure]) -> str:
     """Write gauges in OpenMetrics 1.0 text, the time of the run as their timestamp, seconds as the unit of time."""
     text: list[str] = []
-    for name, unit, told, read in _FAMILIES:
+    for name, unit, reported, read in _FAMILIES:
         family = [(figure, value) for figure in figures if (value := read(figure.metric)) is not None]
-        text += [f"# TYPE {name} gauge", *([f"# UNIT {name} {unit}"] if unit else []), f"# HELP {name} {told}"]
+        text += [f"# TYPE {name} gauge", *([f"# UNIT {name} {unit}"] if unit else []), f"# HELP {name} {reported}"]
         # A family's samples of one label set have to stand together; run ids make each set unique.
         text += [f"{name}{_braces(figure.labels())} {value!r} {_seconds(figure.created)}" for figure, value in family]
     return "\n".join([*text, "# EOF"]) + "\n"

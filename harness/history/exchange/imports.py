@@ -66,13 +66,13 @@ def _keep(store: Store, document: Mapping[str, Any], moment: datetime, name: str
     described = _described(machine)
     fingerprint = {"machine": described, "epoch": epoch_of(described), "versions": {}}
     try:
-        kept = store.save("suite", document, fingerprint=fingerprint, git=git, label=label, name=name, created=moment)
+        stored = store.save("suite", document, fingerprint=fingerprint, git=git, label=label, name=name, created=moment)
     except SaveError as error:
         # Another process imported the same file a moment ago.
         if "already kept" in str(error):
             raise FileExistsError(name) from error
         raise
-    return kept.id
+    return stored.id
 
 
 def _described(machine: Mapping[str, Any]) -> dict[str, Any]:

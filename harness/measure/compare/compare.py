@@ -17,11 +17,12 @@ from harness.measure.counts.instructions import find_valgrind, run_instructions
 from harness.measure.decision import Decision, decide
 from harness.measure.inputs import lines_for
 from harness.measure.pairs.measure import measure_overhead
-from harness.measure.pairs.schedule import Progress, Step, Terms
+from harness.measure.pairs.schedule import Terms
 from harness.measure.pairs.side import Side, cores
 from harness.measure.provenance import contradiction, loaded_of, versions_of
 from harness.measure.result import Experiment, Experiments, Loaded
 from harness.measure.verdict import Comparison, bounds_of
+from harness.progress import Progress, Step
 
 __all__ = ["AXES", "Compared", "ComparedSide", "Judged", "compare", "gravest", "judge", "probe_side"]
 

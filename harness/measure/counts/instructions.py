@@ -24,12 +24,13 @@ from harness.interrupts import interruptible
 from harness.measure.deadlines import COUNTING_S
 from harness.measure.inputs import lines_for
 from harness.measure.pairs.pair import voided
-from harness.measure.pairs.schedule import Comparison, Progress, Step
+from harness.measure.pairs.schedule import Comparison
 from harness.measure.pairs.side import Lines, surroundings
 from harness.measure.provenance import Provenance
 from harness.measure.result import Axis, Experiments, RawPair, TermsUsed
 from harness.measure.subject import Subject
 from harness.measure.verdict import ControlPairs, assess, entry_of
+from harness.progress import Progress, Step
 
 __all__ = [
     "COUNTED", "Counted", "count_instructions", "find_valgrind", "lines_to_count", "parse_parts", "repeat_spread",

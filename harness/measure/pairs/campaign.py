@@ -25,8 +25,9 @@ from harness.measure.sequential import Looks, t_critical
 from harness.measure.stats import standard_deviation
 from harness.measure.subject import Subject
 from harness.measure.verdict import CONFIDENCE, Assessment, ControlPairs, assess, counting
+from harness.progress import Progress, Step
 
-__all__ = ["Campaign", "PairMeasurer", "Progress", "Step", "Terms"]
+__all__ = ["Campaign", "PairMeasurer", "Terms"]
 
 # Numbers of pairs at which a comparison is looked at; alpha spending needs fixed times, but no fixed end.
 LOOKS_AT = (12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
@@ -85,18 +86,6 @@ class Terms:
             raise UsageError(f"between {self.fewest} and {self.most} pairs: there is no such number")
         if self.controls is not None and self.controls < 1:
             raise UsageError(f"{self.controls} controls: a call has at least one")
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """Progress of a measurement: the share done, the seconds left (None while unknown), and the current activity."""
-
-    done: float
-    left_s: float | None
-    note: str
-
-
-Progress = Callable[[Step], None]
 
 
 class PairMeasurer(Protocol):

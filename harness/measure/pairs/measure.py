@@ -8,12 +8,13 @@ from harness.errors import UsageError
 from harness.host.environment import environment
 from harness.measure.inputs import lines_for
 from harness.measure.pairs.launcher import Launcher
-from harness.measure.pairs.schedule import Progress, Terms, run_experiments
+from harness.measure.pairs.schedule import Terms, run_experiments
 from harness.measure.pairs.side import Lines
 from harness.measure.pairs.slots import SlotScraper
 from harness.measure.result import Experiments
 from harness.measure.subject import Subject
 from harness.measure.verdict import Comparison
+from harness.progress import Progress
 
 __all__ = ["comparisons_for", "measure_overhead", "target_comparison"]
 

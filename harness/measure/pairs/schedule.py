@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 
 from harness.host.environment import environment
 from harness.interrupts import interruptible
-from harness.measure.pairs.campaign import Campaign, PairMeasurer, Progress, Step, Terms
+from harness.measure.pairs.campaign import Campaign, PairMeasurer, Terms
 from harness.measure.result import Experiments, TermsUsed
 from harness.measure.verdict import Assessment, Comparison, counting, entry_of, repeated
+from harness.progress import Progress, Step
 
 __all__ = [
     "CampaignResult",

@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 
 from harness.measure.controls import count_controls
 from harness.measure.pairs.pair import BlockPlan
-from harness.measure.pairs.schedule import Comparison, Progress, Step, Terms
+from harness.measure.pairs.schedule import Comparison, Terms
 from harness.measure.questions.answer import Answer, joined, outcome_of, outcome_of_table
 from harness.measure.questions.ladder import measure_ladder, rung_comparisons
 from harness.measure.questions.laws import FACTORS, law_comparisons, measure_laws
 from harness.measure.questions.scrapes import Conditions, sweep
 from harness.measure.questions.selftest import SELF_TESTED, SHARES, SelfTest, delayed_pair, measure_self_test
 from harness.measure.questions.table import ROWS, TablePlan, measure_table, table_comparisons, table_terms
+from harness.progress import Progress, part_of
 
 __all__ = [
     "SHORT",
@@ -152,11 +153,7 @@ def run_stages(stages: Sequence[Stage], progress: Progress) -> Answer:
     outcomes: list[Answer] = []
     before, stopped = 0.0, False
     for stage in stages:
-
-        def report(step: Step, stage: Stage = stage, before: float = before) -> None:
-            share = (before + step.done * stage.seconds) / total
-            progress(replace(step, done=share, left_s=total * (1 - share), note=f"{stage.name}: {step.note}"))
-
+        report = part_of(progress, before / total, stage.seconds / total, whole_s=total, name=stage.name)
         try:
             outcomes.append(stage.measure(report))
         except KeyboardInterrupt:

@@ -3,11 +3,12 @@
 from itertools import pairwise
 
 from harness.measure.pairs.measure import measure_overhead
-from harness.measure.pairs.schedule import Progress, Terms
+from harness.measure.pairs.schedule import Terms
 from harness.measure.result import Experiments
 from harness.measure.steps import RUNGS, Rung
 from harness.measure.subject import Subject
 from harness.measure.verdict import Comparison
+from harness.progress import Progress
 
 __all__ = ["measure_ladder", "rung_comparisons"]
 

@@ -11,11 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from harness.errors import UsageError
 from harness.measure.pairs.measure import measure_overhead
-from harness.measure.pairs.schedule import Progress, Terms
+from harness.measure.pairs.schedule import Terms
 from harness.measure.result import Experiment, Experiments, Interval
 from harness.measure.stats import standard_deviation
 from harness.measure.subject import ALL_VIEWS, Subject
 from harness.measure.verdict import Comparison
+from harness.progress import Progress
 from workloads.units import format_duration
 
 __all__ = [

@@ -20,11 +20,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from harness.errors import RunError
 from harness.measure.inputs import lines_for
 from harness.measure.pairs.pair import voided
-from harness.measure.pairs.schedule import Progress, Step
 from harness.measure.pairs.side import Side, apart, cores, start_sides
 from harness.measure.questions.edge import CONFIDENCE, FEWEST_TRIES, Edge
 from harness.measure.questions.open_loop import OpenLoop, closed_loop_rate, due_times, run_open_loop
 from harness.measure.subject import Subject
+from harness.progress import Progress, Step
 
 __all__ = [
     "METHOD", "Processes", "Saturation", "Search", "Trial", "Tries", "lines_of_a_try", "run_search", "saturate",

@@ -15,7 +15,6 @@ from pathlib import Path
 from harness.errors import RunError
 from harness.measure.inputs import lines_for
 from harness.measure.pairs.pair import voided
-from harness.measure.pairs.schedule import Progress, Step
 from harness.measure.pairs.side import Lines, Side, apart, cores, start_sides
 from harness.measure.pairs.slots import SlotScraper
 from harness.measure.questions.edge import preferred_rate
@@ -23,6 +22,7 @@ from harness.measure.questions.gate import Gate, Windows
 from harness.measure.questions.open_loop import closed_loop_rate, due_until, run_open_loop
 from harness.measure.questions.scrape_effect import Conditions, ScrapeEffect, Trace, scrape_effect
 from harness.measure.subject import Subject
+from harness.progress import Progress, Step, part_of
 
 __all__ = ["Conditions", "ScrapeEffect", "measure_scrapes", "sweep"]
 
@@ -133,11 +133,7 @@ def sweep(
     distinct = list(dict.fromkeys(points))
     effects: list[ScrapeEffect] = []
     for i, point in enumerate(distinct):
-
-        def report(step: Step, i: int = i) -> None:
-            progress(replace(step, done=(i + step.done) / len(distinct), left_s=None))
-
-        effects.append(measure_scrapes(point, report))
+        effects.append(measure_scrapes(point, part_of(progress, i / len(distinct), 1 / len(distinct))))
         if effects[-1].interrupted:
             break
     return effects

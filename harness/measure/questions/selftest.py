@@ -9,12 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from harness.measure.pairs.measure import measure_overhead
 from harness.measure.pairs.pair import BlockPlan
-from harness.measure.pairs.schedule import Progress, Step, Terms
+from harness.measure.pairs.schedule import Terms
 from harness.measure.result import Experiments, Interval
 from harness.measure.stats import binomial_interval, power_of
 from harness.measure.subject import Subject
 from harness.measure.verdict import Comparison
 from harness.measure.worker.delay import FLOOR_NS
+from harness.progress import Progress, part_of
 
 __all__ = [
     "ABSOLUTE_NS",
@@ -136,10 +137,7 @@ def measure_self_test(
     comparisons = [delayed_pair(instrument, delay) for delay in injected]
     documents: list[Experiments] = []
     for trial in range(trials):
-
-        def report(step: Step, trial: int = trial) -> None:
-            progress(Step((trial + step.done) / trials, step.left_s if trials == 1 else None, step.note))
-
+        report = part_of(progress, trial / trials, 1 / trials, then_s=0.0 if trials == 1 else None)
         documents.append(run(comparisons, _of_trial(terms, trial, trials), report))
         if documents[-1].interrupted:
             break

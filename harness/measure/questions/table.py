@@ -6,7 +6,6 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,12 +15,13 @@ from harness.interrupts import end_children, interruptible
 from harness.measure.counts.instructions import Counted, count_instructions, find_valgrind, repeat_spread
 from harness.measure.pairs.measure import comparisons_for, measure_overhead
 from harness.measure.pairs.pair import BlockPlan
-from harness.measure.pairs.schedule import Comparison, Progress, Step, Terms
+from harness.measure.pairs.schedule import Comparison, Terms
 from harness.measure.pairs.side import cores
 from harness.measure.questions.saturation import Processes, Saturation, Search, saturate_side_by_side
 from harness.measure.questions.trial import run_trial
 from harness.measure.result import Experiment, Experiments
 from harness.measure.subject import Subject
+from harness.progress import Progress, Step, part_of
 from harness.run.spec import RunSpec
 
 __all__ = [
@@ -256,11 +256,7 @@ def _wait_for(background: _Background, progress: Progress) -> bool:
 
 def _pairs(plan: TablePlan, instruments: Sequence[str], progress: Progress) -> Experiments:
     comparisons, terms = table_comparisons(plan, instruments), table_terms(plan)
-
-    def report(step: Step) -> None:
-        left = None if step.left_s is None else step.left_s + plan.rates_s
-        progress(replace(step, done=step.done * _PAIRS_SHARE, left_s=left))
-
+    report = part_of(progress, 0.0, _PAIRS_SHARE, then_s=plan.rates_s)
     return measure_overhead(comparisons, terms, report, scraper=plan.scraper)
 
 

@@ -20,12 +20,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from harness.errors import SaveError
 from harness.host.environment import environment
 from harness.measure.pairs.measure import measure_overhead
-from harness.measure.pairs.schedule import Progress, Step, Terms
+from harness.measure.pairs.schedule import Terms
 from harness.measure.questions.selftest import delayed_pair
 from harness.measure.result import Experiment, Experiments
 from harness.measure.stats import binomial_interval
 from harness.measure.subject import Subject
 from harness.measure.verdict import Comparison
+from harness.progress import Progress, Step
 
 __all__ = ["METHOD", "Bound", "Kind", "Record", "Validation", "ValidationPlan", "read_records", "summarise", "validate"]
 

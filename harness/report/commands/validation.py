@@ -16,9 +16,9 @@ def _row(
 ) -> tuple[TableCell, ...]:
     if not of:
         return row_of(what, str(count), str(of), UNKNOWN, UNKNOWN, bound, "not measured yet" if bound else "")
-    kept = {True: "kept", False: "MISSED", None: ""}[holds]
+    stored = {True: "kept", False: "MISSED", None: ""}[holds]
     low, high = interval
-    return row_of(what, str(count), str(of), percent(count / of), f"{percent(low)} to {percent(high)}", bound, kept)
+    return row_of(what, str(count), str(of), percent(count / of), f"{percent(low)} to {percent(high)}", bound, stored)
 
 
 def validation_table(validation: "Validation") -> ReportTable:

@@ -96,12 +96,12 @@ def _draw_curve(canvas: Canvas, curve: Curve, index: int, x: PlotAxis, y: PlotAx
 
 def _corners(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
     """Leave out what lies on a level stretch; neither the line nor its look changes."""
-    kept = []
+    stored = []
     for index, point in enumerate(points):
         inside = 0 < index < len(points) - 1
         if not (inside and points[index - 1][1] == point[1] == points[index + 1][1]):
-            kept.append(point)
-    return kept
+            stored.append(point)
+    return stored
 
 
 def _named(count: int) -> tuple[float, ...]:

@@ -1,4 +1,4 @@
-"""One figure over all runs, with intervals, epochs and change points; any number of runs, changed honestly.
+"""One figure over all runs, with intervals, epochs and change points, for any number of runs.
 
 Where runs are more than pixels, each column of pixels shows the extremes of the intervals and of the values, and the
 median, of the runs it stands for: an outlier stays visible however long the history is.

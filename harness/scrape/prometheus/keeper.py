@@ -49,11 +49,11 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 
 def _watch(process: "subprocess.Popen[bytes]", parent: int) -> None:
-    told = False
+    reported = False
     while not _input_ended(0.1, parent):
-        if not told and process.poll() is not None:
+        if not reported and process.poll() is not None:
             _tell(f"exit {process.returncode}")
-            told = True
+            reported = True
 
 
 def main(arguments: list[str]) -> int:

@@ -72,8 +72,8 @@ class PrometheusScraper:
         self._epoch_ms = 0.0
         self._deadline = Deadline(PATIENCE_S)
         # What was read already: up to which scrape, and which successful ones have not been checked.
-        self._told_ms = 0
-        self._told: list[Scrape] = []
+        self._read_until_ms = 0
+        self._scrapes: list[Scrape] = []
         self._unchecked: deque[tuple[int, Scrape]] = deque()
         self._selected: tuple[int, list[tuple[str, int]]] = (0, [])
         # Scrapes that began earlier are no good as the last one.
@@ -102,7 +102,7 @@ class PrometheusScraper:
         self._target = target
         self._epoch_ms = _epoch_ms()
         begun_ms = int(time.time() * 1e3) - TOLERANCE_MS
-        self._told_ms = begun_ms
+        self._read_until_ms = begun_ms
         if self._shared is not None:
             self._server = self._shared.start(self._interval_ms)
         else:
@@ -190,7 +190,7 @@ class PrometheusScraper:
         self._deadline = Deadline(HURRY_S)
         with contextlib.suppress(ScraperError, DeadlineError):
             self._read_stats()
-        return ScrapeStats(tuple(self._told))
+        return ScrapeStats(tuple(self._scrapes))
 
     def stop(self) -> None:
         """End the server and remove its data; the list of scrapes remains known."""
@@ -218,18 +218,18 @@ class PrometheusScraper:
     def _read_stats(self) -> None:
         """Read the scrapes that were stored since the last call."""
         end_ms = int(time.time() * 1e3)
-        range_ms = end_ms - self._told_ms
+        range_ms = end_ms - self._read_until_ms
         job = f"{{{self._ours_only()}}}"
         up = _flat(self._raw(f"up{job}", end_ms, range_ms))
         durations = dict(_flat(self._raw(f"scrape_duration_seconds{job}", end_ms, range_ms)))
         for at_ms, value in up:
-            if at_ms > self._told_ms:
+            if at_ms > self._read_until_ms:
                 start_ns = int((at_ms - self._epoch_ms) * 1e6)
                 duration_ms = durations.get(at_ms, 0.0) * 1e3
                 late = value != 1 and duration_ms >= _NEARLY * min(self._timeout_ms, 10_000)
                 scrape = Scrape(start_ns, duration_ms, value == 1, None, late)
-                self._told.append(scrape)
-                self._told_ms = at_ms
+                self._scrapes.append(scrape)
+                self._read_until_ms = at_ms
                 if scrape.ok:
                     self._unchecked.append((at_ms, scrape))
 
@@ -320,12 +320,12 @@ class PrometheusScraper:
 
     def _raw(self, selector: str, end_ms: int, range_ms: int) -> _Raw:
         """Return each series of the selector with its samples (ms, value) in the closed range that ends at `end_ms`."""
-        found = self._get(
+        result = self._get(
             "/api/v1/query", {"query": f"{selector}[{max(1, range_ms)}ms]", "time": f"{end_ms / 1e3:.3f}"}
         )
         return [
             (series["metric"], [(round(at * 1e3), float(value)) for at, value in series["values"]])
-            for series in found["result"]
+            for series in result["result"]
         ]
 
     def _get(self, path: str, parameters: dict[str, Any] | None = None) -> Any:

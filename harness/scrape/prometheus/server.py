@@ -36,16 +36,16 @@ def find_prometheus() -> str:
     """Return the program to start: ``PROMETHEUS_BIN``, else `prometheus` on PATH; raises `ScraperError`."""
     named = os.environ.get("PROMETHEUS_BIN")
     if named:
-        found = shutil.which(named)
-        if found is None:
+        result = shutil.which(named)
+        if result is None:
             raise ScraperError(f"PROMETHEUS_BIN: {named!r} is no program that can be run")
-        return found
-    found = shutil.which("prometheus")
-    if found is None:
+        return result
+    result = shutil.which("prometheus")
+    if result is None:
         raise prometheus_error(
             "not on PATH; install Debian's package prometheus, set PROMETHEUS_BIN, or use --scraper builtin"
         )
-    return found
+    return result
 
 
 def default_config() -> Path:
@@ -74,13 +74,13 @@ def derived_config(path: Path, target: Target, interval_ns: int) -> tuple[str, d
     except (yaml.YAMLError, KeyError, TypeError, IndexError, ValueError) as error:
         raise ScraperError(f"{path}: has no scrape_configs with a job_name; see docs of Prometheus") from error
     interval = f"{max(1, round(interval_ns / 1e6))}ms"
-    kept = {key: value for key, value in job.items() if not key.endswith("_sd_configs")}
-    kept |= {
+    stored = {key: value for key, value in job.items() if not key.endswith("_sd_configs")}
+    stored |= {
         "scrape_interval": interval,
         "scrape_timeout": interval if interval_ns < 10**10 else "10s",
         "static_configs": [{"targets": [target.netloc]}],
     }
-    return name, {"scrape_configs": [kept]}
+    return name, {"scrape_configs": [stored]}
 
 
 class PrometheusServer:
@@ -103,7 +103,7 @@ class PrometheusServer:
         self._program = program
         self._folder: Path | None = None
         self._keeper: subprocess.Popen[bytes] | None = None
-        self._told = b""
+        self._keeper_output = b""
         self.port = 0
 
     @property
@@ -115,8 +115,8 @@ class PrometheusServer:
     def pid(self) -> int | None:
         """The server's process, None before the start."""
         self._listen(0)
-        found = re.search(rb"^pid (\d+)$", self._told, re.MULTILINE)
-        return int(found[1]) if found else None
+        result = re.search(rb"^pid (\d+)$", self._keeper_output, re.MULTILINE)
+        return int(result[1]) if result else None
 
     @property
     def folder(self) -> Path | None:
@@ -170,7 +170,7 @@ class PrometheusServer:
             raise prometheus_error("the server was killed")
 
     def _has_ended(self) -> "re.Match[bytes] | None":
-        return re.search(rb"^(?:exit|error) .*$", self._told, re.MULTILINE)
+        return re.search(rb"^(?:exit|error) .*$", self._keeper_output, re.MULTILINE)
 
     def last_words(self) -> str:
         """Return the last line of the server's log, without its time."""
@@ -198,7 +198,7 @@ class PrometheusServer:
         self.stop()
 
     def _launch(self, program: str) -> None:
-        self._told = b""
+        self._keeper_output = b""
         _sweep()
         with _new_folder() as (folder, lock):
             self._folder = folder
@@ -252,7 +252,7 @@ class PrometheusServer:
             said = os.read(keeper.stdout.fileno(), 4096)
             if not said:
                 return
-            self._told += said
+            self._keeper_output += said
             timeout_s = 0
 
 

@@ -21,11 +21,12 @@ from harness.history.store import Store
 from harness.measure.pairs import measure as measuring
 from harness.measure.pairs.measure import comparisons_for
 from harness.measure.pairs.pair import BlockPlan
-from harness.measure.pairs.schedule import Progress, Terms, run_experiments
+from harness.measure.pairs.schedule import Terms, run_experiments
 from harness.measure.questions.answer import outcome_of
 from harness.measure.result import Experiments, RawPair
 from harness.measure.subject import Subject
 from harness.measure.verdict import Comparison
+from harness.progress import Progress
 from tests.harness.history.makers import HERE, START, experiment, keep_series, overhead
 
 DOCS = Path(__file__).parents[3] / "docs"

@@ -3,7 +3,7 @@
 import pytest
 
 from harness.cli.console import Bar, note_printer
-from harness.measure.pairs.schedule import Step
+from harness.progress import Step
 
 
 def test_the_plain_progress_speaks_every_five_seconds(

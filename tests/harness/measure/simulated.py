@@ -4,9 +4,10 @@ import math
 import random
 from collections.abc import Callable, Sequence
 
-from harness.measure.pairs.schedule import Comparison, Step, Terms, run_experiments
+from harness.measure.pairs.schedule import Comparison, Terms, run_experiments
 from harness.measure.result import Experiments, RawPair
 from harness.measure.subject import Subject
+from harness.progress import Step
 
 NONE = Subject()
 HEAD = Subject(instrument="opencensus")

@@ -13,7 +13,7 @@ from harness.measure.counts import instructions
 from harness.measure.counts.instructions import Counted, lines_to_count, parse_parts, run_instructions
 from harness.measure.pairs.measure import comparisons_for, measure_overhead, target_comparison
 from harness.measure.pairs.pair import BlockPlan
-from harness.measure.pairs.schedule import Comparison, Step, Terms, run_experiments
+from harness.measure.pairs.schedule import Comparison, Terms, run_experiments
 from harness.measure.pairs.side import Lines
 from harness.measure.questions import laws, table
 from harness.measure.questions.ladder import rung_comparisons
@@ -24,6 +24,7 @@ from harness.measure.questions.validation import ValidationPlan, read_records, s
 from harness.measure.result import Experiments, RawPair
 from harness.measure.steps import RUNGS
 from harness.measure.subject import Subject
+from harness.progress import Step
 from harness.report.sections.ladder import ladders_of
 from harness.views import Tags
 

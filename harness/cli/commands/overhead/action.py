@@ -62,8 +62,8 @@ def ask(
                     save_json(answer.document(), json_file)
             finally:
                 # Delays put in on purpose say nothing about recording; nor does what found nothing.
-                found = answer.experiments or answer.scrapes or answer.saturation or answer.exposition
-                save = bool(found) and answer.mode != "self-test" and not no_save
+                result = answer.experiments or answer.scrapes or answer.saturation or answer.exposition
+                save = bool(result) and answer.mode != "self-test" and not no_save
                 try:
                     keep_result("overhead", answer.document(), store=store, label=label, save=save, quiet=quiet)
                 finally:

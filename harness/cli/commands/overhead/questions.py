@@ -12,7 +12,7 @@ from harness.interrupts import interruptible
 from harness.measure.counts.instructions import find_valgrind, run_instructions
 from harness.measure.inputs import edge_lines
 from harness.measure.pairs.measure import comparisons_for, measure_overhead, target_comparison
-from harness.measure.pairs.schedule import Progress, Step, Terms
+from harness.measure.pairs.schedule import Terms
 from harness.measure.questions.answer import Answer, outcome_of, outcome_of_table
 from harness.measure.questions.full import SHORT, FullPlan, measure_full, self_test_outcome
 from harness.measure.questions.ladder import measure_ladder
@@ -23,6 +23,7 @@ from harness.measure.questions.scrapes import Conditions, ScrapeEffect, measure_
 from harness.measure.questions.selftest import measure_self_test
 from harness.measure.questions.table import ROWS, TablePlan, measure_table
 from harness.measure.subject import Subject
+from harness.progress import Progress, Step
 from workloads.units import parse_duration_ns
 
 __all__ = ["ALLOWED", "QuestionPlan", "plan"]
@@ -183,7 +184,7 @@ def _in_turn(
 
     An interrupt before anything was found goes on.
     """
-    began, found, stopped = time.monotonic(), list[T](), False
+    began, result, stopped = time.monotonic(), list[T](), False
 
     def tell(before: int, step: Step) -> None:
         done = (before + step.done) / len(measurements)
@@ -193,15 +194,15 @@ def _in_turn(
     for before, measure in enumerate(measurements):
         try:
             with interruptible():
-                found += measure(partial(tell, before))
+                result += measure(partial(tell, before))
         except KeyboardInterrupt:
-            if not found:
+            if not result:
                 raise
             stopped = True
-        stopped = stopped or found[-1].interrupted
+        stopped = stopped or result[-1].interrupted
         if stopped:
             break
-    return found, time.monotonic() - began, stopped
+    return result, time.monotonic() - began, stopped
 
 
 def _scrapes(flags: Flags, progress: Progress) -> Answer:
@@ -217,10 +218,10 @@ def _scrapes(flags: Flags, progress: Progress) -> Answer:
         return sweep(conditions, progress=progress) if "sweep" in flags else [measure_scrapes(conditions, progress)]
 
     instruments = _instruments(flags, ("opencensus", "opencensus-lean"))
-    found, elapsed_s, stopped = _in_turn(
+    result, elapsed_s, stopped = _in_turn(
         [partial(measure, replace(base, instrument=name)) for name in instruments], progress
     )
-    return outcome_of("scrape", scrapes=found, elapsed_s=elapsed_s, interrupted=stopped)
+    return outcome_of("scrape", scrapes=result, elapsed_s=elapsed_s, interrupted=stopped)
 
 
 def _saturation(flags: Flags, progress: Progress) -> Answer:
@@ -230,15 +231,15 @@ def _saturation(flags: Flags, progress: Progress) -> Answer:
         return [saturate(name, series=series, bound_ns=bound_ns, progress=progress)]
 
     tasks = [partial(measure, name, series) for series in flags.get("series", (1,)) for name in _instruments(flags)]
-    found, elapsed_s, stopped = _in_turn(tasks, progress)
-    return outcome_of("saturation", saturation=found, elapsed_s=elapsed_s, interrupted=stopped)
+    result, elapsed_s, stopped = _in_turn(tasks, progress)
+    return outcome_of("saturation", saturation=result, elapsed_s=elapsed_s, interrupted=stopped)
 
 
 def _self_test(flags: Flags, progress: Progress) -> Answer:
     instrument = flags.get("instrument", "prometheus-client")
     load_factory(instrument)
-    found = measure_self_test(_terms(flags), progress, instrument=instrument, trials=flags.get("trials", 1))
-    return self_test_outcome(found)
+    result = measure_self_test(_terms(flags), progress, instrument=instrument, trials=flags.get("trials", 1))
+    return self_test_outcome(result)
 
 
 def _pages(flags: Flags, _progress: Progress) -> Answer:
@@ -247,8 +248,8 @@ def _pages(flags: Flags, _progress: Progress) -> Answer:
     load_factory(second, "second")
     began = time.monotonic()
     with interruptible():
-        found = exposition_diff(first, second, edge_lines(flags.get("seed", 1)))
-    return outcome_of("diff", exposition=[found], elapsed_s=time.monotonic() - began)
+        result = exposition_diff(first, second, edge_lines(flags.get("seed", 1)))
+    return outcome_of("diff", exposition=[result], elapsed_s=time.monotonic() - began)
 
 
 def _full(flags: Flags, progress: Progress) -> Answer:

@@ -7,7 +7,7 @@ import pytest
 
 from harness.history.checking import quiet
 from harness.history.checking.quiet import BUSY, Moment, wait_for_quiet
-from harness.measure.pairs.schedule import Step
+from harness.progress import Step
 
 
 class Looks:

@@ -15,12 +15,13 @@ from harness.history.fingerprint import epoch_of
 from harness.history.store import Store
 from harness.measure.pairs.measure import comparisons_for
 from harness.measure.pairs.pair import BlockPlan
-from harness.measure.pairs.schedule import Progress, Terms, run_experiments
+from harness.measure.pairs.schedule import Terms, run_experiments
 from harness.measure.questions.answer import outcome_of
 from harness.measure.questions.table import TablePlan
 from harness.measure.result import Experiments
 from harness.measure.subject import Subject
 from harness.measure.verdict import Comparison
+from harness.progress import Progress
 from tests.harness.history.makers import HERE, START, experiment
 
 PAIRS = comparisons_for(["opencensus", "prometheus-client", "opencensus-lean"])

@@ -8,11 +8,12 @@ from scipy import stats
 from benchmarks.control_rates import MODES, false_alarms
 from harness.errors import UsageError
 from harness.measure.pairs.campaign import LOOKS_AT
-from harness.measure.pairs.schedule import Comparison, Step, Terms, run_experiments
+from harness.measure.pairs.schedule import Comparison, Terms, run_experiments
 from harness.measure.result import Experiments, RawPair
 from harness.measure.sequential import Looks, t_critical
 from harness.measure.stats import binomial_interval
 from harness.measure.subject import Subject
+from harness.progress import Step
 
 NONE = Subject()
 LEAN = Subject(instrument="opencensus")
