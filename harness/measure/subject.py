@@ -147,9 +147,12 @@ class Subject:
         return tuple(replace(view, bounds=bounds) if view.name == ALL_VIEWS[0] else view for view in views)
 
     def to_json(self) -> str:
-        """Return one line of JSON for `from_json`, without `folder` and `label`."""
-        # Only the parent needs those two, and workers of earlier revisions do not accept unknown fields.
-        return json.dumps({name: value for name, value in asdict(self).items() if name not in {"folder", "label"}})
+        """Return one line of JSON for `from_json`, without `folder` and `label`, which only the parent needs.
+
+        Workers of earlier revisions do not accept fields that they do not know: those are in it only where they matter.
+        """
+        absent = {"folder", "label"} | {name for name in _ADDED_LATER if getattr(self, name) == _DEFAULTS[name]}
+        return json.dumps({name: value for name, value in asdict(self).items() if name not in absent})
 
     @staticmethod
     def from_json(text: str) -> "Subject":
@@ -158,4 +161,5 @@ class Subject:
         return Subject(**{**data, "views": tuple(data["views"])})
 
 
+_ADDED_LATER = ("heap",)
 _DEFAULTS = {field.name: field.default for field in fields(Subject)}

@@ -57,7 +57,12 @@ _INTERVAL = scraping("--scrape-interval", type=DURATION, metavar="TIME", help="T
 _SEED = measuring("--seed", type=SEED, help="Seed of the orders, hash seeds and lines. [default: 1]")
 _BOUND = measuring("--bound", type=DURATION, metavar="TIME", help="Limit on p99 of the response time. [default: 5ms]")
 _TERMS = (
-    measuring("--precision", type=SHARE, metavar="1%", help="Stop when each ratio is known as closely as this."),
+    measuring(
+        "--precision",
+        type=SHARE,
+        metavar="1%",
+        help="Stop when the 95 % interval of every ratio is within ± this share.",
+    ),
     measuring("--budget", type=DURATION, metavar="TIME", help="Stop after this time, all comparisons together."),
     _SEED,
 )
