@@ -25,6 +25,7 @@ __all__ = [
     "SIGNALS",
     "deferred",
     "end_children",
+    "finish",
     "grace_s",
     "held",
     "install",
@@ -70,6 +71,16 @@ def install() -> None:
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _handle)
+
+
+def finish() -> None:
+    """Ignore the signals from now on, since all is done: what the interpreter does at its end is not to be interrupted.
+
+    Otherwise it would restore what the system does, and a command that has saved everything would die of a signal.
+    """
+    if _state.received is None:
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def received() -> int | None:

@@ -178,7 +178,13 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except SaveError as error:
         _say(f"error: {error}")
         sys.exit(1)
-    code = _code(_run(arguments))
+    result = _run(arguments)
+    with contextlib.suppress(KeyboardInterrupt):
+        # Whoever reads may keep us waiting, which a signal has to be able to end; after that nothing is left to keep.
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+        interrupts.finish()
+    code = _code(result)
     if interrupts.received() is not None:
         for stream in (sys.stdout, sys.stderr):
             try:

@@ -35,7 +35,7 @@ CONTRACT = {
 
 def harness(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*COMMAND, *arguments], capture_output=True, text=True, timeout=120, check=False, cwd=cwd,
+        [*COMMAND, *arguments], capture_output=True, text=True, timeout=360, check=False, cwd=cwd,
         env={**os.environ, **environment},
     )  # fmt: skip
 
