@@ -288,7 +288,7 @@ def _reason(case: Case, level: Level, outcome: Decision) -> str:
     across = case.basis is Basis.RATIO_ACROSS
     if level.error is None and across:
         return (
-            "no run of this machine is before it, and ratios differ between machines; other machines stored: "
+            "no run of this machine is before it, and ratios differ between machines; other machines kept: "
             f"{len(case.machines)}; {MACHINES} are needed to know by how much; measure and keep more runs here"
         )
     if level.error is None:
