@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
-from harness.deadline import Deadline, DeadlineError
+from harness.deadline import Deadline
 from harness.distributed.clocks import Clocks, ShiftedTruth
 from harness.distributed.connection import Connection, GoneError
 from harness.distributed.records import record_from
@@ -35,9 +35,11 @@ _START_S, _START_EACH_S = 30.0, 2.0
 _ANSWER_S = 30.0
 # From the moment that everybody is ready to the instant at which all begin.
 _LEAD_NS, _LEAD_EACH_NS = 200_000_000, 2_000_000
-# After its schedule has ended, a worker may take so long to hand over its result: what a subject may hold up.
+# Once its schedule has ended, a worker may be silent for so long: what a subject may hold up one line.
 _RESULT_S = 30.0
 _GLANCE_S = 0.05
+# Bytes that are read of somebody who has not shown the token yet.
+_MOST_HELLO = 1 << 16
 # After an interruption, of the time until the command has to end.
 _STOP_SHARE = 0.2
 _PROGRESS_S = 0.2
@@ -131,7 +133,7 @@ class Fleet:
         """Take in a worker that says hello with the run's token; whoever else dials is turned away."""
         peer.settimeout(5.0)
         try:
-            hello = receive(peer)
+            hello = receive(peer, _MOST_HELLO)
         except (OSError, WireError):
             hello = None
         known = hello is not None and hmac.compare_digest(str(hello.get("hello", "")), token)
@@ -197,11 +199,12 @@ class Fleet:
                 connection.send({"go": start_ns + self._clocks[number].offset_ns})
             except GoneError as error:
                 outcomes[number] = Lost(self._launcher.reason(number) or str(error))
-        self._listen(outcomes, _Watch(stop, self._tell_stop, start_ns, self._span_s()), _Display(progress))
+        watch = _Watch(stop, self._tell_stop, start_ns + int(self._span_s() * 1e9), count)
+        self._listen(outcomes, watch, _Display(progress))
         return [outcomes[number] for number in range(count)]
 
     def _span_s(self) -> float:
-        """Return how long the schedule is, in seconds."""
+        """Return how long the schedule is, in seconds; 0 for a closed loop that only a number of lines ends."""
         workload = self._workload
         if workload.closed_loop or workload.total is None:
             return (workload.spec.duration_ns or 0) / 1e9
@@ -221,15 +224,15 @@ class Fleet:
             except queue.Empty:
                 number, message = -1, {}
             if number >= 0 and number not in outcomes:
+                watch.heard(number)
                 if message is None:
                     outcomes[number] = Lost(self._why_gone(number))
                 elif "record" in message:
                     outcomes[number] = self._record(number, message["record"])
                 else:
                     display.take(number, message)
-            if overdue := watch.look():
-                for late in range(len(self.infos)):
-                    outcomes.setdefault(late, Lost(overdue))
+            for late in watch.overdue():
+                outcomes.setdefault(late, Lost("it did not hand over its result, nor say how it stands"))
 
     def _why_gone(self, number: int) -> str:
         """Return why a connection ended; the system may tell of a process' end a little later."""
@@ -262,25 +265,31 @@ def _shifted(record: ShardRecord, clocks: Clocks) -> ShardRecord:
 
 
 class _Watch:
-    """Hands on an interruption, and tells when the schedule is long over."""
+    """Hands on an interruption, and tells which workers are silent although the schedule is over.
 
-    def __init__(self, stop: Stop, tell_stop: Callable[[], object], start_ns: int, span_s: float) -> None:
+    A worker that is behind its schedule, or has none, says about once a second how it stands: it is given its time.
+    """
+
+    def __init__(self, stop: Stop, tell_stop: Callable[[], object], end_ns: int, count: int) -> None:
         self._stop, self._tell_stop = stop, tell_stop
-        begins_in_s = (start_ns - time.monotonic_ns()) / 1e9
-        self._deadline = Deadline(begins_in_s + span_s * 1.5 + _RESULT_S)
+        # Nobody is heard before the end of the schedule has to be: that long a line may take.
+        self._heard_s = [end_ns / 1e9] * count
+        self._patience_s = _RESULT_S
         self._stop_sent = False
 
-    def look(self) -> str:
-        """Return why whoever has not told by now is lost; empty while there is time."""
+    def heard(self, number: int) -> None:
+        """Note that a worker has said something."""
+        self._heard_s[number] = max(self._heard_s[number], time.monotonic())
+
+    def overdue(self) -> list[int]:
+        """Return the workers that have been silent for too long; after an interruption that is soon."""
+        now_s = time.monotonic()
         if self._stop.requested and not self._stop_sent:
             self._stop_sent = True
             self._tell_stop()
-            self._deadline = Deadline(_STOP_SHARE * grace_s())
-        try:
-            self._deadline.check("it did not hand over its result")
-        except DeadlineError as error:
-            return str(error)
-        return ""
+            self._patience_s = _STOP_SHARE * grace_s()
+            self._heard_s = [now_s] * len(self._heard_s)
+        return [number for number, heard_s in enumerate(self._heard_s) if now_s - heard_s > self._patience_s]
 
 
 class _Display:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import suppress
 from typing import IO
 
@@ -65,8 +66,9 @@ class LocalLauncher:
 
     def close(self) -> None:
         """End every worker and what it started; may be called again."""
+        until_s = time.monotonic() + _END_S
         for process in self._processes:
-            has_ended(process, _END_S)
+            has_ended(process, max(0.0, until_s - time.monotonic()))
         for process in self._processes:
             end_group(process)
         for complaints in self._complaints:

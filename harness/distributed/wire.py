@@ -34,13 +34,13 @@ def send(connection: socket.socket, message: Message) -> None:
     connection.sendall(b"".join([_HEAD.pack(len(text), sum(map(len, blobs))), text, *blobs]))
 
 
-def receive(connection: socket.socket) -> Message | None:
-    """Return the next message, None at the end of the connection; raises `WireError` and `OSError`."""
+def receive(connection: socket.socket, most: int = _MOST_ARRAYS) -> Message | None:
+    """Return the next message, of `most` bytes, None at the end of the connection; raises `WireError`, `OSError`."""
     head = _read(connection, _HEAD.size, first=True)
     if head is None:
         return None
     size, extra = _HEAD.unpack(head)
-    if size > _MOST_JSON or extra > _MOST_ARRAYS:
+    if size > min(most, _MOST_JSON) or extra > most:
         raise WireError(f"a message of {size + extra} bytes is longer than any of ours")
     text, blob = _read(connection, size), memoryview(_read(connection, extra) or b"")
     try:
