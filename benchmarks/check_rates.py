@@ -20,8 +20,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from benchmarks.noise import PHIS, Series, ar1
 from harness.history.checking.check import Decision, Question, check
 from harness.history.checking.level import Value, shift
 from harness.history.checking.likeness import limits_of
@@ -30,19 +30,7 @@ from harness.history.index import FigurePoint, NewestRun, RunRow
 from harness.history.processor import _deviation
 from harness.measure.stats import binomial_interval
 
-Series = NDArray[np.float64]
-PHIS = (0.0, 0.5, 0.8)
 PAIRS = 30
-
-
-def ar1(rng: np.random.Generator, series: int, runs: int, phi: float) -> Series:
-    """Return stationary AR(1) noise of marginal standard deviation 1, series x runs."""
-    shocks = rng.standard_normal((series, runs))
-    noise = np.empty((series, runs))
-    noise[:, 0] = shocks[:, 0]
-    for t in range(1, runs):
-        noise[:, t] = phi * noise[:, t - 1] + np.sqrt(1 - phi * phi) * shocks[:, t]
-    return noise
 
 
 def share(hits: int, trials: int) -> str:

@@ -21,23 +21,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.noise import PHIS, Series, ar1
 from harness.history.checking import change_points as detect
 from harness.history.checking.cases import HORIZON
 from harness.measure.stats import binomial_interval
 
-Series = NDArray[np.float64]
-PHIS = (0.0, 0.5, 0.8)
 _BATCH = 50
-
-
-def ar1(rng: np.random.Generator, series: int, runs: int, phi: float) -> Series:
-    """Return stationary AR(1) noise of marginal standard deviation 1, series x runs."""
-    shocks = rng.standard_normal((series, runs))
-    noise = np.empty((series, runs))
-    noise[:, 0] = shocks[:, 0]
-    for t in range(1, runs):
-        noise[:, t] = phi * noise[:, t - 1] + np.sqrt(1 - phi * phi) * shocks[:, t]
-    return noise
 
 
 def share(hits: int, trials: int) -> str:
