@@ -19,7 +19,7 @@ from workloads.streams import Stream
 from workloads.tags import Tags
 from workloads.units import MAX_COUNT, MAX_DURATION_NS
 
-__all__ = ["LENGTH_BOUNDS_BYTES", "Block", "Truth", "Workload", "WorkloadSpec"]
+__all__ = ["LENGTH_BOUNDS_BYTES", "Block", "Digest", "Truth", "Workload", "WorkloadSpec"]
 
 # The quickstart's length view; `edges` aims at these unless told otherwise.
 LENGTH_BOUNDS_BYTES: tuple[float, ...] = (5, 10, 15, 20, 40, 60, 80, 100, 200, 400, 600, 800, 1000)
@@ -93,6 +93,23 @@ class Block:
     step: int = 1
 
 
+class Digest:
+    """SHA-256 of lines and due times; the same however they are divided into blocks."""
+
+    def __init__(self) -> None:
+        self._text, self._due = hashlib.sha256(), hashlib.sha256()
+
+    def add(self, lines: list[str], due_ns: NDArray[np.int64]) -> None:
+        """Add lines and their due times, one for each."""
+        if lines:
+            self._text.update("\n".join(lines).encode("utf-8", "surrogateescape") + b"\n")
+            self._due.update(np.ascontiguousarray(due_ns, dtype="<i8").tobytes())
+
+    def hexdigest(self) -> str:
+        """Return the digest of everything that was added, as hexadecimal digits."""
+        return hashlib.sha256(self._text.digest() + self._due.digest()).hexdigest()
+
+
 class Workload:
     """A load that is the same for the same spec, whatever the size of its blocks.
 
@@ -116,7 +133,7 @@ class Workload:
         self.total = self._limit()
         self._first, self._step = 0, 1
         self._planned: tuple[int, _Plan] | None = None
-        self._digests = (hashlib.sha256(), hashlib.sha256())
+        self._sent = Digest()
         self.made = 0
         """Lines that `blocks` has handed out so far."""
 
@@ -156,20 +173,20 @@ class Workload:
         part = copy.copy(self)
         part._first, part._step = self._first + k * self._step, self._step * n  # noqa: SLF001 - its own kind
         part._planned = None  # noqa: SLF001
-        part._digests = (hashlib.sha256(), hashlib.sha256())  # noqa: SLF001
+        part._sent = Digest()  # noqa: SLF001
         return part
 
     def blocks(self, size: int = 4096) -> Iterator[Block]:
         """Yield all lines from the first on, at most `size` and some 4 MiB of text at a time; starts a new digest."""
         if size < 1:
             raise ValueError(f"a block needs at least one line, not {size}")
-        self._digests = (hashlib.sha256(), hashlib.sha256())
+        self._sent = Digest()
         self.made = 0
         first = self._first
         while self.total is None or first < self.total:
             n = size if self.total is None else min(size, -(-(self.total - first) // self._step))
             block = self._block(first, n)
-            self._digest(block)
+            self._sent.add(block.lines, block.due_ns)
             self.made += len(block.lines)
             yield block
             first += len(block.lines) * self._step
@@ -177,12 +194,7 @@ class Workload:
     @property
     def digest(self) -> str:
         """Hex SHA-256 of all lines and due times that `blocks` has yielded so far, whatever the block size."""
-        return hashlib.sha256(b"".join(part.digest() for part in self._digests)).hexdigest()
-
-    def _digest(self, block: Block) -> None:
-        text, due = self._digests
-        text.update("\n".join(block.lines).encode("utf-8", "surrogateescape") + b"\n")
-        due.update(block.due_ns.astype("<i8", copy=False).tobytes())
+        return self._sent.hexdigest()
 
     def _block(self, first: int, n: int) -> Block:
         plan = self._gather(first, n)

@@ -33,6 +33,7 @@ from harness.run.shard import ShardRecord
 from harness.run.spec import RunSpec
 from harness.run.union import Made, prove_union
 from harness.run.workers import Lost, WorkerInfo
+from harness.scrape.endpoint import page_url
 from harness.scrape.windows import Window
 from harness.views import View
 from workloads.units import format_duration
@@ -158,7 +159,7 @@ def _worker(worker: WorkerRecord, present: Sequence[_Present]) -> WorkerResult:
         "number": info.number,
         "host": info.host,
         "pid": info.pid,
-        "url": f"http://{info.target.netloc}/metrics",
+        "url": page_url(*info.target),
         "offset_ns": info.offset_ns,
         "uncertainty_ns": info.uncertainty_ns,
         "wall_offset_ns": info.wall_offset_ns,

@@ -4,8 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.load.pump import BLOCK_LINES
-from workloads.workload import Workload
+from workloads.workload import Digest, Workload
 
 __all__ = ["Made", "Union", "prove_union"]
 
@@ -37,29 +36,25 @@ def prove_union(workload: Workload, made: Sequence[Made | None]) -> Union:
     """
     if len(made) == 1 and made[0] is not None:
         return Union(made[0].digest, ())
-    shards = [workload.shard(number, len(made)) for number in range(len(made))]
-    digests = [_digest(shard, None if each is None else each.lines) for shard, each in zip(shards, made, strict=True)]
+    whole, parts, left = Digest(), [Digest() for _ in made], [0 if each is None else each.lines for each in made]
+    complete = sum(left) == workload.total
+    # One pass over the whole: a shard by itself would draw the random numbers of all lines as well.
+    blocks = workload.blocks() if any(left) else iter(())
+    for block in blocks:
+        whole.add(block.lines, block.due_ns)
+        for number, part in enumerate(parts):
+            own = slice((number - block.first) % len(made), None, len(made))
+            lines = block.lines[own][: left[number]]
+            part.add(lines, block.due_ns[own][: len(lines)])
+            left[number] -= len(lines)
+        if not any(left):
+            break
+    digests = [part.hexdigest() for part in parts]
     others = tuple(
         number
         for number, (each, digest) in enumerate(zip(made, digests, strict=True))
         if each is not None and each.digest != digest
     )
-    total = workload.total
-    if total is not None and sum(each.lines for each in made if each is not None) == total:
-        return Union(_digest(workload.shard(0, 1), None), others)
+    if complete:
+        return Union(whole.hexdigest(), others)
     return Union(hashlib.sha256("".join(digests).encode()).hexdigest(), others)
-
-
-def _digest(workload: Workload, lines: int | None) -> str:
-    """Return the digest of the first `lines` lines; of all, or of none of an endless one, where None is given."""
-    if lines is None and workload.total is None:
-        lines = 0
-    if lines == 0:
-        return workload.shard(0, 1).digest
-    # The blocks that the worker made, so that a stopped run ends with one of them.
-    for block in workload.blocks(BLOCK_LINES):
-        if lines is not None:
-            lines -= len(block.lines)
-            if lines <= 0:
-                break
-    return workload.digest
