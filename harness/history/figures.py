@@ -108,20 +108,25 @@ def _measured(experiment: Mapping[str, Any], source: Mapping[str, Any], part: in
 def key_of(experiment: Mapping[str, Any], terms: Mapping[str, Any] | None = None) -> str:
     """Return the name of an experiment's figure; empty when a part of the name is missing.
 
-    Times depend on the plan of blocks in `terms`, so figures of different plans have different names.
+    Times depend on the plan of blocks in `terms`, and counts a little on where the counting began, so figures that
+    differ in it have different names.
     """
     axis, base, head = (str(experiment.get(name, "")) for name in ("axis", "base", "head"))
     if not (axis and base and head):
         return ""
     factors, changed = _mapping(experiment.get("factors")), _mapping(experiment.get("base_factors"))
-    plan = _plan(terms or {}) if axis == "wall_ns" else ""
+    plan = _plan(axis, terms or {})
     return " ".join([
         axis, f"{head}/{base}", *(f"{name}={_text(value)}" for name, value in sorted(factors.items())),
         *(f"base.{name}={_text(value)}" for name, value in sorted(changed.items())), *([plan] if plan else []),
     ])  # fmt: skip
 
 
-def _plan(terms: Mapping[str, Any]) -> str:
+def _plan(axis: str, terms: Mapping[str, Any]) -> str:
+    if axis == "instructions" and terms.get("counted_from") == "lines":
+        return "counted=lines"
+    if axis != "wall_ns":
+        return ""
     rounds, block_ns = _count(terms.get("rounds")), _number(terms.get("block_ns"))
     if not rounds or not block_ns:
         return ""

@@ -187,6 +187,9 @@ class TermsUsed(_Part):
     comparisons: int = Field(0, description="comparisons measured side by side; 0 where it was not stored")
     gc: str = "as in a program: on, with only what the harness holds frozen"
     hash_seed: str = "drawn for each process"
+    counted_from: Literal["start", "lines"] = Field(
+        "start", description="whether callgrind was active from the start of the process or only for the lines"
+    )
 
 
 class Loaded(_Part):

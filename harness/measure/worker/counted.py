@@ -8,6 +8,7 @@ import gc
 import json
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from harness.errors import HarnessError, to_answer
@@ -22,18 +23,21 @@ __all__ = ["main"]
 _WARM_UP_LINES = 64
 
 
-def main() -> None:
-    """Run the parts and print the lines evaluated and shown, or the error; end with the parent (pid: argument 1)."""
+def main(start_counting: Callable[[], None]) -> None:
+    """Run the parts and print the lines evaluated and shown, or the error; end with the parent (pid: argument 1).
+
+    Only what comes after `start_counting` can be counted: imports under callgrind take longer than all the lines.
+    """
     die_with_parent(int(sys.argv[1]))
     command = json.loads(sys.stdin.readline())
     try:
-        answer = _count(command)
+        answer = _count(command, start_counting)
     except HarnessError as error:
         answer = to_answer(error)
     sys.stdout.write(json.dumps(answer))
 
 
-def _count(command: dict[str, Any]) -> dict[str, Any]:
+def _count(command: dict[str, Any], start_counting: Callable[[], None]) -> dict[str, Any]:
     subject = Subject.from_json(command["subject"])
     body = build(subject)
     tags = [Tags(*values) for values in command["tags"]]
@@ -42,6 +46,7 @@ def _count(command: dict[str, Any]) -> dict[str, Any]:
     count = command["count"]
     # The interpreter specialises a loop after some tens of iterations; a slow subject gets as few as possible.
     worker.run(min(_WARM_UP_LINES, 2 * count))
+    start_counting()
     # A full collection would fall into one part or another and take longer than a line; after the freeze there is
     # nothing old to walk.
     gc.collect()
@@ -54,7 +59,3 @@ def _count(command: dict[str, Any]) -> dict[str, Any]:
     os.sched_yield()
     loaded = {"loaded": loaded_libraries(subject.own_module), "search": sys.path}
     return {**worker.finish(), **loaded}
-
-
-if __name__ == "__main__":
-    main()

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import InstrumentError, RunError, SaveError, UsageError
+from harness.history.figures import metrics_of
 from harness.measure.compare.compare import judge
 from harness.measure.counts import instructions
 from harness.measure.counts.instructions import Counted, lines_to_count, parse_parts, run_instructions
@@ -240,6 +241,19 @@ class TestInstructions:
         assert found.raw_null == []
         assert found.repeat_spread == pytest.approx(0.2 / 1000)
         assert found.ratio == pytest.approx(9, rel=1e-3)
+
+    def test_counts_from_the_start_of_a_process_are_another_figure(self):
+        """Where the counting begins moves a count by some thousandths, so the two are never compared in a history."""
+
+        def count(_subject, lines):
+            return Counted(1, ((0, 9),))
+
+        pair = Comparison(Subject(), Subject(instrument="opencensus"))
+        document = run_instructions([pair], count=count).model_dump(mode="json")
+        (now,) = metrics_of("overhead", document)
+        del document["terms"]["counted_from"]
+        (earlier,) = metrics_of("overhead", document)
+        assert now.key == f"{earlier.key} counted=lines"
 
     def test_counts_that_drift_evenly_void_nothing(self):
         """Three counts of the base at equal distances once made a control of one degree of freedom miss by chance."""
