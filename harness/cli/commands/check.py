@@ -17,110 +17,34 @@ from harness.interrupts import deferred, held
 from workloads.units import parse_duration_ns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from harness.history.checking.check import CheckResult
-    from harness.history.figures import Figure
-    from harness.history.index import Index
     from harness.history.store import Store
-    from harness.measure.result import Experiments
 
 __all__ = ["check"]
 
 runs, deciding = option_group("Runs"), option_group("Deciding")
 
-_BUDGET_S = 60.0
-_WAIT = "60s"
-_BASE = "reference"
 
+def _new(
+    store: "Store", instruments: tuple[str, ...] | None, base: str | None, budget_s: float | None, *, quiet: bool
+) -> "dict[str, Any]":
+    from harness.actions.check import measure_new
 
-def _seconds(duration: str) -> float:
-    return parse_duration_ns(duration) / 1e9
-
-
-def _fresh(
-    store: "Store", instruments: tuple[str, ...] | None, base: str | None, budget: str | None, *, quiet: bool
-) -> "list[Experiments]":
-    """Measure what the newest kept run with figures measured, as it did, or the ways of recording named."""
-    from harness.history.checking.remeasure import FigureGroup, groups_in, measure, shared
-    from harness.history.index import Index
-    from harness.instruments.catalog import installed, load_factory
-    from harness.measure.pairs.measure import comparisons_for
-    from harness.measure.pairs.schedule import Terms
-    from harness.measure.questions.table import ROWS
-
-    with Index(store) as index:
-        stored = [answer.run for answer in index.answers("overhead") if answer.run is not None]
-        seed = len(index.rows("kind = ?", ("overhead",))) + 1
-    if instruments is None and base is None and stored:
-        groups = groups_in(store.load(stored[-1]).document)
-    else:
-        against = base or _BASE
-        load_factory(against, "base")
-        names = list(instruments or installed(ROWS))
-        for name in names:
-            load_factory(name)
-        pairs = comparisons_for([name for name in names if name != against or len(names) == 1], base=against)
-        groups = (FigureGroup("wall_ns", tuple(pairs), Terms(budget_s=_BUDGET_S)),)
-    if not groups:
-        raise UsageError("--fresh: the newest kept run holds no experiment; name what to measure with --instruments")
     with Bar(quiet=quiet) as bar:
-        return measure(shared(groups, _BUDGET_S if budget is None else _seconds(budget), seed), bar)
+        return measure_new(store, bar, instruments=instruments, base=base, budget_s=budget_s)
 
 
-def _joined(documents: "Sequence[Experiments]") -> dict[str, Any]:
-    """Return one document of all groups that were measured one after another, each with its own terms."""
-    if len(documents) == 1:
-        return documents[0].model_dump(mode="json")
-    from harness.measure.questions.answer import outcome_of
+def _announcing(*, quiet: bool) -> "Callable[[int], None]":
+    """Return what says that so many figures are about to be measured again; nothing when `quiet`."""
 
-    parts = {f"comparison:{i}" if i else "comparison": document for i, document in enumerate(documents)}
-    return outcome_of("comparison", parts).document()
-
-
-def _remeasure(
-    store: "Store", budget: str | None, wait: str, bearable: "Callable[[str, Sequence[str]], float]", *, quiet: bool
-) -> "Callable[[str, Sequence[str]], Sequence[Figure]]":
-    def again(run: str, keys: "Sequence[str]") -> "Sequence[Figure]":
-        # Looking at what is installed takes as long as the check itself, so it waits for a suspicion.
-        from harness.history.checking.quiet import processors, wait_for_quiet
-        from harness.history.checking.remeasure import measure_again, why_not
-        from harness.history.fingerprint import fingerprint, git_state
-
-        envelope = store.load(run)
-        if reason := why_not(envelope, fingerprint(), git_state()):
-            raise RunError(reason)
+    def announce(count: int) -> None:
+        what = "of the figures look slower, are void, or were measured on a busy machine; measuring them again"
         if not quiet:
-            reported = "of the figures look slower, are void, or were measured on a busy machine; measuring them again"
-            click.echo(f"harness: {len(keys)} {reported}", err=True)
-        with Bar(quiet=quiet) as bar:
-            moment = wait_for_quiet(_seconds(wait), processors, bar, bearable=bearable(run, keys))
-            if not moment.quiet:
-                raise RunError(f"there was no quiet moment in {wait}: a processor was {moment.busy:.0%} busy")
-            return measure_again(envelope, keys, bar, budget_s=None if budget is None else _seconds(budget))
+            click.echo(f"harness: {count} {what}", err=True)
 
-    return again
-
-
-def _bearable(index: "Index") -> "Callable[[str, Sequence[str]], float]":
-    """Return how busy processors may be for figures of a run to be measured as those of the runs before were."""
-
-    def limit(run: str, keys: "Sequence[str]") -> float:
-        from harness.history.checking.cases import case_of
-        from harness.history.checking.quiet import BUSY
-
-        return max([BUSY, *(case_of(index, key, run).limits.off_cpu for key in keys)])
-
-    return limit
-
-
-def _require_kind(index: "Index", kind: str) -> None:
-    """Raise `UsageError` where no run of the kind is kept."""
-    if index.answers(kind):
-        return
-    kinds = sorted({row.kind for row in index.rows()})
-    others = f"; --kind {kinds[0]} checks one of the kept runs of kind {', '.join(kinds)}" if kinds else ""
-    raise UsageError(f"no run of kind {kind} is kept; `harness overhead` or --fresh measures and keeps one{others}")
+    return announce
 
 
 def _print_decision(checked: "CheckResult", as_json: bool) -> None:
@@ -191,7 +115,7 @@ def _coloured(line: str) -> str:
 @measuring(
     "--wait",
     type=DURATION,
-    default=_WAIT,
+    default="60s",
     metavar="TIME",
     show_default=True,
     help="Longest time that measuring again may wait for a quiet moment.",
@@ -230,6 +154,7 @@ def check(
     In GitHub Actions figures are annotated, and a summary is written where GITHUB_STEP_SUMMARY says.
     """
     require_linux("check")
+    from harness.actions.check import measuring_again, require_kind
     from harness.history.checking.check import Question
     from harness.history.checking.check import check as judge
     from harness.history.index import Index
@@ -240,22 +165,26 @@ def check(
         if value is not None and not fresh:
             raise UsageError(f"{name}: it says what --fresh measures; give both")
     opened = open_store(store)
+    budget_s = None if budget is None else parse_duration_ns(budget) / 1e9
     if fresh:
         with deferred():
-            whole = _joined(_fresh(opened, instruments, base, budget, quiet=quiet))
+            whole = _new(opened, instruments, base, budget_s, quiet=quiet)
             with held():
                 run = keep_result("overhead", whole, store=store, label=label, quiet=quiet)
         if whole["interrupted"]:
             return INTERRUPTED
         if run is None:
             raise RunError("--fresh: what was measured could not be stored, so there is nothing to check")
-    with Index(opened) as index:
+    with Index(opened) as index, Bar(quiet=quiet) as bar:
         print_problems(index.problems)
         if run is None or run == "newest":
-            _require_kind(index, kind)
+            require_kind(index, kind)
             run = None
         chosen = None if run is None else opened.load(run).id
-        again = None if no_remeasure else _remeasure(opened, budget, wait, _bearable(index), quiet=quiet)
+        waits = {"budget_s": budget_s, "wait_s": parse_duration_ns(wait) / 1e9}
+        again = (
+            None if no_remeasure else measuring_again(opened, index, bar, announce=_announcing(quiet=quiet), **waits)
+        )
         compared = None if baseline is None else opened.load(baseline).id
         result = judge(index, Question(tolerance, alpha, compared, again), run=chosen, kind=kind)
     if not as_json:

@@ -206,29 +206,13 @@ def export(form: str, output: Path | None, store: Path | None, limit: int | None
     result = _listed(opened, flags, limit)
     if not result.rows:
         raise UsageError(f"no run that fits is kept in {opened.folder}; `harness history list` shows those that are")
-    # Lone surrogates, as in names that are no UTF-8, have no place in a text file.
-    text = _exported(opened, result, form).encode("utf-8", "backslashreplace").decode("utf-8")
+    from harness.actions.history import exported
+
+    text = exported(opened, result, form)
     if output is None:
         click.echo(text, nl=False)
         return
     write_file(text, output, "--output")
-
-
-def _exported(store: "Store", listing: "Listing", form: str) -> str:
-    from harness.history.exchange.exports import ExportedFigure, export_figures, export_pytest_benchmark
-    from harness.history.index import Index
-
-    if form == "pytest-benchmark":
-        return export_pytest_benchmark(store.load(listing.rows[-1].id))
-    with Index(store) as index:
-        return export_figures(
-            (
-                ExportedFigure(row.id, row.created, row.kind, row.label, row.epoch, row.revision, metric)
-                for row in listing.rows
-                for metric in index.metrics(row.id)
-            ),
-            form,
-        )
 
 
 @history.command(
@@ -246,15 +230,13 @@ def import_(paths: tuple[Path, ...], store: Path | None, label: str) -> int:
 
     Each result is taken once, however often it is asked for.
     """
-    from harness.history.exchange.imports import import_benchmarks
+    from harness.actions.history import imported
     from harness.report.text import inert
 
-    new = known = troubles = 0
     opened = open_store(store)
-    for path in paths or (Path(".benchmarks"),):
-        done = import_benchmarks(opened, path, label)
-        for problem in done.problems:
-            click.echo(f"harness: warning: {inert(problem)}", err=True)
-        new, known, troubles = new + len(done.new), known + len(done.known), troubles + len(done.problems)
-    click.echo(f"harness: {new} imported into {os.fspath(opened.folder)}, {known} there already", err=True)
-    return 1 if troubles and not new + known else 0
+    done = imported(opened, paths or (Path(".benchmarks"),), label)
+    for problem in done.problems:
+        click.echo(f"harness: warning: {inert(problem)}", err=True)
+    counts = f"{len(done.new)} imported into {os.fspath(opened.folder)}, {len(done.known)} there already"
+    click.echo(f"harness: {counts}", err=True)
+    return 1 if done.problems and not (done.new or done.known) else 0

@@ -1,11 +1,7 @@
 """``harness report``: everything measured so far as one HTML page, or its essentials on the terminal."""
 
-import json
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
-from functools import partial
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -14,91 +10,12 @@ from harness.cli.console import print_view
 from harness.cli.files import check_writable, write_file
 from harness.cli.options import FILE, output, store_option
 from harness.cli.store import open_store
-from harness.errors import HarnessError, UsageError
-
-if TYPE_CHECKING:
-    from harness.history.index import Index
-    from harness.history.store import Store
-    from harness.report.collect import Report, StoredDocument
+from harness.errors import UsageError
 
 __all__ = ["report"]
 
 DEFAULT_OUTPUT = Path("harness-report.html")
-# Load runs looked through for the newest of each scenario.
-_LOAD_RUNS = 6
 _MOST_PROBLEMS = 20
-
-
-def _is_file(text: str) -> bool:
-    """Return whether a name is meant as a file; ids have neither a suffix nor a folder."""
-    return text.endswith(".json") or "/" in text or Path(text).is_file()
-
-
-def _read_file(path: Path) -> "list[StoredDocument]":
-    from harness.history.envelope import DamagedError, NewerError, decode
-    from harness.report.collect import read_document
-
-    try:
-        data = path.read_bytes()
-        document = json.loads(data)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{path}: not whole JSON") from error
-    if not isinstance(document, dict):
-        raise UsageError(f"{path}: not a result of a harness command")
-    if "sha256" not in document:
-        return read_document(document, str(path))
-    try:
-        stored = decode(data)
-    except (DamagedError, NewerError) as error:
-        raise UsageError(f"{path}: {error}") from error
-    return read_document(stored.document, str(path), stored.created, stored.label)
-
-
-def _read_stored(store: "Store", run_id: str) -> "list[StoredDocument]":
-    from harness.report.collect import read_document
-
-    stored = store.load(run_id)
-    return read_document(stored.document, stored.id, stored.created, stored.label)
-
-
-def _chosen(index: "Index", store: "Store", names: Sequence[str]) -> tuple[list[str], list[Path]]:
-    """Return the ids of the runs to read, oldest first, and the files; without names the newest runs of each kind."""
-    if not names:
-        return sorted([*index.newest("overhead"), *index.newest("run", _LOAD_RUNS)]), []
-    files = [Path(name) for name in names if _is_file(name)]
-    wanted = [name for name in names if not _is_file(name)]
-    ids = [index.last() if name == "newest" else store.find(name) for name in wanted]
-    return [each for each in ids if each], files
-
-
-def _gathered(store: "Store", names: Sequence[str]) -> "tuple[Report, int]":
-    """Return the report, and how many of the documents named could not be read."""
-    from harness.history.index import Index
-    from harness.report.collect import assembled
-    from harness.report.trends import MOST_TRENDS, trends_of
-
-    with Index(store) as index:
-        problems = [problem.line for problem in index.problems] if not names else []
-        ids, files = _chosen(index, store, names)
-        if names:
-            keys = list(dict.fromkeys(metric.key for each in ids for metric in index.metrics(each)))
-        else:
-            keys = list(index.trending())
-        trends = trends_of(index, keys)
-    result: list[StoredDocument] = []
-    failed = 0
-    reads = [*(partial(_read_stored, store, each) for each in ids), *(partial(_read_file, each) for each in files)]
-    for read in reads:
-        try:
-            result += read()
-        except HarnessError as error:
-            failed += 1
-            problems.append(str(error))
-    made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    more = max(0, len(keys) - MOST_TRENDS)
-    return assembled(result, problems, trends=trends, more_trends=more, made=made), failed
 
 
 def _tell(problems: Iterable[str]) -> None:
@@ -132,11 +49,13 @@ def report(names: tuple[str, ...], output: Path | None, store: Path | None, *, t
     """
     if terminal and (output is not None or open_page):
         raise UsageError("--terminal: it prints and writes no page; leave out --output and --open")
+    from harness.actions.report import gathered
+
     target = output or DEFAULT_OUTPUT
     if not terminal:
         check_writable(target, "--output")
     opened = open_store(store)
-    result, failed = _gathered(opened, names)
+    result, failed = gathered(opened, names)
     _tell(result.problems)
     if not (result.sources or result.trends):
         where = "none of the documents named can be shown" if names else f"nothing is kept in {opened.folder}"

@@ -47,10 +47,11 @@ def _errors(result: "RunResult") -> bool:
 
 def _print(result: "RunResult") -> None:
     # Imported only now: what is loaded lies in the memory of the process that is measured.
-    from harness.report.run_summary import summary
+    from harness.report.sections.runs import run_parts
+    from harness.report.writers.terminal import write_terminal
 
     # Below 80 columns figures would be cut; a narrower terminal wraps the lines itself.
-    print_view(summary(result), least_width=80)
+    print_view(write_terminal(run_parts(result)), least_width=80)
 
 
 @command(

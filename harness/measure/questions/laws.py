@@ -17,7 +17,6 @@ from harness.measure.stats import standard_deviation
 from harness.measure.subject import ALL_VIEWS, Subject
 from harness.measure.verdict import Comparison
 from harness.progress import Progress
-from workloads.units import format_duration
 
 __all__ = [
     "FACTORS",
@@ -95,8 +94,8 @@ class CostLaw(BaseModel):
     instrument: str
     factor: str
     points: list[Point]
-    fit: Fit | None = Field(description="null with the reason in `formula`, and for threads, where no line is expected")
-    formula: str
+    fit: Fit | None = Field(description="null for threads, and where fewer than three points can be fitted")
+    formula: str = Field(description="the fitted cost of a line in ns, to be evaluated; empty without a fit")
     left_out: int = Field(0, description="measured points that the fit excludes: void, or of too few pairs")
 
 
@@ -216,7 +215,7 @@ def laws_of(document: Experiments, factor: str) -> list[CostLaw]:
                 factor=factor,
                 points=points,
                 fit=fit,
-                formula=_formula(name, factor, points, fit),
+                formula=_formula(factor, fit),
                 left_out=len(points) - len(usable) if factor != "threads" else 0,
             )
         )
@@ -233,54 +232,8 @@ def _fit(points: Sequence[Point]) -> Fit:
     )
 
 
-def _formula(name: str, factor: str, points: Sequence[Point], fit: Fit | None) -> str:
-    if not points:
-        return f"{name}: too few pairs"
-    if fit is None:
-        costs = [f"{'void' if p.cost is None else format_duration(p.cost)} at {p.x:g}{_losses(p)}" for p in points]
-        return f"{name} by {factor}: {', '.join(costs)}{_why_no_line(factor, points)}"
-    return _law_text(name, factor, [point for point in points if point.fit_for_a_line], fit) + _left_out(points)
-
-
-def _why_no_line(factor: str, points: Sequence[Point]) -> str:
-    if factor == "threads":
-        return ""
-    usable = sum(point.fit_for_a_line for point in points)
-    return f"; no law: {usable} points are left, and a line takes {_FEWEST_POINTS}{_left_out(points)}"
-
-
-def _left_out(points: Sequence[Point]) -> str:
-    """Return the points that a law excludes, as the end of a sentence; empty where it rests on all of them."""
-    void = [f"{point.x:g}" for point in points if point.void]
-    few = [f"{point.x:g}" for point in points if not point.void and not point.fit_for_a_line]
-    words = [
-        f"{len(at)} of {len(points)} points left out ({why}: {', '.join(at)})"
-        for at, why in ((void, "void"), (few, f"fewer than {FEWEST_PAIRS} pairs, or no error"))
-        if at
-    ]
-    return f"; {'; '.join(words)}" if words else ""
-
-
-def _law_text(name: str, factor: str, points: Sequence[Point], fit: Fit) -> str:
-    low, high = (format_duration(end) for end in fit.a_interval)
-    if fit.flat:
-        weights = [1 / (point.error or math.inf) ** 2 for point in points]
-        mean = math.fsum(w * (point.cost or 0.0) for w, point in zip(weights, points, strict=True)) / math.fsum(weights)
-        return f"{name}: {format_duration(mean)}, flat in {factor} from {points[0].x:g} to {points[-1].x:g}"
-    slope = [format_duration(end) for end in fit.b_interval]
-    if fit.b_interval[0] <= 0 <= fit.b_interval[1]:
-        return f"{name}: whether it grows with {factor} is undecided ({slope[0]} to {slope[1]} for each)"
-    sign = "-" if fit.b < 0 else "+"
-    return (
-        f"{name}: {format_duration(fit.a)} ({low} to {high}) {sign} "
-        f"{format_duration(abs(fit.b))} ({slope[0]} to {slope[1]}) · {factor}"
-    )
-
-
-def _losses(point: Point) -> str:
-    if not (point.lost or point.raised):
-        return ""
-    return f" ({point.raised} raised and {point.lost} lost of {point.evaluated})"
+def _formula(factor: str, fit: Fit | None) -> str:
+    return "" if fit is None else f"{fit.a:.6g} + {fit.b:.6g} * {factor}"
 
 
 def measure_laws(

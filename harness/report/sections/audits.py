@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from harness.measure.questions.table import Audited
     from harness.run.result import AuditResult, FindingResult
 
-__all__ = ["Audit", "audit_cell", "audits_section", "findings_of"]
+__all__ = ["Audit", "audit_cell", "audits_section", "findings_by_severity", "findings_of", "severity_sign"]
 
 Audit: TypeAlias = "Audited | AuditResult"
 _ORDER = {"error": 0, "warning": 1, "info": 2}
@@ -37,6 +37,16 @@ def _finding(name: str) -> "FindingResult":
     severity = findings.Finding(name=known, size=math.nan).severity.value
     cause, remedy = findings.cause(known), findings.remedy(known)
     return FindingResult(name=name, severity=severity, size=math.nan, detail="", cause=cause, remedy=remedy)
+
+
+def findings_by_severity(audit: Audit) -> "list[FindingResult]":
+    """Return the findings of an audit, the gravest first."""
+    return sorted(findings_of(audit), key=lambda finding: _ORDER.get(finding.severity, 3))
+
+
+def severity_sign(finding: "FindingResult") -> str:
+    """Return the sign that stands for a finding's severity."""
+    return _SIGNS[finding.severity]
 
 
 def audit_cell(audit: "Audit | None") -> TableCell:

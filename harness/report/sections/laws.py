@@ -1,5 +1,6 @@
 """The cost laws: what a line costs by one factor, and the law fitted to it."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ from harness.report.tables import (
 if TYPE_CHECKING:
     from harness.measure.questions.laws import CostLaw, Point
 
-__all__ = ["law_note", "laws_section", "points_table"]
+__all__ = ["law_note", "law_sentence", "laws_section", "points_table"]
 
 _NAME = Column("Way of recording", kind="text")
 
@@ -39,7 +40,7 @@ def laws_section(laws: "Sequence[CostLaw]") -> Section | None:
         "do not lie on the law. Void points are marked as such and in no law."
     )
     parts = tuple(_factor(group, f"laws-{index}") for index, group in enumerate(by_factor.values()))
-    brief = tuple(Note(f"  {_line(law)}") for law in laws)
+    brief = tuple(Note(f"  {law_sentence(law)}") for law in laws)
     return Section("laws", "Cost laws", parts, intro, brief)
 
 
@@ -63,7 +64,7 @@ def points_table(laws: "Sequence[CostLaw]") -> ReportTable:
         at = {point.x: point for point in law.points}
         rows.append(row_of(f"{law.instrument}, {unit.name}", *(_point(at.get(value), unit) for value in values)))
     notes = tuple(
-        Note(words, tone="" if law.fit is not None else "warning") for law in laws if (words := _law_words(law))
+        Note(words, tone="" if law.fit is not None else "warning") for law in laws if (words := law_sentence(law))
     )
     return ReportTable(f"What a line costs by {factor}, ± 95\u202f%", columns, tuple(rows), notes)
 
@@ -74,41 +75,49 @@ def _point(point: "Point | None", unit: Unit) -> str:
     return VOID if point.void else plus_minus(cost_at(point), unit)
 
 
-def _law_words(law: "CostLaw") -> str:
-    """Return what there is to say of a law: its formula, why it has none, what was lost; or nothing."""
-    if law.fit is not None or law.left_out:
-        return law.formula
-    note = law_note(law)
-    return f"{law.instrument}: {note}" if note else ""
+def law_sentence(law: "CostLaw") -> str:
+    """Return the law with its intervals, or why there is none, and what qualifies it; empty where there is nothing."""
+    words = "; ".join(part for part in (_statement(law), *_qualifications(law)) if part)
+    return f"{law.instrument}: {words}" if words else ""
+
+
+def _statement(law: "CostLaw") -> str:
+    fit, factor = law.fit, law.factor
+    if fit is None:
+        return "" if factor == "threads" else f"no law against {factor}: a line takes three points"
+    xs = [point.x for point in law.points if point.fit_for_a_line] or [0.0]
+    if fit.flat:
+        unit, mean = law_unit(law), predicted(law, _centre(law))
+        cost = plain(None if mean is None else mean / unit.scale)
+        return f"{cost} {unit.name}, flat in {factor} from {min(xs):g} to {max(xs):g}"
+    if fit.b_interval[0] <= 0 <= fit.b_interval[1]:
+        slope = terms_of(law)[1]
+        return f"whether it grows with {factor} is undecided ({slope.value}, {slope.interval}, for each)"
+    return f"{formula(law)}  [{'; '.join(f'{term.symbol} {term.interval}' for term in terms_of(law))}]"
+
+
+def _centre(law: "CostLaw") -> float:
+    """Return where a weighted fit passes through the weighted mean cost."""
+    weights = [(point.x, (point.error or math.inf) ** -2) for point in law.points if point.fit_for_a_line]
+    total = math.fsum(weight for _, weight in weights)
+    return math.fsum(x * weight for x, weight in weights) / total if total else 0.0
 
 
 def law_note(law: "CostLaw") -> str:
     """Return what qualifies a law: whether it is flat, points left out, and lines lost or raised at a point."""
-    return "; ".join(_qualifications(law))
+    flat = ["flat within the range measured"] if law.fit is not None and law.fit.flat else []
+    return "; ".join([*flat, *_qualifications(law)])
 
 
 def _qualifications(law: "CostLaw") -> Iterator[str]:
     void = [f"{point.x:g}" for point in law.points if point.void]
-    if law.fit is not None and law.fit.flat:
-        yield "flat within the range measured"
     if void:
         yield f"void at {', '.join(void)}, and left out"
+    if law.left_out > len(void):
+        yield f"{law.left_out - len(void)} more points of too few pairs left out"
     for point in law.points:
         if words := ratio_of_lost(point.lost, point.raised, point.evaluated):
             yield f"{law.factor} {point.x:g}: {words}"
-    if law.left_out > len(void):
-        yield f"{law.left_out - len(void)} more points of too few pairs left out"
-
-
-def _line(law: "CostLaw") -> str:
-    """Return a law in one line: the formula, then the coefficients' intervals."""
-    note = law_note(law)
-    written = formula(law)
-    if not written:
-        return f"{law.instrument} against {law.factor}: no law fits{f' ({note})' if note else ''}"
-    ends = "; ".join(f"{term.symbol} {term.interval}" for term in terms_of(law))
-    void = f"; {note}" if any(point.void for point in law.points) else ""
-    return f"{law.instrument}: {written}  [{ends}]{void}"
 
 
 def _law_table(laws: "Sequence[CostLaw]") -> ReportTable:

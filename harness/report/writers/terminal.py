@@ -6,7 +6,18 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.report.tables import Column, Details, Facts, Illustration, Note, Part, ReportTable, Section, TableCell
+from harness.report.tables import (
+    Bullets,
+    Column,
+    Details,
+    Facts,
+    Illustration,
+    Note,
+    Part,
+    ReportTable,
+    Section,
+    TableCell,
+)
 from harness.report.text import clean
 
 __all__ = ["STYLES", "write_terminal"]
@@ -46,18 +57,30 @@ def _part(part: Part) -> Iterator[RenderableType]:
         yield write_terminal(part.parts)
     elif isinstance(part, Facts):
         yield _facts(part)
-    else:
-        for name, cell in part.rows:
-            yield Text(clean(f"{name}: {cell.text}" if name else cell.text), style=STYLES.get(cell.tone, ""))
+    elif part.rows:
+        yield _bullets(part)
 
 
 def _facts(facts: Facts) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False, padding=_PADDING)
-    table.add_column(no_wrap=True, style="bold")
+    table.add_column(no_wrap=True, style="dim")
     table.add_column(overflow="fold")
     for name, cell in facts.rows:
         table.add_row(Text(clean(name)), Text(clean(cell.text)))
     return table
+
+
+def _bullets(part: Bullets) -> Table:
+    """Return a grid of names, or signs, and what there is to say of each, with its remarks below."""
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    for name, cell in part.rows:
+        style = STYLES.get(cell.tone, "")
+        # A sign speaks for itself; a name is followed by what it is the name of.
+        sign = len(name) < 2
+        remarks = [Text(f"\n{clean(remark)}", style="dim") for remark in cell.remarks]
+        label = Text(clean(name), style=style) if sign else Text(f"{clean(name)}:")
+        grid.add_row(label, Text.assemble(Text(clean(cell.text), style="" if name and sign else style), *remarks))
+    return grid
 
 
 def _table(table: ReportTable) -> Iterator[RenderableType]:

@@ -16,9 +16,9 @@ import psutil
 import pytest
 
 from harness import cli
+from harness.actions.overhead import ALLOWED, QuestionPlan, plan
 from harness.cli.commands.overhead import action
 from harness.cli.commands.overhead.action import exit_code
-from harness.cli.commands.overhead.questions import ALLOWED, QuestionPlan, plan
 from harness.errors import UsageError
 from harness.measure.questions.answer import Answer
 from harness.measure.result import Experiments

@@ -16,9 +16,9 @@ from harness.measure.pairs.measure import comparisons_for, measure_overhead, tar
 from harness.measure.pairs.pair import BlockPlan
 from harness.measure.pairs.schedule import Comparison, Terms, run_experiments
 from harness.measure.pairs.side import Lines
-from harness.measure.questions import laws, table
+from harness.measure.questions import table
 from harness.measure.questions.ladder import rung_comparisons
-from harness.measure.questions.laws import Point, fit_line, law_comparisons, laws_of
+from harness.measure.questions.laws import CostLaw, Point, fit_line, law_comparisons, laws_of
 from harness.measure.questions.pages import exposition_diff
 from harness.measure.questions.selftest import measure_self_test
 from harness.measure.questions.validation import ValidationPlan, read_records, summarise, validate
@@ -27,6 +27,7 @@ from harness.measure.steps import RUNGS
 from harness.measure.subject import Subject
 from harness.progress import Step
 from harness.report.sections.ladder import ladders_of
+from harness.report.sections.laws import law_sentence
 from harness.views import Tags
 
 LINES = Lines(("a", "hello", "x" * 20, ""), (Tags("a"), Tags("b"), Tags("a"), Tags("b")))
@@ -83,7 +84,14 @@ def test_lines_that_nothing_determines_are_refused(x, errors):
         fit_line(x, x, errors)
 
 
-@pytest.mark.parametrize(("slope", "says"), [(70_000.0, "µs \\("), (0.0, "flat in series"), (1.0, "flat in series")])
+@pytest.mark.parametrize(
+    ("slope", "says"),
+    [
+        (70_000.0, r"cost = .* µs \+ .* µs × series  \[a .* to .*; b .* to "),
+        (0.0, "flat in series"),
+        (1.0, "flat in series"),
+    ],
+)
 def test_laws_say_what_grows(slope, says):
     """A cost that grows with the series is a formula with intervals; one that does not is called flat."""
     bench = Costs(lambda side: 400.0 if side.instrument == "none" else 20_000 + slope * side.series, 0.002)
@@ -91,20 +99,22 @@ def test_laws_say_what_grows(slope, says):
     (law,) = laws_of(document, "series")
     assert len(law.points) == 7
     assert pytest.approx(slope, rel=0.1, abs=20) == law.fit.b
-    assert re.search(says, law.formula), law.formula
+    assert re.search(says, law_sentence(law)), law_sentence(law)
+    assert eval(law.formula, {"series": 10}) == pytest.approx(law.fit.a + 10 * law.fit.b, rel=1e-4)  # noqa: S307
 
 
 def test_a_law_too_noisy_to_tell_is_undecided():
-    """When growth can neither be shown nor excluded the formula says so and does not call it flat."""
+    """When growth can neither be shown nor excluded the sentence says so and does not call it flat."""
     bench = Costs(lambda side: 400.0 if side.instrument == "none" else 20_000 + 30 * side.series, 0.8)
     document = bench.overhead(law_comparisons(["x"], "series", (1, 10, 100)), Terms(budget_s=20))
-    assert "undecided" in laws_of(document, "series")[0].formula
+    assert "undecided" in law_sentence(laws_of(document, "series")[0])
 
 
 def test_losses_under_threads_stand_beside_the_time():
     """Lines lost or raised are part of the law's text."""
     point = Point(x=4, cost=1000.0, error=1.0, lost=2, raised=7, evaluated=100)
-    assert "7 raised and 2 lost of 100" in laws._formula("x", "threads", [point], None)
+    law = CostLaw(instrument="x", factor="threads", points=[point], fit=None, formula="")
+    assert law_sentence(law) == "x: threads 4: lost 2 of 100 lines (2 %), raised 7 of 100 lines (7 %)"
 
 
 @pytest.mark.parametrize("factor", ["views", "tags", "buckets", "threads"])

@@ -29,6 +29,7 @@ from harness.measure.stats import t_interval
 from harness.measure.steps import RUNGS
 from harness.report.numbers import NOT_KNOWN
 from harness.report.sections.ladder import ladders_of
+from harness.report.sections.laws import law_sentence
 from tests.harness.measure.simulated import PAIR, Pairs
 
 REASON = "void: none against itself came out at 1.0123 to 1.0456 times its own cost"
@@ -76,7 +77,7 @@ def test_a_void_point_is_named_and_fits_nothing():
     assert (law.points[4].cost, law.points[4].error, law.points[4].interval) == (None, None, (None, None))
     assert law.points[4].void == REASON
     assert law.left_out == 1
-    assert "1 of 7 points left out (void: 100)" in law.formula
+    assert "; void at 100, and left out" in law_sentence(law)
     assert law.fit.b == pytest.approx(whole.fit.b, rel=0.1)
     rest = [point for point in law.points if not point.void]
     assert law.fit == fit_line(*zip(*((p.x, p.cost, p.error, p.pairs) for p in rest), strict=True))
@@ -87,8 +88,8 @@ def test_too_few_points_that_are_left_make_no_law(void, left):
     """A line takes three points; with fewer the reason stands in its place."""
     (law,) = laws_of(voided(sweep(), *void), "series")
     assert law.fit is None
-    assert f"no law: {left} points are left, and a line takes 3" in law.formula
-    assert f"{len(void)} of 7 points left out (void: 1, 3" in law.formula
+    assert (law.formula, sum(not point.void for point in law.points)) == ("", left)
+    assert "no law against series: a line takes three points; void at 1, 3" in law_sentence(law)
 
 
 def test_points_of_too_few_pairs_are_left_out_and_counted():
@@ -99,7 +100,7 @@ def test_points_of_too_few_pairs_are_left_out_and_counted():
     document = document.model_copy(update={"experiments": [short, *document.experiments[1:]]})
     (law,) = laws_of(document, "series")
     assert FEWEST_PAIRS == 4
-    assert "1 of 7 points left out (fewer than 4 pairs" in law.formula
+    assert "; 1 more points of too few pairs left out" in law_sentence(law)
     assert law.fit is not None
 
 

@@ -190,7 +190,7 @@ def law(instrument: str, base: float, slope: float, factor: str = "series", void
         a=base, b=slope, a_interval=(base * 0.95, base * 1.05),
         b_interval=(slope - abs(slope) * 0.02, slope + abs(slope) * 0.02), flat=False, misfit=1.3,
     )  # fmt: skip
-    words = f"{instrument}: {base / 1e3:.3g} µs + {slope:.3g} ns · {factor}"
+    words = f"{base:.6g} + {slope:.6g} * {factor}"
     return CostLaw(
         instrument=instrument, factor=factor, points=points, fit=fit, formula=words, left_out=int(void is not None)
     )

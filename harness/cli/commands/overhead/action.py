@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.cli.commands.overhead.questions import plan
+from harness.actions.overhead import plan
 from harness.cli.console import Bar, print_view
 from harness.cli.files import check_writable, save_json
 from harness.cli.store import keep_result

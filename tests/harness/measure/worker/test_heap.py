@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.cli.commands.overhead.questions import plan
+from harness.actions.overhead import plan
 from harness.errors import UsageError
 from harness.measure.pairs.side import Lines, Side, cores
 from harness.measure.subject import Subject

@@ -7,9 +7,10 @@ from rich.console import Console
 
 from harness.report.collect import Report
 from harness.report.contents import audits_in
-from harness.report.run_summary import summary
 from harness.report.sections.audits import audit_cell, audits_section
+from harness.report.sections.runs import run_parts
 from harness.report.writers.html import section_element
+from harness.report.writers.terminal import write_terminal
 from harness.run.result import AuditResult, FindingResult, RunResult
 from tests.harness.report.samples import run_result
 
@@ -46,7 +47,7 @@ CASES = [
 def told(result: RunResult) -> str:
     console = Console(width=200, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123 - recorded
     with console.file:
-        console.print(summary(result))
+        console.print(write_terminal(run_parts(result)))
     return console.export_text()
 
 

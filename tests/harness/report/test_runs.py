@@ -9,8 +9,8 @@ from rich.console import Console
 from harness.load.histogram import Histogram
 from harness.report.collect import Report
 from harness.report.page import render
-from harness.report.run_summary import summary
-from harness.report.run_words import on_schedule
+from harness.report.sections.runs import on_schedule, run_parts
+from harness.report.writers.terminal import write_terminal
 from harness.run.result import Latency, Rate, RunResult, Schedule
 from tests.harness.report.samples import run_result
 
@@ -32,7 +32,7 @@ def latency(values: list[int]) -> Latency:
 
 def printed(result: RunResult) -> str:
     out = io.StringIO()
-    Console(file=out, width=120, highlight=False).print(summary(result))
+    Console(file=out, width=120, highlight=False).print(write_terminal(run_parts(result)))
     return out.getvalue()
 
 
@@ -46,7 +46,7 @@ def test_a_valid_run_says_how_late_it_was() -> None:
     line = "on schedule: lag p99 300 µs, worst stretch 2 ms late"
     assert on_schedule(result) == line
     assert f"VALID: {line}." in printed(result)
-    assert f"valid: {line}" in render(Report(runs=[result]))
+    assert f"VALID: {line}." in render(Report(runs=[result]))
     assert "lateness" in printed(result)
 
 

@@ -1,4 +1,4 @@
-"""The questions of ``harness overhead``: each takes the flags given and returns the answer measured."""
+"""Measures the answer to each question of ``harness overhead``, from the settings given."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence

@@ -1,0 +1,1 @@
+"""What commands do between their flags and their output: they measure, collect and decide, and print nothing."""
