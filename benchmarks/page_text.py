@@ -1,8 +1,10 @@
 """The text of docs/what-a-metric-costs.md: sentences around figures that all come from one measured document."""
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from statistics import stdev
 from string import Template
 
 from harness.measure.questions.answer import Answer
@@ -11,7 +13,7 @@ from harness.measure.result import Experiment
 from harness.report.answer import costs_section
 from harness.report.commands.validation import bound_words, method_words, validation_table
 from harness.report.experiments import VOID, cost_of
-from harness.report.numbers import plain, unit_for, with_interval
+from harness.report.numbers import percent, plain, unit_for, with_interval
 from harness.report.sections.environment import environment_words
 from harness.report.sections.ladder import ladder_table, ladders_of
 from harness.report.sections.latency import effect_table
@@ -20,6 +22,7 @@ from harness.report.sections.saturation import rate_tables
 from harness.report.sections.selftest import selftest_table
 from harness.report.tables import Note
 from harness.report.writers.markdown import table_markdown, write_markdown
+from workloads.units import format_duration
 
 __all__ = ["page"]
 
@@ -54,6 +57,7 @@ def page(outcome: Answer, links: Links, validation: Validation | None) -> str:
     text = Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
         {name: text.strip() or _NOT_MEASURED for name, text in figures.items()},
         **{name: text.strip() for name, text in optional.items()},
+        **_speed(outcome),
         made=outcome.created.partition("T")[0],
         minutes=f"{outcome.elapsed_s / 60:.0f}",
         validation="\n".join(_validation(validation)).strip(),
@@ -61,6 +65,15 @@ def page(outcome: Answer, links: Links, validation: Validation | None) -> str:
     )
     # Where something is left out, so is the room around it.
     return re.sub(r"\n{3,}", "\n\n", text)
+
+
+def _speed(outcome: Answer) -> dict[str, str]:
+    """Return the time of a bare line at the reference speed, and how far it moved: a standard deviation, as a share."""
+    bare = [each for each in outcome.experiments if each.base == "none" and not each.factors.get("scraped")]
+    times = [pair.base_per_line for each in bare for pair in each.raw_pairs if not pair.void]
+    reference = next((each.reference_per_line for each in bare if each.reference_per_line), None)
+    moved = stdev(map(math.log, times)) if len(times) > 1 else None
+    return {"reference": "–" if reference is None else format_duration(reference), "moved": percent(moved)}
 
 
 def _laws(outcome: Answer, factor: str) -> str:

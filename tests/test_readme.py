@@ -114,6 +114,17 @@ def test_the_readme_is_short_and_shows_the_costs_first() -> None:
     assert "](docs/img/what-a-metric-costs-costs.svg)" in README.partition("\n## ")[0]
 
 
+def test_the_costs_it_shows_are_those_of_the_page() -> None:
+    """Each figure of its table stands in the row of that way of recording in docs/what-a-metric-costs.md."""
+    page = (ROOT / "docs" / "what-a-metric-costs.md").read_text(encoding="utf-8")
+    rows = [line for line in README.splitlines() if re.match(r"\| (open|prometheus)\S+ \|", line)]
+    assert len(rows) == 5
+    for row in rows:
+        name, *figures = (cell.strip() for cell in row.strip("|").split("|"))
+        shown = next(line for line in page.splitlines() if line.startswith(f"| {name} |"))
+        assert all(f"| {each} |" in shown for each in figures), row
+
+
 def test_the_readme_counts_the_expressions() -> None:
     """The numbers of distributions, contents and arrival shapes are those of the grammar."""
     from workloads import grammar

@@ -10,6 +10,7 @@ from harness.history.figures import Figure
 from harness.history.index import Index
 from harness.history.store import Store
 from harness.progress import Progress
+from workloads.units import format_duration
 
 if TYPE_CHECKING:
     from harness.measure.result import Experiments
@@ -53,8 +54,6 @@ def measure_new(
 
 def _joined(documents: "Sequence[Experiments]") -> dict[str, Any]:
     """Return one document of all groups that were measured one after another, each with its own terms."""
-    if len(documents) == 1:
-        return documents[0].model_dump(mode="json")
     from harness.measure.questions.answer import outcome_of
 
     parts = {f"comparison:{i}" if i else "comparison": document for i, document in enumerate(documents)}
@@ -87,7 +86,9 @@ def measuring_again(
         bearable = max([quiet.BUSY, *(case_of(index, key, run).limits.off_cpu for key in keys)])
         moment = quiet.wait_for_quiet(wait_s, quiet.processors, progress, bearable=bearable)
         if not moment.quiet:
-            raise RunError(f"there was no quiet moment in {wait_s:g} s: a processor was {moment.busy:.0%} busy")
+            raise RunError(
+                f"there was no quiet moment in {format_duration(wait_s * 1e9)}: a processor was {moment.busy:.0%} busy"
+            )
         return measure_again(envelope, keys, progress, budget_s=budget_s)
 
     return again

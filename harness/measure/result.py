@@ -137,7 +137,14 @@ class Experiment(_Part):
     pairs: int = Field(description="pairs that count")
     base_per_line: float | None
     head_per_line: float | None
-    cost_per_line: float | None = Field(description="mean over pairs of head - base, in the axis' unit")
+    cost_per_line: float | None = Field(
+        description="(ratio - 1) * reference_per_line; without a reference, the mean over pairs of head - base"
+    )
+    reference_per_line: float | None = Field(
+        None,
+        description="ns of a line of the base at the reference speed, a geometric mean over all pairs on that base in "
+        "the answer; null on counted axes, where nothing was timed, and in documents of earlier versions",
+    )
     cost_interval: Interval
     ratio: float | None = Field(description="geometric mean over pairs of head / base")
     ratio_interval: Interval

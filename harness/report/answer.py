@@ -19,6 +19,7 @@ from harness.report.sections.selftest import selftest_section
 from harness.report.tables import Facts, Note, Part, Section, TableCell
 from harness.report.writers.markdown import write_markdown
 from harness.report.writers.terminal import write_terminal
+from workloads.units import format_duration
 
 if TYPE_CHECKING:
     from harness.measure.questions.answer import Answer
@@ -45,9 +46,13 @@ _SCRAPED = (
     ("while scraped", "the same while {scraper} asks for both pages every {interval}"),
     ("scrapes", "those served while that way of recording was on turn; fewer than {fewest} tell little"),
 )
+_COST = (
+    "what recording adds to each line above {base}, ± 95 % interval, at the speed of the machine at which {line} takes "
+    "{{reference}}"
+)
 _READING = {
     "table": (
-        ("cost", "what recording adds to each line above the bare REPL: mean over pairs of processes ± 95 % interval"),
+        ("cost", _COST.format(base="the bare REPL", line="a bare line")),
         *_SCRAPED,
         ("sustained", _SUSTAINED),
         ("callgrind", "instructions a line adds, no matter how busy the machine is; a count, not a time{repeat}"),
@@ -55,7 +60,7 @@ _READING = {
         *_SURE,
     ),
     "comparison": (
-        ("cost", "what recording adds to each line above the base: mean over pairs of processes ± 95 % interval"),
+        ("cost", _COST.format(base="the base", line="a line of the base")),
         *_SCRAPED,
         *_SURE,
     ),
@@ -168,6 +173,7 @@ def _reading(answer: "Answer") -> Facts:
         "bound": next((f"{rate.bound_ns / 1e6:g}" for rate in answer.saturation), "5"),
         "run": next((f"{rate.run_s:g}" for rate in answer.saturation if rate.run_s), "–"),
         "control": _control(answer),
+        "reference": _reference(answer),
         "repeat": f"; {repeat_words(spread_of(answer))}",
     }
     shown = _shown(answer)
@@ -178,6 +184,12 @@ def _reading(answer: "Answer") -> Facts:
             said = _SUSTAINED_ONCE if meaning is _SUSTAINED and once else meaning
             rows.append((_SHOWN_AS.get(word, word), TableCell(said.format(**words))))
     return Facts(tuple(rows))
+
+
+def _reference(answer: "Answer") -> str:
+    """Return what a line of the base takes at the reference speed, in words."""
+    times = (each.reference_per_line for each in answer.experiments if not each.factors.get("scraped"))
+    return format_duration(next((time for time in times if time is not None), 0.0))
 
 
 def _control(answer: "Answer") -> str:

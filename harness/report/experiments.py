@@ -19,9 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "VERDICTS", "VOID", "attempt_words", "conditions", "control_pairs", "control_words", "cost_of",
-    "experiment_name", "is_rung", "lost_words", "measured", "ratio_of", "ratio_of_lost", "remark_words", "repeat_words",
-    "seen_words", "unit_of",
-    "verdict_words",
+    "experiment_name", "is_rung", "levels_of", "lost_words", "measured", "ratio_of", "ratio_of_lost", "remark_words",
+    "repeat_words", "seen_words", "unit_of", "verdict_words",
 ]  # fmt: skip
 
 # A sign and a word for each verdict: colour only ever repeats them.
@@ -53,6 +52,14 @@ def cost_of(experiment: "Experiment | None") -> MeasuredValue:
     if experiment is None or experiment.verdict == "void":
         return MeasuredValue()
     return measured(experiment.cost_per_line, experiment.cost_interval)
+
+
+def levels_of(experiment: "Experiment") -> tuple[float | None, float | None]:
+    """Return what a line takes on either side, at the speed of the machine at which the cost is given."""
+    base, ratio = experiment.reference_per_line, experiment.ratio
+    if base is None or ratio is None:
+        return experiment.base_per_line, experiment.head_per_line
+    return base, base * ratio
 
 
 def ratio_of(experiment: "Experiment") -> MeasuredValue:

@@ -96,6 +96,9 @@ def percent(share: float | None, *, signed: bool = False) -> str:
     if known is None:
         return UNKNOWN
     sign = "+" if signed and known > 0 else ""
+    if 0.99 < known < 1:
+        # Nearly all is not all.
+        return f"{sign}{_fixed(known * 100, _decimals((1 - known) * 100)).rstrip('0')}{_THIN}%"
     return f"{sign}{plain(known * 100, 2 if abs(known) < 1 else 3)}{_THIN}%"
 
 

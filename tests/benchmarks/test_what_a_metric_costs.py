@@ -42,7 +42,21 @@ def test_the_page_is_what_its_data_says(tmp_path: Path, script: ModuleType) -> N
 
 
 def stored() -> Answer:
-    return Answer.model_validate(json.loads(gzip.decompress((DOCS / "data" / f"{PAGE}.json.gz").read_bytes())))
+    return renewed(Answer.model_validate(json.loads(gzip.decompress((DOCS / "data" / f"{PAGE}.json.gz").read_bytes()))))
+
+
+def test_the_same_conditions_measured_anew_cost_the_same() -> None:
+    """Table and laws have them in common: each cost is within 3 % of their mean, as docs/overhead.md says."""
+    costs: dict[str, list[float]] = {}
+    for each in stored().experiments:
+        usual = each.base == "none" and each.axis == "wall_ns" and each.verdict != "void"
+        if usual and each.factors == {"series": 1, "scraped": False, "threads": 1} and each.cost_per_line:
+            costs.setdefault(each.head, []).append(each.cost_per_line)
+    assert len(costs) == 5
+    for found in costs.values():
+        assert len(found) >= 4
+        mean = sum(found) / len(found)
+        assert max(abs(cost / mean - 1) for cost in found) < 0.03
 
 
 def shown(experiment: Experiment) -> Iterator[str]:

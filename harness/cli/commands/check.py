@@ -181,10 +181,11 @@ def check(
             require_kind(index, kind)
             run = None
         chosen = None if run is None else opened.load(run).id
-        waits = {"budget_s": budget_s, "wait_s": parse_duration_ns(wait) / 1e9}
-        again = (
-            None if no_remeasure else measuring_again(opened, index, bar, announce=_announcing(quiet=quiet), **waits)
-        )
+        again = None
+        if not no_remeasure:
+            wait_s = parse_duration_ns(wait) / 1e9
+            announce = _announcing(quiet=quiet)
+            again = measuring_again(opened, index, bar, budget_s=budget_s, wait_s=wait_s, announce=announce)
         compared = None if baseline is None else opened.load(baseline).id
         result = judge(index, Question(tolerance, alpha, compared, again), run=chosen, kind=kind)
     if not as_json:

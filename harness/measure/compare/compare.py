@@ -20,6 +20,7 @@ from harness.measure.pairs.measure import measure_overhead
 from harness.measure.pairs.schedule import Terms
 from harness.measure.pairs.side import Side, cores
 from harness.measure.provenance import contradiction, loaded_of, versions_of
+from harness.measure.reference import at_reference_speed
 from harness.measure.result import Experiment, Experiments, Loaded
 from harness.measure.verdict import Comparison, bounds_of
 from harness.progress import Progress, Step
@@ -122,7 +123,8 @@ AxisMeasurer = Callable[[Comparison, str, Terms, Progress], Experiments]
 def measure_axis(comparison: Comparison, axis: str, terms: Terms, progress: Progress) -> Experiments:
     """Measure one axis and return its document."""
     if axis == "wall":
-        return measure_overhead([comparison], terms, progress)
+        document = measure_overhead([comparison], terms, progress)
+        return document.model_copy(update={"experiments": at_reference_speed(document.experiments)})
     if axis == "instructions":
         return run_instructions([comparison], progress, tolerance=terms.tolerance)
     return run_instructions(

@@ -13,6 +13,7 @@ from harness.measure.questions.saturation import Saturation
 from harness.measure.questions.scrape_effect import ScrapeEffect
 from harness.measure.questions.selftest import SelfTest, recovered
 from harness.measure.questions.table import Audited, Table
+from harness.measure.reference import at_reference_speed
 from harness.measure.result import Experiment, Experiments, TermsUsed
 
 __all__ = ["Answer", "Mode", "Part", "ResultRow", "joined", "outcome_of", "outcome_of_table", "renewed"]
@@ -99,7 +100,7 @@ def outcome_of(
         end = len(experiments)
         ranges.append(Part(what=what, first=first, end=end, terms=document.terms, elapsed_s=document.elapsed_s))
     documents = list((parts or {}).values())
-    return Answer(
+    answer = Answer(
         environment=_environment(documents),
         loaded={name: modules for document in documents for name, modules in document.loaded.items()},
         terms=documents[0].terms if documents else _NO_PAIRS,
@@ -112,6 +113,7 @@ def outcome_of(
         parts=ranges,
         **sections,
     )
+    return _at_one_speed(answer)
 
 
 def _environment(documents: Sequence[Experiments]) -> Environment:
@@ -139,16 +141,27 @@ def outcome_of_table(table: Table) -> Answer:
 
 
 def renewed(outcome: Answer) -> Answer:
-    """Return a stored answer with its laws and its self-test recomputed from their experiments.
+    """Return a stored answer with its costs, its laws and its self-test recomputed from their experiments.
 
     The conclusions of earlier versions may rest on void pairs or on intervals that are too narrow; the pairs are valid.
     """
+    return _at_one_speed(outcome).model_copy(update={"self_test": _renewed_self_test(outcome)})
+
+
+def _at_one_speed(outcome: Answer) -> Answer:
+    """Return the answer with all costs at the reference speed, and the laws of these costs."""
+    # The delays of the self-test are the same at every speed.
+    kept = {i for part in outcome.parts if part.what == "self-test" for i in range(part.first, part.end)}
+    others = [i for i in range(len(outcome.experiments)) if i not in kept]
+    renewed_costs = dict(zip(others, at_reference_speed([outcome.experiments[i] for i in others]), strict=True))
+    experiments = [renewed_costs.get(i, each) for i, each in enumerate(outcome.experiments)]
+    outcome = outcome.model_copy(update={"experiments": experiments})
     laws = []
     for factor in dict.fromkeys(law.factor for law in outcome.laws):
         document = outcome.part(f"laws:{factor}")
         stored = [law for law in outcome.laws if law.factor == factor]
         laws += stored if document is None else laws_of(document, factor)
-    return outcome.model_copy(update={"laws": laws, "self_test": _renewed_self_test(outcome)})
+    return outcome.model_copy(update={"laws": laws})
 
 
 def _renewed_self_test(outcome: Answer) -> SelfTest | None:

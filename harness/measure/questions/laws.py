@@ -187,15 +187,22 @@ def _point(experiment: Experiment, factor: str) -> Point | None:
     x = _value(experiment, factor)
     if experiment.verdict == "void":
         return Point(x=x, cost=None, error=None, pairs=experiment.pairs, void=experiment.conclusion, **counts)
-    differences = [pair.difference for pair in experiment.raw_pairs if not pair.void]
-    if experiment.cost_per_line is None or len(differences) < 2:
+    good = [pair for pair in experiment.raw_pairs if not pair.void]
+    if experiment.cost_per_line is None or len(good) < 2:
         return None
+    if experiment.reference_per_line is not None and experiment.ratio is not None:
+        # Of (exp(log-ratio) - 1) * reference, to first order.
+        spread = (
+            experiment.ratio * experiment.reference_per_line * standard_deviation([pair.log_ratio for pair in good])
+        )
+    else:
+        spread = standard_deviation([pair.difference for pair in good])
     return Point(
         x=x,
         cost=experiment.cost_per_line,
-        error=standard_deviation(differences) / math.sqrt(len(differences)),
+        error=spread / math.sqrt(len(good)),
         interval=experiment.cost_interval,
-        pairs=len(differences),
+        pairs=len(good),
         **counts,
     )
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from harness.measure.compare.compare import Compared, ComparedSide
 from harness.measure.resolution import document_notes
 from harness.measure.result import Experiment
-from harness.report.experiments import VOID, attempt_words, control_words, cost_of, ratio_of
+from harness.report.experiments import VOID, attempt_words, control_words, cost_of, levels_of, ratio_of
 from harness.report.numbers import percent, plain, unit_for
 from harness.report.tables import Column, Note, Part, ReportTable, Section, TableCell, figure, row_of
 
@@ -55,8 +55,8 @@ def _row(experiment: Experiment) -> tuple[TableCell, ...]:
     name, pairs = _AXES[experiment.axis], str(experiment.pairs)
     if experiment.verdict == "void":
         return row_of(name, *[VOID] * 4, "", pairs)
-    unit = unit_for([experiment.base_per_line, experiment.head_per_line], experiment.axis)
-    sides = (experiment.base_per_line, experiment.head_per_line)
+    sides = levels_of(experiment)
+    unit = unit_for(sides, experiment.axis)
     return row_of(
         f"{name}{f', {unit.name}' if unit.name else ''}",
         *(plain(None if side is None else side / unit.scale) for side in sides),

@@ -97,15 +97,19 @@ def void_points(laws: "Sequence[CostLaw]") -> str:
     return f"Void, marked below the axis, and in no fit: {'; '.join(words)}." if words else ""
 
 
-def formula(law: "CostLaw") -> str:
-    """Return the law as people write it: ``cost = 21.3 µs + 71.9 µs × series``; empty without a fit."""
+def formula(law: "CostLaw", *, intervals: bool = False) -> str:
+    """Return the law as people write it: ``cost = 21.3 µs + 71.9 µs × series``; empty without a fit.
+
+    With `intervals`, each coefficient is followed by its own: ``cost = 21.3 µs (20.1–22.5) + ...``.
+    """
     parts: list[str] = []
     for term in terms_of(law):
         value = finite(term.coefficient)
         if value is None:
             return ""
         unit = unit_for([value])
-        size = f"{plain(abs(value) / unit.scale)} {unit.name}{term.times}"
+        bounds = f" ({term.interval})" if intervals and term.interval else ""
+        size = f"{plain(abs(value) / unit.scale)} {unit.name}{bounds}{term.times}"
         sign = "−" if value < 0 else "+"
         parts.append(f"{sign} {size}" if parts else f"{'−' if value < 0 else ''}{size}")
     return f"cost = {' '.join(parts)}" if parts else ""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from harness.report.experiments import VOID, cost_of, is_rung, remark_words, verdict_words
+from harness.report.experiments import VOID, cost_of, is_rung, levels_of, remark_words, verdict_words
 from harness.report.numbers import NOT_KNOWN, MeasuredValue, Unit, finite, plus_minus, with_interval
 from harness.report.plots.waterfall import LadderSteps, RungCost, ladder_unit, waterfall
 from harness.report.tables import Column, Illustration, Note, ReportTable, Section, TableCell, row_of
@@ -30,7 +30,7 @@ def ladders_of(document: "Experiments") -> list[LadderSteps]:
         if rungs:
             lowest = known.get((RUNGS[0].name, RUNGS[1].name))
             sound = lowest is not None and lowest.verdict != "void"
-            start = MeasuredValue(finite(lowest.base_per_line) if lowest is not None and sound else None)
+            start = MeasuredValue(finite(levels_of(lowest)[0]) if lowest is not None and sound else None)
             if start.value is not None:
                 rungs.insert(0, RungCost(RUNGS[0].name, RUNGS[0].title, start, start))
             ladders.append(LadderSteps(rungs, unit="ns" if axis == "wall_ns" else "instructions"))
@@ -41,7 +41,7 @@ def _rung(experiment: "Experiment", title: str) -> RungCost:
     verdict, remark = experiment.verdict, remark_words(experiment)
     if verdict == "void":
         return RungCost(experiment.head, title, NOT_KNOWN, NOT_KNOWN, verdict, remark=remark)
-    below, total = (MeasuredValue(finite(side)) for side in (experiment.base_per_line, experiment.head_per_line))
+    below, total = (MeasuredValue(finite(side)) for side in levels_of(experiment))
     return RungCost(experiment.head, title, cost_of(experiment), total, verdict, below, remark)
 
 
@@ -54,7 +54,8 @@ def ladder_table(ladder: LadderSteps) -> ReportTable:
     )  # fmt: skip
     most = max([abs(rung.increment.value or 0) for rung in ladder.rungs], default=0.0) or 1.0
     rows = tuple(_row(rung, unit, most) for rung in ladder.rungs)
-    note = Note("adds: what this step costs above the one before", tone="quiet")
+    words = "adds: what this step costs above the one before; of twenty 95 % intervals one misses the truth by chance"
+    note = Note(words, tone="quiet")
     return ReportTable(f"The ladder of {ladder.subject}, {unit.name} a line", columns, rows, (note,))
 
 

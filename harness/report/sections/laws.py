@@ -93,7 +93,7 @@ def _statement(law: "CostLaw") -> str:
     if fit.b_interval[0] <= 0 <= fit.b_interval[1]:
         slope = terms_of(law)[1]
         return f"whether it grows with {factor} is undecided ({slope.value}, {slope.interval}, for each)"
-    return f"{formula(law)}  [{'; '.join(f'{term.symbol} {term.interval}' for term in terms_of(law))}]"
+    return formula(law, intervals=True)
 
 
 def _centre(law: "CostLaw") -> float:

@@ -311,7 +311,7 @@ def test_a_suspicion_waits_for_a_quiet_moment_no_longer_than_allowed(
     monkeypatch.setattr("harness.history.checking.quiet.processors", lambda _seconds: 0.97)
     code, out, _ = check(store, "--wait", "1ms", capsys=capsys)
     assert code == 3
-    assert "could not be measured again: there was no quiet moment in 1ms: a processor was 97% busy" in out
+    assert "could not be measured again: there was no quiet moment in 1 ms: a processor was 97% busy" in out
 
 
 @pytest.mark.parametrize(

@@ -174,7 +174,7 @@ def test_what_an_earlier_version_concluded_is_derived_anew():
     first, second = renewed(outcome).laws
     assert first.left_out == 1
     assert first.points[4].cost is None
-    assert second == stale[1]
+    assert second.fit.b == pytest.approx(stale[1].fit.b, rel=0.05)
     trials = [Pairs(lambda b, h, _n: 0.0 if b == h else 0.05, 0.005, seed=i).run(budget_s=60) for i in range(2)]
     told = SelfTest(subject="x", subject_ns=1e3, delays=[recovered(50.0, 0.05, 0, trials)], documents=[])
     together = trials[0].model_copy(update={"experiments": [*voided(trials[0], 0).experiments, *trials[1].experiments]})

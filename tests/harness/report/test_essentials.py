@@ -31,7 +31,7 @@ def test_the_essentials_fit_a_terminal() -> None:
     assert "…" not in head
     for word in ("95.3 ±1.9", "8.9k ±0.3k", "981.59", "✗ differs", "▲ slower", "? undecided", "✗ void", "58.40 ±0.90"):
         assert word in text
-    for word in ("cost = 21.4 µs + 71.9 µs × series", "step at", "✓ valid", "sum_decreased", "60 runs", "p99.9"):
+    for word in ("cost = 21.4 µs (", "step at", "✓ valid", "sum_decreased", "60 runs", "p99.9"):
         assert word in text
 
 

@@ -210,7 +210,7 @@ def test_a_rate_is_printed_as_closely_as_it_is_known(interval, bounds, says, why
 
 def test_a_stored_bisection_opens_and_is_shown_as_a_single_try():
     """The document of an earlier version renders, without parentheses that read like an interval."""
-    path = ROOT / "docs" / "data" / "what-a-metric-costs.json.gz"
+    path = ROOT / "tests" / "data" / "earlier" / "full.json.gz"
     outcome = Answer.model_validate(json.loads(gzip.decompress(path.read_bytes())))
     assert [each.method for each in outcome.saturation] == ["bisection"] * 5
     assert [rate_cell(each).text for each in outcome.saturation][:2] == [
@@ -224,7 +224,7 @@ def test_a_stored_bisection_opens_and_is_shown_as_a_single_try():
 
 def test_the_column_says_that_nobody_scrapes():
     """The column beside is measured while scraped; this one is not, and its heading says so."""
-    path = ROOT / "docs" / "data" / "what-a-metric-costs.json.gz"
+    path = ROOT / "tests" / "data" / "earlier" / "full.json.gz"
     outcome = Answer.model_validate(json.loads(gzip.decompress(path.read_bytes())))
     assert "| Sustained unscraped, lines/s |" in write_markdown([costs_section(outcome)])
     assert "not scraped" in write_markdown([saturation_section(outcome.saturation)])

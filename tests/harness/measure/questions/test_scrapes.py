@@ -26,7 +26,7 @@ from harness.report.writers.markdown import write_markdown
 from harness.views import Tags
 from tests.fakes import FakeClock
 
-DATA = Path(__file__).resolve().parents[4] / "docs" / "data"
+DATA = Path(__file__).resolve().parents[3] / "data" / "earlier"
 LINES = Lines(("a", "hello", "x" * 20, ""), (Tags("a"), Tags("b"), Tags("a"), Tags("b")))
 MS = 1_000_000
 NOBODY = np.empty((0, 2), dtype=np.int64)
@@ -205,7 +205,7 @@ class TestPercentilesOfAFew:
 
 
 def stored() -> Answer:
-    return Answer.model_validate(json.loads(gzip.decompress((DATA / "what-a-metric-costs.json.gz").read_bytes())))
+    return Answer.model_validate(json.loads(gzip.decompress((DATA / "full.json.gz").read_bytes())))
 
 
 class TestThePacedLoop:
