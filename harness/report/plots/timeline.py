@@ -1,0 +1,167 @@
+"""A run over time: rate, lag, service and response times and failures as panels over one time axis."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from harness.report.markup import Element, h
+from harness.report.numbers import plain
+from harness.report.plots.axes import PlotArea, PlotAxis, axis, draw_legend, draw_x, draw_y, legend_height, logarithmic
+from harness.report.plots.canvas import WIDE, Canvas, Picture, marker, text_width
+from harness.report.timelines import SPREADS, OverTime, Panel, TimedEvent
+
+__all__ = ["MOST_NAMED", "TimelinePicture", "timeline_picture"]
+
+MOST_NAMED = 120  # points that can be asked about, and that a phone's picture and the table have
+_MOST_BANDS = 60  # more scrapes than these would shade the whole picture; their lane has them all
+_GUTTER = 56.0
+_TITLE = 30.0  # over each panel
+_LANE = 18.0
+_CURVES = {"rate": ("s0", "s5 d1"), "durations": ("s0", "s1 d1", "s2 d2")}
+
+
+@dataclass(frozen=True, slots=True)
+class TimelinePicture(Picture):
+    """The picture of one run over time."""
+
+    time: OverTime
+
+    def draw(self, width: int, suffix: str = "") -> Element:
+        """Return the picture at `width` pixels."""
+        wide, named = width >= WIDE, self.time.joined(MOST_NAMED)
+        time, tall = (self.time, 76.0) if wide else (named, 66.0)
+        panels = time.panels()
+        lanes = legend_height(SPREADS, width) + 6
+        top = lanes + _LANE * (bool(time.incidents) + bool(time.scrapes)) + _TITLE
+        bottom = top + len(panels) * (tall + _TITLE) - _TITLE
+        canvas = self.canvas(width, bottom + 42, suffix)
+        draw_legend(canvas, SPREADS, marks=False)
+        x = axis((_GUTTER, width - 8.0), 0.0, time.end_s, unit=time.unit)
+        _draw_lanes(canvas, time, x, lanes)
+        ticks = x.ticks(10 if wide else 5)
+        for index, (panel, words) in enumerate(zip(panels, named.panels(), strict=True)):
+            above = top + index * (tall + _TITLE)
+            area = PlotArea(_GUTTER, width - 8.0, above, above + tall)
+            y = _y_axis(panel, area)
+            _draw_bands(canvas, time, x, area)
+            draw_y(canvas, area, y.ticks(4, 2), _heading(panel, y), above=10)
+            for place, _ in ticks:
+                canvas.line(place, area.top, place, area.bottom)
+            canvas.line(area.left, area.bottom, area.right, area.bottom, "axis")
+            _draw_panel(canvas, panel, time, x, y)
+            _tell(canvas, words, named, x, y)
+        # The upright grid is there already, so this area has no height.
+        draw_x(canvas, PlotArea(_GUTTER, width - 8.0, bottom, bottom), ticks, f"time since the start, {x.unit.name}")
+        return canvas.svg()
+
+
+def _heading(panel: Panel, y: PlotAxis) -> str:
+    remark = f" ({panel.remark})" if panel.remark else ""
+    return ", ".join(part for part in (panel.title, y.unit.name) if part) + remark + y.note
+
+
+def _y_axis(panel: Panel, area: PlotArea) -> PlotAxis:
+    known = panel.known()
+    log = panel.kind == "durations" and logarithmic(known)
+    low, high = (min(known) / 1.2, max(known) * 1.2) if log else (0.0, max(known) * 1.1)
+    return axis((area.bottom, area.top), low, high, log=log, unit=panel.unit)
+
+
+def _reach(start_s: float, end_s: float, x: PlotAxis) -> tuple[float, float]:
+    """Return left edge and width, in pixels, of some time: at least a pixel and a half, and inside the picture."""
+    left, right = (x(min(max(moment, x.low), x.high)) for moment in (start_s, end_s))
+    return min(left, x(x.high) - 1.5), max(right - left, 1.5)
+
+
+def _shade(canvas: Canvas, events: Sequence[TimedEvent], x: PlotAxis, area: PlotArea, kind: str) -> None:
+    for event in events:
+        left, wide = _reach(event.start_s, event.end_s, x)
+        canvas.add(h("rect", x=left, y=area.top, width=wide, height=area.bottom - area.top, class_=kind))
+
+
+def _draw_bands(canvas: Canvas, time: OverTime, x: PlotAxis, area: PlotArea) -> None:
+    _shade(canvas, time.scrapes if len(time.scrapes) <= _MOST_BANDS else (), x, area, "band s5")
+    _shade(canvas, time.incidents, x, area, "band s4")
+
+
+def _draw_lanes(canvas: Canvas, time: OverTime, x: PlotAxis, top: float) -> None:
+    """Draw incidents with their names, and scrapes, each in a row of its own."""
+    free, end = 0.0, x(x.high)
+    _shade(canvas, time.incidents, x, PlotArea(_GUTTER, end, top + 2, top + _LANE - 2), "bar s4")
+    for event in time.incidents:
+        left, wide = _reach(event.start_s, event.end_s, x)
+        place = min(max(left + wide + 4, free), canvas.width - text_width(event.kind))
+        if place >= free:
+            canvas.text(place, top + 13, event.kind, kind="label")
+            free = place + text_width(event.kind) + 6
+        at, lasts = (plain(seconds) for seconds in (event.start_s, event.end_s - event.start_s))
+        canvas.tell(left + wide / 2, top + _LANE / 2, f"{event.kind}, from {at} s on, for {lasts} s")
+    top += _LANE if time.incidents else 0.0
+    if time.scrapes:
+        canvas.text(_GUTTER - 6, top + 13, "scrapes", anchor="end")
+        _shade(canvas, time.scrapes, x, PlotArea(_GUTTER, end, top + 4, top + _LANE - 4), "bar s5")
+
+
+def _draw_panel(canvas: Canvas, panel: Panel, time: OverTime, x: PlotAxis, y: PlotAxis) -> None:
+    if panel.kind == "losses":
+        _draw_bars(canvas, panel, time, x, y)
+    else:
+        _draw_curves(canvas, panel, time, x, y)
+
+
+def _draw_curves(canvas: Canvas, panel: Panel, time: OverTime, x: PlotAxis, y: PlotAxis) -> None:
+    places = [x(point.start_s + point.width_s / 2) for point in time.points]
+    for number, (kind, values) in reversed(list(enumerate(zip(_CURVES[panel.kind], panel.series, strict=False)))):
+        for run in _runs(places, values):
+            if len(run) == 1:
+                canvas.add(marker(run[0][0], y(run[0][1]), number, 2.0))
+            else:
+                canvas.path([(place, y(value)) for place, value in run], f"curve thin {kind}")
+
+
+def _runs(places: Sequence[float], values: Sequence[float | None]) -> Iterator[list[tuple[float, float]]]:
+    """Yield the stretches of points whose values are known: no line is drawn through what is not."""
+    run: list[tuple[float, float]] = []
+    for place, value in zip(places, values, strict=True):
+        if value is not None:
+            run.append((place, value))
+        elif run:
+            yield run
+            run = []
+    if run:
+        yield run
+
+
+def _draw_bars(canvas: Canvas, panel: Panel, time: OverTime, x: PlotAxis, y: PlotAxis) -> None:
+    for index, point in enumerate(time.points):
+        left, wide = _reach(point.start_s, point.start_s + point.width_s, x)
+        below = 0.0
+        for kind, row in zip(("bar s1", "bar s4"), panel.series, strict=False):
+            if value := row[index]:
+                foot, head = y(below), y(below + value)
+                canvas.add(h("rect", x=left, y=head, width=max(wide - 1, 1.5), height=foot - head, class_=kind))
+                below += value
+
+
+def _tell(canvas: Canvas, panel: Panel, named: OverTime, x: PlotAxis, y: PlotAxis) -> None:
+    for index, point in enumerate(named.points):
+        value = next((row[index] for row in panel.series if row[index] is not None), None)
+        if value is not None:
+            at = f"{plain(point.start_s / x.unit.scale, 4)} {x.unit.name}"
+            canvas.tell(x(point.start_s + point.width_s / 2), y(value), f"{at}, {panel.words(index)}")
+
+
+def timeline_picture(time: OverTime, title: str, ident: str) -> TimelinePicture:
+    """Return the picture of a run over time, described by its rate, its longest response and what happened."""
+    points = time.points
+    rates = [point.achieved for point in points]
+    slowest = max(points, key=lambda point: point.response_ns.max or 0)
+    longest = f"{plain((slowest.response_ns.max or 0) / 1e6)} ms"
+    named = f"{plain(points[0].width_s)} s"
+    words = [
+        f"{len(points)} points of {named}: from {plain(min(rates))} to {plain(max(rates))} lines/s",
+        f"the longest response, {longest}, in the point from {plain(slowest.start_s, 4)} s on",
+        f"{plain(sum(point.failed for point in points), 15)} lines failed",
+        f"{len(time.scrapes)} scrapes are marked",
+        *(f"{event.kind} from {plain(event.start_s)} s on" for event in time.incidents),
+    ]
+    return TimelinePicture(ident, title, f"{'; '.join(words)}.", time)
