@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from harness.report.numbers import COUNT, UNKNOWN, Unit, plain, unit_for
 from harness.run.timeline import TimelinePoint, TimelineSpread
+from workloads.units import format_duration
 
 if TYPE_CHECKING:
     from harness.run.result import RunResult
@@ -47,9 +48,9 @@ class Panel:
     def words(self, index: int) -> str:
         """Return what the panel says of a point."""
         values = ((name, row[index]) for name, row in zip(self.names, self.series, strict=True))
-        told = [f"{name} {plain(value / self.unit.scale)}".strip() for name, value in values if value is not None]
-        title = self.title[0].lower() + self.title[1:]
-        return f"{title}: {', '.join(told) or UNKNOWN} {self.unit.name if told else ''}".rstrip()
+        shown = format_duration if self.kind == "durations" else plain
+        told = [f"{name} {shown(value)}".strip() for name, value in values if value is not None]
+        return f"{self.title[0].lower()}{self.title[1:]}: {', '.join(told) or UNKNOWN}"
 
 
 @dataclass(frozen=True, slots=True)

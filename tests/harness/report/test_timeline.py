@@ -1,6 +1,7 @@
 """A run over time as a page shows it: panels over one axis, what happened meanwhile, and a table that says the same."""
 
 import json
+import re
 from dataclasses import replace
 from itertools import pairwise
 
@@ -9,7 +10,7 @@ import pytest
 from harness.report.collect import Report
 from harness.report.markup import Element
 from harness.report.page import render
-from harness.report.plots.canvas import NARROW, WIDE, Picture
+from harness.report.plots.canvas import NARROW, WIDE, Picture, text_width
 from harness.report.plots.timeline import MOST_NAMED, timeline_picture
 from harness.report.sections.runs import run_parts, runs_section
 from harness.report.sections.timeline import timeline_parts
@@ -20,6 +21,8 @@ from harness.run.result import RunResult
 from tests.harness.report.samples import run_result, timeline
 
 STALL = TimedEvent("stall", 12.2, 15.2)
+# Where the plot begins, and the pixels of each of 30 seconds.
+LEFT, SECOND = 56.0, (WIDE - 8.0 - 56.0) / 30
 
 
 def time_of(run: RunResult) -> OverTime:
@@ -40,6 +43,11 @@ def shown(run: RunResult) -> Illustration:
 
 def classes(svg: Element, kind: str) -> list[Element]:
     return [node for node in svg.iter() if kind in (node.get("class") or "")]
+
+
+def begun(path: Element) -> int:
+    """Return how many separate pieces a path has."""
+    return str(path.get("d")).count("M")
 
 
 def told(picture: Picture, width: int = WIDE) -> list[tuple[float, float, str]]:
@@ -67,29 +75,35 @@ def test_every_point_is_drawn_and_told_in_each_panel() -> None:
 
 
 def test_a_percentile_that_is_not_known_is_a_gap() -> None:
-    """No line is drawn through it, what stands alone is a dot, and the table has a dash."""
+    """No line is drawn through it, and the table has a dash."""
     run = run_result()
     assert column(shown(run).table, "Response time p99, µs")[28] == "–"
-    time = time_of(run)
-    known = [*time.points[:28], time.points[27].model_copy(update={"start_s": 28.0}), time.points[29]]
-    assert len(classes(drawn(time), "mark s0")) == 3
-    assert len(classes(drawn(replace(time, points=known)), "mark s0")) == 0
+    assert [begun(node) for node in classes(drawn(time_of(run)), "curve thin s0")] == [1, 2, 2, 2]
+    assert [begun(node) for node in classes(drawn(time_of(run)), "curve thin s2")] == [1, 1, 1]
+
+
+def test_a_line_is_level_for_as_long_as_its_point_lasts() -> None:
+    """So what begins in a second is drawn from the beginning of that second on."""
+    [rate, *_] = classes(drawn(time_of(run_result())), "curve thin s0")
+    ends = [float(place) for place in re.findall(r"H([\d.]+)", str(rate.get("d")))]
+    assert ends == pytest.approx([LEFT + SECOND * (index + 1) for index in range(30)], abs=0.01)
+    levels = re.findall(r"(?:^M[\d.]+ |V)([\d.]+)", str(rate.get("d")))
+    assert levels[11] == levels[10]
+    assert float(levels[12]) > float(levels[11])
 
 
 def test_incidents_and_scrapes_are_bands_with_words() -> None:
-    """Each incident shades every panel and has its name above; the table says in which points it was."""
-    time = replace(time_of(run_result()), incidents=[STALL])
-    svg = drawn(time)
-    assert len(classes(svg, "band s4")) == 5
-    assert len(classes(svg, "band s5")) == 5 * 30
+    """Each incident shades every panel and has its name above; pointer and arrow keys tell when it was."""
+    svg = drawn(replace(time_of(run_result()), incidents=[STALL]))
+    assert [begun(node) for node in classes(svg, "band s3")] == [30] * 5
     assert "stall" in [node.text for node in svg.iter("text")]
     assert "stall, from 12.2 s on, for 3 s" in json.dumps(svg.get("data-points"))
-    bands = [(float(str(node.get("x"))), float(str(node.get("width")))) for node in classes(svg, "band s4")]
-    [(left, width)] = set(bands)
-    axis_left, axis_right = 56.0, WIDE - 8.0
-    second = (axis_right - axis_left) / 30
-    assert left == pytest.approx(axis_left + 12.2 * second, abs=0.02)
-    assert width == pytest.approx(3 * second, abs=0.02)
+    bands = [re.match(r"M([\d.]+) [\d.]+h([\d.]+)v", str(node.get("d"))) for node in classes(svg, "band s4")]
+    assert len(bands) == 5
+    for band in bands:
+        assert band
+        assert float(band[1]) == pytest.approx(LEFT + 12.2 * SECOND, abs=0.01)
+        assert float(band[2]) == pytest.approx(3 * SECOND, abs=0.01)
 
 
 def test_the_table_says_what_happened_meanwhile() -> None:
@@ -157,11 +171,15 @@ def test_it_is_on_pages_only() -> None:
 
 @pytest.mark.parametrize("width", [WIDE, NARROW])
 def test_incident_names_do_not_touch(width: int) -> None:
-    """However many incidents, and however late; what finds no room is told by its band."""
+    """However many incidents, and however late: each has its name, in a row with room for it."""
     events = [TimedEvent(f"incident-{i}", i * 1.5, i * 1.5 + 1) for i in range(20)]
     svg = drawn(replace(time_of(run_result()), incidents=events), width)
-    labels = [node for node in svg.iter("text") if (node.text or "").startswith("incident-")]
-    assert labels
-    ends = [(float(str(node.get("x"))), float(str(node.get("x"))) + 6.6 * len(node.text or "")) for node in labels]
-    assert all(before[1] < after[0] for before, after in pairwise(ends))
-    assert ends[-1][1] <= width + 0.1
+    rows: dict[str, list[tuple[float, float]]] = {}
+    for node in svg.iter("text"):
+        if (text := node.text or "").startswith("incident-"):
+            left = float(str(node.get("x")))
+            rows.setdefault(str(node.get("y")), []).append((left, left + text_width(text)))
+    assert sum(map(len, rows.values())) == 20
+    for ends in rows.values():
+        assert ends[-1][1] <= width + 0.1
+        assert all(before[1] < after[0] for before, after in pairwise(ends))
