@@ -5,7 +5,7 @@ found where its users met it, not where the lines that waited were sent at last.
 began.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -89,22 +89,35 @@ class Timeline:
         and `positions` where `Histogram` counts it.
         """
         self._reach(max(int(due_ns[-1]), int(starts_ns[-1])))
-        at = due_ns // self.width_ns
-        self._tally(_DUE, at)
+        by_due = self._split(due_ns)
+        self._tally(_DUE, by_due)
         if failed is not None:
-            self._tally(_FAILED, at[failed])
+            for point, lines in by_due:
+                self._counts[_FAILED, point] += np.count_nonzero(failed[lines])
         if sent is not None:
-            self._tally(_DROPPED, at[~sent])
-            at, starts_ns = at[sent], starts_ns[sent]
-        self._tally(_SENT, starts_ns // self.width_ns)
+            self._tally(_DROPPED, self._split(due_ns[~sent]))
+            by_due, starts_ns = self._split(due_ns[sent]), starts_ns[sent]
+        self._tally(_SENT, self._split(starts_ns))
         cells = (positions >> _SHIFT) + _OFFSETS
-        for point, lines in _equal_runs(at):
+        for point, lines in by_due:
             longest = self._longest[:, point]
             np.maximum(longest, durations[:, lines].max(axis=1), out=longest)
             self._rows.count(point, cells[:, lines])
 
-    def _tally(self, kind: int, at: NDArray[np.int64]) -> None:
-        np.add.at(self._counts[kind], at, 1)
+    def _split(self, moments_ns: NDArray[np.int64]) -> list[tuple[int, slice]]:
+        """Return the points that moments, in order, fall into, each with the slice of those that do."""
+        if not moments_ns.size:
+            return []
+        first, last = int(moments_ns[0]) // self.width_ns, int(moments_ns[-1]) // self.width_ns
+        if first == last:
+            return [(first, slice(0, moments_ns.size))]
+        edges = np.searchsorted(moments_ns, np.arange(first + 1, last + 1) * self.width_ns).tolist()
+        slices = pairwise([0, *edges, moments_ns.size])
+        return [(first + index, slice(begin, end)) for index, (begin, end) in enumerate(slices) if begin < end]
+
+    def _tally(self, kind: int, by_point: list[tuple[int, slice]]) -> None:
+        for point, lines in by_point:
+            self._counts[kind, point] += lines.stop - lines.start
 
     def _reach(self, moment_ns: int) -> None:
         """Make room for a moment."""
@@ -270,14 +283,6 @@ def _dense(*rows: _Row) -> NDArray[np.int64]:
 def _compact(dense: NDArray[np.int64]) -> _Row:
     cells = np.flatnonzero(dense)
     return _Row(cells.astype(np.uint16), dense[cells])
-
-
-def _equal_runs(at: NDArray[np.int64]) -> Iterator[tuple[int, slice]]:
-    """Yield each run of equal values: the value, and where it is."""
-    edges = [0, *(np.flatnonzero(np.diff(at)) + 1).tolist(), at.size]
-    for begin, end in pairwise(edges):
-        if begin < end:
-            yield int(at[begin]), slice(begin, end)
 
 
 def _spread(counts: NDArray[np.int64], longest: int) -> Spread:

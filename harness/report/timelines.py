@@ -12,7 +12,7 @@ from workloads.units import format_duration
 if TYPE_CHECKING:
     from harness.run.result import RunResult
 
-__all__ = ["SPREADS", "OverTime", "Panel", "TimedEvent", "over_time"]
+__all__ = ["SPREADS", "OverTime", "Panel", "TimedEvent", "moment_text", "over_time"]
 
 SPREADS = ("p50", "p99", "longest")
 _TIMES = (Unit("h", 3600.0), Unit("min", 60.0), Unit("s", 1.0))
@@ -25,6 +25,21 @@ class TimedEvent(NamedTuple):
     kind: str
     start_s: float
     end_s: float
+
+    @property
+    def words(self) -> str:
+        """What it was, when it began and, unless that is nothing, how long it lasted."""
+        lasted = f", for {moment_text(self.end_s - self.start_s)} s" if self.end_s > self.start_s else ""
+        return f"{self.kind} at {moment_text(self.start_s)} s{lasted}"
+
+    def within(self, start_s: float, end_s: float) -> bool:
+        """Tell whether any of it was from `start_s` to before `end_s`."""
+        return self.start_s < end_s and (self.end_s > start_s or self.start_s >= start_s)
+
+
+def moment_text(time: float) -> str:
+    """Return a time to a hundredth of its unit, with no more digits than it has."""
+    return f"{round(time, 2):g}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +161,7 @@ def over_time(run: "RunResult") -> OverTime | None:
     scrapes = [TimedEvent("scrape", span.start_s, span.start_s + span.duration_s) for span in timeline.scrapes]
     # Results of versions without incidents have no such field.
     incidents = [
-        TimedEvent(incident.kind, incident.start_s, incident.start_s + incident.duration_s)
+        TimedEvent(incident.kind, incident.start_ns / 1e9, (incident.start_ns + incident.duration_ns) / 1e9)
         for incident in getattr(run, "incidents", None) or ()
     ]
     return OverTime(timeline.points, scrapes, incidents)

@@ -17,7 +17,7 @@ from harness.report.plots.axes import (
     logarithmic,
 )
 from harness.report.plots.canvas import WIDE, Canvas, Picture, text_width
-from harness.report.timelines import SPREADS, OverTime, Panel, TimedEvent
+from harness.report.timelines import SPREADS, OverTime, Panel, TimedEvent, moment_text
 from workloads.units import format_duration
 
 __all__ = ["MOST_NAMED", "TimelinePicture", "timeline_picture"]
@@ -130,8 +130,7 @@ def _draw_lanes(canvas: Canvas, time: OverTime, x: PlotAxis, top: float, names: 
         top += _LANE
     for event in time.incidents:
         left, wide = _reach(event.start_s, event.end_s, x)
-        at, lasts = (plain(seconds) for seconds in (event.start_s, event.end_s - event.start_s))
-        canvas.tell(left + wide / 2, top - _LANE / 2, f"{event.kind}, from {at} s on, for {lasts} s")
+        canvas.tell(left + wide / 2, top - _LANE / 2, event.words)
     if time.scrapes:
         canvas.text(_GUTTER - 6, top + 10, "scrapes", anchor="end")
         _shade(canvas, time.scrapes, x, PlotArea(_GUTTER, x(x.high), top + 2, top + 10), "bar s3")
@@ -177,7 +176,7 @@ def _tell(canvas: Canvas, panel: Panel, named: OverTime, x: PlotAxis, y: PlotAxi
     for index, point in enumerate(named.points):
         value = next((row[index] for row in panel.series if row[index] is not None), None)
         if value is not None:
-            at = f"{plain(point.start_s / x.unit.scale, 4)} {x.unit.name}"
+            at = f"{moment_text(point.start_s / x.unit.scale)} {x.unit.name}"
             canvas.tell(x(point.start_s + point.width_s / 2), y(value), f"{at}, {panel.words(index)}")
 
 
@@ -190,9 +189,9 @@ def timeline_picture(time: OverTime, title: str, ident: str) -> TimelinePicture:
     named = f"{plain(points[0].width_s)} s"
     words = [
         f"{len(points)} points of {named}: from {plain(min(rates))} to {plain(max(rates))} lines/s",
-        f"the longest response, {longest}, in the point from {plain(slowest.start_s, 4)} s on",
+        f"the longest response, {longest}, in the point from {moment_text(slowest.start_s)} s on",
         f"{plain(sum(point.failed for point in points), 15)} lines failed",
         f"{len(time.scrapes)} scrapes are marked",
-        *(f"{event.kind} from {plain(event.start_s)} s on" for event in time.incidents),
+        *(event.words for event in time.incidents),
     ]
     return TimelinePicture(ident, title, f"{'; '.join(words)}.", time)

@@ -7,7 +7,7 @@ from harness.load.tail import FEWEST_BEYOND
 from harness.report.numbers import UNKNOWN, plain
 from harness.report.plots.timeline import MOST_NAMED, timeline_picture
 from harness.report.tables import Column, Illustration, Note, Part, ReportTable, TableCell
-from harness.report.timelines import OverTime, Panel, over_time
+from harness.report.timelines import OverTime, Panel, moment_text, over_time
 
 if TYPE_CHECKING:
     from harness.run.result import RunResult
@@ -37,7 +37,7 @@ def _table(time: OverTime, title: str, left_out: int) -> ReportTable:
     )
     rows = tuple(
         (
-            TableCell(plain(point.start_s, 9)),
+            TableCell(moment_text(point.start_s)),
             *(_cell(panel, row[index]) for panel in panels for row in panel.series),
             *((TableCell(_meanwhile(shown, index)),) if named else ()),
         )
@@ -60,7 +60,7 @@ def _meanwhile(time: OverTime, index: int) -> str:
     """Return the incidents of a point's time, and the number of scrapes that began in it."""
     start_s = time.points[index].start_s
     end_s = start_s + time.points[index].width_s
-    words = [event.kind for event in time.incidents if event.start_s < end_s and event.end_s > start_s]
+    words = [event.kind for event in time.incidents if event.within(start_s, end_s)]
     scrapes = sum(start_s <= event.start_s < end_s for event in time.scrapes)
     if scrapes:
         words.append("a scrape" if scrapes == 1 else f"{scrapes} scrapes")

@@ -4,6 +4,8 @@ import json
 import re
 from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -97,13 +99,28 @@ def test_incidents_and_scrapes_are_bands_with_words() -> None:
     svg = drawn(replace(time_of(run_result()), incidents=[STALL]))
     assert [begun(node) for node in classes(svg, "band s3")] == [30] * 5
     assert "stall" in [node.text for node in svg.iter("text")]
-    assert "stall, from 12.2 s on, for 3 s" in json.dumps(svg.get("data-points"))
+    assert "stall at 12.2 s, for 3 s" in json.dumps(svg.get("data-points"))
     bands = [re.match(r"M([\d.]+) [\d.]+h([\d.]+)v", str(node.get("d"))) for node in classes(svg, "band s4")]
     assert len(bands) == 5
     for band in bands:
         assert band
         assert float(band[1]) == pytest.approx(LEFT + 12.2 * SECOND, abs=0.01)
         assert float(band[2]) == pytest.approx(3 * SECOND, abs=0.01)
+
+
+def test_incidents_are_read_from_a_result_that_has_them() -> None:
+    """In its order and units; what took no time is a moment. A result of an earlier version has none."""
+    run = run_result()
+    assert time_of(run).incidents == []
+    happened = [SimpleNamespace(kind="slow", start_ns=3 * 10**9, duration_ns=2 * 10**9),
+                SimpleNamespace(kind="restart", start_ns=9_000_000_000, duration_ns=0)]  # fmt: skip
+    telling = SimpleNamespace(timeline=run.timeline, incidents=happened)
+    time = time_of(cast("RunResult", telling))
+    assert [event.words for event in time.incidents] == ["slow at 3 s, for 2 s", "restart at 9 s"]
+    table = next(part.table for part in timeline_parts(cast("RunResult", SimpleNamespace(
+        timeline=run.timeline, incidents=happened, spec=run.spec)), "t") if isinstance(part, Illustration))  # fmt: skip
+    assert column(table, "Meanwhile")[2:6] == ["a scrape", "slow, a scrape", "slow, a scrape", "a scrape"]
+    assert column(table, "Meanwhile")[9] == "restart, a scrape"
 
 
 def test_the_table_says_what_happened_meanwhile() -> None:
