@@ -30,7 +30,7 @@ class TimelinePoint(_Part):
     start_s: float = Field(description="seconds since the start of the run")
     width_s: float = Field(description="how long it lasts; the last point may differ from the others")
     lines: int = Field(description="lines that fell due, in a closed loop those that began")
-    target: float | None = Field(description="lines due a second; null for a closed loop")
+    target: float | None = Field(description="lines due a second until the last was due; null for a closed loop")
     achieved: float = Field(description="lines that began a second, whenever they were due")
     failed: int
     dropped: int
@@ -57,32 +57,37 @@ class TimelineResult(_Part):
 
 def timeline_of(driven: DriveResult, windows: Sequence[tuple[int, int]], *, closed: bool) -> TimelineResult:
     """Return a run over time; `windows` are start and end of each scrape served, in ns since the start of the run."""
-    points = driven.timeline.points(_end_ns(driven))
+    due_end_ns = _due_end_ns(driven)
+    points = driven.timeline.points(max(due_end_ns, driven.moments.last_end_ns))
     end_ns = points[-1].start_ns + points[-1].width_ns if points else 0
     meanwhile = [(start, end) for start, end in windows if start < end_ns and end > 0]
     longest = sorted(meanwhile, key=lambda window: window[0] - window[1])[:MOST_SCRAPES]
     return TimelineResult(
         width_s=driven.timeline.width_ns / 1e9,
-        points=[_point(point, closed=closed) for point in points],
+        points=[_point(point, None if closed else due_end_ns) for point in points],
         scrapes=[ScrapeSpan(start_s=start / 1e9, duration_s=(end - start) / 1e9) for start, end in sorted(longest)],
         scrapes_left_out=len(meanwhile) - len(longest),
     )
 
 
-def _end_ns(driven: DriveResult) -> int:
-    """Return when the run ended: with its last line, or when the next one would have been due."""
-    moments, gaps = driven.moments, driven.ledger.offered - 1
-    gap_ns = driven.span_ns // gaps if gaps > 0 else 0
-    return max(moments.last_end_ns, moments.last_due_ns + gap_ns)
+def _due_end_ns(driven: DriveResult) -> int:
+    """Return when the schedule ended: when the line after the last would have been due."""
+    gaps = driven.ledger.offered - 1
+    return driven.moments.last_due_ns + (driven.span_ns // gaps if gaps > 0 else 0)
 
 
-def _point(point: TimePoint, *, closed: bool) -> TimelinePoint:
+def _point(point: TimePoint, due_end_ns: int | None) -> TimelinePoint:
+    """Return a point; lines were due until `due_end_ns`, None for a closed loop, and sent for as long as it took."""
     width_s = point.width_ns / 1e9
+    target = None
+    if due_end_ns is not None:
+        scheduled_ns = min(point.width_ns, due_end_ns - point.start_ns)
+        target = round(point.due * 1e9 / scheduled_ns, 3) if scheduled_ns > 0 else 0.0
     return TimelinePoint(
         start_s=point.start_ns / 1e9,
         width_s=width_s,
         lines=point.due,
-        target=None if closed else round(point.due / width_s, 3),
+        target=target,
         achieved=round(point.sent / width_s, 3),
         failed=point.failed,
         dropped=point.dropped,

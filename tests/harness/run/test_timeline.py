@@ -37,6 +37,16 @@ def test_a_slow_steady_schedule_has_no_dip_at_its_end(gap_ns: int) -> None:
     assert last.target == pytest.approx(last.lines / last.width_s, abs=0.001)
 
 
+def test_a_backlog_after_the_schedule_lowers_no_target() -> None:
+    """Lines that are still sent when none is due any more belong to the points in which they were due."""
+    run = Run(every(10 * MS, 300), service=lambda line: 2 * SECOND if line == 250 else MS)
+    points = timeline_of(run.driven(), [], closed=False).points
+    assert [point.target for point in points] == [100.0, 100.0, 100.0, 0.0, 0.0]
+    assert [point.lines for point in points] == [100, 100, 100, 0, 0]
+    assert [point.achieved for point in points[:4]] == [100.0, 100.0, 51.0, 0.0]
+    assert points[4].achieved == pytest.approx(49 / points[4].width_s, abs=0.001)
+
+
 def test_a_closed_loop_has_no_target() -> None:
     """Nobody asked for a rate."""
     points = timeline_of(driven(), [], closed=True).points
