@@ -10,6 +10,7 @@ from harness.load.histogram import Histogram
 from harness.load.lateness import Behind
 from harness.load.ledger import Ledger
 from harness.load.recorder import Timings
+from harness.load.timeline import Timeline
 from harness.load.truthlog import TruthLog
 from harness.run.shard import ShardRecord
 from harness.views import View
@@ -33,6 +34,7 @@ def state_of(record: ShardRecord) -> dict[str, Any]:
         "behind": asdict(driven.behind),
         "machine": asdict(driven.machine),
         "moments": asdict(driven.moments),
+        "timeline": driven.timeline.state(),
         "log": None if record.log is None else record.log.state(),
         "self_cost_ns": record.self_cost_ns,
         "digest": record.digest,
@@ -50,6 +52,7 @@ def record_from(state: Mapping[str, Any], views: tuple[View, ...], methods: tupl
         behind=Behind(**state["behind"]),
         machine=Machine(**state["machine"]),
         moments=Moments(**state["moments"]),
+        timeline=Timeline.from_state(state["timeline"]),
     )
     log = None if state["log"] is None else TruthLog.from_state(ledger, state["log"])
     return ShardRecord(driven, log, state["self_cost_ns"], state["digest"], state["made"])

@@ -7,6 +7,7 @@ from harness.load.cpu_time import Machine
 from harness.load.lateness import Behind
 from harness.load.ledger import Ledger
 from harness.load.recorder import Timings
+from harness.load.timeline import Timeline
 
 __all__ = ["DriveResult", "Moments", "merge_results"]
 
@@ -60,7 +61,7 @@ class DriveResult:
     due time to the last. `behind` attributes the time that lines waited, and the worst stretches are p90s of lag and
     lateness (`harness.load.lateness`). `outside_ns` is the time spent making blocks and counting since the start,
     `longest_outside_ns` its longest single period, and `starved` the number of times no block was ready when one was
-    needed. `machine` is the CPU time the driving thread was denied.
+    needed. `machine` is the CPU time the driving thread was denied. `timeline` has lines and durations by second.
     """
 
     timings: Timings
@@ -79,6 +80,7 @@ class DriveResult:
     machine: Machine
     interrupted: bool
     moments: Moments = field(default_factory=Moments)
+    timeline: Timeline = field(default_factory=Timeline)
 
 
 def merge_results(results: Sequence[DriveResult], *, closed: bool) -> DriveResult:
@@ -93,12 +95,13 @@ def merge_results(results: Sequence[DriveResult], *, closed: bool) -> DriveResul
     if not results:
         raise ValueError("there is nothing to merge")
     first = results[0]
-    timings, ledger = Timings(), Ledger(first.ledger.views, first.ledger.methods)
+    timings, timeline, ledger = Timings(), Timeline(), Ledger(first.ledger.views, first.ledger.methods)
     behind, machine = Behind(), Machine()
     with_lines = [result for result in results if result.ledger.offered]
     moments = with_lines[0].moments if with_lines else Moments()
     for result in results:
         timings.merge(result.timings)
+        timeline.merge(result.timeline)
         ledger.merge(result.ledger)
         _add(behind, result.behind)
         _add(machine, result.machine)
@@ -122,6 +125,7 @@ def merge_results(results: Sequence[DriveResult], *, closed: bool) -> DriveResul
         machine=machine,
         interrupted=any(result.interrupted for result in results),
         moments=moments,
+        timeline=timeline,
     )
 
 

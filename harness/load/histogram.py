@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from harness.load.tail import beyond
 
-__all__ = ["HIGHEST_NS", "Histogram", "Summary", "rank"]
+__all__ = ["HIGHEST_NS", "POSITIONS", "Histogram", "Summary", "highest_at", "rank"]
 
 HIGHEST_NS = 3_600_000_000_000
 _DIGITS = 3
 _HALF_MAGNITUDE = 10  # 2 * 10**3 values told apart need 2**11 sub-buckets, half of which each further bucket adds
 _HALF = 1 << _HALF_MAGNITUDE
 _MASK = 2 * _HALF - 1
-_SIZE = (HIGHEST_NS.bit_length() - _HALF_MAGNITUDE + 1) * _HALF
+POSITIONS = (HIGHEST_NS.bit_length() - _HALF_MAGNITUDE + 1) * _HALF  # of a histogram
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def _index(values: NDArray[np.int64]) -> NDArray[np.int64]:
     return places
 
 
-def _highest_at(place: int) -> int:
+def highest_at(place: int) -> int:
     """Return the largest value that is counted at a position."""
     bucket = max((place >> _HALF_MAGNITUDE) - 1, 0)
     leading = place - (bucket << _HALF_MAGNITUDE)
@@ -76,7 +76,7 @@ class Histogram:
     __slots__ = ("count", "counts", "max", "min", "sum")
 
     def __init__(self) -> None:
-        self.counts = np.zeros(_SIZE, dtype=np.int64)
+        self.counts = np.zeros(POSITIONS, dtype=np.int64)
         self.count = 0
         self.sum = 0
         self.min: int | None = None
@@ -98,18 +98,21 @@ class Histogram:
         self.count_places(_index(values_ns), int(values_ns.sum()), low, high)
 
     @staticmethod
-    def record_rows(histograms: Sequence["Histogram"], rows: NDArray[np.int64]) -> None:
-        """Count each row of an array of nanoseconds in the histogram at the same index; twice as fast as one by one."""
+    def record_rows(histograms: Sequence["Histogram"], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Count each row of an array of nanoseconds in the histogram at the same index; twice as fast as one by one.
+
+        Returns the position in `counts` at which each value was counted.
+        """
         if not rows.size:
-            return
+            return rows
         lows, highs = rows.min(axis=1).tolist(), rows.max(axis=1).tolist()
         if min(lows) < 0 or max(highs) > HIGHEST_NS:
-            for histogram, row in zip(histograms, rows, strict=True):
-                histogram.record(row)
-            return
+            rows = np.clip(rows, 0, HIGHEST_NS)
+            lows, highs = rows.min(axis=1).tolist(), rows.max(axis=1).tolist()
         places, sums = _index(rows), rows.sum(axis=1).tolist()
         for histogram, at, total, low, high in zip(histograms, places, sums, lows, highs, strict=True):
             histogram.count_places(at, total, low, high)
+        return places
 
     def count_places(self, places: NDArray[np.int64], total: int, low: int, high: int) -> None:
         """Count values in range by their positions, given their sum, the smallest and the largest."""
@@ -134,7 +137,7 @@ class Histogram:
         """Return the histogram of a `state`; raises `ValueError` where it is none."""
         result = cls()
         places, counts = state["places"], state["counts"]
-        if places.size and not 0 <= int(places.min()) <= int(places.max()) < _SIZE:
+        if places.size and not 0 <= int(places.min()) <= int(places.max()) < POSITIONS:
             raise ValueError("a histogram has no such place")
         result.counts[places] = counts
         result.count = int(counts.sum())
@@ -163,7 +166,7 @@ class Histogram:
         ranks = [rank(self.count, percent) for percent in percents]
         places = np.searchsorted(np.cumsum(self.counts), ranks)
         return {
-            percent: max(min(_highest_at(int(place)), self.max), self.min)
+            percent: max(min(highest_at(int(place)), self.max), self.min)
             for percent, place in zip(percents, places, strict=True)
         }
 
@@ -179,7 +182,7 @@ class Histogram:
         count = int(reached[-1]) if reached.size else 0
         if not count or self.max is None:
             return None
-        return min(_highest_at(int(np.searchsorted(reached, rank(count, percent)))), self.max)
+        return min(highest_at(int(np.searchsorted(reached, rank(count, percent)))), self.max)
 
     def _places(self) -> int:
         return 0 if self.max is None else int(_index(np.array([self.max]))[0]) + 1
@@ -215,7 +218,7 @@ class Histogram:
         result.counts[: counts.size] = counts
         places = np.flatnonzero(result.counts)
         result.count = int(result.counts.sum())
-        result.sum = sum(_highest_at(int(place)) * int(result.counts[place]) for place in places)
+        result.sum = sum(highest_at(int(place)) * int(result.counts[place]) for place in places)
         if places.size:
-            result.min, result.max = _highest_at(int(places[0])), _highest_at(int(places[-1]))
+            result.min, result.max = highest_at(int(places[0])), highest_at(int(places[-1]))
         return result

@@ -157,7 +157,7 @@ class _Pump:
             start_ns = self.clock.now_ns() + (0 if self.closed else _HEAD_START_NS)
         elif self.closed and not self.stop.requested:
             self.clock.wait_until(start_ns)
-        self.start_ns = self.shown_ns = start_ns
+        self.start_ns = self.shown_ns = self.recorder.start_ns = start_ns
 
     def run(self, start_ns: int | None) -> None:
         self._begin(start_ns)
@@ -241,7 +241,8 @@ class _Pump:
         else:
             starts, ends = self.recorder.starts, self.recorder.ends
             self.log.add(part.truth, outcomes, self.latencies_ms, raised, starts, ends)
-        self.recorder.fold(None if self.closed else part.due_ns[:done] + self.start_ns, outcomes, beside)
+        due_ns = None if self.closed else part.due_ns[:done] + self.start_ns
+        self.recorder.fold(due_ns, outcomes, beside, part.truth.error[:done])
         self.latencies_ms.clear()
         if self.first_due_ns is None:
             self.first_due_ns = int(part.due_ns[0])
@@ -315,6 +316,7 @@ class _Pump:
             machine=machine,
             interrupted=self.stop.requested,
             moments=moments,
+            timeline=recorder.timeline,
         )
 
     def _moments(self) -> Moments:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from harness.load.histogram import Histogram
 from harness.load.lateness import Lateness, Slice, Stretches
+from harness.load.timeline import DURATIONS, Timeline
 
 __all__ = ["DROPPED", "EVALUATED", "RAISED", "Recorder", "Timings"]
 
@@ -52,8 +53,10 @@ class Recorder:
         "last_end_ns",
         "last_ns",
         "lateness",
+        "start_ns",
         "starts",
         "stretches",
+        "timeline",
         "timings",
     )
 
@@ -62,6 +65,8 @@ class Recorder:
         self.ends: list[int] = []
         self.exceptions: dict[int, str | None] = {}
         self.timings = Timings()
+        self.timeline = Timeline()
+        self.start_ns = 0
         self.lateness = Lateness()
         self.stretches = Stretches(self.timings.lag, self.timings.lateness)
         self.first_ns: int | None = None
@@ -79,11 +84,17 @@ class Recorder:
         """Return the type names of the exceptions since the last fold, in the lines' order."""
         return [name for _, name in sorted(self.exceptions.items()) if name is not None]
 
-    def fold(self, due_ns: NDArray[np.int64] | None, outcomes: NDArray[np.int8], part: Slice | None = None) -> None:
-        """Count the block's lines in the histograms and clear the columns.
+    def fold(
+        self,
+        due_ns: NDArray[np.int64] | None,
+        outcomes: NDArray[np.int8],
+        part: Slice | None = None,
+        errors: NDArray[np.int8] | None = None,
+    ) -> None:
+        """Count the block's lines in the histograms and over time, and clear the columns.
 
         `due_ns` are the due times on the clock of the lines handled, or None for a closed loop; `part` describes what
-        happened besides them, by default nothing.
+        happened besides them, by default nothing; `errors` are above 0 for the lines that are to be refused.
         """
         if not self.ends:
             return
@@ -94,12 +105,12 @@ class Recorder:
         self.ends.clear()
         sent = outcomes != DROPPED if self.exceptions else None
         self.exceptions.clear()
-        if due_ns is None:
-            self._count(starts, starts, ends, None, sent)
-            return
-        lateness = self.lateness.split(due_ns, starts, ends, part or Slice(int(starts[0])))
-        self._count(due_ns, starts, ends, lateness, sent)
-        self.stretches.add(int(due_ns[0]), int(due_ns[-1]))
+        lateness, due = None, starts if due_ns is None else due_ns
+        if due_ns is not None:
+            lateness = self.lateness.split(due_ns, starts, ends, part or Slice(int(starts[0])))
+        self._count(due, starts, ends, lateness, sent, _failed(outcomes, errors))
+        if due_ns is not None:
+            self.stretches.add(int(due_ns[0]), int(due_ns[-1]))
 
     def _count(
         self,
@@ -108,7 +119,9 @@ class Recorder:
         ends: NDArray[np.int64],
         lateness: NDArray[np.int64] | None,
         sent: NDArray[np.bool_] | None,
+        failed: NDArray[np.bool_],
     ) -> None:
+        every_due, every_start = due - self.start_ns, starts - self.start_ns
         if sent is not None:
             due, starts, ends = due[sent], starts[sent], ends[sent]
             lateness = None if lateness is None else lateness[sent]
@@ -118,10 +131,19 @@ class Recorder:
         if lateness is not None:
             rows.append(lateness)
             histograms.append(timings.lateness)
-        Histogram.record_rows(histograms, np.stack(rows))
+        durations = np.stack(rows)
+        positions = Histogram.record_rows(histograms, durations)
+        kept = len(DURATIONS)
+        self.timeline.add(every_due, every_start, failed, sent, durations[:kept], positions[:kept])
 
     def _mark(self, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> None:
         if self.first_ns is None:
             self.first_ns = int(starts[0])
         self.last_ns = int(starts[-1])
         self.last_end_ns = int(ends[-1])
+
+
+def _failed(outcomes: NDArray[np.int8], errors: NDArray[np.int8] | None) -> NDArray[np.bool_]:
+    """Return which lines failed: those that raised, and of the others evaluated those to be refused."""
+    raised: NDArray[np.bool_] = outcomes == RAISED
+    return raised if errors is None else raised | ((outcomes == EVALUATED) & (errors > 0))

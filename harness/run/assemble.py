@@ -31,6 +31,7 @@ from harness.run.result import (
 from harness.run.seen import Seen
 from harness.run.shard import ShardRecord
 from harness.run.spec import RunSpec
+from harness.run.timeline import timeline_of
 from harness.run.union import Made, prove_union
 from harness.run.workers import Lost, WorkerInfo
 from harness.scrape.endpoint import page_url
@@ -93,6 +94,7 @@ def assemble(record: RunRecord) -> RunResult:
     several = len(record.workers) > 1
     self_cost_ns = max(worker.shard.self_cost_ns for worker in present)
     ledger, evidence = driven.ledger, evidence_of(driven, self_cost_ns)
+    scrapes = _scrapes(driven, present)
     union = prove_union(
         record.workload,
         [
@@ -118,11 +120,12 @@ def assemble(record: RunRecord) -> RunResult:
         "lateness_ns": None if evidence.lateness is None else _latency(driven.timings.lateness),
         "schedule": _schedule(evidence, [evidence_of(w.shard.driven, w.shard.self_cost_ns) for w in present], record),
         "self_cost_ns_per_line": self_cost_ns,
-        "scrapes": _scrapes(driven, present),
+        "scrapes": scrapes,
         "audit": _audited(present, lost, several=several, began=began),
         "verdict": "invalid" if reasons else "valid",
         "reasons": reasons,
         "workers": [_worker(worker, present) for worker in record.workers] if several else [],
+        "timeline": timeline_of(driven, scrapes.windows, closed=record.workload.closed_loop),
     }
     result = RunResult(**partial, requirements=[])
     outcomes = check(record.requirements, result.document())

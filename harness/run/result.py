@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from harness.host.environment import Environment
 from harness.run.spec import RunSpec
+from harness.run.timeline import TimelineResult
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -188,6 +189,9 @@ class RunResult(_Part):
     reasons: list[str] = Field(description="why a run is invalid: what it missed, and which resource ran out")
     requirements: list[RequirementResult]
     workers: list[WorkerResult] = Field([], description="each of several workers; empty for a run of one")
+    timeline: TimelineResult | None = Field(
+        None, description="the run by second, or by several; null in results of earlier versions"
+    )
 
     def document(self) -> dict[str, Any]:
         """Return the document as plain JSON values."""

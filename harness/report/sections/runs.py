@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from harness.load.tail import FEWEST_BEYOND, statistic_supported, supported
 from harness.report.numbers import UNKNOWN, plain, unit_for
 from harness.report.sections.audits import findings_by_severity, severity_sign
+from harness.report.sections.timeline import timeline_parts
 from harness.report.tables import Bullets, Column, Facts, Note, Part, ReportTable, Section, TableCell, row_of
 from workloads.units import format_duration
 
@@ -23,11 +24,13 @@ def runs_section(runs: "Sequence[RunResult]") -> Section | None:
     """Return each load run; the findings of their audits are a section of their own."""
     if not runs:
         return None
-    parts = tuple(
-        Section("", f"{run.spec.name}, {run.started}", (*_conclusions(run), *_sent(run), *_timed(run), *_exposed(run)))
-        for run in runs
-    )
+    parts = tuple(_whole(run, f"run-timeline-{index}") for index, run in enumerate(runs))
     return Section("runs", "Load runs", parts, brief=tuple(map(_line, runs)))
+
+
+def _whole(run: "RunResult", ident: str) -> Section:
+    account = (*_conclusions(run), *_sent(run), *_timed(run), *timeline_parts(run, ident), *_exposed(run))
+    return Section("", f"{run.spec.name}, {run.started}", account)
 
 
 def run_parts(run: "RunResult") -> tuple[Part, ...]:

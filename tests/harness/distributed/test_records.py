@@ -35,8 +35,9 @@ class Pages:
         return moments, [moment + 1_000 for moment in moments]
 
 
-def whole(lines: int = 700) -> Workload:
-    return Workload(WorkloadSpec(arrivals="constant:rate=1000", lengths="edges", errors="10%", series="3", count=lines))
+def whole(lines: int = 700, rate: float = 1000) -> Workload:
+    arrivals = f"constant:rate={rate}"
+    return Workload(WorkloadSpec(arrivals=arrivals, lengths="edges", errors="10%", series="3", count=lines))
 
 
 def drive(workload: Workload) -> ShardRecord:
@@ -105,6 +106,25 @@ def test_shards_merge_into_what_one_worker_has(n):
         assert same(one.state(), other.state()), name
     for name in ("start_ns", "elapsed_ns", "target_rate", "achieved_rate", "span_ns", "moments", "interrupted"):
         assert getattr(merged, name) == getattr(alone.driven, name), name
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+@pytest.mark.parametrize("rate", [1000, 20, 0.25])
+def test_the_timelines_of_workers_merge_into_that_of_one(n, rate):
+    """In every point, also where points had to be joined; together they hold what the ledger holds."""
+    load = whole(rate=rate)
+    alone = drive(load).driven
+    merged = merge_results(
+        [through_the_wire(drive(load.shard(k, n)), load.methods).driven for k in range(n)], closed=False
+    )
+    assert same(merged.timeline.state(), alone.timeline.state())
+    points = merged.timeline.points(merged.moments.last_end_ns)
+    ledger = merged.ledger
+    assert (sum(point.due for point in points), sum(point.failed for point in points)) == (
+        ledger.offered,
+        ledger.failed,
+    )
+    assert ledger.failed
 
 
 def test_nothing_is_not_merged():

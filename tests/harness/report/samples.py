@@ -32,6 +32,7 @@ from harness.run.result import (
     WorkloadResult,
 )
 from harness.run.spec import RunSpec
+from harness.run.timeline import ScrapeSpan, TimelinePoint, TimelineResult, TimelineSpread
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -295,6 +296,36 @@ def found(name: str, severity: Any, size: float, detail: str) -> FindingResult:
     )
 
 
+def spread(p50: float | None, p99: float | None, longest: float | None) -> TimelineSpread:
+    p50, p99, longest = (None if value is None else round(value) for value in (p50, p99, longest))
+    return TimelineSpread(p50=p50, p99=p99, max=longest)
+
+
+def timeline(points: int = 30, width_s: float = 1.0, rate: float = 1_000.0) -> TimelineResult:
+    """A run with a stall of three points from the thirteenth on; the last but one has too few lines for percentiles."""
+    rng = random.Random(points)  # noqa: S311 - a fixed seed for data made up
+    made = []
+    for index in range(points):
+        waits = max(0.0, (15 - index) * width_s * 1e9) if 12 <= index < 15 else 0.0
+        few, noise = index == points - 2, rng.gauss(1, 0.04)
+        lag, service = [800 * noise + waits, 30e3 * noise + waits, 210e3 * noise + waits], [96e3, 210e3, 640e3]
+        service = [value * noise for value in service]
+        if index == 12:
+            service[2] = waits
+        response = [lag[0] + service[0], lag[1] + service[1], max(lag[2], service[2]) + 5e5]
+        columns = [lag, service, response]
+        spreads = [spread(None, None, values[2]) if few else spread(*values) for values in columns]
+        made.append(
+            TimelinePoint(
+                start_s=index * width_s, width_s=width_s, lines=8 if few else round(rate * width_s),
+                target=8 / width_s if few else rate, achieved=rate * {12: 0.3, 13: 0, 14: 0, 15: 3.7}.get(index, 1),
+                failed=index % 4, dropped=0, lag_ns=spreads[0], service_ns=spreads[1], response_ns=spreads[2],
+            )
+        )  # fmt: skip
+    scrapes = [ScrapeSpan(start_s=0.4 + at, duration_s=0.004) for at in range(int(points * width_s))]
+    return TimelineResult(width_s=width_s, points=made, scrapes=scrapes[:600], scrapes_left_out=len(scrapes[600:]))
+
+
 def run_result(**more: Any) -> RunResult:
     values: dict[str, Any] = {
         "started": "2026-11-23T21:00:00Z",
@@ -325,6 +356,7 @@ def run_result(**more: Any) -> RunResult:
         "verdict": "valid",
         "reasons": [],
         "requirements": [RequirementResult(text="response.p99<2ms", held=True, actual=0.214)],
+        "timeline": timeline(),
     }  # fmt: skip
     return RunResult(**{**values, **more})
 

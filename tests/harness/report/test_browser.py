@@ -32,7 +32,7 @@ def test_the_page_opens_from_disk_without_a_word_on_the_console(window: Browser,
     assert window.run("return performance.getEntriesByType('resource').length") == 0
     drawn = "return [...document.querySelectorAll('svg.wide')].map(s => s.getBoundingClientRect().height)"
     heights = window.run(drawn)
-    assert len(heights) == 7
+    assert len(heights) == 8
     assert min(heights) > 100
 
 

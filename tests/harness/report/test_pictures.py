@@ -12,11 +12,13 @@ from harness.measure.questions.laws import CostLaw, Fit
 from harness.report.plots.canvas import NARROW, WIDE, Picture, standalone
 from harness.report.plots.laws import formula, laws_picture, predicted
 from harness.report.plots.percentiles import decoded, percentiles_picture
+from harness.report.plots.timeline import timeline_picture
 from harness.report.plots.trend import binned, trend_picture
 from harness.report.plots.waterfall import LadderSteps, waterfall
 from harness.report.sections.ladder import ladders_of
+from harness.report.timelines import TimedEvent, over_time
 from harness.report.trends import Epoch, Trend
-from tests.harness.report.samples import encoded, law, trend
+from tests.harness.report.samples import encoded, law, run_result, trend
 from tests.harness.report.samples import ladder as ladder_document
 
 VALUES = st.lists(st.one_of(st.none(), st.floats(1, 1e9)), min_size=1, max_size=300)
@@ -32,8 +34,15 @@ def curves() -> Picture:
     return percentiles_picture([curve for curve in found if curve], "Latency", "latency")
 
 
+def over() -> Picture:
+    time = over_time(run_result())
+    assert time is not None
+    return timeline_picture(replace(time, incidents=[TimedEvent("stall", 29.0, 40.0)]), "Over time", "over")
+
+
 @pytest.mark.parametrize(
-    "picture", [waterfall(ladder()), laws_picture([law("a", 1e4, 5e4)]), trend_picture(trend(), "t"), curves()]
+    "picture",
+    [waterfall(ladder()), laws_picture([law("a", 1e4, 5e4)]), trend_picture(trend(), "t"), curves(), over()],
 )
 @pytest.mark.parametrize("width", [WIDE, NARROW])
 def test_pictures_keep_within_their_frame(picture: Picture, width: int) -> None:
