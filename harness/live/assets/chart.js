@@ -54,10 +54,10 @@ class Scale {
   constructor(values, logarithmic, height) {
     this.height = height;
     this.logarithmic = logarithmic;
-    const known = values.filter((value) => known(value) && (!logarithmic || value > 0));
-    const most = known.length ? Math.max(...known) : 1;
+    const shown = values.filter((value) => known(value) && (!logarithmic || value > 0));
+    const most = shown.length ? Math.max(...shown) : 1;
     if (logarithmic) {
-      this.low = 10 ** Math.floor(Math.log10(known.length ? Math.min(...known) : 1000));
+      this.low = 10 ** Math.floor(Math.log10(shown.length ? Math.min(...shown) : 1000));
       this.high = Math.max(10 ** Math.ceil(Math.log10(most * 1.02)), this.low * 10);
     } else {
       this.low = 0;
