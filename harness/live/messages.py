@@ -28,12 +28,14 @@ def about_run(
     rolling: bool = False,
     kinds: Mapping[str, str] | None = None,
     stoppable: bool = False,
+    audited: bool = True,
 ) -> dict[str, Any]:
     """Return what a page shows of a run from the start.
 
     `load` describes it in a line, `duration_ns` and `count` are how long it is to last and how many lines it has, where
     that is known, `rolling` keeps the last ten minutes instead of the whole, `kinds` are the incidents that buttons can
-    switch on, with a sentence each, and `stoppable` lets the page end the run before its end.
+    switch on, with a sentence each, `stoppable` lets the page end the run before its end, and `audited` says whether
+    there is an audit at the end.
     """
     return {
         "title": title,
@@ -43,6 +45,7 @@ def about_run(
         "rolling": rolling,
         "kinds": dict(kinds or {}),
         "stoppable": stoppable,
+        "audited": audited,
     }
 
 

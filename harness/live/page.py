@@ -56,7 +56,7 @@ def live_page(about: Mapping[str, object], token: str) -> str:
         _header(about),
         h(
             "main",
-            h("dl", [_tile(*tile) for tile in _TILES], class_="tiles"),
+            h("dl", [_tile(*tile) for tile in _TILES if tile[0] != "audit" or about.get("audited")], class_="tiles"),
             _result(),
             _incidents(kinds) if isinstance(kinds, Mapping) and kinds else None,
             h("div", [_chart(*chart) for chart in _CHARTS], class_="charts"),

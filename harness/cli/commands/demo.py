@@ -23,7 +23,9 @@ def _about(spec: "DemoSpec") -> dict[str, Any]:
 
     duration_ns = None if spec.duration is None else parse_duration_ns(spec.duration)
     load = f"{spec.arrivals}, {spec.errors} errors, service time {spec.service_time}, through {spec.instrument}"
-    return about_run("Demo", load, duration_ns=duration_ns, count=spec.count, rolling=True, stoppable=True)
+    return about_run(
+        "Demo", load, duration_ns=duration_ns, count=spec.count, rolling=True, stoppable=True, audited=False
+    )
 
 
 @command(

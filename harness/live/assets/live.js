@@ -24,7 +24,7 @@ const run = { about: {}, points: [], pages: new Map(), incidents: [], now: null,
 
 const put = (ident, text) => {
   const element = byId(ident);
-  if (element.textContent !== text) element.textContent = text;
+  if (element && element.textContent !== text) element.textContent = text;
 };
 
 const state = (text, tone = "") => {
@@ -40,8 +40,10 @@ const note = (text) => {
     anchor.href = link[2];
     anchor.rel = "noreferrer";
     anchor.target = "_blank";
-    anchor.textContent = link[2].length > 60 ? `${link[2].slice(0, 57)}…` : link[2];
-    item.append(link[1], anchor, link[3]);
+    // "name: address" becomes a link of that name.
+    const name = link[3] ? "" : link[1].match(/^([^:]+): $/)?.[1];
+    anchor.textContent = name || link[2];
+    item.append(name ? "" : link[1], anchor, link[3]);
   } else {
     item.textContent = text;
   }
@@ -175,7 +177,7 @@ const takeResult = (result) => {
   const failed = !valid || (result.audit !== null && result.audit !== "conserved");
   put("tile-audit", OUTCOMES[result.audit] ?? "–");
   put("more-audit", result.audit === null ? "nothing to compare" : `compared: ${result.compared.join(", ") || "nothing"}`);
-  byId("tile-audit").className = `value ${result.audit === "conserved" ? "good" : result.audit === null ? "" : "bad"}`;
+  if (byId("tile-audit")) byId("tile-audit").className = `value ${result.audit === "conserved" ? "good" : result.audit === null ? "" : "bad"}`;
   const words = [valid ? "VALID" : "INVALID"];
   if (result.audit) words.push(OUTCOMES[result.audit].slice(2));
   if (result.interrupted) words.unshift("Interrupted");
