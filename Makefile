@@ -54,6 +54,9 @@ lean-cost: $(READY) ## Compare the cost of a line between opencensus-lean and pr
 opencensus-tests: $(READY) ## Run OpenCensus' own unit tests from OPENCENSUS=path, with and without opencensus-lean
 	$(BIN)/python benchmarks/opencensus_tests.py "$(OPENCENSUS)"
 
+live-cost: $(READY) ## What the live page costs a run: lag p99 without it, unwatched, and in a browser (half an hour)
+	$(BIN)/python benchmarks/live_cost.py
+
 report-picture: $(READY) ## The README's picture of a report, from 24 real runs and Chromium (three minutes)
 	$(BIN)/python benchmarks/report_picture.py
 

@@ -176,13 +176,20 @@ class Histogram:
 
     def percentile_since(self, before: NDArray[np.int64], percent: float) -> int | None:
         """Return the percentile of the values recorded after `copy_counts` returned `before`, None without any."""
+        return self.percentiles_since(before, (percent,))[percent]
+
+    def percentiles_since(self, before: NDArray[np.int64], percents: tuple[float, ...]) -> Mapping[float, int | None]:
+        """Return several percentiles of the values recorded after `copy_counts` returned `before`."""
         counts = self.counts[: self._places()].copy()
         counts[: before.size] -= before
         reached = np.cumsum(counts)
         count = int(reached[-1]) if reached.size else 0
         if not count or self.max is None:
-            return None
-        return min(highest_at(int(np.searchsorted(reached, rank(count, percent)))), self.max)
+            return dict.fromkeys(percents)
+        places = np.searchsorted(reached, [rank(count, percent) for percent in percents])
+        return {
+            percent: min(highest_at(int(place)), self.max) for percent, place in zip(percents, places, strict=True)
+        }
 
     def _places(self) -> int:
         return 0 if self.max is None else int(_index(np.array([self.max]))[0]) + 1

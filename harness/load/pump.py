@@ -5,8 +5,8 @@ updates the ledger and, when the schedule leaves time or no block is ready, make
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +17,7 @@ from harness.load.drive_result import DriveResult, Moments
 from harness.load.driver import BURST, Evaluate, Policy, drive
 from harness.load.lateness import Slice, Window
 from harness.load.ledger import Ledger
+from harness.load.recent import Recent, RecentPercentiles
 from harness.load.recorder import Recorder
 from harness.load.stop import Stop
 from harness.load.truthlog import TruthLog
@@ -66,6 +67,11 @@ class Snapshot:
     response_p99_ns: int | None
     # Whose percentiles these are, where several workers stand together.
     worst_worker: int | None = None
+    # Failed lines by kind, the last second, pages made since the snapshot before (ns after the start), and each worker.
+    errors: Mapping[str, int] = field(default_factory=dict)
+    recent: Recent | None = None
+    pages: Sequence[Window] = ()
+    workers: Mapping[int, "Snapshot"] = field(default_factory=dict)
 
 
 class _Store:
@@ -140,6 +146,7 @@ class _Pump:
         self.pages, self.queue = pages, queue
         self.closed = policy.name == "closed"
         self.recorder = Recorder()
+        self.recent = RecentPercentiles(self.recorder.timings)
         self.start_ns = 0
         self.first_due_ns: int | None = None
         self.last_due_ns = 0
@@ -290,6 +297,9 @@ class _Pump:
             service_p99_ns=service[99],
             response_p50_ns=response[50],
             response_p99_ns=response[99],
+            errors={**ledger.refused, **ledger.raised},
+            recent=self.recent.at(now - self.start_ns),
+            pages=[(begin - self.start_ns, end - self.start_ns) for begin, end in self.pages(self.shown_ns)],
         )
 
     def result(self, machine: Machine) -> DriveResult:

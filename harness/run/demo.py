@@ -152,6 +152,7 @@ def show(spec: DemoSpec, observer: DemoObserver) -> DriveResult:
             latencies_ms=latencies_ms,
             stop=stop,
             progress=progress,
+            pages=endpoint.rendering_since,
         )
 
 

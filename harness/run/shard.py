@@ -26,15 +26,20 @@ from harness.views import LENGTH_BOUNDS_BYTES, views_for
 from workloads.units import parse_duration_ns
 from workloads.workload import Workload, WorkloadSpec
 
-__all__ = ["Shard", "ShardRecord", "workload_of"]
+__all__ = ["Shard", "ShardRecord", "planned_ns", "workload_of"]
+
+
+def planned_ns(spec: RunSpec) -> int | None:
+    """Return how long a run is to send lines, in ns; None where only their number, or a file's end, ends it."""
+    replayed = any(text.partition(":")[0].strip() == "replay" for text in (spec.lengths, spec.arrivals))
+    if spec.duration_ns is None and spec.count is None and not replayed:
+        return parse_duration_ns(DEFAULT_DURATION)
+    return spec.duration_ns
 
 
 def workload_of(spec: RunSpec) -> Workload:
     """Return the workload of a run; raises `GrammarError` where an expression is wrong."""
-    duration_ns = spec.duration_ns
-    replayed = any(text.partition(":")[0].strip() == "replay" for text in (spec.lengths, spec.arrivals))
-    if duration_ns is None and spec.count is None and not replayed:
-        duration_ns = parse_duration_ns(DEFAULT_DURATION)
+    duration_ns = planned_ns(spec)
     return Workload(
         WorkloadSpec(
             lengths=spec.lengths,

@@ -1,5 +1,6 @@
 """The workers of a run: this process alone, or several that start at one instant."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -127,4 +128,7 @@ def joined(snapshots: Mapping[int, Snapshot]) -> Snapshot:
         rate=sum(snapshot.rate for snapshot in every),
         target_rate=None if None in targets else sum(target for target in targets if target is not None),
         worst_worker=worst if len(every) > 1 else None,
+        errors=sum((Counter(snapshot.errors) for snapshot in every), Counter()),
+        pages=[window for snapshot in every for window in snapshot.pages],
+        workers=dict(snapshots) if len(every) > 1 else {},
     )

@@ -1,19 +1,36 @@
-"""``harness demo``: believable traffic on a dashboard, until Ctrl-C."""
+"""``harness demo``: believable traffic on a dashboard and a live page, until Ctrl-C."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.cli.command import command, exit_codes
 from harness.cli.console import RunDisplay
+from harness.cli.live import page_options, served_page
 from harness.cli.options import DURATION, given, quiet_option, recording, scraping, workload_options
 from harness.cli.system import require_linux
+
+if TYPE_CHECKING:
+    from harness.run.demo import DemoSpec
 
 __all__ = ["demo"]
 
 
+def _about(spec: "DemoSpec") -> dict[str, Any]:
+    """Return what the live page says of the demo."""
+    from harness.live.messages import about_run
+    from workloads.units import parse_duration_ns
+
+    duration_ns = None if spec.duration is None else parse_duration_ns(spec.duration)
+    load = f"{spec.arrivals}, {spec.errors} errors, service time {spec.service_time}, through {spec.instrument}"
+    return about_run(
+        "Demo", load, duration_ns=duration_ns, count=spec.count, rolling=True, stoppable=True, audited=False
+    )
+
+
 @command(
     "harness demo",
+    "harness demo --open",
     "harness demo --arrivals burst:rate=5,period=1m --errors 10%",
     exits=exit_codes("ended by Ctrl-C", "something failed") | {"130": "a second Ctrl-C"},
 )
@@ -27,19 +44,24 @@ __all__ = ["demo"]
     "--port", type=click.IntRange(0, 65535), help="Port to serve /metrics on; 0 takes a free one. [default: 8000]"
 )
 @quiet_option
-def demo(quiet: bool, **flags: Any) -> int:
+@page_options
+def demo(quiet: bool, live_port: int | None, open_page: bool, **flags: Any) -> int:
     """Send day-shaped traffic through the REPL while a real Prometheus scrapes it, until Ctrl-C.
 
     A day lasts ten minutes, two lines in a hundred are refused, and a simulated service time spreads the latencies over
-    the quickstart's buckets. Prometheus runs from promconfig.yaml; the links printed open it on the quickstart's four
-    pictures. Without Prometheus the demo says how to get it and goes on serving.
+    the quickstart's buckets. A live page on 127.0.0.1 shows it at once. Prometheus runs from promconfig.yaml; the links
+    printed open it on the quickstart's four pictures. Without Prometheus the demo says how to get it and goes on
+    serving.
     """
     require_linux("demo")
+    from harness.live.observer import LiveObserver
     from harness.run.demo import DemoSpec, show
 
     spec = DemoSpec(**given(flags))
-    with RunDisplay(None, quiet=quiet) as display:
-        driven = show(spec, display)
+    with served_page(_about(spec), live_port, open_page=open_page) as page:
+        with RunDisplay(None, quiet=quiet) as display:
+            driven = show(spec, LiveObserver(page, display, stoppable=True))
+        page.tell({"end": "The demo has ended"})
     ledger = driven.ledger
     click.echo(
         f"{ledger.offered:,} lines: {ledger.processed:,} processed, {ledger.failed:,} failed. Everything is stopped."

@@ -1,5 +1,6 @@
 """``harness run``: one load run, live display while it runs, summary and JSON at the end."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,7 @@ import click
 from harness.cli.command import command, exit_codes, option_group
 from harness.cli.console import RunDisplay, print_view
 from harness.cli.files import check_writable, save_json
+from harness.cli.live import live_option, page_options, served_page, stay
 from harness.cli.options import (
     DURATION,
     given,
@@ -24,7 +26,9 @@ from harness.cli.system import INTERRUPTED, require_linux
 from harness.interrupts import deferred, held
 
 if TYPE_CHECKING:
+    from harness.live.feed import LivePage
     from harness.run.result import RunResult
+    from harness.run.spec import RunSpec
 
 __all__ = ["exit_code", "run"]
 
@@ -54,12 +58,46 @@ def _print(result: "RunResult") -> None:
     print_view(write_terminal(run_parts(result)), least_width=80)
 
 
+def _about(spec: "RunSpec") -> dict[str, Any]:
+    """Return what the live page says of the run."""
+    from harness.live.messages import about_run
+    from harness.run.shard import planned_ns
+
+    load = f"{spec.arrivals}, {spec.lengths} {spec.content}, through {spec.instrument}"
+    title = "Load run" if spec.name == "run" else f"Load run {spec.name}"
+    return about_run(title, load, duration_ns=planned_ns(spec), count=spec.count)
+
+
+def _executed(spec: "RunSpec", page: "LivePage | None", *, quiet: bool) -> "RunResult":
+    """Return the result of a run that is shown while it goes on."""
+    from harness.distributed.choose import open_workers
+    from harness.run.execute import execute
+
+    with RunDisplay(spec.duration_ns, quiet=quiet) as display:
+        if page is None:
+            return execute(spec, display, open_workers)
+        from harness.live.observer import LiveObserver
+
+        return execute(spec, LiveObserver(page, display), open_workers)
+
+
+def _conclude(page: "LivePage", result: "RunResult", *, quiet: bool) -> None:
+    """Show the result on the page, and let it stay for whoever looks at it."""
+    from harness.live.messages import result_message
+
+    page.tell(result_message(result))
+    # One that was interrupted is over for whoever interrupted it.
+    if not result.interrupted:
+        stay(page, quiet=quiet)
+
+
 @command(
     "harness run --duration 5s",
     "harness run quickstart --json result.json",
     "harness run --instrument none --arrivals constant:rate=100k --require 'lag.p99<1ms'",
     "harness run --errors 1% --series 10 --latency-buckets fine",
     "harness run --workers 2 --arrivals poisson:rate=20k --instrument prometheus-client",
+    "harness run --duration 2m --open",
     exits=exit_codes(
         "all held",
         "a requirement, the audit or validity failed",
@@ -106,6 +144,8 @@ def _print(result: "RunResult") -> None:
 )
 @json_option
 @quiet_option
+@live_option
+@page_options
 @keeping_options
 def run(
     scenario: str | None,
@@ -114,6 +154,9 @@ def run(
     label: str,
     no_save: bool,
     quiet: bool,
+    live: bool,
+    live_port: int | None,
+    open_page: bool,
     **flags: Any,
 ) -> int:
     """Send a load through the instrumented REPL while it is scraped, and account for every line.
@@ -126,24 +169,25 @@ def run(
     findings.
     """
     require_linux("run")
-    from harness.distributed.choose import open_workers
-    from harness.run.execute import execute
     from harness.run.spec import load_spec, spec_from
 
     if json_file is not None:
         check_writable(json_file)
     spec = load_spec(scenario, given(flags)) if scenario else spec_from(given(flags))
-    with deferred():
-        with RunDisplay(spec.duration_ns, quiet=quiet) as display:
-            result = execute(spec, display, open_workers)
-        with held():
-            try:
-                if json_file is not None:
-                    save_json(result.document(), json_file)
-            finally:
-                # Kept even when the file could not be written, and shown whatever becomes of both.
+    shown = live or live_port is not None or open_page
+    with served_page(_about(spec), live_port, open_page=open_page) if shown else nullcontext() as page:
+        with deferred():
+            result = _executed(spec, page, quiet=quiet)
+            with held():
                 try:
-                    keep_result("run", result.document(), store=store, label=label, save=not no_save, quiet=quiet)
+                    if json_file is not None:
+                        save_json(result.document(), json_file)
                 finally:
-                    _print(result)
+                    # Kept even when the file could not be written, and shown whatever becomes of both.
+                    try:
+                        keep_result("run", result.document(), store=store, label=label, save=not no_save, quiet=quiet)
+                    finally:
+                        _print(result)
+        if page is not None:
+            _conclude(page, result, quiet=quiet)
     return exit_code(result)

@@ -1,0 +1,99 @@
+"""The observer that shows a run on its live page, and carries out what the page's buttons ask for."""
+
+import signal
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from harness.errors import HarnessError
+from harness.live.feed import LivePage
+from harness.live.messages import now_message
+from harness.load.pump import Snapshot
+from workloads.units import format_duration
+
+__all__ = ["IncidentSwitch", "LiveObserver", "RunObserver"]
+
+
+class IncidentSwitch(Protocol):
+    """Whatever can make something go wrong on purpose while a run goes on."""
+
+    @property
+    def kinds(self) -> Mapping[str, str]:
+        """The kinds of incidents, each with one sentence that says what it does."""
+
+    def trigger(self, kind: str, duration_ns: int) -> object:
+        """Begin an incident now, for so long; called between two lines, from the thread that sends them.
+
+        Must return at once. Raises a `HarnessError` where it cannot.
+        """
+
+
+class RunObserver(Protocol):
+    """Receiver of everything that a run or a demo tells."""
+
+    def phase(self, text: str) -> None:
+        """Receive what is being done while no lines are sent."""
+
+    def say(self, text: str) -> None:
+        """Receive one line for the user."""
+
+    def progress(self, progress: Snapshot, scrapes: int, failed_scrapes: int) -> None:
+        """Receive the state of the run, from the driving thread."""
+
+
+class LiveObserver:
+    """Passes everything on to another observer and to a live page.
+
+    `switch` is what the buttons for incidents act on. With `stoppable`, the page's button ends the run as Ctrl-C does.
+    """
+
+    def __init__(
+        self, page: LivePage, beside: RunObserver, switch: IncidentSwitch | None = None, *, stoppable: bool = False
+    ) -> None:
+        self._page, self._beside, self._switch, self._stoppable = page, beside, switch, stoppable
+        # The end of the last second that was told, after the start.
+        self._told_ns = 0
+        self._missed = False
+
+    def phase(self, text: str) -> None:
+        """Receive what is being done while no lines are sent."""
+        self._beside.phase(text)
+        self._page.tell({"phase": text})
+
+    def say(self, text: str) -> None:
+        """Receive one line for the user."""
+        self._beside.say(text)
+        self._page.tell({"note": text.strip()})
+
+    def progress(self, progress: Snapshot, scrapes: int, failed_scrapes: int) -> None:
+        """Receive the state of the run, and carry out what was asked for since the last time."""
+        self._beside.progress(progress, scrapes, failed_scrapes)
+        if self._page.gone:
+            self._miss()
+            return
+        message = now_message(progress, scrapes, failed_scrapes, self._told_ns)
+        if self._page.tell(message, droppable=True) and progress.recent is not None:
+            self._told_ns = progress.recent["until_ns"]
+        for wish in self._page.wishes():
+            self._grant(wish, progress.elapsed_ns)
+
+    def incident(self, kind: str, begin_ns: int, end_ns: int) -> None:
+        """Mark an incident on the page; times are nanoseconds after the start of the run."""
+        self._page.tell({"incident": {"kind": kind, "begin_ns": begin_ns, "end_ns": end_ns}})
+
+    def _grant(self, wish: Mapping[str, Any], elapsed_ns: int) -> None:
+        if "close" in wish and self._stoppable:
+            signal.raise_signal(signal.SIGINT)
+        elif "trigger" in wish and self._switch is not None:
+            kind, duration_ns = wish["trigger"]["kind"], wish["trigger"]["duration_ns"]
+            try:
+                self._switch.trigger(kind, duration_ns)
+            except HarnessError as error:
+                self.say(f"incident {kind}: {error}")
+                return
+            self.say(f"incident {kind} for {format_duration(duration_ns)}, switched on from the live page")
+            self.incident(kind, elapsed_ns, elapsed_ns + duration_ns)
+
+    def _miss(self) -> None:
+        if not self._missed:
+            self._missed = True
+            self._beside.say("the live page's process has ended; the run goes on without it")
