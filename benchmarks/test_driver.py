@@ -86,6 +86,7 @@ def test_counting(benchmark, paced):
     benchmark(once)
     assert ledger.processed == recorder.timings.service.count == sum(folded)
     assert recorder.timings.lateness.count == (sum(folded) if paced else 0)
+    assert sum(point.due for point in recorder.timeline.points(0)) == sum(folded)
 
 
 def test_self_cost_bar(benchmark, hold: Hold):

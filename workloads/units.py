@@ -161,6 +161,7 @@ def format_duration(ns: float) -> str:
     if math.isnan(ns):
         return "n/a"
     for unit, scale in (("s", 1e9), ("ms", 1e6), ("µs", 1e3)):
-        if abs(ns) >= scale:
-            return f"{ns / scale:.3g} {unit}" if abs(ns) < 1000 * scale else f"{ns / scale:.0f} {unit}"
+        # What rounds to a thousand of a unit is one of the next.
+        if abs(ns) >= 0.9995 * scale:
+            return f"{ns / scale:.3g} {unit}" if abs(ns) < 999.5 * scale else f"{ns / scale:.0f} {unit}"
     return f"{ns:.3g} ns" if abs(ns) < 1000 else f"{ns:.0f} ns"

@@ -109,7 +109,19 @@ def test_exact_sizes_are_read_back(size: int) -> None:
 
 @pytest.mark.parametrize(
     ("ns", "text"),
-    [(0, "0 ns"), (999, "999 ns"), (1250, "1.25 µs"), (1_250_000, "1.25 ms"), (2.5e9, "2.5 s"), (float("nan"), "n/a")],
+    [
+        (0, "0 ns"),
+        (999, "999 ns"),
+        (1250, "1.25 µs"),
+        (1_250_000, "1.25 ms"),
+        (2.5e9, "2.5 s"),
+        (float("nan"), "n/a"),
+        (999_400, "999 µs"),
+        (999_500, "1 ms"),
+        (999_960_000, "1 s"),
+        (999.9e9, "1000 s"),
+        (3.6e12, "3600 s"),
+    ],
 )
 def test_durations_for_a_reader(ns: float, text: str) -> None:
     """A duration is shown with three digits in the unit that suits it."""

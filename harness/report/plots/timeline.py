@@ -16,17 +16,16 @@ from harness.report.plots.axes import (
     legend_height,
     logarithmic,
 )
-from harness.report.plots.canvas import WIDE, Canvas, Picture, text_width
-from harness.report.timelines import SPREADS, OverTime, Panel, TimedEvent, moment_text
+from harness.report.plots.canvas import WIDE, Canvas, Picture
+from harness.report.plots.lanes import Lanes, reach
+from harness.report.timelines import SPREADS, OverTime, Panel, moment_text
 from workloads.units import format_duration
 
 __all__ = ["MOST_NAMED", "TimelinePicture", "timeline_picture"]
 
 MOST_NAMED = 120  # points that can be asked about, and that a phone's picture and the table have
-_MOST_BANDS = 60  # more scrapes than these would shade the whole picture; their lane has them all
 _GUTTER = 56.0
 _TITLE = 30.0  # over each panel
-_NAME, _LANE = 15.0, 13.0  # a row of incidents' names; one of marks
 _CURVES = {"rate": ("s0", "s5 d1"), "durations": ("s0", "s1 d1", "s2 d2")}
 
 
@@ -42,18 +41,18 @@ class TimelinePicture(Picture):
         time, tall = (self.time, 76.0) if wide else (named, 66.0)
         panels = time.panels()
         x = axis((_GUTTER, width - 8.0), 0.0, time.end_s, unit=time.unit)
-        lanes, names = legend_height(SPREADS, width) + 4, _label_rows(time, x, width)
-        top = lanes + _NAME * len(names) + _LANE * (bool(time.incidents) + bool(time.scrapes)) + _TITLE
+        lanes, above = Lanes(time.incidents, time.scrapes, x, width), legend_height(SPREADS, width) + 4
+        top = above + lanes.height + _TITLE
         bottom = top + len(panels) * (tall + _TITLE) - _TITLE
         canvas = self.canvas(width, bottom + 42, suffix)
         draw_legend(canvas, SPREADS, marks=False)
-        _draw_lanes(canvas, time, x, lanes, names)
+        lanes.draw(canvas, above)
         ticks = x.ticks(10 if wide else 5)
         for index, (panel, words) in enumerate(zip(panels, named.panels(), strict=True)):
-            above = top + index * (tall + _TITLE)
-            area = PlotArea(_GUTTER, width - 8.0, above, above + tall)
+            edge = top + index * (tall + _TITLE)
+            area = PlotArea(_GUTTER, width - 8.0, edge, edge + tall)
             y = _y_axis(panel, area)
-            _draw_bands(canvas, time, x, area)
+            lanes.shade(canvas, area)
             draw_y(canvas, area, _ticks(panel, y), _heading(panel, y), above=10)
             for place, _ in ticks:
                 canvas.line(place, area.top, place, area.bottom)
@@ -84,58 +83,6 @@ def _y_axis(panel: Panel, area: PlotArea) -> PlotAxis:
     return axis((area.bottom, area.top), low, high, log=log, unit=panel.unit)
 
 
-def _reach(start_s: float, end_s: float, x: PlotAxis) -> tuple[float, float]:
-    """Return left edge and width, in pixels, of some time: at least a pixel and a half, and inside the picture."""
-    left, right = (x(min(max(moment, x.low), x.high)) for moment in (start_s, end_s))
-    return min(left, x(x.high) - 1.5), max(right - left, 1.5)
-
-
-def _shade(canvas: Canvas, events: Sequence[TimedEvent], x: PlotAxis, area: PlotArea, kind: str) -> None:
-    spans = [_reach(event.start_s, event.end_s, x) for event in events]
-    top, tall = number(area.top), number(area.bottom - area.top)
-    parts = [f"M{number(left)} {top}h{number(wide)}v{tall}h{number(-wide)}z" for left, wide in spans]
-    if parts:
-        canvas.add(h("path", d="".join(parts), class_=kind))
-
-
-def _draw_bands(canvas: Canvas, time: OverTime, x: PlotAxis, area: PlotArea) -> None:
-    _shade(canvas, time.scrapes if len(time.scrapes) <= _MOST_BANDS else (), x, area, "band s3")
-    _shade(canvas, time.incidents, x, area, "band s4")
-
-
-def _label_rows(time: OverTime, x: PlotAxis, width: float) -> list[list[tuple[float, str]]]:
-    """Return the names of incidents and where each begins, in as many rows as they need not to touch."""
-    rows: list[list[tuple[float, str]]] = []
-    free: list[float] = []
-    for event in sorted(time.incidents, key=lambda event: event.start_s):
-        need = text_width(event.kind)
-        place = max(min(x(max(event.start_s, 0.0)), width - need), 0.0)
-        row = next((index for index, end in enumerate(free) if end <= place), len(rows))
-        if row == len(rows):
-            rows.append([])
-            free.append(0.0)
-        rows[row].append((place, event.kind))
-        free[row] = place + need + 8
-    return rows
-
-
-def _draw_lanes(canvas: Canvas, time: OverTime, x: PlotAxis, top: float, names: list[list[tuple[float, str]]]) -> None:
-    """Draw a row of incidents with their names above, and one of scrapes."""
-    for index, row in enumerate(names):
-        for place, name in row:
-            canvas.text(place, top + _NAME * index + 11, name, kind="label")
-    top += _NAME * len(names)
-    if time.incidents:
-        _shade(canvas, time.incidents, x, PlotArea(_GUTTER, x(x.high), top + 2, top + 8), "bar s4")
-        top += _LANE
-    for event in time.incidents:
-        left, wide = _reach(event.start_s, event.end_s, x)
-        canvas.tell(left + wide / 2, top - _LANE / 2, event.words)
-    if time.scrapes:
-        canvas.text(_GUTTER - 6, top + 10, "scrapes", anchor="end")
-        _shade(canvas, time.scrapes, x, PlotArea(_GUTTER, x(x.high), top + 2, top + 10), "bar s3")
-
-
 def _draw_panel(canvas: Canvas, panel: Panel, time: OverTime, x: PlotAxis, y: PlotAxis) -> None:
     if panel.kind == "losses":
         _draw_bars(canvas, panel, time, x, y)
@@ -163,7 +110,7 @@ def _steps(time: OverTime, values: Sequence[float | None], x: PlotAxis, y: PlotA
 
 def _draw_bars(canvas: Canvas, panel: Panel, time: OverTime, x: PlotAxis, y: PlotAxis) -> None:
     for index, point in enumerate(time.points):
-        left, wide = _reach(point.start_s, point.start_s + point.width_s, x)
+        left, wide = reach(point.start_s, point.start_s + point.width_s, x)
         below = 0.0
         for kind, row in zip(("bar s1", "bar s4"), panel.series, strict=False):
             if value := row[index]:

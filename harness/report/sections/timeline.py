@@ -43,7 +43,8 @@ def _table(time: OverTime, title: str, left_out: int) -> ReportTable:
         )
         for index, point in enumerate(shown.points)
     )
-    return ReportTable(title, columns, rows, tuple(_notes(shown, left_out)), quiet=True)
+    unknown = any(cell.value == UNKNOWN for row in rows for cell in row)
+    return ReportTable(title, columns, rows, tuple(_notes(shown, left_out, unknown=unknown)), quiet=True)
 
 
 def _heading(panel: Panel, name: str) -> str:
@@ -53,7 +54,7 @@ def _heading(panel: Panel, name: str) -> str:
 
 
 def _cell(panel: Panel, value: float | None) -> TableCell:
-    return TableCell(plain(None if value is None else value / panel.unit.scale, 6 if panel.kind == "rate" else 3))
+    return TableCell(plain(None if value is None else value / panel.unit.scale, 5 if panel.kind == "rate" else 3))
 
 
 def _meanwhile(time: OverTime, index: int) -> str:
@@ -67,12 +68,15 @@ def _meanwhile(time: OverTime, index: int) -> str:
     return ", ".join(words)
 
 
-def _notes(time: OverTime, left_out: int) -> Iterator[Note]:
-    words = [f"{UNKNOWN}: fewer than {FEWEST_BEYOND} lines lie beyond that percentile"]
+def _notes(time: OverTime, left_out: int, *, unknown: bool) -> Iterator[Note]:
+    words = []
+    if unknown:
+        words.append(f"{UNKNOWN}: fewer than {FEWEST_BEYOND} lines lie beyond that percentile, or none was due")
     if time.joined_from > 1:
         words.append(f"each row stands for {time.joined_from} points and has their highest percentiles")
     if left_out:
         words.append(f"{plain(left_out, 15)} shorter scrapes are not marked")
     if not time.closed:
         words.append("a line counts where it was due, but for the achieved rate, which counts it where it began")
-    yield Note(f"{'; '.join(words)}.", tone="quiet")
+    if words:
+        yield Note(f"{'; '.join(words)}.", tone="quiet")

@@ -46,6 +46,10 @@ def test_the_result_keeps_its_contract(tmp_path: Path) -> None:
     for name in ("lag_ns", "service_ns", "response_ns"):
         assert {"p50", "p90", "p99", "p999", "max", "mean", "count", "hdr"} <= result[name].keys()
         assert result[name]["count"] == 300
+    points = result["timeline"]["points"]
+    assert sum(point["lines"] for point in points) == 300
+    assert sum(point["failed"] for point in points) == ledger["failed"]
+    assert max(point["response_ns"]["max"] for point in points) == result["response_ns"]["max"]
     assert result["rate"]["target"] == pytest.approx(500)
     assert result["scrapes"]["count"] == len(result["scrapes"]["windows"]) >= 2
     assert result["audit"]["conserved"] is True

@@ -80,6 +80,15 @@ class TestTogether:
         assert both[0]["workers"] == []
         assert len({worker["pid"] for worker in both[1]["workers"]}) == 2
 
+    def test_the_run_over_time_adds_up(self, both):
+        """The points of both runs add up to their ledgers, and the longest response is in one of them."""
+        points = [[(p["lines"], p["failed"]) for p in result["timeline"]["points"]] for result in both]
+        assert [sum(lines for lines, _ in each) for each in points] == [r["ledger"]["offered"] for r in both]
+        assert [sum(failed for _, failed in each) for each in points] == [r["ledger"]["failed"] for r in both]
+        for result in both:
+            longest = max(p["response_ns"]["max"] or 0 for p in result["timeline"]["points"])
+            assert longest == result["response_ns"]["max"]
+
     def test_they_share_the_clock_of_the_machine(self, both):
         """So nothing about their start is uncertain."""
         assert {(w["offset_ns"], w["uncertainty_ns"]) for w in both[1]["workers"]} == {(0, 0)}
