@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from harness.incidents.lives import Lives
 from harness.load.cpu_time import Machine
 from harness.load.drive_result import DriveResult, Moments
 from harness.load.histogram import Histogram
@@ -51,5 +52,10 @@ def record_from(state: Mapping[str, Any], views: tuple[View, ...], methods: tupl
         machine=Machine(**state["machine"]),
         moments=Moments(**state["moments"]),
     )
-    log = None if state["log"] is None else TruthLog.from_state(ledger, state["log"])
-    return ShardRecord(driven, log, state["self_cost_ns"], state["digest"], state["made"])
+    return ShardRecord(driven, _log_from(state["log"], ledger), state["self_cost_ns"], state["digest"], state["made"])
+
+
+def _log_from(state: Mapping[str, Any] | None, ledger: Ledger) -> TruthLog | Lives | None:
+    if state is None:
+        return None
+    return Lives.from_state(ledger, state) if "lives" in state else TruthLog.from_state(ledger, state)

@@ -11,6 +11,7 @@ from harness.cli.files import check_writable, save_json
 from harness.cli.options import (
     DURATION,
     given,
+    incident_option,
     json_option,
     keeping_options,
     load,
@@ -73,6 +74,7 @@ def _print(result: "RunResult") -> None:
     type=click.Choice(["burst", "drop"]),
     help="Send late lines at once, or drop and count them. [default: burst]",
 )
+@incident_option
 @load(
     "--workers",
     metavar="N",
