@@ -9,8 +9,10 @@ from workloads import units
 from workloads.errors import GrammarError
 from workloads.grammar import quoted
 
-__all__ = ["KINDS", "Incident", "IncidentKind", "begun_by", "of_kinds", "parse_incident"]
+__all__ = ["KINDS", "TOUR", "Incident", "IncidentKind", "begun_by", "of_kinds", "parse_incident"]
 
+# How long a tour through all of them usually takes: one a minute, half of which is for what follows it.
+TOUR = "10m"
 _FORM = re.compile(r"\s*([^@\s]*)\s*@\s*([^+]*?)\s*(?:\+\s*(.*?)\s*)?")
 _AT_ONCE = frozenset({"0", "0s"})
 

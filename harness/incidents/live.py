@@ -48,6 +48,10 @@ class LiveIncidents:
         """Receive the moment from which due times count."""
         self._start_ns = start_ns
         self._service.begin(start_ns)
+        if self._triggers is not None and self._workload.closed_loop:
+            self._triggers.refuse("the load has no schedule")
+        elif self._triggers is not None:
+            self._triggers.allow()
 
     def announce(self) -> None:
         """Tell of each incident that has begun since the last call."""

@@ -5,32 +5,29 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
-from harness.errors import HarnessError
 from harness.expected import Expected, TruthOverTime
-from harness.incidents.live import LiveIncidents
+from harness.incidents.affected import Use, affected, renewable
 from harness.incidents.lives import Lives
-from harness.incidents.renewal import RenewableInstrument, Renewal
-from harness.incidents.service import AffectedService
+from harness.incidents.renewal import Renewal
 from harness.incidents.triggers import Triggers
 from harness.instruments import create
-from harness.instruments.base import Instrument
 from harness.instruments.none import NoInstrument
 from harness.load.clock import Clock, MonotonicClock
 from harness.load.drive_result import DriveResult
-from harness.load.driver import BURST, CLOSED, Evaluate, drop
+from harness.load.driver import BURST, CLOSED, drop
 from harness.load.ledger import Ledger
 from harness.load.pump import BLOCK_LINES, Snapshot, drive_workload
 from harness.load.selfcost import measure_self_cost
 from harness.load.stop import Stop
 from harness.load.truthlog import TruthLog
-from harness.repl import Repl, TextSink
 from harness.run.spec import DEFAULT_DURATION, RunSpec
 from harness.scrape.endpoint import serve
 from harness.views import LENGTH_BOUNDS_BYTES, views_for
-from workloads.incidents import Incident, of_kinds
+from workloads.incidents import Incident
 from workloads.units import parse_duration_ns
 from workloads.workload import Workload, WorkloadSpec
 
@@ -118,28 +115,20 @@ class Shard:
         """Create the instrument and serve it; raises `UsageError`, `InstrumentError` or `EndpointError`."""
         self.instrument = create(self.spec.instrument, self._views)
         self._open_until.callback(self.instrument.close)
-        self._renewable = self._make_renewable()
+        self._renewable = renewable(
+            self.instrument,
+            lambda: create(self.spec.instrument, self._views),
+            self.workload.spec.incidents,
+            self._triggers,
+        )
+        if self._renewable is not None:
+            self._open_until.callback(self._renewable.close)
         registry: Any = self._renewable or self.instrument.registry
         self.endpoint = self._open_until.enter_context(serve(registry, address, port))
         self.ledger = Ledger(self._views, self.workload.methods)
         self.log = self._new_log()
         cost = measure_self_cost(MonotonicClock())
         self.self_cost_ns = cost.closed_ns if self.workload.closed_loop else cost.paced_ns
-
-    def _make_renewable(self) -> RenewableInstrument | None:
-        """Return what a restart needs; None where there will be none, or it cannot be switched on."""
-        scheduled = bool(of_kinds(self.spec.incident_times, "restart"))
-        if not scheduled and self._triggers is None:
-            return None
-        try:
-            renewable = RenewableInstrument(self.instrument, lambda: create(self.spec.instrument, self._views))
-        except HarnessError as error:
-            if scheduled or self._triggers is None:
-                raise
-            self._triggers.exclude("restart", str(error))
-            return None
-        self._open_until.callback(renewable.close)
-        return renewable
 
     def _new_log(self) -> TruthLog | Lives | None:
         """Return what keeps the truth about pages; an instrument that exposes nothing by design has none."""
@@ -156,7 +145,17 @@ class Shard:
         policy = CLOSED if self.workload.closed_loop else drop() if spec.policy == "drop" else BURST
         # Where the REPL's output goes costs a real write, and nobody needs to see it.
         with Path(os.devnull).open("w", encoding="utf-8", errors="surrogateescape") as sink, self._until_over(stop):
-            evaluate, incidents = self._evaluation(clock, stop, sink, latencies_ms)
+            evaluate, incidents = affected(
+                self.workload,
+                self.instrument,
+                sink,
+                latencies_ms.append,
+                clock,
+                stop,
+                renewal=self._renewal(clock, stop),
+                triggers=self._triggers,
+                began=self._began,
+            )
             driven = drive_workload(
                 self.workload.blocks(BLOCK_LINES),
                 evaluate,
@@ -176,44 +175,28 @@ class Shard:
             driven, self.log, self.self_cost_ns, self.workload.digest, self.workload.made, triggered=triggered
         )
 
-    def _evaluation(
-        self, clock: Clock, stop: Stop, sink: TextSink, latencies_ms: list[float]
-    ) -> tuple[Evaluate, LiveIncidents | None]:
-        """Return what evaluates a line, and the incidents of the run; without any, nothing stands before the REPL."""
-        if not self.spec.incidents and self._triggers is None:
-            return Repl(self.instrument, clock, sink, latencies_ms.append).evaluate, None
-        service = AffectedService(clock, stop, sink, self.spec.incident_times)
-
-        def use(instrument: Instrument) -> None:
-            service.use(Repl(instrument, clock, service, latencies_ms.append).evaluate)
-
-        use(self.instrument)
-        if self._renewable is not None:
-            service.renew = Renewal(
-                self._renewable,
-                self.endpoint,
-                clock,
-                stop,
-                use,
-                lives=self.log if isinstance(self.log, Lives) else None,
-                views=self._views,
-                interval_ns=None if self.spec.scraper == "none" else self.spec.scrape_interval_ns,
-            )
-        return service.evaluate, LiveIncidents(
-            self.workload, service, clock, BLOCK_LINES, triggers=self._triggers, began=self._began
+    def _renewal(self, clock: Clock, stop: Stop) -> Callable[[Use], Renewal] | None:
+        """Return what makes the action of a restart; None where there is none."""
+        if self._renewable is None:
+            return None
+        return partial(
+            Renewal,
+            self._renewable,
+            self.endpoint,
+            clock,
+            stop,
+            lives=self.log if isinstance(self.log, Lives) else None,
+            views=self._views,
+            interval_ns=None if self.spec.scraper == "none" else self.spec.scrape_interval_ns,
         )
 
     @contextmanager
     def _until_over(self, stop: Stop) -> Iterator[None]:
-        """Accept incidents that are switched on, and end a closed loop in time."""
+        """End a closed loop in time, and accept no incident afterwards."""
         with ExitStack() as stack:
             stack.enter_context(self._deadline(stop))
             if self._triggers is not None:
                 stack.callback(self._triggers.refuse, "the run is over")
-                if self.workload.closed_loop:
-                    self._triggers.refuse("the load has no schedule")
-                else:
-                    self._triggers.allow()
             yield
 
     @contextmanager
