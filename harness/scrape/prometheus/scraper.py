@@ -169,14 +169,14 @@ class PrometheusScraper:
         at_ms = self._unchecked[0][0]
         if self._last is not None and self._last[0] == at_ms:
             return [self._last]
-        # Series only ever come, and so those of the newest scrape are the most.
-        newest_ms = self._unchecked[-1][0]
+        # Series only ever come, but for a restart: the most are those of the newest scrape, or of this one.
+        newest_ms, own = self._unchecked[-1][0], self._selectors(at_ms)
         if self._selected[0] != newest_ms:
             self._selected = newest_ms, self._selectors(newest_ms)
-        series = sum(size for _, size in self._selected[1])
+        series = max(sum(size for _, size in selectors) for selectors in (own, self._selected[1]))
         several = [at_ms for at_ms, _ in islice(self._unchecked, max(1, CHUNK_SAMPLES // max(1, series)))]
         if len(several) == 1:
-            return [(at_ms, self._shown_at(at_ms, self._selected[1]))]
+            return [(at_ms, self._shown_at(at_ms, own))]
         shown = self._shown_between(several[0], several[-1])
         return [(at_ms, shown.get(at_ms) or fold((), self._views)) for at_ms in several]
 
