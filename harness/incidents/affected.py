@@ -70,7 +70,7 @@ def affected(
     service = AffectedService(clock, stop, sink, incidents)
 
     def use(successor: Instrument) -> None:
-        service.use(Repl(successor, clock, service, keep).evaluate)
+        service.use(Repl(successor, clock, service, keep).evaluate, Repl(successor, clock, sink, keep).evaluate)
 
     use(instrument)
     if renewal is not None:

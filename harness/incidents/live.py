@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from harness.incidents.service import AffectedService
 from harness.incidents.triggers import Triggers
 from harness.load.clock import Clock
+from harness.load.driver import Evaluate
 from workloads.incidents import KINDS, Incident, begun_by
 
 if TYPE_CHECKING:
@@ -75,6 +76,10 @@ class LiveIncidents:
         self._ahead = sorted([*self._ahead, *added], key=lambda each: each.start_ns)
         shaping = [each for each in added if KINDS[each.kind].shapes_load]
         return self._workload.switch(shaping, line, self._block_lines) if shaping else None
+
+    def evaluator(self, evaluate: Evaluate) -> Evaluate:
+        """Return what evaluates the next lines: the REPL alone while nothing affects the service."""
+        return self._service.evaluator(evaluate)
 
     def next_renewal_ns(self) -> int | None:
         """Return when, from the start, the next restart is due."""

@@ -46,7 +46,8 @@ class Lives:
         self._total, self._pages = total, pages
         self.restarts_ns: list[int] = []
         self.findings: list[Finding] = []
-        self._lives = [self._born()]
+        # Nothing is accounted for twice before the first restart.
+        self._lives = [_Life(total, TruthLog(total, pages))]
 
     def _born(self) -> _Life:
         ledger = Ledger(self._total.views, self._total.methods)
@@ -67,7 +68,8 @@ class Lives:
         ends_ns: Sequence[int],
     ) -> None:
         """Account for lines of the present life; see `TruthLog.add`."""
-        self._total.add(truth, outcomes, latencies_ms, raised)
+        if self._lives[-1].ledger is not self._total:
+            self._total.add(truth, outcomes, latencies_ms, raised)
         self._lives[-1].log.add(truth, outcomes, latencies_ms, raised, starts_ns, ends_ns)
 
     def renew(self, now_ns: int, findings: Sequence[Finding] = ()) -> None:
@@ -75,7 +77,11 @@ class Lives:
 
         `findings` are of the page that ended it.
         """
-        self._lives[-1].log.close(now_ns)
+        life = self._lives[-1]
+        life.log.close(now_ns)
+        if life.ledger is self._total:
+            life.ledger = Ledger.from_state(self._total.views, self._total.methods, self._total.state())
+            life.log.settle(life.ledger)
         self.restarts_ns.append(now_ns)
         number = len(self.restarts_ns)
         self.findings += [Finding(each.name, each.size, {**each.detail, "restart": number}) for each in findings]

@@ -45,6 +45,7 @@ class AffectedService:
         self._incidents: list[Incident] = []
         self._restarts: list[Incident] = []
         self._evaluate: Evaluate = _not_begun
+        self._unaffected: Evaluate | None = None
         self._start_ns = 0
         self._next_ns = _NEVER
         self._slow = False
@@ -58,14 +59,19 @@ class AffectedService:
         for incident in incidents:
             self.add(incident)
 
-    def use(self, evaluate: Evaluate) -> None:
-        """Evaluate lines with this from now on."""
-        self._evaluate = evaluate
+    def use(self, evaluate: Evaluate, unaffected: Evaluate | None = None) -> None:
+        """Evaluate lines with this from now on; `unaffected` does the same without this service around it."""
+        self._evaluate, self._unaffected = evaluate, unaffected
+
+    def evaluator(self, affected: Evaluate) -> Evaluate:
+        """Return what evaluates the lines until something is added: what is `affected`, while anything is ahead."""
+        ahead = self._slow or self._next_ns != _NEVER
+        return affected if ahead or self._unaffected is None else self._unaffected
 
     def begin(self, start_ns: int) -> None:
         """Count the incidents from this moment of the clock."""
         self._start_ns = start_ns
-        self._next_ns = start_ns
+        self._next_ns = start_ns if self._incidents else _NEVER
 
     def add(self, incident: Incident) -> None:
         """Let one more incident happen, from its beginning or the next line on; one of the load alone is no concern."""
@@ -121,7 +127,8 @@ class AffectedService:
         edges = [edge for each in self._incidents for edge in (each.start_ns, each.end_ns) if edge > at]
         # A restart that falls into a slice is seen to before the first line of the next one.
         overdue = bool(self._restarts) and self._restarts[0].start_ns <= at
-        self._next_ns = self._start_ns + (at if overdue else min(edges, default=_NEVER))
+        ahead = at if overdue else min(edges, default=None)
+        self._next_ns = _NEVER if ahead is None else self._start_ns + ahead
         self._note(self._now() - began)
 
     def _note(self, held_ns: int) -> None:

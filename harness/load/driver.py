@@ -54,6 +54,9 @@ class Interventions(Protocol):
         The lines before it have been sent, the last of them due at `due_ns` from the start.
         """
 
+    def evaluator(self, evaluate: Evaluate) -> Evaluate:
+        """Return what evaluates the lines of the next slice: `evaluate`, or what does the same for less."""
+
     def next_renewal_ns(self) -> int | None:
         """Return when, from the start, the service is renewed next, which must not happen within a slice."""
 

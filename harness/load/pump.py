@@ -142,7 +142,8 @@ class _Pump:
             return 0
         before = self.queue.read()
         began = self.clock.now_ns()
-        done = drive(part, self.evaluate, self.recorder, self.clock, self.policy, self.start_ns, self.stop)
+        evaluate = self.evaluate if self.interventions is None else self.interventions.evaluator(self.evaluate)
+        done = drive(part, evaluate, self.recorder, self.clock, self.policy, self.start_ns, self.stop)
         ended = self.clock.now_ns()
         if done:
             after = self.queue.read()

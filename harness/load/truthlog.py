@@ -223,6 +223,10 @@ class TruthLog:
             self._reader = _Reader(self._ledger, self._entries)
         return self._reader.ranges(least, most)
 
+    def settle(self, ledger: Ledger) -> None:
+        """Take a copy of the ledger, as it is now, in its place: lines that follow are not of this log."""
+        self._ledger = ledger
+
     @property
     def lines(self) -> int:
         """The number of lines accounted for."""

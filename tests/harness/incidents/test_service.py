@@ -65,7 +65,10 @@ class Driven:
             Stop(),
             renewal=lambda _use: lambda: renew(len(self.begins)),
         )
-        self.began: list[str] = []
+        assert live is None or texts
+        if live is not None:
+            # Whatever goes on, lines are watched.
+            live.evaluator = lambda evaluate: evaluate  # type: ignore[method-assign]
         self.begins: list[int] = []
         self.ends: list[int] = []
 
@@ -219,3 +222,25 @@ def test_incidents_are_told_of_before_a_line_is_held_up() -> None:
     assert clock.now == began + S
     assert live.active() == ()
     assert not live.poll()
+
+
+def test_while_nothing_affects_the_service_nothing_stands_before_the_repl() -> None:
+    """Before anything is switched on, and when everything is over; from a time before it until then, the service."""
+    clock = FakeClock()
+    service = AffectedService(clock, Stop(), Output(clock, 0), [Incident("slow", S, S), Incident("errors", 0, 9 * S)])
+
+    def affected(_line: str, _tags: Tags) -> None:
+        pass
+
+    def unaffected(_line: str, _tags: Tags) -> None:
+        pass
+
+    service.use(affected, unaffected)
+    service.begin(clock.now)
+    assert service.evaluator(affected) is affected
+    for moment in (0, S, 2 * S):
+        clock.now = 1_000_000_000 + moment
+        service.evaluate("x", Tags())
+        assert service.evaluator(affected) is (unaffected if moment == 2 * S else affected)
+    service.add(Incident("stall", 3 * S, S))
+    assert service.evaluator(affected) is affected
