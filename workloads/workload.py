@@ -147,10 +147,16 @@ class Workload:
     `methods` are the values of the tag ``method``; `closed_loop` is true when there is no schedule; `total` is the
     number of lines, None for a closed loop that its caller must end by `spec.duration_ns`. A `switchable` workload can
     be given further incidents while it is being sent (`switch`); its methods include those of the incident ``series``.
+    That incidents begin before the end is not checked for what has `happened` already.
     """
 
     def __init__(
-        self, spec: WorkloadSpec, *, bounds: tuple[float, ...] = LENGTH_BOUNDS_BYTES, switchable: bool = False
+        self,
+        spec: WorkloadSpec,
+        *,
+        bounds: tuple[float, ...] = LENGTH_BOUNDS_BYTES,
+        switchable: bool = False,
+        happened: bool = False,
     ) -> None:
         self._schedule: Arrivals = make_arrivals(grammar.parse("arrivals", spec.arrivals), spec.seed)
         self._source = make_source(spec.lengths, spec.content, spec.seed, bounds)
@@ -172,7 +178,8 @@ class Workload:
         self.made = 0
         """Lines that `blocks` has handed out so far."""
         self._use(spec)
-        self._check_incidents()
+        if not happened:
+            self._check_incidents()
 
     def _use(self, spec: WorkloadSpec) -> None:
         """Take the schedule, the alteration of lines and the end from a spec."""
@@ -187,11 +194,9 @@ class Workload:
         if incidents and self.closed_loop:
             text = "needs a schedule, and max has none; choose other arrivals, such as poisson:rate=1000"
             raise GrammarError(text, field="incident", value=grammar.quoted(str(incidents[0])))
-        by_count = self.spec.duration_ns is None or self.total == self.spec.count
-        end_ns = self.last_due_ns if by_count else self.spec.duration_ns or 0
         for each in incidents:
-            if each.start_ns > end_ns:
-                text = f"begins after the end of the load, which is at {format_duration(end_ns)}"
+            if each.start_ns > self.end_ns:
+                text = f"begins after the end of the load, which is at {format_duration(self.end_ns)}"
                 raise GrammarError(text, field="incident", value=grammar.quoted(str(each)))
 
     def _limit(self) -> int | None:
@@ -219,6 +224,12 @@ class Workload:
         if self.closed_loop or not self.total:
             return 0
         return int(self._arrivals.due(self.total - 1, 1)[0])
+
+    @property
+    def end_ns(self) -> int:
+        """When the load ends, in nanoseconds from the start: after its duration, or with the last line."""
+        duration_ns = self.spec.duration_ns
+        return self.last_due_ns if duration_ns is None or self.total == self.spec.count else duration_ns
 
     @property
     def digests_methods(self) -> bool:

@@ -21,12 +21,8 @@ def worker_count(spec: RunSpec) -> int:
 def open_workers(spec: RunSpec, triggers: Triggers | None = None) -> Workers:
     """Return the workers of a spec, all of them ready: this process alone, or processes of this machine.
 
-    `triggers` switch on incidents meanwhile, of a run of one process only; several cannot begin one at the same line.
+    `triggers` switch on incidents meanwhile.
     Raises what `harness.run.workers.Single` and `harness.distributed.coordinator.Fleet` raise.
     """
     count = worker_count(spec)
-    if count == 1:
-        return Single(spec, triggers)
-    if triggers is not None:
-        triggers.refuse("the run has several workers; schedule incidents with the run")
-    return Fleet(spec, count, LocalLauncher())
+    return Single(spec, triggers) if count == 1 else Fleet(spec, count, LocalLauncher(), triggers)

@@ -14,6 +14,7 @@ from harness.load.recorder import Timings
 from harness.load.truthlog import TruthLog
 from harness.run.shard import ShardRecord
 from harness.views import View
+from workloads.incidents import Incident
 
 __all__ = ["record_from", "state_of"]
 
@@ -38,6 +39,7 @@ def state_of(record: ShardRecord) -> dict[str, Any]:
         "self_cost_ns": record.self_cost_ns,
         "digest": record.digest,
         "made": record.made,
+        "triggered": [[each.kind, each.start_ns, each.duration_ns] for each in record.triggered],
     }
 
 
@@ -52,7 +54,9 @@ def record_from(state: Mapping[str, Any], views: tuple[View, ...], methods: tupl
         machine=Machine(**state["machine"]),
         moments=Moments(**state["moments"]),
     )
-    return ShardRecord(driven, _log_from(state["log"], ledger), state["self_cost_ns"], state["digest"], state["made"])
+    log = _log_from(state["log"], ledger)
+    triggered = tuple(Incident(*each) for each in state["triggered"])
+    return ShardRecord(driven, log, state["self_cost_ns"], state["digest"], state["made"], triggered=triggered)
 
 
 def _log_from(state: Mapping[str, Any] | None, ledger: Ledger) -> TruthLog | Lives | None:

@@ -66,9 +66,7 @@ class LiveIncidents:
 
     def switch(self, line: int, due_ns: int) -> "Iterator[Block] | None":
         """Take in what was switched on; return the blocks from `line` on where the load is another one from there."""
-        start_ns = max(self._elapsed_ns(), due_ns + 1)
-        taken = self._triggers.take() if self._triggers is not None else []
-        added = [Incident(kind, start_ns, duration_ns) for kind, duration_ns in taken]
+        added = [] if self._triggers is None else self._triggers.take(max(self._elapsed_ns(), due_ns + 1))
         for incident in added:
             self._service.add(incident)
         self.triggered += added

@@ -15,7 +15,7 @@ class Triggers:
     """
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[str, int]] = deque()
+        self._waiting: deque[tuple[str, int | None, int]] = deque()
         self._refusal = "the run has not begun yet"
         self._excluded: dict[str, str] = {}
 
@@ -33,7 +33,11 @@ class Triggers:
         Incident(kind, 0, duration_ns)
         if reason := self._refusal or self._excluded.get(kind):
             raise UsageError(f"{kind} cannot be switched on: {reason}", field="incident")
-        self._waiting.append((kind, duration_ns))
+        self._waiting.append((kind, None, duration_ns))
+
+    def put(self, incident: Incident) -> None:
+        """Switch on an incident that begins at a time of its own: the same for each of several workers."""
+        self._waiting.append((incident.kind, incident.start_ns, incident.duration_ns))
 
     def allow(self) -> None:
         """Accept incidents from now on."""
@@ -52,9 +56,18 @@ class Triggers:
         """Whether an incident was switched on that nobody has taken yet."""
         return bool(self._waiting)
 
-    def take(self) -> list[tuple[str, int]]:
-        """Return kind and duration (ns) of the incidents switched on since the last call, in order."""
+    def take(self, earliest_ns: int) -> list[Incident]:
+        """Return the incidents switched on since the last call, in order.
+
+        They begin at `earliest_ns` from the start of the load, or at the time of their own where that is later.
+        """
         taken = []
         while self._waiting:
-            taken.append(self._waiting.popleft())
+            kind, start_ns, duration_ns = self._waiting.popleft()
+            taken.append(Incident(kind, max(earliest_ns, start_ns or 0), duration_ns))
         return taken
+
+    @property
+    def excluded(self) -> dict[str, str]:
+        """The kinds that are not accepted, with the reason."""
+        return dict(self._excluded)

@@ -158,7 +158,7 @@ def _happened(record: RunRecord, shard: ShardRecord) -> tuple[Incident, ...]:
     """Return the incidents that had begun when a worker was done."""
     moments = shard.driven.moments
     # Where nobody stopped it, the schedule was sent to its end, and a silence there has no line after it.
-    end_ns = max(moments.last_end_ns, moments.last_due_ns) if shard.driven.interrupted else 1 << 62
+    end_ns = max(moments.last_end_ns, 0 if shard.driven.interrupted else record.workload.end_ns)
     return begun_by((*record.spec.incident_times, *shard.triggered), end_ns)
 
 

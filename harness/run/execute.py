@@ -91,7 +91,8 @@ def execute(spec: RunSpec, observer: Observer, open_workers: OpenWorkers = Singl
 
 def _sent(spec: RunSpec, workload: Workload, records: Sequence[ShardRecord | Lost]) -> Workload:
     """Return the workload with the incidents that were switched on meanwhile."""
-    triggered = [each for record in records if isinstance(record, ShardRecord) for each in record.triggered]
+    each_ones = [each for record in records if isinstance(record, ShardRecord) for each in record.triggered]
+    triggered = list(dict.fromkeys(each_ones))
     return workload_of(spec, triggered) if triggered else workload
 
 

@@ -58,6 +58,7 @@ def workload_of(spec: RunSpec, triggered: Sequence[Incident] = (), *, switchable
         ),
         bounds=LENGTH_BOUNDS_BYTES,
         switchable=switchable,
+        happened=bool(triggered),
     )
 
 

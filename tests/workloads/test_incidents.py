@@ -197,6 +197,8 @@ def test_incidents_that_cannot_happen_are_refused() -> None:
         load("stall@7s+1s")
     with pytest.raises(GrammarError, match="begins after the end"):
         load("stall@2s+1s", count=1000)
+    late = WorkloadSpec(arrivals="constant:1000", duration_ns=S, incidents=(Incident("stall", 7 * S, S),))
+    assert Workload(late, happened=True).end_ns == S
 
 
 @settings(deadline=None, max_examples=12)

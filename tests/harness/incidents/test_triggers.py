@@ -6,7 +6,7 @@ import pytest
 
 from harness.errors import UsageError
 from harness.incidents.triggers import Triggers
-from workloads.incidents import KINDS
+from workloads.incidents import KINDS, Incident
 
 
 def test_nothing_can_be_switched_on_before_and_after_a_run() -> None:
@@ -57,7 +57,19 @@ def test_each_is_taken_once_whoever_switched_it_on() -> None:
     ]
     for thread in threads:
         thread.start()
-    taken = []
+    taken: list[Incident] = []
     while any(thread.is_alive() for thread in threads) or triggers.waiting:
-        taken += triggers.take()
-    assert sorted(taken) == sorted(("errors", number + 1) for number in range(100) for _ in range(4))
+        taken += triggers.take(0)
+    assert sorted(each.duration_ns for each in taken) == sorted(number + 1 for number in range(100) for _ in range(4))
+
+
+def test_an_incident_begins_when_it_is_taken_or_at_its_own_later_time() -> None:
+    """The time of its own is the same for all workers."""
+    triggers = Triggers()
+    triggers.allow()
+    triggers.trigger("stall", 5)
+    triggers.put(Incident("flood", 200, 5))
+    triggers.put(Incident("silence", 50, 5))
+    assert triggers.waiting
+    assert triggers.take(100) == [Incident("stall", 100, 5), Incident("flood", 200, 5), Incident("silence", 100, 5)]
+    assert not triggers.waiting

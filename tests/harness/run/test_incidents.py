@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from harness.audit.bounds import BoundsChecker
+from harness.distributed.choose import open_workers
 from harness.errors import UsageError
 from harness.exposition.page import Shown
 from harness.incidents.triggers import Triggers
@@ -16,7 +17,7 @@ from harness.run.execute import execute
 from harness.run.result import RunResult
 from harness.run.shard import workload_of
 from harness.run.spec import RunSpec
-from harness.run.workers import Single
+from harness.run.workers import Single, Workers
 from harness.views import LINES_IN, QUICKSTART_VIEWS
 from tests.harness.run.broken import Right
 from workloads.incidents import KINDS, Incident
@@ -123,8 +124,6 @@ def test_prometheus_stores_every_line_of_both_lives(monkeypatch: pytest.MonkeyPa
 @pytest.mark.slow
 def test_workers_restart_each_for_itself() -> None:
     """Their lives come over the wire, and the union is the load of one."""
-    from harness.distributed.choose import open_workers
-
     spec = RunSpec(**{**LOAD, "incidents": ("restart@400ms", "series@600ms+300ms"), "workers": 2})
     result = execute(spec, Quiet(), open_workers)
     assert result.audit.outcome == "conserved"
@@ -215,7 +214,9 @@ def test_a_stall_makes_a_run_invalid_and_the_reason_names_it() -> None:
     assert result.schedule.lost["incident"] > 0
 
 
-def triggered(kinds: Sequence[str], **more: Any) -> tuple[RunResult, list[str]]:
+def triggered(
+    kinds: Sequence[str], opening: Callable[[RunSpec, Triggers], Workers] = Single, **more: Any
+) -> tuple[RunResult, list[str]]:
     """Run, and switch on each kind once from another thread, when it is first heard of; return the refusals too."""
     triggers, refused = Triggers(), list[str]()
     assert triggers.kinds == ()
@@ -234,7 +235,7 @@ def triggered(kinds: Sequence[str], **more: Any) -> tuple[RunResult, list[str]]:
             thread.start()
             thread.join(30)
 
-    result = execute(RunSpec(**{**LOAD, **more}), Quiet(heard), lambda given: Single(given, triggers))
+    result = execute(RunSpec(**{**LOAD, **more}), Quiet(heard), lambda given: opening(given, triggers))
     with pytest.raises(UsageError, match="the run is over"):
         triggers.trigger("stall", S)
     assert triggers.kinds == ()
@@ -254,6 +255,23 @@ def test_an_incident_that_is_switched_on_is_recorded_and_its_load_is_exact(kinds
     lines = sum(len(block.lines) for block in workload.blocks())
     assert result.workload.digest == workload.digest
     assert result.ledger.offered == lines
+    assert result.audit.outcome == "conserved"
+
+
+@pytest.mark.slow
+def test_workers_begin_what_is_switched_on_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The union is the load of one, digest included, and each worker restarts for itself."""
+    # However busy the machine is, each worker hears of it in time.
+    monkeypatch.setattr("harness.distributed.coordinator._INCIDENT_LEAD_NS", 2 * S)
+    kinds = ["flood", "errors", "series", "restart", "stall"]
+    result, refused = triggered(kinds, open_workers, workers=2, duration="4s")
+    assert not refused
+    assert sorted(each.kind for each in result.incidents) == sorted(kinds)
+    happened = [Incident(each.kind, each.start_ns, each.duration_ns) for each in result.incidents]
+    workload = workload_of(result.spec, happened)
+    assert result.ledger.offered == sum(len(block.lines) for block in workload.blocks())
+    assert result.workload.digest == workload.digest
+    assert not any("other lines" in reason for reason in result.reasons)
     assert result.audit.outcome == "conserved"
 
 
