@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from harness.views import Tags
 
-__all__ = ["Expected", "Range", "SeriesTruth", "TruthOverTime"]
+__all__ = ["Expected", "Range", "SeriesTruth", "TruthOverLives", "TruthOverTime"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +49,15 @@ class TruthOverTime(Protocol):
         Series of which nothing may be shown yet are left out. None where it is no longer known. Quick when it is asked
         for one page after the other.
         """
+
+
+@runtime_checkable
+class TruthOverLives(TruthOverTime, Protocol):
+    """The truth about a service that was restarted while it was looked at."""
+
+    @property
+    def restarts_ns(self) -> Sequence[int]:
+        """When it restarted, in ``time.monotonic_ns``."""
+
+    def unseen(self) -> Sequence[tuple[int, int]]:
+        """Return the number of each restart, from 1, before which lines were on no page asked for, and of the lines."""

@@ -38,6 +38,7 @@ class Name(StrEnum):
     COUNTER_DECREASED = "counter_decreased"
     SERIES_VANISHED = "series_vanished"
     VALUE_NOT_A_NUMBER = "value_not_a_number"
+    RESTART_UNSEEN = "restart_unseen"
     SCRAPE_BEHIND = "scrape_behind"
     SCRAPE_AHEAD = "scrape_ahead"
     BUCKET_BOUND_EXCLUSIVE = "bucket_bound_exclusive"
@@ -174,6 +175,12 @@ _ENTRIES: dict[Name, _Entry] = {
         "records are counted twice or early, or another quantity was recorded",
         "compare the examples with the ledger; run once with one thread",
     ),
+    Name.RESTART_UNSEEN: _Entry(
+        Severity.WARNING,
+        "the last {size:g} lines before the restart were on no scrape",
+        "no scrape came between the last line and the restart, as when a service crashes",
+        "what rate() and increase() show lacks these lines; the page before the restart had them",
+    ),
     Name.BUCKET_BOUND_EXCLUSIVE: _Entry(
         Severity.WARNING,
         "{size:g} values that equal a bucket's bound were counted one bucket too high ({view})",
@@ -273,8 +280,9 @@ class Finding:
 
 
 def sentence(finding: Finding) -> str:
-    """Return the finding in one line, with its size."""
-    return _ENTRIES[finding.name].what.format_map(_Blank({**finding.detail, "size": finding.size}))
+    """Return the finding in one line, with its size; of a page before a restart, with the restart's number."""
+    words = _ENTRIES[finding.name].what.format_map(_Blank({**finding.detail, "size": finding.size}))
+    return f"restart {finding.detail['restart']}: {words}" if "restart" in finding.detail else words
 
 
 def unseen(name: Name) -> str:

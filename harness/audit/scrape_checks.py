@@ -1,16 +1,18 @@
 """Checks of each scrape against the ones before: no fall, no vanished series, no NaN, count equal to +Inf bucket."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from harness.audit.findings import Finding, Name
 from harness.exposition.page import SeriesShown, Shown
 from harness.views import QUICKSTART_VIEWS, Aggregation, Tags, View
 
-__all__ = ["Checker", "Tally", "parts_of", "sample_names", "written"]
+__all__ = ["Checker", "ScrapeProblems", "Tally", "parts_of", "sample_names", "written"]
 
 MAX_EXAMPLES = 5
+# So many findings are told apart by scrape; above that they are added up.
+_MAX_APART = 4096
 
 
 def sample_names(views: Sequence[View] = QUICKSTART_VIEWS) -> dict[str, str]:
@@ -58,69 +60,123 @@ class Tally:
 
 
 class Checker:
-    """Checker of the views in successive scrapes; stores what was wrong."""
+    """Checker of the views in successive scrapes; stores what was wrong until it is taken."""
 
     def __init__(self, views: Sequence[View] = QUICKSTART_VIEWS) -> None:
         self._views = views
         # What was last shown of each series, whether or not the last scrape had it.
         self._last: dict[str, dict[Tags, SeriesShown]] = {view.name: {} for view in views}
-        self._missing: dict[str, set[Tags]] = {view.name: set() for view in views}
-        self._counters = Tally()
-        self._sums = Tally()
-        self._torn = Tally()
-        self._vanished = Tally()
-        self._not_numbers = Tally()
+        # When the last scrape began that had the series that are missing now.
+        self._missing: dict[str, dict[Tags, int]] = {view.name: {} for view in views}
+        self._before_ns = -1
+        self._tallies: dict[tuple[int, Name], Tally] = {}
 
-    def observe(self, shown: Shown) -> None:
-        """Compare a successful scrape with the scrapes before it."""
+    def observe(self, shown: Shown, begin_ns: int = 0) -> None:
+        """Compare a successful scrape, requested at `begin_ns`, with the scrapes before it."""
         for view in self._views:
             series_of, last, missing = shown[view.name], self._last[view.name], self._missing[view.name]
             for tags in last:
                 if tags not in series_of and tags not in missing:
-                    missing.add(tags)
-                    self._vanished.add(1, f"{written(view.family, tags)} was {last[tags].count!r}")
+                    missing[tags] = self._before_ns
+                    example = f"{written(view.family, tags)} was {last[tags].count!r}"
+                    self._add(Name.SERIES_VANISHED, self._before_ns, 1, example)
             for tags, series in series_of.items():
                 before = last.get(tags)
-                missing.discard(tags)
+                since_ns = missing.pop(tags, self._before_ns)
                 last[tags] = series
                 if before is None or not _only_grew(before, series):
-                    self._compare(view, tags, before, series)
+                    self._compare(view, tags, before, series, since_ns)
                 if view.aggregation is Aggregation.DISTRIBUTION:
                     self._check_count(view, tags, series)
+        self._before_ns = begin_ns
 
-    def _compare(self, view: View, tags: Tags, before: SeriesShown | None, series: SeriesShown) -> None:
+    def _add(self, name: Name, since_ns: int, amount: float, example: str) -> None:
+        self._tallies.setdefault((since_ns, name), Tally()).add(amount, example)
+
+    def _compare(self, view: View, tags: Tags, before: SeriesShown | None, series: SeriesShown, since_ns: int) -> None:
         now, then = dict(parts_of(series)), dict(parts_of(before))
         for part, value in now.items():
             previous = then.pop(part, None)
             if math.isnan(value):
                 if previous is None or not math.isnan(previous):
-                    self._not_numbers.add(1, f"{written(view.family, tags)} {part}")
+                    self._add(Name.VALUE_NOT_A_NUMBER, since_ns, 1, f"{written(view.family, tags)} {part}")
             elif previous is not None and value < previous:
-                tally = self._sums if part == "sum" else self._counters
-                tally.add(previous - value, f"{written(view.family, tags)} {part}: {previous!r} -> {value!r}")
+                name = Name.SUM_DECREASED if part == "sum" else Name.COUNTER_DECREASED
+                example = f"{written(view.family, tags)} {part}: {previous!r} -> {value!r}"
+                self._add(name, since_ns, previous - value, example)
         for part, value in then.items():
-            self._vanished.add(1, f"{written(view.family, tags)} {part} was {value!r}")
+            self._add(Name.SERIES_VANISHED, since_ns, 1, f"{written(view.family, tags)} {part} was {value!r}")
 
     def _check_count(self, view: View, tags: Tags, series: SeriesShown) -> None:
         infinite, count = series.cumulative.get(math.inf), series.count
         if infinite == count or (count is not None and math.isnan(count)):
             return
-        self._torn.add(1, f"{written(view.family, tags)} count {_shown(count)}, +Inf {_shown(infinite)}")
+        example = f"{written(view.family, tags)} count {_shown(count)}, +Inf {_shown(infinite)}"
+        self._add(Name.COUNT_NOT_INF_BUCKET, self._before_ns, 1, example)
+
+    def take(self) -> list[tuple[int, Finding]]:
+        """Return the findings since the last call, each with the begin (ns) of the scrape that was compared with.
+
+        That is the last one before which had the series, or -1 for the first scrape of all.
+        """
+        taken, self._tallies = self._tallies, {}
+        return [(since_ns, _finding(name, tally)) for (since_ns, name), tally in taken.items()]
 
     def findings(self) -> list[Finding]:
-        """Return the findings until now."""
-        named = (
-            (Name.COUNTER_DECREASED, self._counters),
-            (Name.SERIES_VANISHED, self._vanished),
-            (Name.VALUE_NOT_A_NUMBER, self._not_numbers),
-            (Name.SUM_DECREASED, self._sums),
-            (Name.COUNT_NOT_INF_BUCKET, self._torn),
+        """Return the findings until now that were not taken."""
+        return _merged(_finding(name, tally) for (_, name), tally in self._tallies.items())
+
+
+class ScrapeProblems:
+    """The problems of single scrapes, as `Checker.take` returns them for each.
+
+    At a restart counters fall and series vanish; nowhere else may a scrape show that.
+    """
+
+    def __init__(self) -> None:
+        # From which scrape's begin to which scrape's end something changed, and what was found.
+        self._found: list[tuple[int, int, Finding]] = []
+
+    def add(self, end_ns: int, found: Sequence[tuple[int, Finding]]) -> None:
+        """Store what was taken after a scrape that was received by `end_ns` (``time.monotonic_ns``)."""
+        self._found += [(since_ns, end_ns, finding) for since_ns, finding in found]
+        if len(self._found) > _MAX_APART:
+            # No restart explains these any more.
+            whole = _merged(finding for _, _, finding in self._found)
+            self._found = [(end_ns, end_ns, finding) for finding in whole]
+
+    def findings(self, restarts_ns: Sequence[int] = ()) -> list[Finding]:
+        """Return the problems of all scrapes, without what a restart at one of these moments explains."""
+        return _merged(
+            finding
+            for since_ns, end_ns, finding in self._found
+            if finding.name not in _BY_RESTART or not any(since_ns < moment <= end_ns for moment in restarts_ns)
         )
-        return [
-            Finding(name, tally.times, {"fallen": tally.amount, "examples": list(tally.examples)})
-            for name, tally in named
-            if tally.times
-        ]
+
+
+_ORDER = (
+    Name.COUNTER_DECREASED,
+    Name.SERIES_VANISHED,
+    Name.VALUE_NOT_A_NUMBER,
+    Name.SUM_DECREASED,
+    Name.COUNT_NOT_INF_BUCKET,
+)
+_BY_RESTART = {Name.COUNTER_DECREASED, Name.SUM_DECREASED, Name.SERIES_VANISHED}
+
+
+def _finding(name: Name, tally: Tally) -> Finding:
+    return Finding(name, tally.times, {"fallen": tally.amount, "examples": list(tally.examples)})
+
+
+def _merged(findings: Iterable[Finding]) -> list[Finding]:
+    """Return one finding of each name: sizes and falls added up, the first few examples."""
+    tallies: dict[Name, Tally] = {}
+    for finding in findings:
+        tally = tallies.setdefault(finding.name, Tally())
+        tally.times += int(finding.size)
+        tally.amount += finding.detail["fallen"]
+        tally.examples = [*tally.examples, *finding.detail["examples"]][:MAX_EXAMPLES]
+    return [_finding(name, tallies[name]) for name in _ORDER if name in tallies]
 
 
 def _only_grew(before: SeriesShown, series: SeriesShown) -> bool:

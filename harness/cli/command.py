@@ -36,14 +36,14 @@ def exit_codes(success: str, failure: str = "", undecided: str = "", *, ended: s
 
 
 def flag_of(field: str, parameters: Iterable[click.Parameter]) -> str:
-    """Return the flag or argument by which a command takes `field`, or several of it; empty where it takes neither.
+    """Return the flag or argument by which a command takes `field`, several of it or one; empty where it takes none.
 
     Of a `field` with a slash, such as ``address/port``, the flags of all its parts are returned.
     """
     if "/" in field:
         flags = [flag_of(part, parameters) for part in field.split("/")]
         return "/".join(flags) if all(flags) else ""
-    for name in (field, f"{field}s") if field else ():
+    for name in (field, f"{field}s", field.removesuffix("s")) if field else ():
         flag = f"--{name.replace('_', '-')}"
         for parameter in parameters:
             if flag in parameter.opts:

@@ -9,6 +9,7 @@ import click
 from harness.cli.command import option_group
 from harness.errors import GrammarError
 from workloads import grammar
+from workloads.incidents import KINDS
 from workloads.units import parse_count, parse_duration_ns, parse_fraction
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "ValueList",
     "given",
     "history",
+    "incident_option",
     "json_option",
     "keeping_options",
     "label_option",
@@ -106,6 +108,18 @@ def workload_options(command: F) -> F:
     for option in reversed(_WORKLOAD):
         command = option(command)
     return command
+
+
+def incident_option(command: F) -> F:
+    """Add --incident, which may be repeated, as `incidents`."""
+    names = ", ".join(KINDS)
+    return load(
+        "--incident",
+        "incidents",
+        multiple=True,
+        metavar="KIND@START+TIME",
+        help=f"Incident on the way, as in stall@2m+10s; may be repeated ({names}).",
+    )(command)
 
 
 def json_option(command: F) -> F:

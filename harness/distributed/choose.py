@@ -4,6 +4,7 @@ import os
 
 from harness.distributed.coordinator import Fleet
 from harness.distributed.local import LocalLauncher
+from harness.incidents.triggers import Triggers
 from harness.run.spec import RunSpec
 from harness.run.workers import Single, Workers
 
@@ -17,10 +18,11 @@ def worker_count(spec: RunSpec) -> int:
     return spec.workers
 
 
-def open_workers(spec: RunSpec) -> Workers:
+def open_workers(spec: RunSpec, triggers: Triggers | None = None) -> Workers:
     """Return the workers of a spec, all of them ready: this process alone, or processes of this machine.
 
+    `triggers` switch on incidents meanwhile.
     Raises what `harness.run.workers.Single` and `harness.distributed.coordinator.Fleet` raise.
     """
     count = worker_count(spec)
-    return Single(spec) if count == 1 else Fleet(spec, count, LocalLauncher())
+    return Single(spec, triggers) if count == 1 else Fleet(spec, count, LocalLauncher(), triggers)

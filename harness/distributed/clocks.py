@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.expected import Range, TruthOverTime
+from harness.expected import Range, TruthOverLives, TruthOverTime
 from harness.views import Tags
 
 __all__ = ["ClockProbe", "Clocks", "ShiftedTruth", "compare_clocks"]
@@ -57,3 +57,13 @@ class ShiftedTruth:
         """Return what a page may show; see `TruthOverTime`."""
         offset, uncertain = self.clocks.offset_ns, self.clocks.uncertainty_ns
         return self.truth.between(begin_ns + offset - uncertain, end_ns + offset + uncertain)
+
+    @property
+    def restarts_ns(self) -> Sequence[int]:
+        """When the worker restarted; see `TruthOverLives`."""
+        moments = self.truth.restarts_ns if isinstance(self.truth, TruthOverLives) else ()
+        return [moment - self.clocks.offset_ns for moment in moments]
+
+    def unseen(self) -> Sequence[tuple[int, int]]:
+        """Return what was on no page; see `TruthOverLives`."""
+        return self.truth.unseen() if isinstance(self.truth, TruthOverLives) else ()

@@ -17,6 +17,7 @@ from harness.distributed.wire import Message, WireError, receive
 from harness.distributed.worker import boot_id, versions
 from harness.errors import RunError
 from harness.exposition.page import Page
+from harness.incidents.triggers import Triggers
 from harness.interrupts import grace_s
 from harness.load.pump import Snapshot
 from harness.load.stop import Stop
@@ -37,6 +38,8 @@ _ANSWER_S = 30.0
 _LEAD_NS, _LEAD_EACH_NS = 200_000_000, 2_000_000
 # Once its schedule has ended, a worker may be silent for so long: what a subject may hold up one line.
 _RESULT_S = 30.0
+# From the moment an incident is switched on to its begin: workers hear of it between slices of a tenth of a second.
+_INCIDENT_LEAD_NS = 500_000_000
 _GLANCE_S = 0.05
 # Bytes that are read of somebody who has not shown the token yet.
 _MOST_HELLO = 1 << 16
@@ -96,9 +99,9 @@ class _RemoteServed:
 class Fleet:
     """Several workers; see `harness.run.workers.Workers`. All are ready when it is made, or `RunError` is raised."""
 
-    def __init__(self, spec: RunSpec, count: int, launcher: WorkerLauncher) -> None:
-        self._spec, self._launcher = spec, launcher
-        self._workload = workload_of(spec)
+    def __init__(self, spec: RunSpec, count: int, launcher: WorkerLauncher, triggers: Triggers | None = None) -> None:
+        self._spec, self._launcher, self._triggers = spec, launcher, triggers
+        self._workload = workload_of(spec, switchable=triggers is not None)
         self._connections: dict[int, Connection] = {}
         self._events: queue.Queue[tuple[int, Message | None]] = queue.Queue()
         try:
@@ -169,9 +172,13 @@ class Fleet:
                 "of": count,
                 "address": self._spec.address,
                 "port": port,
+                "switchable": self._triggers is not None,
             }
             answer = connection.ask(request, Deadline(_ANSWER_S), f"worker {number} does not open its endpoint")
             target = Target(answer["address"], int(answer["port"]))
+            for kind, reason in answer.get("excluded", {}).items():
+                if self._triggers is not None:
+                    self._triggers.exclude(kind, reason)
             served.append(_RemoteServed(connection, target, clocks))
             infos.append(
                 WorkerInfo(
@@ -199,8 +206,10 @@ class Fleet:
                 connection.send({"go": start_ns + self._clocks[number].offset_ns})
             except GoneError as error:
                 outcomes[number] = Lost(self._launcher.reason(number) or str(error))
-        watch = _Watch(stop, self._tell_stop, start_ns + int(self._span_s() * 1e9), count)
-        self._listen(outcomes, watch, _Display(progress))
+        watch = _Watch(stop, lambda: self._tell({"stop": True}), start_ns + int(self._span_s() * 1e9), count)
+        switch = _Switch(self._triggers, self._tell, start_ns, closed=self._workload.closed_loop)
+        self._listen(outcomes, watch, _Display(progress), switch)
+        switch.close()
         return [outcomes[number] for number in range(count)]
 
     def _span_s(self) -> float:
@@ -210,15 +219,18 @@ class Fleet:
             return (workload.spec.duration_ns or 0) / 1e9
         return workload.last_due_ns / 1e9
 
-    def _tell_stop(self) -> None:
+    def _tell(self, message: Message) -> None:
         for connection in self._connections.values():
             try:
-                connection.send({"stop": True})
+                connection.send(message)
             except GoneError:
                 continue
 
-    def _listen(self, outcomes: "dict[int, ShardRecord | Lost]", watch: "_Watch", display: "_Display") -> None:
+    def _listen(
+        self, outcomes: "dict[int, ShardRecord | Lost]", watch: "_Watch", display: "_Display", switch: "_Switch"
+    ) -> None:
         while len(outcomes) < len(self.infos):
+            switch.tell()
             try:
                 number, message = self._events.get(timeout=_GLANCE_S)
             except queue.Empty:
@@ -290,6 +302,31 @@ class _Watch:
             self._patience_s = _STOP_SHARE * grace_s()
             self._heard_s = [now_s] * len(self._heard_s)
         return [number for number, heard_s in enumerate(self._heard_s) if now_s - heard_s > self._patience_s]
+
+
+class _Switch:
+    """Tells all workers of incidents that are switched on, early enough for each to begin it at the same time."""
+
+    def __init__(
+        self, triggers: Triggers | None, tell: Callable[[Message], object], start_ns: int, *, closed: bool
+    ) -> None:
+        self._triggers, self._tell, self._start_ns = triggers, tell, start_ns
+        if triggers is not None and closed:
+            triggers.refuse("the load has no schedule")
+        elif triggers is not None:
+            triggers.allow()
+
+    def tell(self) -> None:
+        """Tell of those switched on since the last call."""
+        if self._triggers is not None and self._triggers.waiting:
+            begin_ns = max(time.monotonic_ns() - self._start_ns, 0) + _INCIDENT_LEAD_NS
+            for each in self._triggers.take(begin_ns):
+                self._tell({"incident": [each.kind, each.start_ns, each.duration_ns]})
+
+    def close(self) -> None:
+        """Accept no more."""
+        if self._triggers is not None:
+            self._triggers.refuse("the run is over")
 
 
 class _Display:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from harness.incidents.lives import Lives
 from harness.load.cpu_time import Machine
 from harness.load.drive_result import DriveResult, Moments
 from harness.load.histogram import Histogram
@@ -14,6 +15,7 @@ from harness.load.timeline import Timeline
 from harness.load.truthlog import TruthLog
 from harness.run.shard import ShardRecord
 from harness.views import View
+from workloads.incidents import Incident
 
 __all__ = ["record_from", "state_of"]
 
@@ -39,6 +41,7 @@ def state_of(record: ShardRecord) -> dict[str, Any]:
         "self_cost_ns": record.self_cost_ns,
         "digest": record.digest,
         "made": record.made,
+        "triggered": [[each.kind, each.start_ns, each.duration_ns] for each in record.triggered],
     }
 
 
@@ -54,5 +57,12 @@ def record_from(state: Mapping[str, Any], views: tuple[View, ...], methods: tupl
         moments=Moments(**state["moments"]),
         timeline=Timeline.from_state(state["timeline"]),
     )
-    log = None if state["log"] is None else TruthLog.from_state(ledger, state["log"])
-    return ShardRecord(driven, log, state["self_cost_ns"], state["digest"], state["made"])
+    log = _log_from(state["log"], ledger)
+    triggered = tuple(Incident(*each) for each in state["triggered"])
+    return ShardRecord(driven, log, state["self_cost_ns"], state["digest"], state["made"], triggered=triggered)
+
+
+def _log_from(state: Mapping[str, Any] | None, ledger: Ledger) -> TruthLog | Lives | None:
+    if state is None:
+        return None
+    return Lives.from_state(ledger, state) if "lives" in state else TruthLog.from_state(ledger, state)

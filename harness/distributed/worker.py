@@ -21,10 +21,12 @@ from harness.distributed.records import state_of
 from harness.distributed.wire import Message, WireError, receive, send
 from harness.errors import HarnessError, UsageError, to_answer
 from harness.host.environment import environment
+from harness.incidents.triggers import Triggers
 from harness.load.pump import Snapshot
 from harness.load.stop import Stop
 from harness.run.shard import Shard
 from harness.run.spec import RunSpec
+from workloads.incidents import Incident
 
 __all__ = ["main", "serve_coordinator", "versions"]
 
@@ -49,10 +51,10 @@ def boot_id() -> str:
 
 
 class _Inbox:
-    """Takes what comes in: an order to stop takes effect at once, everything else waits for its turn."""
+    """Takes what comes in: an order to stop and an incident take effect at once, all else waits for its turn."""
 
-    def __init__(self, connection: socket.socket, stop: Stop) -> None:
-        self._connection, self._stop = connection, stop
+    def __init__(self, connection: socket.socket, stop: Stop, triggers: Triggers) -> None:
+        self._connection, self._stop, self._triggers = connection, stop, triggers
         self._messages: queue.Queue[Message | None] = queue.Queue()
         threading.Thread(target=self._read, name="harness-inbox", daemon=True).start()
 
@@ -65,6 +67,8 @@ class _Inbox:
             while (message := receive(self._connection)) is not None:
                 if "stop" in message:
                     self._stop.request()
+                elif "incident" in message:
+                    self._triggers.put(Incident(*message["incident"]))
                 else:
                     self._messages.put(message)
         # Without a coordinator nobody asks for the rest.
@@ -101,7 +105,7 @@ class _Outbox:
 
 def serve_coordinator(connection: socket.socket, token: str, number: int) -> None:
     """Answer a coordinator until it closes the connection; raises `OSError` when that breaks."""
-    stop, outbox = Stop(), _Outbox(connection)
+    stop, triggers, outbox = Stop(), Triggers(), _Outbox(connection)
     outbox.send(
         {
             "hello": token,
@@ -112,14 +116,14 @@ def serve_coordinator(connection: socket.socket, token: str, number: int) -> Non
             "versions": versions(),
         }
     )
-    inbox = _Inbox(connection, stop)
+    inbox = _Inbox(connection, stop, triggers)
     shard: Shard | None = None
     try:
         while (message := inbox.next()) is not None:
             if "probe" in message:
                 outbox.send({"now_ns": time.monotonic_ns(), "wall_ns": time.time_ns()})
             elif "open" in message:
-                shard = _open(message, outbox)
+                shard = _open(message, outbox, triggers if message.get("switchable") else None)
             elif shard is not None:
                 _answer(message, shard, stop, outbox)
     finally:
@@ -127,9 +131,10 @@ def serve_coordinator(connection: socket.socket, token: str, number: int) -> Non
             shard.close()
 
 
-def _open(message: Message, outbox: _Outbox) -> Shard | None:
+def _open(message: Message, outbox: _Outbox, triggers: Triggers | None) -> Shard | None:
     try:
-        shard = Shard(RunSpec.model_validate(message["open"]), message["number"], message["of"])
+        spec = RunSpec.model_validate(message["open"])
+        shard = Shard(spec, message["number"], message["of"], triggers=triggers)
         shard.open(message["address"], message["port"])
     except HarnessError as error:
         outbox.send(to_answer(error))
@@ -137,7 +142,8 @@ def _open(message: Message, outbox: _Outbox) -> Shard | None:
     except ValueError as error:
         outbox.send(to_answer(UsageError(f"the coordinator's spec is not understood here: {error}")))
         return None
-    outbox.send({"address": shard.endpoint.address, "port": shard.endpoint.port})
+    excluded = {} if triggers is None else triggers.excluded
+    outbox.send({"address": shard.endpoint.address, "port": shard.endpoint.port, "excluded": excluded})
     return shard
 
 

@@ -3,9 +3,9 @@
 Everything else (making lines, counting, showing progress) happens outside of it. docs/driving.md explains the terms.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from harness.load.clock import Clock
 from harness.load.recorder import Recorder
@@ -15,7 +15,7 @@ from harness.views import Tags
 if TYPE_CHECKING:
     from workloads.workload import Block
 
-__all__ = ["BURST", "CLOSED", "DEFAULT_PATIENCE_NS", "Evaluate", "Policy", "drive", "drop"]
+__all__ = ["BURST", "CLOSED", "DEFAULT_PATIENCE_NS", "Evaluate", "Interventions", "Policy", "drive", "drop"]
 
 Evaluate = Callable[[str, Tags], object]
 
@@ -37,6 +37,37 @@ class Policy:
 
     name: str
     patience_ns: int = 0
+
+
+class Interventions(Protocol):
+    """Incidents of a run as the loop around the driver meets them: only ever between two lines."""
+
+    def begin(self, start_ns: int) -> None:
+        """Receive the moment from which due times count."""
+
+    def poll(self) -> bool:
+        """Note what has begun by now; return whether something was switched on, which `switch` takes in."""
+
+    def switch(self, line: int, due_ns: int) -> "Iterator[Block] | None":
+        """Take in what was switched on; return the blocks from `line` on where other lines are to be sent from there.
+
+        The lines before it have been sent, the last of them due at `due_ns` from the start.
+        """
+
+    def evaluator(self, evaluate: Evaluate) -> Evaluate:
+        """Return what evaluates the lines of the next slice: `evaluate`, or what does the same for less."""
+
+    def next_renewal_ns(self) -> int | None:
+        """Return when, from the start, the service is renewed next, which must not happen within a slice."""
+
+    def take_held(self) -> Mapping[int, int]:
+        """Return for how long (ns) incidents held up each call of `evaluate` since this was asked for last, by number.
+
+        Calls that were not held up are left out.
+        """
+
+    def active(self) -> tuple[str, ...]:
+        """Return the kinds of incident that are going on."""
 
 
 BURST = Policy("burst")

@@ -46,6 +46,7 @@ class Behind:
     two slices, when blocks are made and counted, less `outside_lost_ns`, the machine's part of that; `held_up` is the
     number of lines that began late because of it. `service_ns`: lines were being processed while others waited;
     `service_lost_ns` and `service_running_ns` are the machine's part of it and the time on a processor.
+    `incident_ns` is the part of the queue that incidents caused, `held_ns` the time for which they held up lines.
     """
 
     queue_ns: int = 0
@@ -57,6 +58,8 @@ class Behind:
     service_ns: int = 0
     service_lost_ns: int = 0
     service_running_ns: int = 0
+    incident_ns: int = 0
+    held_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ class Slice:
 
     `began_ns` is when it was handed to the driver; `lost_before_ns` the time denied by the machine since the slice
     before it, `lost_ns` and `running_ns` the time denied and the time on a processor within it. `pages` are the times
-    at which a page was being made.
+    at which a page was being made. `held` is the part of each line's service time for which an incident held it up.
     """
 
     began_ns: int
@@ -73,17 +76,20 @@ class Slice:
     lost_ns: int = 0
     running_ns: int = 0
     pages: Sequence[Window] = ()
+    held: Nanoseconds | None = None
 
 
 class Lateness:
     """Simulation of the schedule, slice by slice; stores two moments and some sums between slices."""
 
-    __slots__ = ("_earliest_end", "_last_end", "behind")
+    __slots__ = ("_earliest_end", "_last_end", "_unheld_end", "behind")
 
     def __init__(self) -> None:
         self.behind = Behind()
         self._earliest_end: int | None = None
         self._last_end: int | None = None
+        # The earliest end without incidents, from the first line on that one of them held up.
+        self._unheld_end: int | None = None
 
     def split(self, due: Nanoseconds, starts: Nanoseconds, ends: Nanoseconds, part: Slice) -> Nanoseconds:
         """Return the lateness of each line of the next slice, in ns; never negative, never more than its lag.
@@ -98,7 +104,12 @@ class Lateness:
         idle = starts - free
         service = ends - starts
         pages = _overlap(free, starts, part.pages)
-        earliest_end = self._earliest_ends(due, service if pages is None else service + pages)
+        work = service if pages is None else service + pages
+        begun = self._earliest_end
+        earliest_end = _earliest_ends(due, work, begun)
+        self._earliest_end = int(earliest_end[-1])
+        if part.held is not None or self._unheld_end is not None:
+            self._split_queue(due, work, earliest_end, begun, part.held)
         lateness: Nanoseconds = starts - (earliest_end - service)
         self._sum_up(due, before, free, idle if pages is None else idle - pages, service, part)
         self.behind.lateness_ns += int(lateness.sum())
@@ -106,15 +117,21 @@ class Lateness:
         self._last_end = int(ends[-1])
         return lateness
 
-    def _earliest_ends(self, due: Nanoseconds, work: Nanoseconds) -> Nanoseconds:
-        """Solve the recursion for a whole slice: end[i] = max over j <= i of (due[j] + work[j] + ... + work[i])."""
-        done = np.cumsum(work)
-        latest = np.maximum.accumulate(due - (done - work))
-        if self._earliest_end is not None:
-            latest = np.maximum(latest, self._earliest_end)
-        ends: Nanoseconds = done + latest
-        self._earliest_end = int(ends[-1])
-        return ends
+    def _split_queue(
+        self,
+        due: Nanoseconds,
+        work: Nanoseconds,
+        earliest_end: Nanoseconds,
+        begun: int | None,
+        held: Nanoseconds | None,
+    ) -> None:
+        """Simulate once more without the time held, and count the difference of the queues as the incidents'."""
+        own = work if held is None else work - held
+        unheld_end = _earliest_ends(due, own, begun if self._unheld_end is None else self._unheld_end)
+        self._unheld_end = int(unheld_end[-1])
+        self.behind.incident_ns += int(((earliest_end - work) - (unheld_end - own)).sum())
+        if held is not None:
+            self.behind.held_ns += int(held.sum())
 
     def _sum_up(
         self,
@@ -137,6 +154,16 @@ class Lateness:
             behind.service_ns += at_work
             behind.service_lost_ns += min(part.lost_ns, at_work)
             behind.service_running_ns += min(part.running_ns, at_work)
+
+
+def _earliest_ends(due: Nanoseconds, work: Nanoseconds, before: int | None) -> Nanoseconds:
+    """Solve the recursion for a slice: end[i] = max over j <= i of (due[j] + work[j] + ... + work[i])."""
+    done = np.cumsum(work)
+    latest = np.maximum.accumulate(due - (done - work))
+    if before is not None:
+        latest = np.maximum(latest, before)
+    ends: Nanoseconds = done + latest
+    return ends
 
 
 def _overlap(froms: Nanoseconds, untils: Nanoseconds, windows: Sequence[Window]) -> Nanoseconds | None:

@@ -10,17 +10,19 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
+from harness.load.ahead import BlockStore
 from harness.load.clock import Clock, fine_timers
 from harness.load.cpu_time import Machine, RunQueue, ThreadRunQueue, Turns, watch_machine
 from harness.load.drive_result import DriveResult, Moments
-from harness.load.driver import BURST, Evaluate, Policy, drive
+from harness.load.driver import BURST, Evaluate, Interventions, Policy, drive
 from harness.load.lateness import Slice, Window
 from harness.load.ledger import Ledger
 from harness.load.recent import Recent, RecentPercentiles
-from harness.load.recorder import Recorder
+from harness.load.recorder import DROPPED, Recorder
 from harness.load.stop import Stop
-from harness.load.truthlog import TruthLog
+from harness.load.truthlog import LineLog
 
 if TYPE_CHECKING:
     from workloads.workload import Block
@@ -72,63 +74,14 @@ class Snapshot:
     recent: Recent | None = None
     pages: Sequence[Window] = ()
     workers: Mapping[int, "Snapshot"] = field(default_factory=dict)
-
-
-class _Store:
-    """Blocks made ahead."""
-
-    def __init__(self, blocks: Iterator["Block"], clock: Clock, lead: int) -> None:
-        self._blocks = blocks
-        self._now = clock.now_ns
-        self._lead = lead
-        self._made: deque[Block] = deque()
-        self._cost_ns = 0
-        self._exhausted = False
-        self.starved = 0
-        self.spent_ns = self.longest_ns = 0
-
-    def fill(self) -> None:
-        """Make the first blocks; the time it takes is not part of the run."""
-        while len(self._made) < self._lead and self._make():
-            pass
-        self.spent_ns = self.longest_ns = 0
-
-    def next_due_ns(self) -> int | None:
-        return int(self._made[0].due_ns[0]) if self._made else None
-
-    def take(self) -> "Block | None":
-        if not self._made and not self._exhausted:
-            self.starved += 1
-            self._make()
-        return self._made.popleft() if self._made else None
-
-    def top_up(self, until_ns: int | None) -> None:
-        """Make blocks while there is room for one, and time to make it before `until_ns`; None means any time."""
-        while len(self._made) < self._lead and not self._exhausted:
-            if until_ns is not None and self._now() + self._cost_ns + self._cost_ns // 4 > until_ns:
-                return
-            self._make()
-
-    def _make(self) -> bool:
-        began = self._now()
-        block = next(self._blocks, None)
-        took = self._now() - began
-        self.spent_ns += took
-        self.longest_ns = max(self.longest_ns, took)
-        # Decaying maximum of recent costs: an estimate that is too low makes a line late.
-        self._cost_ns = max(took, self._cost_ns - self._cost_ns // 8)
-        if block is None:
-            self._exhausted = True
-            return False
-        if block.lines:
-            self._made.append(block)
-        return True
+    # Kinds of incident that are going on.
+    incidents: tuple[str, ...] = ()
 
 
 class _Pump:
     def __init__(
         self,
-        store: _Store,
+        store: BlockStore,
         evaluate: Evaluate,
         ledger: Ledger,
         clock: Clock,
@@ -138,9 +91,10 @@ class _Pump:
         progress: Callable[[Snapshot], object] | None,
         pages: Pages,
         queue: RunQueue,
-        log: TruthLog | None,
+        log: LineLog | None,
+        interventions: Interventions | None,
     ) -> None:
-        self.log = log
+        self.log, self.interventions = log, interventions
         self.store, self.evaluate, self.ledger, self.clock = store, evaluate, ledger, clock
         self.policy, self.latencies_ms, self.stop, self.progress = policy, latencies_ms, stop, progress
         self.pages, self.queue = pages, queue
@@ -165,6 +119,8 @@ class _Pump:
         elif self.closed and not self.stop.requested:
             self.clock.wait_until(start_ns)
         self.start_ns = self.shown_ns = self.recorder.start_ns = start_ns
+        if self.interventions is not None:
+            self.interventions.begin(start_ns)
 
     def run(self, start_ns: int | None) -> None:
         self._begin(start_ns)
@@ -172,8 +128,19 @@ class _Pump:
         while not self.stop.requested and (block := self.store.take()) is not None:
             first = 0
             while first < len(block.lines) and not self.stop.requested:
+                if self._switched(block, first):
+                    break
                 first += self._send(block, first)
                 self._between(block, first)
+
+    def _switched(self, block: "Block", first: int) -> bool:
+        """Take in incidents that were switched on; return whether other lines than the block's follow."""
+        if self.interventions is None or not self.interventions.poll():
+            return False
+        blocks = self.interventions.switch(block.first + first * block.step, self.last_due_ns)
+        if blocks is not None:
+            self.store.replace(blocks)
+        return blocks is not None
 
     def _send(self, block: "Block", first: int) -> int:
         """Send one slice of a block and account for it; return the number of lines handled."""
@@ -182,7 +149,8 @@ class _Pump:
             return 0
         before = self.queue.read()
         began = self.clock.now_ns()
-        done = drive(part, self.evaluate, self.recorder, self.clock, self.policy, self.start_ns, self.stop)
+        evaluate = self.evaluate if self.interventions is None else self.interventions.evaluator(self.evaluate)
+        done = drive(part, evaluate, self.recorder, self.clock, self.policy, self.start_ns, self.stop)
         ended = self.clock.now_ns()
         if done:
             after = self.queue.read()
@@ -198,6 +166,8 @@ class _Pump:
         last = min(first + self.slice_lines, len(block.lines))
         if not self.closed:
             horizon = int(block.due_ns[first]) + _SLICE_NS
+            if self.interventions is not None and (renewal := self.interventions.next_renewal_ns()) is not None:
+                horizon = min(horizon, max(renewal - 1, int(block.due_ns[first])))
             last = min(last, int(np.searchsorted(block.due_ns, horizon, side="right")))
         if (first, last) == (0, len(block.lines)):
             return block
@@ -224,7 +194,7 @@ class _Pump:
     def _idle_until(self, due_ns: int) -> bool:
         """Use a long gap; return whether the run continues."""
         while due_ns - self.clock.now_ns() > _SLICE_NS:
-            if self.stop.requested:
+            if self.stop.requested or (self.interventions is not None and self.interventions.poll()):
                 return False
             self.store.top_up(due_ns)
             self._show(due_ns)
@@ -248,6 +218,8 @@ class _Pump:
         else:
             starts, ends = self.recorder.starts, self.recorder.ends
             self.log.add(part.truth, outcomes, self.latencies_ms, raised, starts, ends)
+        if self.interventions is not None and (held := self.interventions.take_held()):
+            beside = replace(beside, held=_by_line(held, outcomes))
         due_ns = None if self.closed else part.due_ns[:done] + self.start_ns
         self.recorder.fold(due_ns, outcomes, beside, part.truth.error[:done])
         self.latencies_ms.clear()
@@ -300,6 +272,7 @@ class _Pump:
             errors={**ledger.refused, **ledger.raised},
             recent=self.recent.at(now - self.start_ns),
             pages=[(begin - self.start_ns, end - self.start_ns) for begin, end in self.pages(self.shown_ns)],
+            incidents=() if self.interventions is None else self.interventions.active(),
         )
 
     def result(self, machine: Machine) -> DriveResult:
@@ -342,6 +315,15 @@ class _Pump:
         )
 
 
+def _by_line(held: Mapping[int, int], outcomes: NDArray[np.int8]) -> NDArray[np.int64]:
+    """Return for how long each line was held up, from the calls; a dropped line was none."""
+    result = np.zeros(outcomes.size, dtype=np.int64)
+    called = np.flatnonzero(outcomes != DROPPED)
+    for call, held_ns in held.items():
+        result[called[call]] = held_ns
+    return result
+
+
 def no_pages(_since_ns: int) -> Sequence[Window]:
     """Return no page; the default where nothing is served."""
     return ()
@@ -359,8 +341,9 @@ def drive_workload(
     progress: Callable[[Snapshot], object] | None = None,
     pages: Pages = no_pages,
     queue: RunQueue | None = None,
-    log: TruthLog | None = None,
+    log: LineLog | None = None,
     start_ns: int | None = None,
+    interventions: Interventions | None = None,
 ) -> DriveResult:
     """Send every block on schedule and return the result; memory does not grow with the number of lines.
 
@@ -371,12 +354,25 @@ def drive_workload(
     default they come from the system. `log` stores the state of `ledger` at the moments when pages were made.
     `start_ns` is the moment from which due times count; by default as soon as everything is ready. Blocks should have
     `BLOCK_LINES` lines. The run ends with the blocks, or at the line at which `stop` is requested; a subject that takes
-    longer than 100 ms for a line delays the end by that time.
+    longer than 100 ms for a line delays the end by that time. `interventions` are the incidents of the run.
     """
     stop = stop or Stop()
-    store = _Store(blocks, clock, _LEAD if policy.name != "closed" else 2)
+    store = BlockStore(blocks, clock, _LEAD if policy.name != "closed" else 2)
     with fine_timers(), ThreadRunQueue() as own:
-        pump = _Pump(store, evaluate, ledger, clock, policy, latencies_ms, stop, progress, pages, queue or own, log)
+        pump = _Pump(
+            store,
+            evaluate,
+            ledger,
+            clock,
+            policy,
+            latencies_ms,
+            stop,
+            progress,
+            pages,
+            queue or own,
+            log,
+            interventions,
+        )
         store.fill()
         with watch_machine() as machine:
             pump.run(start_ns)

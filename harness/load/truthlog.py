@@ -22,7 +22,7 @@ from harness.views import LATENCY_MS, LINE_LENGTH, Aggregation, Tags, View
 if TYPE_CHECKING:
     from workloads.workload import Truth
 
-__all__ = ["Pages", "TruthLog"]
+__all__ = ["LineLog", "Pages", "TruthLog"]
 
 BUDGET_BYTES = 64 << 20
 # As many moments as the endpoint keeps windows.
@@ -37,6 +37,24 @@ class Pages(Protocol):
 
         A moment that has passed must not be returned by a later call.
         """
+
+
+class LineLog(Protocol):
+    """What the driver tells of each line it handled: `TruthLog`, or one for each life of a service that restarts."""
+
+    def add(
+        self,
+        truth: "Truth",
+        outcomes: NDArray[np.int8],
+        latencies_ms: Sequence[float],
+        raised: Sequence[str],
+        starts_ns: Sequence[int],
+        ends_ns: Sequence[int],
+    ) -> None:
+        """Account for lines; see `TruthLog.add`."""
+
+    def close(self, now_ns: int) -> None:
+        """Store the final state; see `TruthLog.close`."""
 
 
 class _Entry(NamedTuple):
@@ -191,8 +209,7 @@ class TruthLog:
         """
         if self._closed_ns is None or self._raised or begin_ns <= self._forgotten_ns:
             return None
-        later = bisect_left(self._begun, (begin_ns, -1))
-        least = self._begun[later][1] if later < len(self._begun) else self._position
+        least = self.certain(begin_ns)
         before = bisect_right(self._made, (end_ns, self._position))
         if end_ns >= self._closed_ns:
             most = self._position
@@ -205,6 +222,25 @@ class TruthLog:
         if self._reader is None or not self._reader.reaches(least, most):
             self._reader = _Reader(self._ledger, self._entries)
         return self._reader.ranges(least, most)
+
+    def settle(self, ledger: Ledger) -> None:
+        """Take a copy of the ledger, as it is now, in its place: lines that follow are not of this log."""
+        self._ledger = ledger
+
+    @property
+    def lines(self) -> int:
+        """The number of lines accounted for."""
+        return self._position
+
+    def certain(self, begin_ns: int) -> int:
+        """Return how many lines a page requested at `begin_ns` shows at least."""
+        later = bisect_left(self._begun, (begin_ns, -1))
+        return self._begun[later][1] if later < len(self._begun) else self._position
+
+    def begun_within(self, begin_ns: int, end_ns: int) -> bool:
+        """Return whether a page was begun between two moments, both included."""
+        later = bisect_left(self._begun, (begin_ns, -1))
+        return later < len(self._begun) and self._begun[later][0] <= end_ns
 
 
 class _NoPages:

@@ -55,11 +55,12 @@ class Missed(Enum):
 
 
 class Resource(Enum):
-    """A resource that can run out."""
+    """A resource that can run out; an incident is none, but takes time like one."""
 
     SUBJECT = "subject"
     GENERATOR = "generator"
     MACHINE = "machine"
+    INCIDENT = "incident"
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +227,9 @@ _Split = dict[Resource, float]
 
 def _by_resource(driven: DriveResult, self_cost_ns: float) -> tuple[_Split, _Split, _Split]:
     """Return `lost`, `late` and `demand` of the evidence."""
-    behind, service = driven.behind, driven.timings.service.sum
+    behind = driven.behind
+    # What incidents took is theirs, and is not divided between the subject and the machine.
+    queue, service = behind.queue_ns - behind.incident_ns, driven.timings.service.sum - behind.held_ns
     # What the hypervisor took is known for all processors together, and took from this thread only while it ran.
     steal = driven.machine.steal_ns / max(driven.elapsed_ns, 1)
     taken = behind.service_lost_ns + steal * behind.service_running_ns
@@ -238,15 +241,17 @@ def _by_resource(driven: DriveResult, self_cost_ns: float) -> tuple[_Split, _Spl
     span = max(driven.span_ns, 1)
     return (
         {
-            Resource.SUBJECT: behind.queue_ns * (1 - preempted),
+            Resource.SUBJECT: queue * (1 - preempted),
             Resource.GENERATOR: by_generator,
-            Resource.MACHINE: behind.queue_ns * preempted + by_machine,
+            Resource.MACHINE: queue * preempted + by_machine,
+            **({Resource.INCIDENT: float(behind.incident_ns)} if behind.held_ns else {}),
         },
         {Resource.GENERATOR: by_generator, Resource.MACHINE: by_machine},
         {
             Resource.SUBJECT: service * (1 - preempted) / span,
             Resource.GENERATOR: generating / span,
             Resource.MACHINE: (service * preempted + behind.idle_ns - generating) / span,
+            **({Resource.INCIDENT: behind.held_ns / span} if behind.held_ns else {}),
         },
     )
 
@@ -261,20 +266,25 @@ _EXPLANATIONS = {
     Resource.SUBJECT: "the subject ran out (evaluating lines and making its page took {share:.0%} of the lost time)",
     Resource.GENERATOR: "the generator ran out (making lines, counting and the loop took {share:.0%} of the lost time)",
     Resource.MACHINE: "the machine ran out (others had processor or interpreter for {share:.0%} of the lost time)",
+    Resource.INCIDENT: "{incidents} held lines up (for {share:.0%} of the lost time)",
 }
 _REMEDIES = {
     Resource.SUBJECT: "ask for a lower rate",
     Resource.GENERATOR: "ask for a lower rate or shorter lines",
     Resource.MACHINE: "stop other work and try again",
+    Resource.INCIDENT: "leave incidents out for a valid run",
 }
 
 
-def words(reasons: Sequence[Reason]) -> list[str]:
-    """Return each reason as one line for a reader; a cause shared by several reasons is stated once."""
+def words(reasons: Sequence[Reason], incidents: Sequence[str] = ()) -> list[str]:
+    """Return each reason as one line for a reader; a cause shared by several reasons is stated once.
+
+    `incidents` are those that held lines up, as a user writes them.
+    """
     lines = []
     for i, reason in enumerate(reasons):
         said = i > 0 and reasons[i - 1].ran_out == reason.ran_out
-        lines.append(_what(reason) + ("" if said or not reason.ran_out else f": {_why(reason)}"))
+        lines.append(_what(reason) + ("" if said or not reason.ran_out else f": {_why(reason, incidents)}"))
     return lines
 
 
@@ -287,6 +297,9 @@ def _what(reason: Reason) -> str:
     return f"{reason.figure} {format_duration(reason.got)}, allowed {format_duration(reason.wanted)}"
 
 
-def _why(reason: Reason) -> str:
-    why = " and ".join(_EXPLANATIONS[resource].format(share=share) for resource, share in reason.ran_out)
+def _why(reason: Reason, incidents: Sequence[str]) -> str:
+    named = f"the incident{'s' if len(incidents) > 1 else ''} {', '.join(incidents)}" if incidents else "incidents"
+    why = " and ".join(
+        _EXPLANATIONS[resource].format(share=share, incidents=named) for resource, share in reason.ran_out
+    )
     return f"{why}; {', or '.join(_REMEDIES[resource] for resource, _ in reason.ran_out)}"

@@ -40,6 +40,8 @@ def live_table(progress: Snapshot, scrapes: int, failed_scrapes: int, total_ns: 
         "response": _span(progress, progress.response_p50_ns, progress.response_p99_ns),
         "scrapes": f"{scrapes:,}, {failed_scrapes:,} failed",
     }
+    if progress.incidents:
+        rows["incident"] = ", ".join(progress.incidents)
     if progress.worst_worker is not None:
         rows["percentiles"] = f"of worker {progress.worst_worker}, whose lag is the longest"
     for name, value in rows.items():
@@ -53,4 +55,5 @@ def plain_line(progress: Snapshot, scrapes: int, failed_scrapes: int) -> str:
     return (
         f"{progress.elapsed_ns / 1e9:6.1f} s  {_rate(progress)}  lag p99 {lag}  response p99 {response}"
         f"  failed {progress.failed:,}  dropped {progress.dropped:,}  scrapes {scrapes:,} ({failed_scrapes:,} failed)"
+        f"{'  incident ' if progress.incidents else ''}{', '.join(progress.incidents)}"
     )

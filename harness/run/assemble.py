@@ -10,6 +10,7 @@ from harness.audit.audit import Audit, audit, conserved, worst_outcome
 from harness.audit.findings import cause, remedy, sentence, unseen
 from harness.errors import RunError
 from harness.host.environment import environment
+from harness.incidents.lives import Lives
 from harness.load.drive_result import DriveResult, merge_results
 from harness.load.histogram import Histogram
 from harness.load.ledger import Ledger
@@ -18,6 +19,7 @@ from harness.run.requirements import Requirement, check
 from harness.run.result import (
     AuditResult,
     FindingResult,
+    IncidentResult,
     Latency,
     LedgerResult,
     Rate,
@@ -37,6 +39,7 @@ from harness.run.workers import Lost, WorkerInfo
 from harness.scrape.endpoint import page_url
 from harness.scrape.windows import Window
 from harness.views import View
+from workloads.incidents import KINDS, Incident, begun_by
 from workloads.units import format_duration
 from workloads.workload import Workload
 
@@ -124,6 +127,7 @@ def assemble(record: RunRecord) -> RunResult:
         "audit": _audited(present, lost, several=several, began=began),
         "verdict": "invalid" if reasons else "valid",
         "reasons": reasons,
+        "incidents": _incidents(record, present),
         "workers": [_worker(worker, present) for worker in record.workers] if several else [],
         "timeline": timeline_of(driven, scrapes.windows, closed=record.workload.closed_loop),
     }
@@ -137,19 +141,37 @@ def assemble(record: RunRecord) -> RunResult:
 def _present(record: RunRecord, info: WorkerInfo, shard: ShardRecord, seen: Seen) -> _Present:
     """Judge and audit one worker."""
     ledger = shard.driven.ledger
-    reasons = words(judge(evidence_of(shard.driven, shard.self_cost_ns), record.spec.max_lag_ns))
+    held = [str(each) for each in _happened(record, shard) if KINDS[each.kind].acts_on_service]
+    reasons = words(judge(evidence_of(shard.driven, shard.self_cost_ns), record.spec.max_lag_ns), held)
     if info.uncertainty_ns > record.spec.max_lag_ns:
         uncertain = format_duration(info.uncertainty_ns)
         reasons.append(f"when it started is known to within {uncertain}, which is more than the lag allowed")
     audited = audit(
-        None if shard.log is None else ledger.expected(),
+        shard.expected,
         record.views,
         seen.page,
         seen.stored,
         raised=sum(ledger.raised.values()),
-        others=seen.problems,
+        others=[*seen.problems, *(shard.log.findings if isinstance(shard.log, Lives) else ())],
     )
     return _Present(info, shard, seen, audited, reasons)
+
+
+def _happened(record: RunRecord, shard: ShardRecord) -> tuple[Incident, ...]:
+    """Return the incidents that had begun when a worker was done."""
+    moments = shard.driven.moments
+    # Where nobody stopped it, the schedule was sent to its end, and a silence there has no line after it.
+    end_ns = max(moments.last_end_ns, 0 if shard.driven.interrupted else record.workload.end_ns)
+    return begun_by((*record.spec.incident_times, *shard.triggered), end_ns)
+
+
+def _incidents(record: RunRecord, present: Sequence[_Present]) -> list[IncidentResult]:
+    """Return what happened at any worker; the schedule of all is one."""
+    happened = {each: each in worker.shard.triggered for worker in present for each in _happened(record, worker.shard)}
+    return [
+        IncidentResult(kind=each.kind, start_ns=each.start_ns, duration_ns=each.duration_ns, triggered=triggered)
+        for each, triggered in sorted(happened.items(), key=lambda item: item[0].start_ns)
+    ]
 
 
 def _named(info: WorkerInfo, text: str, *, several: bool) -> str:

@@ -5,21 +5,26 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
+from typing import Any, Protocol
 from urllib.parse import urlencode
 
-from harness.errors import ScraperError
+from harness.errors import ScraperError, UsageError
+from harness.incidents.affected import affected, renewable
+from harness.incidents.renewal import Renewal
+from harness.incidents.triggers import Triggers
 from harness.instruments import create
 from harness.load.clock import MonotonicClock
 from harness.load.drive_result import DriveResult
 from harness.load.ledger import Ledger
 from harness.load.pump import BLOCK_LINES, Snapshot, drive_workload
 from harness.load.stop import Stop
-from harness.repl import Repl
+from harness.run.tour import tour, words
 from harness.scrape.endpoint import serve
 from harness.scrape.prometheus.server import PrometheusServer, default_config, derived_config
 from harness.scrape.scraper import Target
 from harness.views import LATENCY, LINE_LENGTHS, LINES_IN, NAMESPACE, View, views_for
+from workloads.incidents import Incident, parse_incident
 from workloads.units import parse_duration_ns
 from workloads.workload import Workload, WorkloadSpec
 
@@ -45,7 +50,10 @@ class DemoObserver(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DemoSpec:
-    """Specification of a demo; the workload's fields are those of `workloads.workload.WorkloadSpec`."""
+    """Specification of a demo; the workload's fields are those of `workloads.workload.WorkloadSpec`.
+
+    A `tour` of that length goes through all incidents, and then the demo ends.
+    """
 
     lengths: str = "lognormal"
     content: str = "sentences"
@@ -57,12 +65,23 @@ class DemoSpec:
     duration: str | None = None
     instrument: str = "opencensus"
     service_time: str = "30ms"
+    incidents: tuple[str, ...] = ()
+    tour: str | None = None
     address: str = "127.0.0.1"
     port: int = QUICKSTART_PORT
 
-    def workload(self) -> Workload:
-        """Return the lines to send; raises `GrammarError`."""
-        duration = self.duration or (None if self.count else _FOR_EVER)
+    def incident_times(self) -> tuple[Incident, ...]:
+        """Return the incidents; raises `GrammarError`, and `UsageError` for a tour beside others or another end."""
+        if self.tour is None:
+            return tuple(parse_incident(text) for text in self.incidents)
+        if self.incidents or self.duration is not None or self.count is not None:
+            text = "has its own incidents and ends by itself; leave incidents, duration and count out"
+            raise UsageError(text, field="tour")
+        return tour(parse_duration_ns(self.tour))
+
+    def workload(self, *, switchable: bool = False) -> Workload:
+        """Return the lines to send; raises `GrammarError` and `UsageError`."""
+        duration = self.tour or self.duration or (None if self.count else _FOR_EVER)
         return Workload(
             WorkloadSpec(
                 self.lengths,
@@ -73,7 +92,9 @@ class DemoSpec:
                 self.seed,
                 self.count,
                 None if duration is None else parse_duration_ns(duration),
-            )
+                self.incident_times(),
+            ),
+            switchable=switchable,
         )
 
 
@@ -122,18 +143,23 @@ def _graph(url: str, expressions: list[str], tab: int = 0) -> str:
     return f"{url}/graph?{urlencode(parameters)}"
 
 
-def show(spec: DemoSpec, observer: DemoObserver) -> DriveResult:
+def show(spec: DemoSpec, observer: DemoObserver, triggers: Triggers | None = None) -> DriveResult:
     """Send the demo's traffic until its end or Ctrl-C, and return the result; everything started is stopped.
 
     Raises `UsageError` for a spec that cannot be run and `EndpointError` for a port that is taken. A Prometheus that is
-    missing, does not start or dies is reported to `observer`, and the demo continues.
+    missing, does not start or dies is reported to `observer`, and the demo continues. `triggers` switch on incidents
+    meanwhile; each one that begins is explained to `observer`.
     """
-    workload, views = spec.workload(), views_for()
+    workload, views = spec.workload(switchable=triggers is not None), views_for()
     service = SimulatedService(parse_duration_ns(spec.service_time), spec.seed)
     with ExitStack() as stack:
         instrument = create(spec.instrument, views)
         stack.callback(instrument.close)
-        endpoint = stack.enter_context(serve(instrument.registry, spec.address, spec.port))
+        again = renewable(instrument, lambda: create(spec.instrument, views), workload.spec.incidents, triggers)
+        if again is not None:
+            stack.callback(again.close)
+        registry: Any = again or instrument.registry
+        endpoint = stack.enter_context(serve(registry, spec.address, spec.port))
         observer.say(f"serving {endpoint.url}")
         server = stack.enter_context(_prometheus(Target(endpoint.address, endpoint.port), observer))
         stop = stack.enter_context(Stop().on_signals())
@@ -144,15 +170,30 @@ def show(spec: DemoSpec, observer: DemoObserver) -> DriveResult:
             watch.look()
             observer.progress(snapshot, endpoint.served, endpoint.failed)
 
+        clock = MonotonicClock()
+        evaluate, incidents = affected(
+            workload,
+            instrument,
+            service,
+            latencies_ms.append,
+            clock,
+            stop,
+            renewal=None if again is None else partial(Renewal, again, endpoint, clock, stop),
+            triggers=triggers,
+            began=lambda incident: observer.say(words(incident)),
+        )
+        if triggers is not None:
+            stack.callback(triggers.refuse, "the demo is over")
         return drive_workload(
             workload.blocks(BLOCK_LINES),
-            Repl(instrument, MonotonicClock(), service, latencies_ms.append).evaluate,
+            evaluate,
             Ledger(views, workload.methods),
-            MonotonicClock(),
+            clock,
             latencies_ms=latencies_ms,
             stop=stop,
             progress=progress,
             pages=endpoint.rendering_since,
+            interventions=incidents,
         )
 
 

@@ -73,7 +73,7 @@ def execute(spec: RunSpec, observer: Observer, open_workers: OpenWorkers = Singl
             record = RunRecord(
                 spec=spec,
                 views=views,
-                workload=workload,
+                workload=_sent(spec, workload, records),
                 requirements=requirements,
                 started=started,
                 workers=[
@@ -87,6 +87,13 @@ def execute(spec: RunSpec, observer: Observer, open_workers: OpenWorkers = Singl
         if not results:
             raise
     return results[0]
+
+
+def _sent(spec: RunSpec, workload: Workload, records: Sequence[ShardRecord | Lost]) -> Workload:
+    """Return the workload with the incidents that were switched on meanwhile."""
+    each_ones = [each for record in records if isinstance(record, ShardRecord) for each in record.triggered]
+    triggered = list(dict.fromkeys(each_ones))
+    return workload_of(spec, triggered) if triggered else workload
 
 
 def _scrapers(

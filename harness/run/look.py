@@ -14,7 +14,7 @@ from harness.audit.findings import Finding, Name
 from harness.audit.promtool import check_with_promtool
 from harness.deadline import INTERRUPTED_S, Deadline, DeadlineError
 from harness.errors import RunError
-from harness.expected import TruthOverTime
+from harness.expected import TruthOverLives, TruthOverTime
 from harness.load.stop import Stop
 from harness.run.seen import Seen
 from harness.run.workers import Served
@@ -197,6 +197,7 @@ def look(
         name = Name.STORE_UNREADABLE if result.stored is None else Name.SCRAPES_UNREAD
         result.problems.append(Finding(name, 1, {"reason": "interrupted"}))
         stop.signal = stop.signal or signal.SIGINT
+    restarts_ns = truth.restarts_ns if isinstance(truth, TruthOverLives) else ()
     stats = _unless_interrupted(scraper.stats, ScrapeStats())
     # Pages that were given up took at least so long; at rest a page may be quick enough.
     taken_ns = [*result.rest_ns, *(window.duration_ns for window in windows if stats.timed_out)]
@@ -205,7 +206,8 @@ def look(
         stored=result.stored,
         problems=[
             *result.problems,
-            *_unless_interrupted(scraper.problems, list[Finding]()),
+            *_unless_interrupted(lambda: scraper.problems(restarts_ns), list[Finding]()),
+            *(_unseen(truth) if bounds.compared else ()),
             *bounds.findings(),
             *slowness(stats, max(taken_ns, default=0) / 1e9, interval_ns / 1e9),
         ],
@@ -217,6 +219,12 @@ def look(
         scrapes_compared=bounds.compared,
         elapsed_s=time.monotonic() - began,
     )
+
+
+def _unseen(truth: TruthOverTime | None) -> list[Finding]:
+    """Return a finding for each life of the service that ended with lines that no scrape showed."""
+    unseen = truth.unseen() if isinstance(truth, TruthOverLives) else ()
+    return [Finding(Name.RESTART_UNSEEN, lines, {"restart": number}) for number, lines in unseen]
 
 
 def unlooked(scraper: Scraper) -> Seen:

@@ -12,6 +12,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "AuditResult",
     "FindingResult",
+    "IncidentResult",
     "Latency",
     "LedgerResult",
     "Rate",
@@ -77,7 +78,7 @@ class Schedule(_Part):
         description="p90 of the lag in the second, or the 100 lines, where it was highest"
     )
     worst_stretch_lateness_ns: int = Field(description="the same of the lateness")
-    lost: dict[Literal["subject", "generator", "machine"], float] = Field(
+    lost: dict[Literal["subject", "generator", "machine", "incident"], float] = Field(
         description="shares of the time that lines waited, by what kept them; empty when none waited"
     )
 
@@ -162,6 +163,15 @@ class WorkerResult(_Part):
     wall_offset_ns: int = Field(0, description="the same of the time of day, for information")
 
 
+class IncidentResult(_Part):
+    """An incident that happened, in ns from the start of the run."""
+
+    kind: str
+    start_ns: int
+    duration_ns: int = Field(description="0 for a restart that takes no time")
+    triggered: bool = Field(False, description="switched on while the run went on, and not scheduled")
+
+
 class RunResult(_Part):
     """The versioned result of one run; of several workers the figures are those of all together."""
 
@@ -191,6 +201,9 @@ class RunResult(_Part):
     workers: list[WorkerResult] = Field([], description="each of several workers; empty for a run of one")
     timeline: TimelineResult | None = Field(
         None, description="the run by second, or by several; null in results of earlier versions"
+    )
+    incidents: list[IncidentResult] = Field(
+        [], description="what went wrong on purpose, in the order in which it began"
     )
 
     def document(self) -> dict[str, Any]:

@@ -2,16 +2,21 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-from harness.expected import TruthOverTime
+from harness.expected import Expected, TruthOverTime
+from harness.incidents.affected import Use, affected, renewable
+from harness.incidents.lives import Lives
+from harness.incidents.renewal import Renewal
+from harness.incidents.triggers import Triggers
 from harness.instruments import create
 from harness.instruments.none import NoInstrument
-from harness.load.clock import MonotonicClock
+from harness.load.clock import Clock, MonotonicClock
 from harness.load.drive_result import DriveResult
 from harness.load.driver import BURST, CLOSED, drop
 from harness.load.ledger import Ledger
@@ -19,10 +24,10 @@ from harness.load.pump import BLOCK_LINES, Snapshot, drive_workload
 from harness.load.selfcost import measure_self_cost
 from harness.load.stop import Stop
 from harness.load.truthlog import TruthLog
-from harness.repl import Repl
 from harness.run.spec import DEFAULT_DURATION, RunSpec
 from harness.scrape.endpoint import serve
 from harness.views import LENGTH_BOUNDS_BYTES, views_for
+from workloads.incidents import Incident
 from workloads.units import parse_duration_ns
 from workloads.workload import Workload, WorkloadSpec
 
@@ -37,8 +42,12 @@ def planned_ns(spec: RunSpec) -> int | None:
     return spec.duration_ns
 
 
-def workload_of(spec: RunSpec) -> Workload:
-    """Return the workload of a run; raises `GrammarError` where an expression is wrong."""
+def workload_of(spec: RunSpec, triggered: Sequence[Incident] = (), *, switchable: bool = False) -> Workload:
+    """Return the workload of a run, with the incidents that were `triggered` meanwhile.
+
+    One that is `switchable` can be given such incidents while it is sent. Raises `GrammarError` where an expression is
+    wrong.
+    """
     duration_ns = planned_ns(spec)
     return Workload(
         WorkloadSpec(
@@ -50,8 +59,11 @@ def workload_of(spec: RunSpec) -> Workload:
             seed=spec.seed,
             count=spec.count,
             duration_ns=duration_ns,
+            incidents=(*spec.incident_times, *triggered),
         ),
         bounds=LENGTH_BOUNDS_BYTES,
+        switchable=switchable,
+        happened=bool(triggered),
     )
 
 
@@ -61,28 +73,45 @@ class ShardRecord:
 
     `log` is the truth at the moments when its pages were made; None for an instrument that exposes nothing by design.
     `digest` is of the lines and due times that were made, and `made` their number: a run that is stopped has made some
-    that it did not send.
+    that it did not send. `triggered` are the incidents that were switched on meanwhile.
     """
 
     driven: DriveResult
-    log: TruthLog | None
+    log: TruthLog | Lives | None
     self_cost_ns: float
     digest: str
     made: int
     shifted: TruthOverTime | None = None
+    triggered: tuple[Incident, ...] = ()
 
     @property
     def truth(self) -> TruthOverTime | None:
         """What pages may show, over the time of the coordinator's clock."""
         return self.shifted or self.log
 
+    @property
+    def expected(self) -> Expected | None:
+        """What the page must show at the end; None for an instrument that exposes nothing by design."""
+        if self.log is None:
+            return None
+        return (self.log.last if isinstance(self.log, Lives) else self.driven.ledger).expected()
+
 
 class Shard:
     """Lines i with i mod `of` = `number` of the spec's workload, in the process that sends them."""
 
-    def __init__(self, spec: RunSpec, number: int = 0, of: int = 1) -> None:
+    def __init__(
+        self,
+        spec: RunSpec,
+        number: int = 0,
+        of: int = 1,
+        *,
+        triggers: Triggers | None = None,
+        began: Callable[[Incident], object] = lambda _incident: None,
+    ) -> None:
         self.spec = spec
-        self.workload = workload_of(spec)
+        self._triggers, self._began = triggers, began
+        self.workload = workload_of(spec, switchable=triggers is not None)
         if of > 1:
             self.workload = self.workload.shard(number, of)
         self._views = views_for(spec.latency_buckets)
@@ -92,13 +121,26 @@ class Shard:
         """Create the instrument and serve it; raises `UsageError`, `InstrumentError` or `EndpointError`."""
         self.instrument = create(self.spec.instrument, self._views)
         self._open_until.callback(self.instrument.close)
-        self.endpoint = self._open_until.enter_context(serve(self.instrument.registry, address, port))
+        self._renewable = renewable(
+            self.instrument,
+            lambda: create(self.spec.instrument, self._views),
+            self.workload.spec.incidents,
+            self._triggers,
+        )
+        if self._renewable is not None:
+            self._open_until.callback(self._renewable.close)
+        registry: Any = self._renewable or self.instrument.registry
+        self.endpoint = self._open_until.enter_context(serve(registry, address, port))
         self.ledger = Ledger(self._views, self.workload.methods)
-        # An instrument that exposes nothing by design has no pages to be compared with.
-        exposes = not isinstance(self.instrument, NoInstrument)
-        self.log = TruthLog(self.ledger, self.endpoint) if exposes else None
+        self.log = self._new_log()
         cost = measure_self_cost(MonotonicClock())
         self.self_cost_ns = cost.closed_ns if self.workload.closed_loop else cost.paced_ns
+
+    def _new_log(self) -> TruthLog | Lives | None:
+        """Return what keeps the truth about pages; an instrument that exposes nothing by design has none."""
+        if isinstance(self.instrument, NoInstrument):
+            return None
+        return Lives(self.ledger, self.endpoint) if self._renewable else TruthLog(self.ledger, self.endpoint)
 
     def drive(
         self, stop: Stop, progress: Callable[[Snapshot], object] | None = None, start_ns: int | None = None
@@ -108,10 +150,21 @@ class Shard:
         clock, spec = MonotonicClock(), self.spec
         policy = CLOSED if self.workload.closed_loop else drop() if spec.policy == "drop" else BURST
         # Where the REPL's output goes costs a real write, and nobody needs to see it.
-        with Path(os.devnull).open("w", encoding="utf-8", errors="surrogateescape") as sink, self._deadline(stop):
+        with Path(os.devnull).open("w", encoding="utf-8", errors="surrogateescape") as sink, self._until_over(stop):
+            evaluate, incidents = affected(
+                self.workload,
+                self.instrument,
+                sink,
+                latencies_ms.append,
+                clock,
+                stop,
+                renewal=self._renewal(clock, stop),
+                triggers=self._triggers,
+                began=self._began,
+            )
             driven = drive_workload(
                 self.workload.blocks(BLOCK_LINES),
-                Repl(self.instrument, clock, sink, latencies_ms.append).evaluate,
+                evaluate,
                 self.ledger,
                 clock,
                 policy,
@@ -121,8 +174,36 @@ class Shard:
                 log=self.log,
                 pages=self.endpoint.rendering_since,
                 start_ns=start_ns,
+                interventions=incidents,
             )
-        return ShardRecord(driven, self.log, self.self_cost_ns, self.workload.digest, self.workload.made)
+        triggered = () if incidents is None else tuple(incidents.triggered)
+        return ShardRecord(
+            driven, self.log, self.self_cost_ns, self.workload.digest, self.workload.made, triggered=triggered
+        )
+
+    def _renewal(self, clock: Clock, stop: Stop) -> Callable[[Use], Renewal] | None:
+        """Return what makes the action of a restart; None where there is none."""
+        if self._renewable is None:
+            return None
+        return partial(
+            Renewal,
+            self._renewable,
+            self.endpoint,
+            clock,
+            stop,
+            lives=self.log if isinstance(self.log, Lives) else None,
+            views=self._views,
+            interval_ns=None if self.spec.scraper == "none" else self.spec.scrape_interval_ns,
+        )
+
+    @contextmanager
+    def _until_over(self, stop: Stop) -> Iterator[None]:
+        """End a closed loop in time, and accept no incident afterwards."""
+        with ExitStack() as stack:
+            stack.enter_context(self._deadline(stop))
+            if self._triggers is not None:
+                stack.callback(self._triggers.refuse, "the run is over")
+            yield
 
     @contextmanager
     def _deadline(self, stop: Stop) -> Iterator[None]:

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 import workloads
 from harness.errors import GrammarError, UsageError
+from workloads.incidents import Incident, parse_incident
 from workloads.units import parse_count, parse_duration_ns
 
 __all__ = ["DEFAULT_DURATION", "SCENARIOS", "RunSpec", "find_scenario", "load_spec", "spec_from"]
@@ -16,6 +17,7 @@ __all__ = ["DEFAULT_DURATION", "SCENARIOS", "RunSpec", "find_scenario", "load_sp
 DEFAULT_DURATION = "10s"
 # As many processes as one coordinator was ever tried with, and some.
 _MOST_WORKERS = 10_000
+_MOST_INCIDENTS = 1000
 SCENARIOS = Path(workloads.__file__).parent / "scenarios"
 
 
@@ -30,6 +32,13 @@ def _checked(parse: Callable[[str], int], text: str) -> int:
 def _duration(text: str) -> str:
     _checked(parse_duration_ns, text)
     return text
+
+
+def _incident(text: str) -> str:
+    try:
+        return str(parse_incident(text))
+    except GrammarError as error:
+        raise ValueError(f"{error.value}: {error.text}") from error
 
 
 def _count(value: object) -> object:
@@ -54,6 +63,7 @@ def _text(value: object) -> object:
 Expression = Annotated[str, BeforeValidator(_text), Field(min_length=1, max_length=4096)]
 Duration = Annotated[str, AfterValidator(_duration)]
 Workers = Annotated[int | Literal["auto"], BeforeValidator(_workers)]
+Incidents = Annotated[tuple[Annotated[str, AfterValidator(_incident)], ...], Field(max_length=_MOST_INCIDENTS)]
 Count = Annotated[int, BeforeValidator(_count), Field(ge=1, le=10**15)]
 
 
@@ -80,6 +90,7 @@ class RunSpec(BaseModel):
         "100ms", description="a lag above this, or a lateness above a part of it, makes the run invalid"
     )
     require: tuple[str, ...] = Field((), description="conditions on the result, such as response.p99<2ms")
+    incidents: Incidents = Field((), description="what goes wrong and when, such as stall@2m+10s")
     workers: Workers = Field(1, description="processes that share the lines, or auto for one less than the cores")
     address: str = Field("127.0.0.1", min_length=1, description="address the views are served on while running")
     port: int = Field(0, ge=0, le=65535, description="port the views are served on; 0 takes any free one")
@@ -96,6 +107,11 @@ class RunSpec(BaseModel):
     def duration_ns(self) -> int | None:
         """How long to send, in ns; the default only where neither a count nor a finite file bounds the run."""
         return None if self.duration is None else parse_duration_ns(self.duration)
+
+    @property
+    def incident_times(self) -> tuple[Incident, ...]:
+        """The incidents as values."""
+        return tuple(parse_incident(text) for text in self.incidents)
 
     @property
     def scrape_interval_ns(self) -> int:

@@ -37,24 +37,25 @@ def prove_union(workload: Workload, made: Sequence[Made | None]) -> Union:
     if len(made) == 1 and made[0] is not None:
         return Union(made[0].digest, ())
     whole, parts, left = Digest(), [Digest() for _ in made], [0 if each is None else each.lines for each in made]
+    methods = workload.digests_methods
     complete = sum(left) == workload.total
     # One pass over the whole: a shard by itself would draw the random numbers of all lines as well.
     blocks = workload.blocks() if any(left) else iter(())
     for block in blocks:
-        whole.add(block.lines, block.due_ns)
+        whole.add(block.lines, block.due_ns, block.truth.method)
         for number, part in enumerate(parts):
             own = slice((number - block.first) % len(made), None, len(made))
             lines = block.lines[own][: left[number]]
-            part.add(lines, block.due_ns[own][: len(lines)])
+            part.add(lines, block.due_ns[own][: len(lines)], block.truth.method[own][: len(lines)])
             left[number] -= len(lines)
         if not any(left):
             break
-    digests = [part.hexdigest() for part in parts]
+    digests = [part.hexdigest(methods=methods) for part in parts]
     others = tuple(
         number
         for number, (each, digest) in enumerate(zip(made, digests, strict=True))
         if each is not None and each.digest != digest
     )
     if complete:
-        return Union(whole.hexdigest(), others)
+        return Union(whole.hexdigest(methods=methods), others)
     return Union(hashlib.sha256("".join(digests).encode()).hexdigest(), others)

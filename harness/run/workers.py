@@ -7,6 +7,7 @@ from typing import Protocol
 
 from harness.deadline import Deadline
 from harness.exposition.page import Page
+from harness.incidents.triggers import Triggers
 from harness.load.pump import Snapshot
 from harness.load.stop import Stop
 from harness.run.shard import Shard, ShardRecord
@@ -82,10 +83,10 @@ class Workers(Protocol):
 
 
 class Single:
-    """A run of one: shard 0 of 1, in this process."""
+    """A run of one: shard 0 of 1, in this process; `triggers` switch on incidents meanwhile."""
 
-    def __init__(self, spec: RunSpec) -> None:
-        self._shard = Shard(spec)
+    def __init__(self, spec: RunSpec, triggers: Triggers | None = None) -> None:
+        self._shard = Shard(spec, triggers=triggers)
         try:
             self._shard.open(spec.address, spec.port)
         except BaseException:

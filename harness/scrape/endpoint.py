@@ -84,6 +84,15 @@ class Endpoint:
         """The number of scrapes answered with anything but a page."""
         return self._log.failed
 
+    @property
+    def last_good_ns(self) -> int:
+        """When the last scrape that was answered with a page began, -1 where there was none."""
+        return self._log.last_good_ns
+
+    def between_pages(self, action: Callable[[], object]) -> int | None:
+        """Perform `action` while no page is being made and none can begin; return the moment, None where one is."""
+        return self._log.between_pages(action)
+
     def take(self) -> tuple[list[int], list[int]]:
         """Return when pages were begun and finished since the last call, in ns and in order."""
         return self._log.take()

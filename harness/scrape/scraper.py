@@ -1,6 +1,6 @@
 """The protocol of a scraper, and the values it returns."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -120,8 +120,12 @@ class Scraper(Protocol):
         A page is yielded once, however often this is called.
         """
 
-    def problems(self) -> list[Finding]:
-        """Return the problems of single scrapes of the run, as far as they have been read."""
+    def problems(self, restarts_ns: Sequence[int] = ()) -> list[Finding]:
+        """Return the problems of single scrapes of the run, as far as they have been read.
+
+        Counters that fall and series that vanish are none where the service restarted at one of these moments
+        (``time.monotonic_ns``).
+        """
 
     def stats(self) -> ScrapeStats:
         """Return the scrapes since the start."""
@@ -153,8 +157,9 @@ class NoScraper:
         del deadline
         return iter(())
 
-    def problems(self) -> list[Finding]:
+    def problems(self, restarts_ns: Sequence[int] = ()) -> list[Finding]:
         """Return nothing."""
+        del restarts_ns
         return []
 
     def stats(self) -> ScrapeStats:

@@ -43,6 +43,7 @@ class WindowLog:
         self.own: deque[Window] = deque(maxlen=MAX_WINDOWS)
         self.served = 0
         self.failed = 0
+        self.last_good_ns = -1
         self._windows: deque[Window] = deque(maxlen=MAX_WINDOWS)
         # Pages being made, by thread, and the last ones made: what holds the interpreter, unlike writing them out.
         self._making: dict[int, int] = {}
@@ -67,6 +68,14 @@ class WindowLog:
             now_ns = self.now_ns()
             self._made.append(now_ns)
             self._rendered.append((self._making.pop(threading.get_ident(), now_ns), now_ns))
+
+    def between_pages(self, action: Callable[[], object]) -> int | None:
+        """Perform `action` while no page is being made and none can begin; return the moment, None where one is."""
+        with self._lock:
+            if self._making:
+                return None
+            action()
+            return self.now_ns()
 
     def rendering_since(self, moment_ns: int) -> list[tuple[int, int]]:
         """Return start and end of each time a page was being made, at `moment_ns` or later, newest first.
@@ -97,6 +106,8 @@ class WindowLog:
             self._windows.append(window)
             self.served += 1
             self.failed += window.status != HTTPStatus.OK
+            if window.status == HTTPStatus.OK:
+                self.last_good_ns = max(self.last_good_ns, window.start_ns)
 
     def snapshot(self) -> list[Window]:
         """Return the windows of scrapes, in order of their end."""

@@ -7,8 +7,18 @@ import click
 from harness.cli.command import command, exit_codes
 from harness.cli.console import RunDisplay
 from harness.cli.live import page_options, served_page
-from harness.cli.options import DURATION, given, quiet_option, recording, scraping, workload_options
+from harness.cli.options import (
+    DURATION,
+    given,
+    incident_option,
+    load,
+    quiet_option,
+    recording,
+    scraping,
+    workload_options,
+)
 from harness.cli.system import require_linux
+from workloads.incidents import TOUR
 
 if TYPE_CHECKING:
     from harness.run.demo import DemoSpec
@@ -32,9 +42,19 @@ def _about(spec: "DemoSpec") -> dict[str, Any]:
     "harness demo",
     "harness demo --open",
     "harness demo --arrivals burst:rate=5,period=1m --errors 10%",
-    exits=exit_codes("ended by Ctrl-C", "something failed") | {"130": "a second Ctrl-C"},
+    "harness demo --tour",
+    exits=exit_codes("ended by Ctrl-C, or by itself", "something failed") | {"130": "a second Ctrl-C"},
 )
 @workload_options
+@incident_option
+@load(
+    "--tour",
+    is_flag=False,
+    flag_value=TOUR,
+    type=DURATION,
+    metavar="[TIME]",
+    help="Go through all incidents within TIME, each with a line of explanation, and end. [default: 10m]",
+)
 @recording("--instrument", metavar="NAME", help="Way of recording, or package.module:Name. [default: opencensus]")
 @recording(
     "--service-time", type=DURATION, metavar="TIME", help="Median of the simulated service time. [default: 30ms]"

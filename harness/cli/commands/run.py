@@ -13,6 +13,7 @@ from harness.cli.live import live_option, page_options, served_page, stay
 from harness.cli.options import (
     DURATION,
     given,
+    incident_option,
     json_option,
     keeping_options,
     load,
@@ -111,6 +112,7 @@ def _conclude(page: "LivePage", result: "RunResult", *, quiet: bool) -> None:
     type=click.Choice(["burst", "drop"]),
     help="Send late lines at once, or drop and count them. [default: burst]",
 )
+@incident_option
 @load(
     "--workers",
     metavar="N",

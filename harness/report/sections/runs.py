@@ -12,7 +12,7 @@ from harness.report.tables import Bullets, Column, Facts, Note, Part, ReportTabl
 from workloads.units import format_duration
 
 if TYPE_CHECKING:
-    from harness.run.result import AuditResult, Latency, RunResult, WorkerResult
+    from harness.run.result import AuditResult, IncidentResult, Latency, RunResult, WorkerResult
 
 __all__ = ["on_schedule", "run_parts", "runs_section"]
 
@@ -63,6 +63,7 @@ def _sent(run: "RunResult") -> Iterator[Part]:
         "Load": f"{spec.lengths} {spec.content}, {spec.arrivals}, seed {spec.seed}, through {spec.instrument}",
         "Lines": f"{offered} offered = {processed} processed + {refused} failed + {dropped} dropped",
         "Failed": ", ".join(f"{plain(n, 15)} {kind}" for kind, n in failed.items()),
+        "Incidents": "; ".join(map(_incident, run.incidents)),
     }
     if rate.achieved is None:
         rows["Rate"] = "too few lines for a rate"
@@ -74,6 +75,12 @@ def _sent(run: "RunResult") -> Iterator[Part]:
     rows["Loop's own cost"] = f"{format_duration(run.self_cost_ns_per_line)} a line"
     digest = ("Digest", TableCell(run.workload.digest, code=True))
     yield Facts((*((name, TableCell(words)) for name, words in rows.items() if words), digest))
+
+
+def _incident(happened: "IncidentResult") -> str:
+    """Return an incident with its times, and how it came where it was not scheduled."""
+    lasts = f" for {format_duration(happened.duration_ns)}" if happened.duration_ns else ""
+    return f"{happened.kind} at {format_duration(happened.start_ns)}{lasts}{', switched on' * happened.triggered}"
 
 
 def _timed(run: "RunResult") -> Iterator[Part]:

@@ -6,7 +6,8 @@ however its parent ends. Times are ``time.monotonic_ns``, which all processes of
 Commands, one a line: ``allow NS`` (the timeout of a scrape, and at least the interval), ``stored``, ``pages``.
 
 Messages, one object a line: ``scrape`` (start in ns, duration in ms, ok, bytes, timed out), ``error`` (why the last one
-failed), ``problems`` (name, size, detail; everything until now), ``stored`` (the last page, packed and in base 64),
+failed), ``problems`` (of that scrape: since when in ns, name, size, detail) with
+``received`` (when it was, in ns), ``stored`` (the last page, packed and in base 64),
 ``page`` (begin and end in ns, packed as the difference from the page before; the first one whole), ``pages_end``.
 """
 
@@ -136,10 +137,12 @@ class _Loop:
         shown = self._asker.shown
         if shown is not None:
             # One microsecond for what the duration lost as a float.
-            self._store.add(scrape[0], scrape[0] + int(scrape[1] * 1e6) + 1000, shown)
-            self._checker.observe(shown)
-            if problems := self._checker.findings():
-                message["problems"] = [(finding.name, finding.size, finding.detail) for finding in problems]
+            end_ns = scrape[0] + int(scrape[1] * 1e6) + 1000
+            self._store.add(scrape[0], end_ns, shown)
+            self._checker.observe(shown, scrape[0])
+            if found := self._checker.take():
+                message["problems"] = [(since, one.name, one.size, one.detail) for since, one in found]
+                message["received"] = end_ns
         _report(**message)
 
     def _listen(self) -> bool:

@@ -17,6 +17,7 @@ from functools import partial
 from typing import IO, Any
 
 from harness.audit.findings import Finding, Name
+from harness.audit.scrape_checks import ScrapeProblems
 from harness.children import ISOLATED, own_folder, python_path
 from harness.deadline import Deadline, DeadlineError
 from harness.errors import ScraperError
@@ -66,7 +67,7 @@ class BuiltinScraper:
         self._reader: threading.Thread | None = None
         self._changed = threading.Condition()
         self._scrapes: list[Scrape] = []
-        self._problems: list[Finding] = []
+        self._problems = ScrapeProblems()
         self._stored: list[bytes] = []
         self._pages: list[StoredPage] = []
         self._pages_known = False
@@ -149,10 +150,10 @@ class BuiltinScraper:
                 self._yielded_ns = page.begin_ns
                 yield ScrapedPage(page.begin_ns, page.end_ns, shown)
 
-    def problems(self) -> list[Finding]:
-        """Return the problems of single scrapes."""
+    def problems(self, restarts_ns: Sequence[int] = ()) -> list[Finding]:
+        """Return the problems of single scrapes, without what restarts at these moments explain."""
         with self._changed:
-            problems, error = list(self._problems), self._error
+            problems, error = self._problems.findings(restarts_ns), self._error
         return [*problems, *failures(self.stats(), error)]
 
     def stats(self) -> ScrapeStats:
@@ -237,7 +238,10 @@ class BuiltinScraper:
             if "scrape" in message:
                 self._scrapes.append(Scrape(*message["scrape"]))
             if "problems" in message:
-                self._problems = [Finding(Name(name), size, detail) for name, size, detail in message["problems"]]
+                self._problems.add(
+                    message["received"],
+                    [(since, Finding(Name(name), size, detail)) for since, name, size, detail in message["problems"]],
+                )
             self._error = message.get("error", self._error)
             self._changed.notify_all()
 

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 
 from harness.audit.findings import Finding
-from harness.audit.scrape_checks import Checker, sample_names
+from harness.audit.scrape_checks import Checker, ScrapeProblems, sample_names
 from harness.deadline import Deadline, DeadlineError, call_within
 from harness.errors import ScraperError
 from harness.exposition.page import Sample, Shown, fold
@@ -79,6 +79,7 @@ class PrometheusScraper:
         # Scrapes that began earlier are no good as the last one.
         self._fresh_ms = 0
         self._checker = Checker(views)
+        self._problems = ScrapeProblems()
         # The last page that `stored` read, which `pages` comes to as well.
         self._last: tuple[int, Shown] | None = None
         self._last_reason = ""
@@ -157,33 +158,38 @@ class PrometheusScraper:
         while self._unchecked:
             self._deadline.check("not all scrapes were read")
             for _, page in self._some_shown():
-                self._checker.observe(page)
                 _, scrape = self._unchecked.popleft()
-                yield ScrapedPage(*self._window(scrape), page)
+                begin_ns, end_ns = self._window(scrape)
+                self._checker.observe(page, begin_ns)
+                self._problems.add(end_ns, self._checker.take())
+                yield ScrapedPage(begin_ns, end_ns, page)
 
     def _some_shown(self) -> list[tuple[int, Shown]]:
         """Return the content of the oldest unchecked scrapes, as many as one answer may hold."""
         at_ms = self._unchecked[0][0]
         if self._last is not None and self._last[0] == at_ms:
             return [self._last]
-        # Series only ever come, and so those of the newest scrape are the most.
-        newest_ms = self._unchecked[-1][0]
+        # Series only ever come, but for a restart: the most are those of the newest scrape, or of this one.
+        newest_ms, own = self._unchecked[-1][0], self._selectors(at_ms)
         if self._selected[0] != newest_ms:
             self._selected = newest_ms, self._selectors(newest_ms)
-        series = sum(size for _, size in self._selected[1])
+        series = max(sum(size for _, size in selectors) for selectors in (own, self._selected[1]))
         several = [at_ms for at_ms, _ in islice(self._unchecked, max(1, CHUNK_SAMPLES // max(1, series)))]
         if len(several) == 1:
-            return [(at_ms, self._shown_at(at_ms, self._selected[1]))]
+            return [(at_ms, self._shown_at(at_ms, own))]
         shown = self._shown_between(several[0], several[-1])
         return [(at_ms, shown.get(at_ms) or fold((), self._views)) for at_ms in several]
 
-    def problems(self) -> list[Finding]:
-        """Return the problems of the scrapes read by `pages`, and the failed ones; known after the server is gone."""
+    def problems(self, restarts_ns: Sequence[int] = ()) -> list[Finding]:
+        """Return the problems of the scrapes read by `pages`, and the failed ones; known after the server is gone.
+
+        Without what restarts at these moments explain.
+        """
         stats = self.stats()
         if stats.failed:
             with contextlib.suppress(ScraperError, DeadlineError):
                 self._last_reason = self._last_error() or self._last_reason
-        return [*self._checker.findings(), *failures(stats, self._last_reason)]
+        return [*self._problems.findings(restarts_ns), *failures(stats, self._last_reason)]
 
     def stats(self) -> ScrapeStats:
         """Return the scrapes since the start; the last answer remains when the server is gone."""

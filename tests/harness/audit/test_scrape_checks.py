@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.audit.findings import Name
-from harness.audit.scrape_checks import MAX_EXAMPLES, Checker
+from harness.audit.scrape_checks import MAX_EXAMPLES, Checker, ScrapeProblems
 from harness.exposition.page import Sample, Shown, fold
 from harness.views import LINE_LENGTHS, LINES_IN, QUICKSTART_VIEWS
 
@@ -135,3 +135,49 @@ def test_the_quick_comparison_finds_what_the_plain_one_does(scrapes: list[list[t
         last |= values
     found = {finding.name: finding.size for finding in checker.findings()}
     assert found.get(Name.COUNTER_DECREASED, 0) == falls
+
+
+def problems(*pages: tuple[int, list[Sample]]) -> ScrapeProblems:
+    """Return the problems of pages asked for at these moments and received ten later."""
+    checker, found = Checker(), ScrapeProblems()
+    for begin_ns, samples in pages:
+        checker.observe(shown(*samples), begin_ns)
+        found.add(begin_ns + 10, checker.take())
+    return found
+
+
+def test_a_restart_explains_falls_of_the_first_scrape_after_it_only() -> None:
+    """Counters that fall and series that vanish there are none; the same one scrape later is one."""
+    one, other = Sample(COUNTER, {"method": "a"}, 5.0), Sample(COUNTER, {"method": "b"}, 5.0)
+    lower = Sample(COUNTER, {"method": "a"}, 1.0)
+    found = problems((100, [one, other]), (200, [one, other]), (300, [lower]))
+    assert found.findings([250]) == []
+    assert found.findings([305]) == []  # the restart may be anywhere between the two pages, and during the later one
+    for elsewhere in ([], [150], [200], [311]):
+        assert {each.name for each in found.findings(elsewhere)} == {Name.COUNTER_DECREASED, Name.SERIES_VANISHED}
+
+
+def test_a_restart_explains_a_series_that_comes_back_lower_later() -> None:
+    """It is compared with the scrape that last had it, which was before the restart."""
+    high, low = Sample(COUNTER, {"method": "a"}, 5.0), Sample(COUNTER, {"method": "a"}, 1.0)
+    found = problems((100, [high]), (200, []), (300, []), (400, [low]))
+    assert found.findings([150]) == []
+    assert {each.name for each in found.findings([350])} == {Name.SERIES_VANISHED}
+
+
+def test_a_restart_explains_no_torn_page_and_no_nan() -> None:
+    """What is wrong with a page by itself stays wrong."""
+    found = problems((100, histogram(5, 5)), (200, histogram(1, 1, infinite=0)), (300, histogram(float("nan"), 1)))
+    assert Name.COUNT_NOT_INF_BUCKET in {each.name for each in found.findings([150, 250])}
+    assert Name.VALUE_NOT_A_NUMBER in {each.name for each in found.findings([150, 250])}
+
+
+def test_problems_of_many_scrapes_take_constant_memory() -> None:
+    """Above some thousand they are added up, and none is lost."""
+    checker, found = Checker(), ScrapeProblems()
+    for scrape in range(10_000):
+        checker.observe(shown(Sample(COUNTER, {}, float(scrape % 2))), scrape)
+        found.add(scrape, checker.take())
+    (finding,) = found.findings()
+    assert (finding.name, finding.size, finding.detail["fallen"]) == (Name.COUNTER_DECREASED, 4999, 4999.0)
+    assert len(finding.detail["examples"]) == MAX_EXAMPLES

@@ -36,6 +36,11 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]
         ("overhead ladder --series 1,2", "--series: one number here"),
         ("repl --instrument nothing", "--instrument: there is no instrument 'nothing'"),
         ("run --instrument nothing --duration 1s --no-save", "--instrument: there is no instrument 'nothing'"),
+        ("run --incident stal@2m+1s", "--incident: 'stal@2m+1s': there is no incident 'stal', did you mean 'stall'?"),
+        ("run --incident stall@2m", "--incident: 'stall@2m': a duration is missing; write stall@2m+10s"),
+        ("run --incident stall@2m+1s --duration 5s", "--incident 'stall@2m+1s': begins after the end of the load"),
+        ("demo --incident stall@2m --count 1", "--incident 'stall@2m': a duration is missing"),
+        ("demo --tour 3s --count 1", "--tour: has its own incidents and ends by itself"),
         ("overhead --instruments none --heap 999999999", "--heap: 999999999 objects"),
     ],
 )

@@ -11,7 +11,7 @@ from harness.report.collect import Report
 from harness.report.page import render
 from harness.report.sections.runs import on_schedule, run_parts
 from harness.report.writers.terminal import write_terminal
-from harness.run.result import Latency, Rate, RunResult, Schedule
+from harness.run.result import IncidentResult, Latency, Rate, RunResult, Schedule
 from tests.harness.report.samples import run_result
 
 MS = 1_000_000
@@ -80,3 +80,14 @@ def test_the_longest_lag_stands_in_for_a_p99_of_few_lines() -> None:
     """With a hundred lines the VALID line names the longest lag, and keeps the percentile out."""
     result = run_result(lag_ns=latency([1000] * 99 + [5 * MS]), schedule=SCHEDULE)
     assert on_schedule(result) == "on schedule: longest lag 5 ms, worst stretch 2 ms late"
+
+
+def test_incidents_are_named_with_their_times() -> None:
+    """And how they came, where they were not scheduled; a run without any has no such row."""
+    happened = [
+        IncidentResult(kind="stall", start_ns=120 * 10**9, duration_ns=10**10),
+        IncidentResult(kind="restart", start_ns=150 * 10**9, duration_ns=0, triggered=True),
+    ]
+    text = " ".join(printed(run_result(incidents=happened)).split())
+    assert "stall at 120 s for 10 s; restart at 150 s, switched on" in text
+    assert "Incidents" not in printed(run_result())

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from harness.audit.findings import Finding
-from harness.audit.scrape_checks import Checker
+from harness.audit.scrape_checks import Checker, ScrapeProblems
 from harness.deadline import Deadline
 from harness.exposition.page import Shown
 from harness.instruments.base import Instrument
@@ -46,7 +46,7 @@ class SteppedScraper:
         self._asker = Asker(endpoint.address, endpoint.port, PATIENCE_NS)
         self._clock = clock
         self._store = PageStore()
-        self._checker = Checker()
+        self._checker, self._problems = Checker(), ScrapeProblems()
         self._scrapes: list[Scrape] = []
 
     def scrape(self) -> None:
@@ -55,7 +55,8 @@ class SteppedScraper:
         self._scrapes.append(Scrape(begin_ns, 0.0, ok, size, timed_out))
         if self._asker.shown is not None:
             self._store.add(begin_ns, self._clock.now_ns(), self._asker.shown)
-            self._checker.observe(self._asker.shown)
+            self._checker.observe(self._asker.shown, begin_ns)
+            self._problems.add(self._clock.now_ns(), self._checker.take())
 
     def start(self, target: Target) -> None:
         self.scrape()
@@ -75,8 +76,8 @@ class SteppedScraper:
             shown = unpack(page.packed, shown)
             yield ScrapedPage(page.begin_ns, page.end_ns, shown)
 
-    def problems(self) -> list[Finding]:
-        return [*self._checker.findings(), *failures(self.stats(), self._asker.error)]
+    def problems(self, restarts_ns: Sequence[int] = ()) -> list[Finding]:
+        return [*self._problems.findings(restarts_ns), *failures(self.stats(), self._asker.error)]
 
     def stats(self) -> ScrapeStats:
         return ScrapeStats(tuple(self._scrapes))
