@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from harness.errors import RunError
 
-__all__ = ["Message", "WireError", "receive", "send"]
+__all__ = ["Message", "WireError", "encode", "receive", "send"]
 
 Message = dict[str, Any]
 
@@ -26,12 +26,17 @@ class WireError(RunError):
     """What came in is no message, or the connection ended within one."""
 
 
-def send(connection: socket.socket, message: Message) -> None:
-    """Send one message whose values are plain JSON or arrays of int64 and float64; raises `OSError`."""
+def encode(message: Message) -> bytes:
+    """Return one message as it is sent; raises `TypeError` for what cannot be."""
     arrays: list[NDArray[Any]] = []
     text = json.dumps(_without(message, arrays)).encode()
     blobs = [array.astype(_TYPES[array.dtype.name], copy=False).tobytes() for array in arrays]
-    connection.sendall(b"".join([_HEAD.pack(len(text), sum(map(len, blobs))), text, *blobs]))
+    return b"".join([_HEAD.pack(len(text), sum(map(len, blobs))), text, *blobs])
+
+
+def send(connection: socket.socket, message: Message) -> None:
+    """Send one message whose values are plain JSON or arrays of int64 and float64; raises `OSError`."""
+    connection.sendall(encode(message))
 
 
 def receive(connection: socket.socket, most: int = _MOST_ARRAYS) -> Message | None:

@@ -21,6 +21,7 @@ _HALF_MAGNITUDE = 10  # 2 * 10**3 values told apart need 2**11 sub-buckets, half
 _HALF = 1 << _HALF_MAGNITUDE
 _MASK = 2 * _HALF - 1
 _SIZE = (HIGHEST_NS.bit_length() - _HALF_MAGNITUDE + 1) * _HALF
+_NONE = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,22 +66,44 @@ def _highest_at(place: int) -> int:
     return ((leading + 1) << bucket) - 1
 
 
+_Packed = tuple[NDArray[np.int64], NDArray[np.int64]]
+
+
 class Histogram:
     """Counts of durations in nanoseconds.
 
     `counts` is in HdrHistogram's order, for reading only. Sum, smallest and largest are stored exactly beside it. A
     value outside 0 to `HIGHEST_NS` is counted at the nearer end, so that the count always equals the number of values
-    given.
+    given. One that came from another process takes memory for the positions in use only, until it is added to: a
+    coordinator has those of all its workers.
     """
 
-    __slots__ = ("count", "counts", "max", "min", "sum")
+    __slots__ = ("_dense", "_packed", "count", "max", "min", "sum")
 
     def __init__(self) -> None:
-        self.counts = np.zeros(_SIZE, dtype=np.int64)
+        self._dense: NDArray[np.int64] | None = None
+        self._packed: _Packed = (_NONE, _NONE)
         self.count = 0
         self.sum = 0
         self.min: int | None = None
         self.max: int | None = None
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """The number of values at each position."""
+        if self._dense is None:
+            self._dense = np.zeros(_SIZE, dtype=np.int64)
+            places, counts = self._packed
+            self._dense[places] = counts
+            self._packed = (_NONE, _NONE)
+        return self._dense
+
+    def packed(self) -> _Packed:
+        """Return the positions in use, in order, and the number of values at each."""
+        if self._dense is None:
+            return self._packed
+        places = np.flatnonzero(self._dense)
+        return places, self._dense[places]
 
     @property
     def mean(self) -> float | None:
@@ -126,24 +149,41 @@ class Histogram:
 
     def state(self) -> dict[str, Any]:
         """Return everything it holds as plain values and arrays, for `from_state` in another process."""
-        places = np.flatnonzero(self.counts)
-        return {"sum": self.sum, "min": self.min, "max": self.max, "places": places, "counts": self.counts[places]}
+        places, counts = self.packed()
+        return {"sum": self.sum, "min": self.min, "max": self.max, "places": places, "counts": counts}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> "Histogram":
         """Return the histogram of a `state`; raises `ValueError` where it is none."""
         result = cls()
-        places, counts = state["places"], state["counts"]
-        if places.size and not 0 <= int(places.min()) <= int(places.max()) < _SIZE:
-            raise ValueError("a histogram has no such place")
-        result.counts[places] = counts
-        result.count = int(counts.sum())
+        result._packed = _checked(state)
+        result.count = int(state["counts"].sum())
         result.sum, result.min, result.max = state["sum"], state["min"], state["max"]
         return result
 
+    def state_since(self, before: "Histogram") -> dict[str, Any]:
+        """Return what was recorded since it was as `before`, for `add_state`; smallest and largest are those of all."""
+        places = np.flatnonzero(self.counts != before.counts)
+        return {
+            "sum": self.sum - before.sum,
+            "min": self.min,
+            "max": self.max,
+            "places": places,
+            "counts": self.counts[places] - before.counts[places],
+        }
+
+    def add_state(self, state: Mapping[str, Any]) -> None:
+        """Add what a `state` counts, as `merge` does; raises `ValueError` where it is none."""
+        places, counts = _checked(state)
+        self.counts[places] += counts
+        self.count += int(counts.sum())
+        self.sum += state["sum"]
+        self._widen(state["min"], state["max"])
+
     def merge(self, other: "Histogram") -> None:
         """Add the other histogram's counts; the result equals that of recording all values in one histogram."""
-        self.counts += other.counts
+        places, counts = other.packed()
+        self.counts[places] += counts
         self.count += other.count
         self.sum += other.sum
         self._widen(other.min, other.max)
@@ -160,11 +200,12 @@ class Histogram:
         """
         if self.max is None or self.min is None:
             return dict.fromkeys(percents)
+        places, counts = self.packed()
         ranks = [rank(self.count, percent) for percent in percents]
-        places = np.searchsorted(np.cumsum(self.counts), ranks)
+        at = places[np.searchsorted(np.cumsum(counts), ranks)].tolist()
         return {
-            percent: max(min(_highest_at(int(place)), self.max), self.min)
-            for percent, place in zip(percents, places, strict=True)
+            percent: max(min(_highest_at(place), self.max), self.min)
+            for percent, place in zip(percents, at, strict=True)
         }
 
     def copy_counts(self) -> NDArray[np.int64]:
@@ -194,7 +235,8 @@ class Histogram:
         from hdrh.histogram import HdrHistogram
 
         wire = HdrHistogram(1, HIGHEST_NS, _DIGITS)
-        np.frombuffer(wire.counts, dtype=np.int64)[:] = self.counts
+        places, counts = self.packed()
+        np.frombuffer(wire.counts, dtype=np.int64)[places] = counts
         wire.total_count = self.count
         if self.min is not None and self.max is not None:
             wire.min_value, wire.max_value = self.min, self.max
@@ -219,3 +261,13 @@ class Histogram:
         if places.size:
             result.min, result.max = _highest_at(int(places[0])), _highest_at(int(places[-1]))
         return result
+
+
+def _checked(state: Mapping[str, Any]) -> _Packed:
+    """Return positions and counts of a state; raises `ValueError` where they are none."""
+    places, counts = state["places"], state["counts"]
+    if places.shape != counts.shape or (
+        places.size and not (int(places[0]) >= 0 and int(places[-1]) < _SIZE and (np.diff(places) > 0).all())
+    ):
+        raise ValueError("a histogram has no such place")
+    return places, counts

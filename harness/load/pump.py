@@ -17,7 +17,7 @@ from harness.load.drive_result import DriveResult, Moments
 from harness.load.driver import BURST, Evaluate, Policy, drive
 from harness.load.lateness import Slice, Window
 from harness.load.ledger import Ledger
-from harness.load.recorder import Recorder
+from harness.load.recorder import Recorder, Timings
 from harness.load.stop import Stop
 from harness.load.truthlog import TruthLog
 
@@ -64,8 +64,9 @@ class Snapshot:
     service_p99_ns: int | None
     response_p50_ns: int | None
     response_p99_ns: int | None
-    # Whose percentiles these are, where several workers stand together.
+    # Of several workers that stand together, the one with the longest p99 lag, and that lag.
     worst_worker: int | None = None
+    worst_lag_p99_ns: int | None = None
 
 
 class _Store:
@@ -133,13 +134,14 @@ class _Pump:
         pages: Pages,
         queue: RunQueue,
         log: TruthLog | None,
+        timings: Timings | None,
     ) -> None:
         self.log = log
         self.store, self.evaluate, self.ledger, self.clock = store, evaluate, ledger, clock
         self.policy, self.latencies_ms, self.stop, self.progress = policy, latencies_ms, stop, progress
         self.pages, self.queue = pages, queue
         self.closed = policy.name == "closed"
-        self.recorder = Recorder()
+        self.recorder = Recorder(timings)
         self.start_ns = 0
         self.first_due_ns: int | None = None
         self.last_due_ns = 0
@@ -348,6 +350,7 @@ def drive_workload(
     pages: Pages = no_pages,
     queue: RunQueue | None = None,
     log: TruthLog | None = None,
+    timings: Timings | None = None,
     start_ns: int | None = None,
 ) -> DriveResult:
     """Send every block on schedule and return the result; memory does not grow with the number of lines.
@@ -356,7 +359,8 @@ def drive_workload(
     it is emptied block by block into `ledger`. `progress` is called from this thread, outside the timed windows, at
     most five times a second. `pages` returns the times, on the clock, at which the subject's page was being made for a
     scrape since the given moment, including one in progress. `queue` provides the run-queue times of this thread; by
-    default they come from the system. `log` stores the state of `ledger` at the moments when pages were made.
+    default they come from the system. `log` stores the state of `ledger` at the moments when pages were made. Lines are
+    counted in `timings`, which `progress` may read; by default in new ones.
     `start_ns` is the moment from which due times count; by default as soon as everything is ready. Blocks should have
     `BLOCK_LINES` lines. The run ends with the blocks, or at the line at which `stop` is requested; a subject that takes
     longer than 100 ms for a line delays the end by that time.
@@ -364,7 +368,9 @@ def drive_workload(
     stop = stop or Stop()
     store = _Store(blocks, clock, _LEAD if policy.name != "closed" else 2)
     with fine_timers(), ThreadRunQueue() as own:
-        pump = _Pump(store, evaluate, ledger, clock, policy, latencies_ms, stop, progress, pages, queue or own, log)
+        pump = _Pump(
+            store, evaluate, ledger, clock, policy, latencies_ms, stop, progress, pages, queue or own, log, timings
+        )
         store.fill()
         with watch_machine() as machine:
             pump.run(start_ns)

@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,6 +90,7 @@ def assemble(record: RunRecord) -> RunResult:
     if not present:
         raise RunError(f"no worker handed over a result: {'; '.join(lost.values())}")
     driven = merge_results([worker.shard.driven for worker in present], closed=record.workload.closed_loop)
+    here = {worker.info.number: worker for worker in present}
     several = len(record.workers) > 1
     self_cost_ns = max(worker.shard.self_cost_ns for worker in present)
     ledger, evidence = driven.ledger, evidence_of(driven, self_cost_ns)
@@ -119,10 +120,10 @@ def assemble(record: RunRecord) -> RunResult:
         "schedule": _schedule(evidence, [evidence_of(w.shard.driven, w.shard.self_cost_ns) for w in present], record),
         "self_cost_ns_per_line": self_cost_ns,
         "scrapes": _scrapes(driven, present),
-        "audit": _audited(present, lost, several=several, began=began),
+        "audit": _audited(present, record, several=several, began=began),
         "verdict": "invalid" if reasons else "valid",
         "reasons": reasons,
-        "workers": [_worker(worker, present) for worker in record.workers] if several else [],
+        "workers": [_worker(worker, here.get(worker.info.number)) for worker in record.workers] if several else [],
     }
     result = RunResult(**partial, requirements=[])
     outcomes = check(record.requirements, result.document())
@@ -153,7 +154,7 @@ def _named(info: WorkerInfo, text: str, *, several: bool) -> str:
     return f"worker {info.number}: {text}" if several else text
 
 
-def _worker(worker: WorkerRecord, present: Sequence[_Present]) -> WorkerResult:
+def _worker(worker: WorkerRecord, here: _Present | None) -> WorkerResult:
     info = worker.info
     about: dict[str, Any] = {
         "number": info.number,
@@ -164,7 +165,6 @@ def _worker(worker: WorkerRecord, present: Sequence[_Present]) -> WorkerResult:
         "uncertainty_ns": info.uncertainty_ns,
         "wall_offset_ns": info.wall_offset_ns,
     }
-    here = next((each for each in present if each.info is info), None)
     if here is None:
         return WorkerResult(**about, lost=worker.shard.reason if isinstance(worker.shard, Lost) else "not looked at")
     driven = here.shard.driven
@@ -245,25 +245,30 @@ def _scrapes(driven: DriveResult, present: Sequence[_Present]) -> Scrapes:
     )
 
 
-def _audited(present: Sequence[_Present], lost: Mapping[int, str], *, several: bool, began: float) -> AuditResult:
+def _audited(present: Sequence[_Present], record: RunRecord, *, several: bool, began: float) -> AuditResult:
+    """Return what the audits of all workers come to; of a lost one only its scrapes could be looked at."""
     exposes = present[0].exposes
-    outcome = worst_outcome([worker.audited.outcome for worker in present], unseen=bool(lost))
-    findings = [(worker.info, finding) for worker in present for finding in worker.audited.findings]
+    lost = [worker for worker in record.workers if isinstance(worker.shard, Lost)]
+    bounded = [(worker.info, Audit(tuple(worker.seen.problems))) for worker in lost if worker.seen is not None]
+    audits = [*((worker.info, worker.audited) for worker in present), *bounded]
+    outcome = worst_outcome([each.outcome for _, each in audits], unseen=bool(lost))
+    findings = [(info, finding) for info, each in audits for finding in each.findings]
     not_seen = [words for _, finding in findings if (words := unseen(finding.name))]
-    not_seen += [f"worker {number}" for number in lost]
+    not_seen += [f"worker {worker.info.number}" for worker in lost]
     compared = [
         name
         for worker in present
         for name, value in {"page": worker.seen.page, worker.seen.scraper: worker.seen.stored}.items()
         if exposes and value is not None
     ]
+    looks = [worker.seen for worker in record.workers if worker.seen is not None]
     return AuditResult(
         conserved=conserved(outcome) if exposes else None,
         outcome=outcome.value if exposes else None,
         not_seen=list(dict.fromkeys(not_seen)),
         compared=list(dict.fromkeys(compared)),
-        scrapes_compared=sum(worker.seen.scrapes_compared for worker in present) if exposes else 0,
-        elapsed_s=max(worker.seen.elapsed_s for worker in present) + time.monotonic() - began,
+        scrapes_compared=sum(seen.scrapes_compared for seen in looks) if exposes else 0,
+        elapsed_s=max(seen.elapsed_s for seen in looks) + time.monotonic() - began,
         findings=[
             FindingResult(
                 name=f.name,

@@ -16,10 +16,11 @@ from harness.load.drive_result import DriveResult
 from harness.load.driver import BURST, CLOSED, drop
 from harness.load.ledger import Ledger
 from harness.load.pump import BLOCK_LINES, Snapshot, drive_workload
+from harness.load.recorder import Timings
 from harness.load.selfcost import measure_self_cost
 from harness.load.stop import Stop
 from harness.load.truthlog import TruthLog
-from harness.repl import Repl
+from harness.repl import Repl, TextSink
 from harness.run.spec import DEFAULT_DURATION, RunSpec
 from harness.scrape.endpoint import serve
 from harness.views import LENGTH_BOUNDS_BYTES, views_for
@@ -82,6 +83,10 @@ class Shard:
             self.workload = self.workload.shard(number, of)
         self._views = views_for(spec.latency_buckets)
         self._open_until = ExitStack()
+        # Where the REPL writes; by default where a write is real, and nobody needs to see it.
+        self.output: TextSink | None = None
+        # Unknown until it is measured.
+        self.self_cost_ns = 0.0
 
     def open(self, address: str, port: int) -> None:
         """Create the instrument and serve it; raises `UsageError`, `InstrumentError` or `EndpointError`."""
@@ -89,11 +94,16 @@ class Shard:
         self._open_until.callback(self.instrument.close)
         self.endpoint = self._open_until.enter_context(serve(self.instrument.registry, address, port))
         self.ledger = Ledger(self._views, self.workload.methods)
+        self.timings = Timings()
         # An instrument that exposes nothing by design has no pages to be compared with.
         exposes = not isinstance(self.instrument, NoInstrument)
         self.log = TruthLog(self.ledger, self.endpoint) if exposes else None
+
+    def measure_self_cost(self) -> float:
+        """Return what the loop itself costs (ns per line), for the record; disturbed by whatever runs meanwhile."""
         cost = measure_self_cost(MonotonicClock())
         self.self_cost_ns = cost.closed_ns if self.workload.closed_loop else cost.paced_ns
+        return self.self_cost_ns
 
     def drive(
         self, stop: Stop, progress: Callable[[Snapshot], object] | None = None, start_ns: int | None = None
@@ -102,11 +112,10 @@ class Shard:
         latencies_ms: list[float] = []
         clock, spec = MonotonicClock(), self.spec
         policy = CLOSED if self.workload.closed_loop else drop() if spec.policy == "drop" else BURST
-        # Where the REPL's output goes costs a real write, and nobody needs to see it.
         with Path(os.devnull).open("w", encoding="utf-8", errors="surrogateescape") as sink, self._deadline(stop):
             driven = drive_workload(
                 self.workload.blocks(BLOCK_LINES),
-                Repl(self.instrument, clock, sink, latencies_ms.append).evaluate,
+                Repl(self.instrument, clock, self.output or sink, latencies_ms.append).evaluate,
                 self.ledger,
                 clock,
                 policy,
@@ -114,6 +123,7 @@ class Shard:
                 stop=stop,
                 progress=progress,
                 log=self.log,
+                timings=self.timings,
                 pages=self.endpoint.rendering_since,
                 start_ns=start_ns,
             )

@@ -118,6 +118,27 @@ def test_a_lost_worker_is_a_lost_run_and_not_a_wrong_one(tmp_path: Path, number:
     (other,) = [worker for worker in result["workers"] if worker["lost"] is None]
     assert result["ledger"] == other["ledger"]
     assert other["conserved"] is True
+    # Scrapes of the lost one are within its schedule; at least the one before the start is there.
+    (within,) = [each for each in result["audit"]["findings"] if each["name"].startswith("lost_worker")]
+    assert (within["name"], within["severity"]) == ("lost_worker_within", "info")
+    assert within["detail"].startswith(f"worker {lost['number']}: ")
+    assert within["size"] >= 1
+
+
+@pytest.mark.prometheus
+def test_what_prometheus_stored_of_a_lost_worker_is_held_against_its_schedule(tmp_path: Path) -> None:
+    """Every scrape of it, from before the start to the last one before its end."""
+    options = ["--duration", "5s", "--workers", "2", "--json", "result.json", "--scraper", "prometheus"]
+    with running(tmp_path, ["run", *LOAD, *QUIET, *options], grace_s=100) as command:
+        until_driving(command)
+        workers_of(command)[0].kill()
+        assert command.ended() == 1
+        command.leaves_nothing()
+        result = result_of(command)
+    (within,) = [each for each in result["audit"]["findings"] if each["name"].startswith("lost_worker")]
+    assert within["name"] == "lost_worker_within"
+    assert within["size"] >= 2
+    assert result["audit"]["outcome"] == "not_verified"
 
 
 def test_an_interruption_keeps_what_all_have_sent(tmp_path: Path) -> None:

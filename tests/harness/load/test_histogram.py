@@ -134,3 +134,46 @@ def test_an_empty_histogram_has_no_figures():
     assert summary.count == 0
     assert {summary.min, summary.p50, summary.p90, summary.p99, summary.p999, summary.max, summary.mean} == {None}
     assert Histogram.decode(of([]).encode()).count == 0
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(samples, max_size=4))
+def test_increments_add_up_to_the_whole(parts):
+    """A histogram that gets what another has recorded since the last time ends as that one."""
+    source, before, copy = Histogram(), Histogram(), Histogram()
+    for values in parts:
+        source.record(np.array(values, dtype=np.int64))
+        state = source.state_since(before)
+        before.add_state(state)
+        copy.add_state(state)
+    for other in (before, copy):
+        assert other.counts.tolist() == source.counts.tolist()
+        assert (other.summary(), other.sum) == (source.summary(), source.sum)
+
+
+@settings(max_examples=40, deadline=None)
+@given(samples, samples)
+def test_one_from_another_process_is_the_same_in_less_memory(values, more):
+    """It has the same figures and string, can be merged, and grows to full size only when it is added to."""
+    whole = of(values)
+    stored = Histogram.from_state(whole.state())
+    assert stored.summary() == whole.summary()
+    assert stored.encode() == whole.encode()
+    into = of(more)
+    into.merge(stored)
+    assert sum(array.nbytes for array in stored.packed()) <= 16 * len(values)
+    assert stored._dense is None
+    stored.record(np.array(more, dtype=np.int64))
+    assert stored.counts.tolist() == into.counts.tolist() == of([*values, *more]).counts.tolist()
+
+
+@pytest.mark.parametrize(
+    ("places", "counts"), [([-1], [1]), ([10**9], [1]), ([5, 5], [1, 1]), ([6, 5], [1, 1]), ([1, 2], [1])]
+)
+def test_positions_that_do_not_exist_are_refused(places, counts):
+    """Neither in a state nor in an increment."""
+    state = {"sum": 1, "min": 1, "max": 1, "places": np.array(places), "counts": np.array(counts)}
+    with pytest.raises(ValueError, match="no such place"):
+        Histogram.from_state(state)
+    with pytest.raises(ValueError, match="no such place"):
+        Histogram().add_state(state)
