@@ -12,15 +12,14 @@ import json
 import os
 import socket
 import sys
-import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any
 
 from harness.distributed.display import Increments
-from harness.distributed.files import allow_files
+from harness.distributed.reader import Reader
 from harness.distributed.records import state_of
-from harness.distributed.wire import Message, encode, receive, send
+from harness.distributed.wire import Message, encode, send
 from harness.distributed.worker import versions
 from harness.load.pump import Snapshot
 from harness.load.stop import Stop
@@ -31,7 +30,7 @@ from workloads.workload import Digest
 __all__ = ["REPORTS", "digests_of", "record_run"]
 
 # How often each worker says how it stands before it hands over its record.
-REPORTS = 5
+REPORTS = 3
 # Workers that say that they are on the same machine.
 _EACH_MACHINE = 16
 
@@ -70,34 +69,45 @@ def record_run(spec: RunSpec) -> tuple[dict[str, Any], list[Message], str]:
 class _Fake:
     """One worker: dials, answers, and hands over what was recorded."""
 
-    def __init__(self, number: int, state: dict[str, Any], reports: Sequence[Message], made: tuple[str, int]) -> None:
-        self._number, self._state, self._reports = number, state, reports
+    def __init__(self, number: int, made: tuple[str, int]) -> None:
+        self._number = number
         self._digest, self._made = made
+        self._peer: socket.socket | None = None
+        self.go_ns: int | None = None
+        self.gone = False
 
-    def serve(self, port: int, token: str) -> None:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)) as peer:
-            peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            machine = f"machine-{self._number // _EACH_MACHINE}"
-            about = {"pid": os.getpid(), "host": machine, "boot": machine, "versions": versions()}
-            send(peer, {"hello": token, "number": self._number, **about})
-            while (message := receive(peer)) is not None:
-                self._answer(peer, message)
+    def dial(self, port: int, token: str, reader: Reader) -> None:
+        peer = self._peer = socket.create_connection(("127.0.0.1", port))
+        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        machine = f"machine-{self._number // _EACH_MACHINE}"
+        about = {"pid": os.getpid(), "host": machine, "boot": machine, "versions": versions()}
+        send(peer, {"hello": token, "number": self._number, **about})
+        reader.add(peer, self._take)
 
-    def _answer(self, peer: socket.socket, message: Message) -> None:
-        if "probe" in message:
-            send(peer, {"now_ns": time.monotonic_ns(), "wall_ns": time.time_ns()})
+    def _take(self, message: Message | None) -> None:
+        if message is None:
+            self.gone = True
+        elif "probe" in message:
+            self._say({"now_ns": time.monotonic_ns(), "wall_ns": time.time_ns()})
         elif "open" in message:
-            send(peer, {"address": "127.0.0.1", "port": 20_000 + self._number})
+            self._say({"address": "127.0.0.1", "port": 20_000 + self._number})
         elif "cost" in message:
-            send(peer, {"self_cost_ns": self._state["self_cost_ns"]})
+            self._say({"self_cost_ns": 250.0})
         elif "windows" in message:
-            send(peer, {"windows": []})
+            self._say({"windows": []})
         elif "go" in message:
-            time.sleep(max(0.0, (message["go"] - time.monotonic_ns()) / 1e9))
-            for i in range(REPORTS):
-                send(peer, self._reports[i % len(self._reports)])
-            record = {**self._state, "digest": self._digest, "made": self._made, "start_ns": message["go"]}
-            send(peer, {"record": record})
+            self.go_ns = message["go"]
+
+    def report(self, message: Message) -> None:
+        self._say(message)
+
+    def hand_over(self, state: dict[str, Any]) -> None:
+        self._say({"record": {**state, "digest": self._digest, "made": self._made, "start_ns": self.go_ns}})
+
+    def _say(self, message: Message) -> None:
+        if self._peer is not None:
+            with contextlib.suppress(OSError):
+                send(self._peer, message)
 
 
 def main() -> None:
@@ -109,16 +119,23 @@ def main() -> None:
     sizes = {"record_bytes": len(encode({"record": state})), "report_bytes": len(encode(reports[-1]))}
     print(json.dumps({"ready": True, "page": page, **sizes}), flush=True)
     call = json.loads(sys.stdin.readline())
-    allow_files(256 + 3 * count)
-    threading.stack_size(256 << 10)
-    threads = [
-        threading.Thread(target=_Fake(k, state, reports, made[k]).serve, args=(call["port"], call["token"]))
-        for k in range(count)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    reader, fakes = Reader(), [_Fake(number, made[number]) for number in range(count)]
+    for fake in fakes:
+        fake.dial(call["port"], call["token"], reader)
+    _until(lambda: all(fake.go_ns is not None or fake.gone for fake in fakes))
+    time.sleep(max(0.0, (max(fake.go_ns or 0 for fake in fakes) - time.monotonic_ns()) / 1e9))
+    for report in (reports[i % len(reports)] for i in range(REPORTS)):
+        for fake in fakes:
+            fake.report(report)
+    for fake in fakes:
+        fake.hand_over(state)
+    _until(lambda: all(fake.gone for fake in fakes))
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    """Wait for what the reader's thread brings about; the coordinator ends this process if it never comes."""
+    while not condition():
+        time.sleep(0.01)
 
 
 if __name__ == "__main__":

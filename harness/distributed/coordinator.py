@@ -1,5 +1,6 @@
 """The workers of one run as the coordinator sees them: dialled in, on one clock, begun at one instant, listened to."""
 
+import contextlib
 import hmac
 import queue
 import secrets
@@ -14,6 +15,7 @@ from harness.distributed.clocks import Clocks, ShiftedTruth
 from harness.distributed.connection import Connection, GoneError
 from harness.distributed.display import WholeDisplay, progress_every_ns
 from harness.distributed.files import allow_files
+from harness.distributed.reader import Reader
 from harness.distributed.records import record_from
 from harness.distributed.wire import Message, WireError, receive
 from harness.distributed.worker import boot_id, versions
@@ -46,6 +48,8 @@ _MOST_HELLO = 1 << 16
 _FILES, _FILES_EACH = 256, 3
 # After an interruption, of the time until the command has to end.
 _STOP_SHARE = 0.2
+# Messages that wait to be taken in; then workers wait to send the next.
+_MOST_WAITING = 64
 # Workers whose clocks are compared at the same time, and whose endpoints are opened.
 _COMPARED_AT_ONCE, _OPENED_AT_ONCE = 4, 32
 
@@ -108,7 +112,8 @@ class Fleet:
         self._spec, self._launcher, self._beside = spec, launcher, dict(beside or {})
         self._workload = workload_of(spec)
         self._connections: dict[int, Connection] = {}
-        self._events: queue.Queue[tuple[int, Message | None]] = queue.Queue()
+        self._reader = Reader()
+        self._events: queue.Queue[tuple[int, Message | None]] = queue.Queue(_MOST_WAITING)
         try:
             self._gather(count)
             self._open(count)
@@ -190,7 +195,9 @@ class Fleet:
     def _compare_clocks(self, number: int) -> Clocks:
         connection, own_boot = self._connections[number], boot_id()
         same = bool(own_boot) and connection.hello.get("boot") == own_boot
-        return connection.clocks(Deadline(_ANSWER_S), same_clock=same)
+        clocks = connection.clocks(Deadline(_ANSWER_S), same_clock=same)
+        connection.listen(self._reader)
+        return clocks
 
     def _open_one(self, number: int, count: int, spec: dict[str, Any]) -> Target:
         port = self._spec.port + number if self._spec.port else 0
@@ -231,8 +238,19 @@ class Fleet:
             except GoneError as error:
                 outcomes[number] = self._lost(number, self._launcher.reason(number) or str(error))
         watch = _Watch(stop, self._tell_stop, start_ns + int(self._span_s() * 1e9), count)
-        self._listen(outcomes, watch)
+        try:
+            self._listen(outcomes, watch)
+        finally:
+            self._ignore_events()
         return [outcomes[number] for number in range(count)]
+
+    def _ignore_events(self) -> None:
+        """Hear nothing more that was not asked for; what waits must not hold up the answers behind it."""
+        for connection in self._connections.values():
+            connection.on_event(lambda _number, _message: None)
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._events.get_nowait()
 
     def _lost(self, number: int, reason: str) -> Lost:
         display = self._display
@@ -298,6 +316,7 @@ class Fleet:
         for connection in self._connections.values():
             connection.close()
         self._launcher.close()
+        self._reader.close()
 
 
 def _shifted(record: ShardRecord, clocks: Clocks) -> ShardRecord:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.audit.audit import Audit, audit, conserved, worst_outcome
+from harness.audit.audit import Audit, conserved, worst_outcome
 from harness.audit.findings import cause, remedy, sentence, unseen
 from harness.errors import RunError
 from harness.host.environment import environment
@@ -28,7 +28,7 @@ from harness.run.result import (
     WorkerResult,
     WorkloadResult,
 )
-from harness.run.seen import Seen
+from harness.run.seen import Seen, compare
 from harness.run.shard import ShardRecord
 from harness.run.spec import RunSpec
 from harness.run.union import Made, prove_union
@@ -70,12 +70,15 @@ class _Present:
     info: WorkerInfo
     shard: ShardRecord
     seen: Seen
-    audited: Audit
     reasons: list[str]
 
     @property
     def exposes(self) -> bool:
         return self.shard.log is not None
+
+    @property
+    def audited(self) -> Audit:
+        return self.seen.audited or Audit(())
 
 
 def assemble(record: RunRecord) -> RunResult:
@@ -126,6 +129,8 @@ def assemble(record: RunRecord) -> RunResult:
         "workers": [_worker(worker, here.get(worker.info.number)) for worker in record.workers] if several else [],
     }
     result = RunResult(**partial, requirements=[])
+    if not record.requirements:
+        return result
     outcomes = check(record.requirements, result.document())
     return result.model_copy(
         update={"requirements": [RequirementResult(text=o.text, held=o.held, actual=o.actual) for o in outcomes]}
@@ -134,20 +139,12 @@ def assemble(record: RunRecord) -> RunResult:
 
 def _present(record: RunRecord, info: WorkerInfo, shard: ShardRecord, seen: Seen) -> _Present:
     """Judge and audit one worker."""
-    ledger = shard.driven.ledger
+    seen = compare(seen, shard, record.views)
     reasons = words(judge(evidence_of(shard.driven, shard.self_cost_ns), record.spec.max_lag_ns))
     if info.uncertainty_ns > record.spec.max_lag_ns:
         uncertain = format_duration(info.uncertainty_ns)
         reasons.append(f"when it started is known to within {uncertain}, which is more than the lag allowed")
-    audited = audit(
-        None if shard.log is None else ledger.expected(),
-        record.views,
-        seen.page,
-        seen.stored,
-        raised=sum(ledger.raised.values()),
-        others=seen.problems,
-    )
-    return _Present(info, shard, seen, audited, reasons)
+    return _Present(info, shard, seen, reasons)
 
 
 def _named(info: WorkerInfo, text: str, *, several: bool) -> str:
@@ -255,12 +252,7 @@ def _audited(present: Sequence[_Present], record: RunRecord, *, several: bool, b
     findings = [(info, finding) for info, each in audits for finding in each.findings]
     not_seen = [words for _, finding in findings if (words := unseen(finding.name))]
     not_seen += [f"worker {worker.info.number}" for worker in lost]
-    compared = [
-        name
-        for worker in present
-        for name, value in {"page": worker.seen.page, worker.seen.scraper: worker.seen.stored}.items()
-        if exposes and value is not None
-    ]
+    compared = [name for worker in present for name in worker.seen.compared if exposes]
     looks = [worker.seen for worker in record.workers if worker.seen is not None]
     return AuditResult(
         conserved=conserved(outcome) if exposes else None,

@@ -17,7 +17,7 @@ from harness.run.look import look, unlooked
 from harness.run.lost import ScheduledTruth, look_at_lost
 from harness.run.requirements import parse_requirement
 from harness.run.result import RunResult
-from harness.run.seen import Seen
+from harness.run.seen import Seen, compare
 from harness.run.shard import ShardRecord, workload_of
 from harness.run.spec import RunSpec
 from harness.run.together import together
@@ -128,7 +128,8 @@ def _look(
         record, scraper = records[number], scrapers[number]
         if not isinstance(record, Lost):
             phases, served = observer if number == 0 else _Silent(), workers.served[number]
-            return look(served, scraper, record.truth, views, phases, stop, interval_ns=interval_ns, series=series)
+            seen = look(served, scraper, record.truth, views, phases, stop, interval_ns=interval_ns, series=series)
+            return compare(seen, record, views) if len(records) > 1 else seen
         if record.start_ns is None or not exposes:
             return None
         shard, uncertain_ns = workload.shard(number, len(records)), workers.infos[number].uncertainty_ns
@@ -168,6 +169,8 @@ def _assemble(record: RunRecord) -> RunResult:
 
 
 def _unseen(seen: Seen) -> Seen:
-    """Return the observations of a run whose comparison was interrupted: nothing was compared."""
+    """Return the observations of a run whose comparison was interrupted: nothing was compared, unless before."""
+    if seen.audited is not None:
+        return seen
     interrupted = Finding(Name.PAGE_UNREADABLE, 1, {"reason": "interrupted before it was compared"})
     return replace(seen, page=None, stored=None, problems=[*seen.problems, interrupted], interrupted=True)

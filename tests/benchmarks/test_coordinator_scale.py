@@ -15,7 +15,7 @@ def run_of(count: int, **more: float) -> dict[str, float]:
     plain = {
         "workers": count, "start_s": 0.5 + count / 1_000, "lead_s": 0.2, "results_s": 0.1 + count / 2_000,
         "sum_up_s": 0.2,
-        "cpu_s": 1.0, "base_mb": 80.0, "peak_mb": 80.0 + count / 10, "document_mb": 1.0, "samples": 100,
+        "cpu_s": 1.0, "base_mb": 80.0, "peak_mb": 80.0 + count / 10, "audits_s": 1.0, "samples": 100,
         "page_bytes": 8_000, "record_bytes": 50_000, "report_bytes": 5_000,
     }  # fmt: skip
     return {**plain, **more}
