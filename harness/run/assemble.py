@@ -70,6 +70,7 @@ class _Present:
     info: WorkerInfo
     shard: ShardRecord
     seen: Seen
+    evidence: Evidence
     reasons: list[str]
 
     @property
@@ -120,7 +121,7 @@ def assemble(record: RunRecord) -> RunResult:
         "service_ns": _latency(driven.timings.service),
         "response_ns": _latency(driven.timings.response),
         "lateness_ns": None if evidence.lateness is None else _latency(driven.timings.lateness),
-        "schedule": _schedule(evidence, [evidence_of(w.shard.driven, w.shard.self_cost_ns) for w in present], record),
+        "schedule": _schedule(evidence, [worker.evidence for worker in present], record),
         "self_cost_ns_per_line": self_cost_ns,
         "scrapes": _scrapes(driven, present),
         "audit": _audited(present, record, several=several, began=began),
@@ -140,11 +141,12 @@ def assemble(record: RunRecord) -> RunResult:
 def _present(record: RunRecord, info: WorkerInfo, shard: ShardRecord, seen: Seen) -> _Present:
     """Judge and audit one worker."""
     seen = compare(seen, shard, record.views)
-    reasons = words(judge(evidence_of(shard.driven, shard.self_cost_ns), record.spec.max_lag_ns))
+    evidence = evidence_of(shard.driven, shard.self_cost_ns)
+    reasons = words(judge(evidence, record.spec.max_lag_ns))
     if info.uncertainty_ns > record.spec.max_lag_ns:
         uncertain = format_duration(info.uncertainty_ns)
         reasons.append(f"when it started is known to within {uncertain}, which is more than the lag allowed")
-    return _Present(info, shard, seen, reasons)
+    return _Present(info, shard, seen, evidence, reasons)
 
 
 def _named(info: WorkerInfo, text: str, *, several: bool) -> str:
