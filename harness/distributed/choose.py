@@ -23,4 +23,4 @@ def open_workers(spec: RunSpec) -> Workers:
     Raises what `harness.run.workers.Single` and `harness.distributed.coordinator.Fleet` raise.
     """
     count = worker_count(spec)
-    return Single(spec) if count == 1 else Fleet(spec, count, LocalLauncher())
+    return Single(spec) if count == 1 else Fleet(spec, count, LocalLauncher(spec))

@@ -47,7 +47,7 @@ def show_together(spec: DemoSpec, run: RunSpec, observer: DemoObserver) -> Drive
     `RunError` where every worker was lost.
     """
     with ExitStack() as stack:
-        fleet = Fleet(run, worker_count(run), LocalLauncher(), {"service_time": spec.service_time})
+        fleet = Fleet(run, worker_count(run), LocalLauncher(run), {"service_time": spec.service_time})
         stack.callback(fleet.close)
         for info, served in zip(fleet.infos, fleet.served, strict=True):
             observer.say(f"worker {info.number} serves {served.url}")

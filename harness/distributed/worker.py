@@ -28,7 +28,7 @@ from harness.run.shard import Shard
 from harness.run.spec import RunSpec
 from workloads.units import parse_duration_ns
 
-__all__ = ["main", "serve_coordinator", "versions"]
+__all__ = ["dial", "main", "serve_coordinator", "versions"]
 
 # After the connection has ended a line under way may take so long; then the process ends with it.
 _LEAVE_S = 3.0
@@ -198,7 +198,11 @@ def _rest(shard: Shard, repeats: int) -> dict[str, Any]:
 
 def main() -> None:
     """Dial the coordinator named on standard input and serve it."""
-    about = json.loads(sys.stdin.readline())
+    dial(json.loads(sys.stdin.readline()))
+
+
+def dial(about: dict[str, Any]) -> None:
+    """Dial the coordinator described by `about` and serve it until the connection ends."""
     with socket.create_connection((about["address"], about["port"]), timeout=10.0) as connection:
         connection.settimeout(None)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -38,10 +38,12 @@ def run(folder: Path, *arguments: str) -> dict[str, Any]:
 
 
 def workers_of(command: Command) -> list[psutil.Process]:
+    """Return its workers in the order of their numbers: the children of the process that starts them."""
     return [
         each
-        for each in psutil.Process(command.process.pid).children()
-        if "harness.distributed.worker" in each.cmdline()
+        for starter in psutil.Process(command.process.pid).children()
+        if "harness.distributed.forking" in starter.cmdline()
+        for each in sorted(starter.children(), key=lambda child: child.pid)
     ]
 
 
@@ -218,10 +220,11 @@ def test_whoever_does_not_know_the_token_is_turned_away(monkeypatch: pytest.Monk
 
 def test_what_a_worker_cannot_do_is_told_as_if_it_were_here() -> None:
     """An instrument that it does not have, for example; and its process is gone."""
-    launcher = LocalLauncher()
+    spec = RunSpec(instrument="nosuch")
+    launcher = LocalLauncher(spec)
     with pytest.raises(HarnessError, match="nosuch"):
-        Fleet(RunSpec(instrument="nosuch"), 2, launcher)
-    assert launcher._processes == []
+        Fleet(spec, 2, launcher)
+    assert launcher._process is None
 
 
 def test_auto_leaves_one_core_to_the_coordinator(monkeypatch: pytest.MonkeyPatch) -> None:
