@@ -282,7 +282,14 @@ def _ahead(figures: dict[str, Any], counts: Sequence[int]) -> str:
                 f"{count * one['record_bytes'] / 1e6:.1f}",
             ]
         )
-    heads = ["workers, by the line", "coordinator, s", "MB", "samples/s stored", "pages, MB/s", "reports, MB/s"]
+    heads = [
+        "workers, by the line",
+        "coordinator, s",
+        "MB",
+        "samples/s, scraped each second",
+        "pages, MB/s",
+        "reports, MB/s",
+    ]
     return table([*heads, "records at the end, MB"], rows)
 
 

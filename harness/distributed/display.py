@@ -9,6 +9,7 @@ from harness.distributed.wire import Message
 from harness.load.histogram import Histogram
 from harness.load.pump import Snapshot
 from harness.load.recorder import Timings
+from harness.load.tail import supported
 from harness.run.workers import Progress
 
 __all__ = ["Increments", "WholeDisplay", "joined", "progress_every_ns"]
@@ -77,7 +78,7 @@ def joined(snapshots: Mapping[int, Snapshot], whole: Mapping[str, Histogram]) ->
     """Return how workers, by number, stand together: totals and rates added up, percentiles of all their lines.
 
     `whole` holds the merged histograms ``lag``, ``service`` and ``response``. The worst worker is the one with the
-    longest p99 lag. Raises `ValueError` without a worker.
+    longest p99 lag, which is told where it has lines enough for one. Raises `ValueError` without a worker.
     """
     worst = max(snapshots, key=lambda number: snapshots[number].lag_p99_ns or 0)
     every = list(snapshots.values())
@@ -86,7 +87,8 @@ def joined(snapshots: Mapping[int, Snapshot], whole: Mapping[str, Histogram]) ->
     for name, histogram in whole.items():
         at = histogram.percentiles((50, 99))
         percentiles |= {f"{name}_p50_ns": at[50], f"{name}_p99_ns": at[99]}
-    several = len(every) > 1
+    several, slowest = len(every) > 1, snapshots[worst]
+    enough = supported(99, slowest.offered - slowest.dropped)
     return replace(
         every[0],
         elapsed_ns=max(snapshot.elapsed_ns for snapshot in every),
@@ -97,6 +99,6 @@ def joined(snapshots: Mapping[int, Snapshot], whole: Mapping[str, Histogram]) ->
         rate=sum(snapshot.rate for snapshot in every),
         target_rate=None if None in targets else sum(target for target in targets if target is not None),
         worst_worker=worst if several else None,
-        worst_lag_p99_ns=snapshots[worst].lag_p99_ns if several else None,
+        worst_lag_p99_ns=slowest.lag_p99_ns if several and enough else None,
         **percentiles,
     )

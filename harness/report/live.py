@@ -19,8 +19,10 @@ def _percentile(progress: Snapshot, percent: float, value: int | None) -> str:
     return "–" if value is None or not supported(percent, count) else format_duration(value)
 
 
-def _worst_lag(progress: Snapshot) -> str:
-    return "–" if progress.worst_lag_p99_ns is None else format_duration(progress.worst_lag_p99_ns)
+def _worst(progress: Snapshot, between: str = " ") -> str:
+    """Return the number of the worst worker, and its lag where it is known."""
+    lag_ns = progress.worst_lag_p99_ns
+    return f"{progress.worst_worker}" + ("" if lag_ns is None else f"{between}{format_duration(lag_ns)}")
 
 
 def _rate(progress: Snapshot) -> str:
@@ -45,7 +47,7 @@ def live_table(progress: Snapshot, scrapes: int, failed_scrapes: int, total_ns: 
         "scrapes": f"{scrapes:,}, {failed_scrapes:,} failed",
     }
     if progress.worst_worker is not None:
-        rows["worst worker"] = f"{progress.worst_worker}, lag p99 {_worst_lag(progress)}"
+        rows["worst worker"] = _worst(progress, ", lag p99 ")
     for name, value in rows.items():
         table.add_row(name, Text(value))
     return table
@@ -54,7 +56,7 @@ def live_table(progress: Snapshot, scrapes: int, failed_scrapes: int, total_ns: 
 def plain_line(progress: Snapshot, scrapes: int, failed_scrapes: int) -> str:
     """Return the same in one line, for a pipe or a log."""
     lag, response = (_percentile(progress, 99, value) for value in (progress.lag_p99_ns, progress.response_p99_ns))
-    worst = "" if progress.worst_worker is None else f" (worker {progress.worst_worker} {_worst_lag(progress)})"
+    worst = "" if progress.worst_worker is None else f" (worker {_worst(progress)})"
     return (
         f"{progress.elapsed_ns / 1e9:6.1f} s  {_rate(progress)}  lag p99 {lag}{worst}  response p99 {response}"
         f"  failed {progress.failed:,}  dropped {progress.dropped:,}  scrapes {scrapes:,} ({failed_scrapes:,} failed)"

@@ -86,6 +86,19 @@ def test_counts_are_added_up_and_the_worst_worker_is_named(monkeypatch):
     assert [str(cell) for cell in table.columns[1].cells][-1] == "2, lag p99 70 ms"
 
 
+def test_the_worst_worker_of_few_lines_is_named_without_a_percentile(monkeypatch):
+    """A p99 of ten lines is none."""
+    shown = Shown(monkeypatch)
+    for number in range(2):
+        timings = Timings()
+        record(timings, [5_000 + number] * 10)
+        message = Increments(timings).message(snapshot(5_000 + number))
+        shown.display.take(number, {**message, "scrapes": 0, "failed_scrapes": 0})
+    assert shown.last is not None
+    assert (shown.last.worst_worker, shown.last.worst_lag_p99_ns) == (1, None)
+    assert "lag p99 – (worker 1)  response" in plain_line(shown.last, 0, 0)
+
+
 def test_one_worker_is_no_worst_one(monkeypatch):
     """There is nobody else."""
     shown = Shown(monkeypatch)

@@ -144,10 +144,11 @@ def test_what_prometheus_stored_of_a_lost_worker_is_held_against_its_schedule(tm
 
 
 def test_an_interruption_keeps_what_all_have_sent(tmp_path: Path) -> None:
-    """Each ends at its next line; what was sent is accounted for."""
+    """Each ends at its next line; what was sent is accounted for. Until then the worst worker is named."""
     options = ["--duration", "100s", "--workers", "2", "--json", "result.json"]
     with running(tmp_path, ["run", *LOAD, *QUIET, *options], grace_s=100) as command:
         until_driving(command)
+        assert command.wait_until_told(r"lag p99 .* \(worker [01]\b.*\)  response p99"), command.told
         command.interrupt(signal.SIGINT)
         assert command.ended() == code_of(signal.SIGINT)
         command.leaves_nothing()
