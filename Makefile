@@ -81,6 +81,12 @@ check-load: $(READY) ## Check that a busy machine is not taken for a slower libr
 check-rates: $(READY) ## Simulate how often `harness check` is right and wrong (ten minutes)
 	$(BIN)/python benchmarks/check_rates.py
 
+workers-scale: $(READY) ## Two local workers against one, beside two bare loops, and the start of eight (ten minutes)
+	$(BIN)/python benchmarks/workers.py
+
+coordinator-scale: $(READY) ## The coordinator at 10, 100 and 1 000 workers: start, live progress, results (five minutes)
+	$(BIN)/python benchmarks/coordinator_scale.py
+
 history-scale: $(READY) ## List and check a history of 10 000 runs, timed
 	$(BIN)/python benchmarks/history_scale.py
 

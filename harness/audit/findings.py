@@ -41,6 +41,8 @@ class Name(StrEnum):
     RESTART_UNSEEN = "restart_unseen"
     SCRAPE_BEHIND = "scrape_behind"
     SCRAPE_AHEAD = "scrape_ahead"
+    LOST_WORKER_AHEAD = "lost_worker_ahead"
+    LOST_WORKER_BEHIND = "lost_worker_behind"
     BUCKET_BOUND_EXCLUSIVE = "bucket_bound_exclusive"
     SUM_DECREASED = "sum_decreased"
     SUM_INEXACT = "sum_inexact"
@@ -54,6 +56,7 @@ class Name(StrEnum):
     PROMTOOL_MISSING = "promtool_missing"
     NOT_STORED = "not_stored"
     NOTHING_EXPOSED = "nothing_exposed"
+    LOST_WORKER_WITHIN = "lost_worker_within"
 
 
 class _Entry(NamedTuple):
@@ -181,6 +184,18 @@ _ENTRIES: dict[Name, _Entry] = {
         "no scrape came between the last line and the restart, as when a service crashes",
         "what rate() and increase() show lacks these lines; the page before the restart had them",
     ),
+    Name.LOST_WORKER_AHEAD: _Entry(
+        Severity.ERROR,
+        "{size:g} of {compared} scrapes of a lost worker showed more than its schedule by then ({samples} samples)",
+        "lines were sent twice, as by a worker that was started again, or counted twice",
+        "see the examples; nothing may start a worker of a run again",
+    ),
+    Name.LOST_WORKER_BEHIND: _Entry(
+        Severity.ERROR,
+        "{size:g} scrapes of a lost worker showed fewer lines than it had reported before them",
+        "records are counted late, series were reset, or another process answered in its place",
+        "see the examples; see whether the library buffers or caches",
+    ),
     Name.BUCKET_BOUND_EXCLUSIVE: _Entry(
         Severity.WARNING,
         "{size:g} values that equal a bucket's bound were counted one bucket too high ({view})",
@@ -258,6 +273,12 @@ _ENTRIES: dict[Name, _Entry] = {
         "this instrument exposes nothing, so there is nothing to compare",
         "the instrument records nothing by design",
         "choose another --instrument to audit what it exposes",
+    ),
+    Name.LOST_WORKER_WITHIN: _Entry(
+        Severity.INFO,
+        "{size:g} scrapes of a lost worker showed no more than its schedule, and no less than it had reported",
+        "the worker was lost, and what it had recorded last is not known",
+        "see why it was lost, and run again",
     ),
 }
 

@@ -25,4 +25,4 @@ def open_workers(spec: RunSpec, triggers: Triggers | None = None) -> Workers:
     Raises what `harness.run.workers.Single` and `harness.distributed.coordinator.Fleet` raise.
     """
     count = worker_count(spec)
-    return Single(spec, triggers) if count == 1 else Fleet(spec, count, LocalLauncher(), triggers)
+    return Single(spec, triggers) if count == 1 else Fleet(spec, count, LocalLauncher(spec), triggers)

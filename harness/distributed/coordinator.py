@@ -1,17 +1,21 @@
 """The workers of one run as the coordinator sees them: dialled in, on one clock, begun at one instant, listened to."""
 
+import contextlib
 import hmac
 import queue
 import secrets
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
 from harness.deadline import Deadline
 from harness.distributed.clocks import Clocks, ShiftedTruth
 from harness.distributed.connection import Connection, GoneError
+from harness.distributed.display import WholeDisplay, progress_every_ns
+from harness.distributed.files import allow_files
+from harness.distributed.reader import Reader
 from harness.distributed.records import record_from
 from harness.distributed.wire import Message, WireError, receive
 from harness.distributed.worker import boot_id, versions
@@ -19,11 +23,11 @@ from harness.errors import RunError
 from harness.exposition.page import Page
 from harness.incidents.triggers import Triggers
 from harness.interrupts import grace_s
-from harness.load.pump import Snapshot
 from harness.load.stop import Stop
 from harness.run.shard import ShardRecord, workload_of
 from harness.run.spec import RunSpec
-from harness.run.workers import Lost, Progress, Served, WorkerInfo, joined
+from harness.run.together import together
+from harness.run.workers import Lost, Progress, Served, WorkerInfo
 from harness.scrape.endpoint import fetch_page, page_url
 from harness.scrape.scraper import Target
 from harness.scrape.windows import Window
@@ -43,9 +47,14 @@ _INCIDENT_LEAD_NS = 500_000_000
 _GLANCE_S = 0.05
 # Bytes that are read of somebody who has not shown the token yet.
 _MOST_HELLO = 1 << 16
+# Open files: a connection, a process and what it complains for each worker, and whatever else is open.
+_FILES, _FILES_EACH = 256, 3
 # After an interruption, of the time until the command has to end.
 _STOP_SHARE = 0.2
-_PROGRESS_S = 0.2
+# Messages that wait to be taken in; then workers wait to send the next.
+_MOST_WAITING = 64
+# Workers whose clocks are compared at the same time, and whose endpoints are opened.
+_COMPARED_AT_ONCE, _OPENED_AT_ONCE = 4, 32
 
 
 class WorkerLauncher(Protocol):
@@ -99,11 +108,22 @@ class _RemoteServed:
 class Fleet:
     """Several workers; see `harness.run.workers.Workers`. All are ready when it is made, or `RunError` is raised."""
 
-    def __init__(self, spec: RunSpec, count: int, launcher: WorkerLauncher, triggers: Triggers | None = None) -> None:
+    def __init__(
+        self,
+        spec: RunSpec,
+        count: int,
+        launcher: WorkerLauncher,
+        triggers: Triggers | None = None,
+        *,
+        beside: Mapping[str, Any] | None = None,
+    ) -> None:
+        """`beside` is what a worker is told beside its spec when it opens its shard; `triggers` switch on incidents."""
         self._spec, self._launcher, self._triggers = spec, launcher, triggers
+        self._beside = {**(beside or {}), "switchable": triggers is not None}
         self._workload = workload_of(spec, switchable=triggers is not None)
         self._connections: dict[int, Connection] = {}
-        self._events: queue.Queue[tuple[int, Message | None]] = queue.Queue()
+        self._reader = Reader()
+        self._events: queue.Queue[tuple[int, Message | None]] = queue.Queue(_MOST_WAITING)
         try:
             self._gather(count)
             self._open(count)
@@ -114,16 +134,17 @@ class Fleet:
     def _gather(self, count: int) -> None:
         """Start the workers and wait until each has dialled in; raises `RunError`."""
         token = secrets.token_hex(16)
+        allow_files(_FILES + _FILES_EACH * count)
         deadline = Deadline(_START_S + _START_EACH_S * count)
         with socket.create_server((self._launcher.address, 0), backlog=max(count, 8)) as listener:
             listener.settimeout(_GLANCE_S)
             self._launcher.start(listener.getsockname()[1], token, count)
             while len(self._connections) < count:
-                self._check_started(count)
                 deadline.check(f"{count - len(self._connections)} of {count} workers have not dialled in")
                 try:
                     peer, _ = listener.accept()
                 except TimeoutError:
+                    self._check_started(count)
                     continue
                 self._welcome(peer, token, count)
 
@@ -155,62 +176,100 @@ class Fleet:
             raise RunError(f"worker {number} on {hello.get('host')} has {reported}; install the same on both")
 
     def _open(self, count: int) -> None:
-        """Compare clocks and let each worker open its shard; raises `RunError` or what a worker met."""
-        own_boot = boot_id()
-        infos, served = [], []
-        self._clocks: list[Clocks] = []
-        for number in range(count):
-            connection = self._connections[number]
-            hello = connection.hello
-            same = bool(own_boot) and hello.get("boot") == own_boot
-            clocks = connection.clocks(Deadline(_ANSWER_S), same_clock=same)
-            self._clocks.append(clocks)
-            port = self._spec.port + number if self._spec.port else 0
-            request = {
-                "open": self._spec.model_dump(mode="json"),
-                "number": number,
-                "of": count,
-                "address": self._spec.address,
-                "port": port,
-                "switchable": self._triggers is not None,
-            }
-            answer = connection.ask(request, Deadline(_ANSWER_S), f"worker {number} does not open its endpoint")
-            target = Target(answer["address"], int(answer["port"]))
-            for kind, reason in answer.get("excluded", {}).items():
-                if self._triggers is not None:
-                    self._triggers.exclude(kind, reason)
-            served.append(_RemoteServed(connection, target, clocks))
-            infos.append(
-                WorkerInfo(
-                    number,
-                    str(hello["host"]),
-                    int(hello["pid"]),
-                    target,
-                    clocks.offset_ns,
-                    clocks.uncertainty_ns,
-                    clocks.wall_offset_ns,
-                )
+        """Compare clocks, let each worker open its shard and measure its loop; raises `RunError` or what a worker met.
+
+        A few clocks at a time, since an answer that waits for this process looks like distance. Endpoints all at the
+        same time: nothing is measured there.
+        """
+        spec = self._spec.model_dump(mode="json")
+        self._clocks = together(self._compare_clocks, range(count), _COMPARED_AT_ONCE)
+        targets = together(lambda number: self._open_one(number, count, spec), range(count), _OPENED_AT_ONCE)
+        self._measure_loops()
+        self.infos: Sequence[WorkerInfo] = [
+            WorkerInfo(
+                number,
+                str(self._connections[number].hello["host"]),
+                int(self._connections[number].hello["pid"]),
+                target,
+                clocks.offset_ns,
+                clocks.uncertainty_ns,
+                clocks.wall_offset_ns,
             )
-        self.infos: Sequence[WorkerInfo] = infos
-        self.served: Sequence[Served] = served
+            for number, (target, clocks) in enumerate(zip(targets, self._clocks, strict=True))
+        ]
+        self.served: Sequence[Served] = [
+            _RemoteServed(self._connections[number], target, clocks)
+            for number, (target, clocks) in enumerate(zip(targets, self._clocks, strict=True))
+        ]
+
+    def _compare_clocks(self, number: int) -> Clocks:
+        connection, own_boot = self._connections[number], boot_id()
+        same = bool(own_boot) and connection.hello.get("boot") == own_boot
+        clocks = connection.clocks(Deadline(_ANSWER_S), same_clock=same)
+        connection.listen(self._reader)
+        return clocks
+
+    def _open_one(self, number: int, count: int, spec: dict[str, Any]) -> Target:
+        port = self._spec.port + number if self._spec.port else 0
+        place = {"number": number, "of": count, "address": self._spec.address, "port": port}
+        request = {"open": spec, **place, **self._beside}
+        answer = self._connections[number].ask(
+            request, Deadline(_ANSWER_S), f"worker {number} does not open its endpoint"
+        )
+        for kind, reason in answer.get("excluded", {}).items():
+            if self._triggers is not None:
+                self._triggers.exclude(kind, reason)
+        return Target(answer["address"], int(answer["port"]))
+
+    def _measure_loops(self) -> None:
+        """Let the workers of each machine measure their loops one after the other: two at a time disturb each other."""
+        machines: dict[str, list[Connection]] = {}
+        for connection in self._connections.values():
+            machines.setdefault(str(connection.hello.get("boot") or connection.hello.get("host")), []).append(
+                connection
+            )
+
+        def measure(connections: Sequence[Connection]) -> None:
+            for connection in connections:
+                what = f"worker {connection.number} does not measure its loop"
+                connection.ask({"cost": True}, Deadline(_ANSWER_S), what)
+
+        together(measure, list(machines.values()), _OPENED_AT_ONCE)
 
     def drive(self, stop: Stop, progress: Progress) -> Sequence[ShardRecord | Lost]:
         """Let all begin at one instant and gather what they did; those that do not tell in time are lost."""
         count = len(self.infos)
         for connection in self._connections.values():
             connection.on_event(lambda number, message: self._events.put((number, message)))
-        start_ns = time.monotonic_ns() + _LEAD_NS + _LEAD_EACH_NS * count
+        self._display = WholeDisplay(progress)
+        self._start_ns = start_ns = time.monotonic_ns() + _LEAD_NS + _LEAD_EACH_NS * count
         outcomes: dict[int, ShardRecord | Lost] = {}
         for number, connection in self._connections.items():
             try:
-                connection.send({"go": start_ns + self._clocks[number].offset_ns})
+                begin_ns = start_ns + self._clocks[number].offset_ns
+                connection.send({"go": begin_ns, "every_ns": progress_every_ns(count)})
             except GoneError as error:
-                outcomes[number] = Lost(self._launcher.reason(number) or str(error))
+                outcomes[number] = self._lost(number, self._launcher.reason(number) or str(error))
         watch = _Watch(stop, lambda: self._tell({"stop": True}), start_ns + int(self._span_s() * 1e9), count)
         switch = _Switch(self._triggers, self._tell, start_ns, closed=self._workload.closed_loop)
-        self._listen(outcomes, watch, _Display(progress), switch)
-        switch.close()
+        try:
+            self._listen(outcomes, watch, switch)
+        finally:
+            switch.close()
+            self._ignore_events()
         return [outcomes[number] for number in range(count)]
+
+    def _ignore_events(self) -> None:
+        """Hear nothing more that was not asked for; what waits must not hold up the answers behind it."""
+        for connection in self._connections.values():
+            connection.on_event(lambda _number, _message: None)
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._events.get_nowait()
+
+    def _lost(self, number: int, reason: str) -> Lost:
+        display = self._display
+        return Lost(reason, self._start_ns, display.snapshots.get(number), display.heard_ns.get(number, 0))
 
     def _span_s(self) -> float:
         """Return how long the schedule is, in seconds; 0 for a closed loop that only a number of lines ends."""
@@ -226,9 +285,9 @@ class Fleet:
             except GoneError:
                 continue
 
-    def _listen(
-        self, outcomes: "dict[int, ShardRecord | Lost]", watch: "_Watch", display: "_Display", switch: "_Switch"
-    ) -> None:
+    def _listen(self, outcomes: "dict[int, ShardRecord | Lost]", watch: "_Watch", switch: "_Switch") -> None:
+        """Hear every worker to its end; who is silent is looked up a few times a second, and not at every message."""
+        look_s = time.monotonic()
         while len(outcomes) < len(self.infos):
             switch.tell()
             try:
@@ -237,14 +296,20 @@ class Fleet:
                 number, message = -1, {}
             if number >= 0 and number not in outcomes:
                 watch.heard(number)
-                if message is None:
-                    outcomes[number] = Lost(self._why_gone(number))
-                elif "record" in message:
-                    outcomes[number] = self._record(number, message["record"])
-                else:
-                    display.take(number, message)
-            for late in watch.overdue():
-                outcomes.setdefault(late, Lost("it did not hand over its result, nor say how it stands"))
+                self._hear(number, message, outcomes)
+            if time.monotonic() >= look_s:
+                look_s = time.monotonic() + _GLANCE_S
+                for late in watch.overdue():
+                    if late not in outcomes:
+                        outcomes[late] = self._lost(late, "it did not hand over its result, nor say how it stands")
+
+    def _hear(self, number: int, message: Message | None, outcomes: "dict[int, ShardRecord | Lost]") -> None:
+        if message is None:
+            outcomes[number] = self._lost(number, self._why_gone(number))
+        elif "record" in message:
+            outcomes[number] = self._record(number, message["record"])
+        else:
+            self._display.take(number, message)
 
     def _why_gone(self, number: int) -> str:
         """Return why a connection ended; the system may tell of a process' end a little later."""
@@ -259,7 +324,7 @@ class Fleet:
         try:
             record = record_from(state, views, self._workload.methods)
         except (ValueError, KeyError, TypeError, IndexError) as error:
-            return Lost(f"its result cannot be read: {error}")
+            return self._lost(number, f"its result cannot be read: {error}")
         return _shifted(record, self._clocks[number])
 
     def close(self) -> None:
@@ -267,6 +332,7 @@ class Fleet:
         for connection in self._connections.values():
             connection.close()
         self._launcher.close()
+        self._reader.close()
 
 
 def _shifted(record: ShardRecord, clocks: Clocks) -> ShardRecord:
@@ -327,26 +393,3 @@ class _Switch:
         """Accept no more."""
         if self._triggers is not None:
             self._triggers.refuse("the run is over")
-
-
-class _Display:
-    """Shows how all workers stand, a few times a second."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._snapshots: dict[int, Snapshot] = {}
-        self._scrapes: dict[int, tuple[int, int]] = {}
-        self._shown_s = 0.0
-
-    def take(self, number: int, message: Message) -> None:
-        """Take in how one worker stands."""
-        try:
-            self._snapshots[number] = Snapshot(**message["snapshot"])
-            self._scrapes[number] = int(message["scrapes"]), int(message["failed_scrapes"])
-        except (KeyError, TypeError, ValueError):
-            return
-        now = time.monotonic()
-        if now - self._shown_s >= _PROGRESS_S:
-            self._shown_s = now
-            counts = [sum(column) for column in zip(*self._scrapes.values(), strict=True)]
-            self._progress(joined(self._snapshots), counts[0], counts[1])

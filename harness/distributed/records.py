@@ -20,6 +20,8 @@ from workloads.incidents import Incident
 __all__ = ["record_from", "state_of"]
 
 _TIMINGS = ("lag", "service", "response", "lateness")
+# Those whose encoded form is in a worker's result, which the worker has more time to make than the coordinator.
+_IN_RESULTS = ("lag", "service", "response")
 _PLAIN = (
     "start_ns", "elapsed_ns", "target_rate", "achieved_rate", "span_ns", "worst_stretch_lag_ns",
     "worst_stretch_lateness_ns", "outside_ns", "longest_outside_ns", "starved", "interrupted",
@@ -31,7 +33,7 @@ def state_of(record: ShardRecord) -> dict[str, Any]:
     driven = record.driven
     return {
         **{name: getattr(driven, name) for name in _PLAIN},
-        "timings": {name: getattr(driven.timings, name).state() for name in _TIMINGS},
+        "timings": {name: _timing(getattr(driven.timings, name), name) for name in _TIMINGS},
         "ledger": driven.ledger.state(),
         "behind": asdict(driven.behind),
         "machine": asdict(driven.machine),
@@ -43,6 +45,11 @@ def state_of(record: ShardRecord) -> dict[str, Any]:
         "made": record.made,
         "triggered": [[each.kind, each.start_ns, each.duration_ns] for each in record.triggered],
     }
+
+
+def _timing(histogram: Histogram, name: str) -> dict[str, Any]:
+    state = histogram.state()
+    return {**state, "encoded": histogram.encode()} if name in _IN_RESULTS else state
 
 
 def record_from(state: Mapping[str, Any], views: tuple[View, ...], methods: tuple[str, ...]) -> ShardRecord:

@@ -1,8 +1,10 @@
 """Messages between coordinator and workers: JSON with arrays beside it, never pickled, of bounded size."""
 
 import json
+import math
 import socket
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ from numpy.typing import NDArray
 
 from harness.errors import RunError
 
-__all__ = ["Message", "WireError", "receive", "send"]
+__all__ = ["Message", "WireError", "encode", "receive", "send"]
 
 Message = dict[str, Any]
 
@@ -19,19 +21,28 @@ _HEAD = struct.Struct("!IQ")
 _MOST_JSON = 64 << 20
 _MOST_ARRAYS = 1 << 30
 _ARRAY = "$array"
-_TYPES = {"int64": np.dtype("<i8"), "float64": np.dtype("<f8")}
+_TYPES: dict[str, np.dtype[Any]] = {
+    "int64": np.dtype("<i8"),
+    "float64": np.dtype("<f8"),
+    "uint8": np.dtype("u1"),
+}
 
 
 class WireError(RunError):
     """What came in is no message, or the connection ended within one."""
 
 
-def send(connection: socket.socket, message: Message) -> None:
-    """Send one message whose values are plain JSON or arrays of int64 and float64; raises `OSError`."""
+def encode(message: Message) -> bytes:
+    """Return one message as it is sent; raises `TypeError` for what cannot be."""
     arrays: list[NDArray[Any]] = []
     text = json.dumps(_without(message, arrays)).encode()
     blobs = [array.astype(_TYPES[array.dtype.name], copy=False).tobytes() for array in arrays]
-    connection.sendall(b"".join([_HEAD.pack(len(text), sum(map(len, blobs))), text, *blobs]))
+    return b"".join([_HEAD.pack(len(text), sum(map(len, blobs))), text, *blobs])
+
+
+def send(connection: socket.socket, message: Message) -> None:
+    """Send one message whose values are plain JSON or arrays of numbers (`_TYPES`); raises `OSError`."""
+    connection.sendall(encode(message))
 
 
 def receive(connection: socket.socket, most: int = _MOST_ARRAYS) -> Message | None:
@@ -39,12 +50,44 @@ def receive(connection: socket.socket, most: int = _MOST_ARRAYS) -> Message | No
     head = _read(connection, _HEAD.size, first=True)
     if head is None:
         return None
+    size, extra = _sizes(head, most)
+    # The arrays of a message may be written to.
+    return _decode(_read(connection, size) or b"", memoryview(bytearray(_read(connection, extra) or b"")))
+
+
+class Incoming:
+    """Messages from the pieces in which they arrive, for whoever reads from many connections."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._sizes: tuple[int, int] | None = None
+
+    def add(self, piece: bytes) -> Iterator[Message]:
+        """Yield the messages that are complete now; raises `WireError`."""
+        self._buffer += piece
+        while True:
+            if self._sizes is None and len(self._buffer) >= _HEAD.size:
+                self._sizes = _sizes(self._buffer[: _HEAD.size], _MOST_ARRAYS)
+                del self._buffer[: _HEAD.size]
+            if self._sizes is None or len(self._buffer) < sum(self._sizes):
+                return
+            size, extra = self._sizes
+            text, blob = bytes(self._buffer[:size]), self._buffer[size : size + extra]
+            del self._buffer[: size + extra]
+            self._sizes = None
+            yield _decode(text, memoryview(blob))
+
+
+def _sizes(head: bytes | bytearray, most: int) -> tuple[int, int]:
     size, extra = _HEAD.unpack(head)
     if size > min(most, _MOST_JSON) or extra > most:
         raise WireError(f"a message of {size + extra} bytes is longer than any of ours")
-    text, blob = _read(connection, size), memoryview(_read(connection, extra) or b"")
+    return size, extra
+
+
+def _decode(text: bytes, blob: memoryview) -> Message:
     try:
-        message = _with(json.loads(text or b""), blob, [0])
+        message = _with(json.loads(text), blob, [0])
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise WireError(f"what came in is no message of ours: {error}") from error
     if not isinstance(message, dict):
@@ -87,9 +130,9 @@ def _with(value: Any, blob: memoryview, place: list[int]) -> Any:
     if _ARRAY not in value:
         return {key: _with(each, blob, place) for key, each in value.items()}
     kind, shape = _TYPES[value[_ARRAY]], [int(size) for size in value["shape"]]
-    count = int(np.prod(shape, dtype=object)) if shape else 1
+    count = math.prod(shape)
     begin, end = place[0], place[0] + count * kind.itemsize
     if min(shape, default=0) < 0 or end > len(blob):
         raise ValueError("an array is longer than what came with the message")
     place[0] = end
-    return np.frombuffer(blob[begin:end], dtype=kind).reshape(shape).copy()
+    return np.frombuffer(blob[begin:end], dtype=kind).reshape(shape)

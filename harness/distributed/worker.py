@@ -13,10 +13,10 @@ import socket
 import sys
 import threading
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from harness.distributed.display import Increments
 from harness.distributed.records import state_of
 from harness.distributed.wire import Message, WireError, receive, send
 from harness.errors import HarnessError, UsageError, to_answer
@@ -24,11 +24,13 @@ from harness.host.environment import environment
 from harness.incidents.triggers import Triggers
 from harness.load.pump import Snapshot
 from harness.load.stop import Stop
+from harness.repl import TextSink
 from harness.run.shard import Shard
 from harness.run.spec import RunSpec
 from workloads.incidents import Incident
+from workloads.units import parse_duration_ns
 
-__all__ = ["main", "serve_coordinator", "versions"]
+__all__ = ["dial", "main", "serve_coordinator", "versions"]
 
 # After the connection has ended a line under way may take so long; then the process ends with it.
 _LEAVE_S = 3.0
@@ -92,10 +94,13 @@ class _Outbox:
         with self._sending:
             send(self._connection, message)
 
-    def offer(self, message: Message) -> None:
-        """Send a message soon, or never where the one before still waits."""
-        with contextlib.suppress(queue.Full):
+    def offer(self, message: Message) -> bool:
+        """Send a message soon; returns False, and never sends it, where the one before still waits."""
+        try:
             self._newest.put_nowait(message)
+        except queue.Full:
+            return False
+        return True
 
     def _run(self) -> None:
         with contextlib.suppress(OSError):
@@ -131,10 +136,20 @@ def serve_coordinator(connection: socket.socket, token: str, number: int) -> Non
             shard.close()
 
 
+def _service(message: Message) -> TextSink:
+    """Return the simulated consumer of a demo's worker, whose times are its own."""
+    from harness.run.demo import SimulatedService
+
+    spec = message["open"]
+    return SimulatedService(parse_duration_ns(message["service_time"]), spec["seed"] + message["number"])
+
+
 def _open(message: Message, outbox: _Outbox, triggers: Triggers | None) -> Shard | None:
     try:
         spec = RunSpec.model_validate(message["open"])
         shard = Shard(spec, message["number"], message["of"], triggers=triggers)
+        if "service_time" in message:
+            shard.output = _service(message)
         shard.open(message["address"], message["port"])
     except HarnessError as error:
         outbox.send(to_answer(error))
@@ -147,21 +162,37 @@ def _open(message: Message, outbox: _Outbox, triggers: Triggers | None) -> Shard
     return shard
 
 
+class _Reporter:
+    """Tells the coordinator how the shard stands, at most every `every_ns`; called between two lines."""
+
+    def __init__(self, shard: Shard, outbox: _Outbox, every_ns: int) -> None:
+        self._endpoint, self._outbox, self._every_ns = shard.endpoint, outbox, every_ns
+        self._increments = Increments(shard.timings)
+        self._served, self._failed = self._endpoint.served, self._endpoint.failed
+        # The first report is due at once, so that the display does not stay empty.
+        self._told_ns = -every_ns
+
+    def __call__(self, snapshot: Snapshot) -> None:
+        if snapshot.elapsed_ns - self._told_ns < self._every_ns:
+            return
+        message = self._increments.message(snapshot)
+        message["scrapes"] = self._endpoint.served - self._served
+        message["failed_scrapes"] = self._endpoint.failed - self._failed
+        if self._outbox.offer(message):
+            self._increments.told(message)
+            self._told_ns = snapshot.elapsed_ns
+
+
 def _answer(message: Message, shard: Shard, stop: Stop, outbox: _Outbox) -> None:
-    endpoint = shard.endpoint
-    if "go" in message:
-        served, failed = endpoint.served, endpoint.failed
-
-        def progress(snapshot: Snapshot) -> None:
-            counts = {"scrapes": endpoint.served - served, "failed_scrapes": endpoint.failed - failed}
-            outbox.offer({"snapshot": asdict(snapshot), **counts})
-
-        record = shard.drive(stop, progress, message["go"])
+    if "cost" in message:
+        outbox.send({"self_cost_ns": shard.measure_self_cost()})
+    elif "go" in message:
+        record = shard.drive(stop, _Reporter(shard, outbox, message["every_ns"]), message["go"])
         outbox.send({"record": state_of(record)})
     elif "rest" in message:
         outbox.send(_rest(shard, message["rest"]))
     elif "windows" in message:
-        outbox.send({"windows": [list(window) for window in endpoint.windows]})
+        outbox.send({"windows": [list(window) for window in shard.endpoint.windows]})
 
 
 def _rest(shard: Shard, repeats: int) -> dict[str, Any]:
@@ -173,7 +204,11 @@ def _rest(shard: Shard, repeats: int) -> dict[str, Any]:
 
 def main() -> None:
     """Dial the coordinator named on standard input and serve it."""
-    about = json.loads(sys.stdin.readline())
+    dial(json.loads(sys.stdin.readline()))
+
+
+def dial(about: dict[str, Any]) -> None:
+    """Dial the coordinator described by `about` and serve it until the connection ends."""
     with socket.create_connection((about["address"], about["port"]), timeout=10.0) as connection:
         connection.settimeout(None)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -4,6 +4,7 @@ The layout is that of HdrHistogram (https://hdrhistogram.github.io/HdrHistogram/
 3 600 000 000 000 and 3 significant digits, so counts can be exchanged with any of its implementations.
 """
 
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,10 @@ _HALF_MAGNITUDE = 10  # 2 * 10**3 values told apart need 2**11 sub-buckets, half
 _HALF = 1 << _HALF_MAGNITUDE
 _MASK = 2 * _HALF - 1
 POSITIONS = (HIGHEST_NS.bit_length() - _HALF_MAGNITUDE + 1) * _HALF  # of a histogram
+_NONE = np.zeros(0, dtype=np.int64)
+# How steps between positions are stored, and counts by their bytes.
+_STEP: np.dtype[Any] = np.dtype("<u2")
+_WIDTHS: dict[int, np.dtype[Any]] = {1: np.dtype("u1"), 2: np.dtype("<u2"), 4: np.dtype("<u4"), 8: np.dtype("<i8")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,22 +70,48 @@ def highest_at(place: int) -> int:
     return ((leading + 1) << bucket) - 1
 
 
+_Packed = tuple[NDArray[np.int64], NDArray[Any]]
+# Compressed, and the bytes of each count.
+_Stored = tuple[bytes, int]
+
+
 class Histogram:
     """Counts of durations in nanoseconds.
 
     `counts` is in HdrHistogram's order, for reading only. Sum, smallest and largest are stored exactly beside it. A
     value outside 0 to `HIGHEST_NS` is counted at the nearer end, so that the count always equals the number of values
-    given.
+    given. One that came from another process takes memory for the positions in use only, until it is added to: a
+    coordinator has those of all its workers.
     """
 
-    __slots__ = ("count", "counts", "max", "min", "sum")
+    __slots__ = ("_dense", "_encoded", "_stored", "count", "max", "min", "sum")
 
     def __init__(self) -> None:
-        self.counts = np.zeros(POSITIONS, dtype=np.int64)
+        self._dense: NDArray[np.int64] | None = None
+        self._stored: _Stored | None = None
+        self._encoded = ""
         self.count = 0
         self.sum = 0
         self.min: int | None = None
         self.max: int | None = None
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """The number of values at each position."""
+        if self._dense is None:
+            self._dense = np.zeros(POSITIONS, dtype=np.int64)
+            if self._stored is not None:
+                places, counts = _unpack(*self._stored)
+                self._dense[places] = counts
+            self._stored, self._encoded = None, ""
+        return self._dense
+
+    def packed(self) -> _Packed:
+        """Return the positions in use, in order, and the number of values at each."""
+        if self._dense is None:
+            return _unpack(*self._stored) if self._stored is not None else (_NONE, _NONE)
+        places = np.flatnonzero(self._dense)
+        return places, self._dense[places]
 
     @property
     def mean(self) -> float | None:
@@ -129,24 +160,42 @@ class Histogram:
 
     def state(self) -> dict[str, Any]:
         """Return everything it holds as plain values and arrays, for `from_state` in another process."""
-        places = np.flatnonzero(self.counts)
-        return {"sum": self.sum, "min": self.min, "max": self.max, "places": places, "counts": self.counts[places]}
+        stored, width = self._stored or _pack(*self.packed())
+        packed = np.frombuffer(stored, dtype=np.uint8)
+        return {"sum": self.sum, "min": self.min, "max": self.max, "packed": packed, "width": width}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> "Histogram":
-        """Return the histogram of a `state`; raises `ValueError` where it is none."""
+        """Return the histogram of a `state`; raises `ValueError` where it is none.
+
+        A state may hold the string of `encode` as ``encoded``: whoever has many need not compress each of them again.
+        """
         result = cls()
-        places, counts = state["places"], state["counts"]
-        if places.size and not 0 <= int(places.min()) <= int(places.max()) < POSITIONS:
-            raise ValueError("a histogram has no such place")
-        result.counts[places] = counts
-        result.count = int(counts.sum())
+        result._stored = stored = state["packed"].tobytes(), state["width"]
+        result.count = int(_unpack(*stored)[1].sum())
         result.sum, result.min, result.max = state["sum"], state["min"], state["max"]
+        result._encoded = str(state.get("encoded", ""))
         return result
+
+    def state_since(self, before: "Histogram") -> dict[str, Any]:
+        """Return what was recorded since it was as `before`, for `add_state`; smallest and largest are those of all."""
+        changed = np.flatnonzero(self.counts != before.counts)
+        stored, width = _pack(changed, self.counts[changed] - before.counts[changed])
+        packed = np.frombuffer(stored, dtype=np.uint8)
+        return {"sum": self.sum - before.sum, "min": self.min, "max": self.max, "packed": packed, "width": width}
+
+    def add_state(self, state: Mapping[str, Any]) -> None:
+        """Add what a `state` counts, as `merge` does; raises `ValueError` where it is none."""
+        places, counts = _unpack(state["packed"].tobytes(), state["width"])
+        self.counts[places] += counts
+        self.count += int(counts.sum())
+        self.sum += state["sum"]
+        self._widen(state["min"], state["max"])
 
     def merge(self, other: "Histogram") -> None:
         """Add the other histogram's counts; the result equals that of recording all values in one histogram."""
-        self.counts += other.counts
+        places, counts = other.packed()
+        self.counts[places] += counts
         self.count += other.count
         self.sum += other.sum
         self._widen(other.min, other.max)
@@ -163,11 +212,12 @@ class Histogram:
         """
         if self.max is None or self.min is None:
             return dict.fromkeys(percents)
+        places, counts = self.packed()
         ranks = [rank(self.count, percent) for percent in percents]
-        places = np.searchsorted(np.cumsum(self.counts), ranks)
+        at = places[np.searchsorted(np.cumsum(counts), ranks)].tolist()
         return {
-            percent: max(min(highest_at(int(place)), self.max), self.min)
-            for percent, place in zip(percents, places, strict=True)
+            percent: max(min(highest_at(place), self.max), self.min)
+            for percent, place in zip(percents, at, strict=True)
         }
 
     def copy_counts(self) -> NDArray[np.int64]:
@@ -201,10 +251,13 @@ class Histogram:
 
     def encode(self) -> str:
         """Return the counts as HdrHistogram's V2 compressed string in base64, which all its implementations read."""
+        if self._encoded:
+            return self._encoded
         from hdrh.histogram import HdrHistogram
 
         wire = HdrHistogram(1, HIGHEST_NS, _DIGITS)
-        np.frombuffer(wire.counts, dtype=np.int64)[:] = self.counts
+        places, counts = self.packed()
+        np.frombuffer(wire.counts, dtype=np.int64)[places] = counts
         wire.total_count = self.count
         if self.min is not None and self.max is not None:
             wire.min_value, wire.max_value = self.min, self.max
@@ -229,3 +282,28 @@ class Histogram:
         if places.size:
             result.min, result.max = highest_at(int(places[0])), highest_at(int(places[-1]))
         return result
+
+
+def _pack(places: NDArray[np.int64], counts: NDArray[np.int64]) -> _Stored:
+    """Return positions and counts in a tenth of their bytes: the steps between positions and most counts are small."""
+    largest = int(counts.max()) if counts.size else 0
+    width = next(width for width in _WIDTHS if largest <= np.iinfo(_WIDTHS[width]).max)
+    steps = np.diff(places, prepend=0).astype(_STEP)
+    return zlib.compress(steps.tobytes() + counts.astype(_WIDTHS[width]).tobytes(), 1), width
+
+
+def _unpack(stored: bytes, width: int) -> _Packed:
+    """Return positions and counts; raises `ValueError` where they are none."""
+    each = _STEP.itemsize + width
+    try:
+        data = zlib.decompressobj().decompress(stored, POSITIONS * each + 1)
+    except zlib.error as error:
+        raise ValueError(f"this is no histogram: {error}") from error
+    if width not in _WIDTHS or len(data) % each:
+        raise ValueError("this is no histogram: it is cut off")
+    size = len(data) // each
+    steps = np.frombuffer(data, dtype=_STEP, count=size)
+    places: NDArray[np.int64] = np.cumsum(steps, dtype=np.int64)
+    if size and not (steps[1:].all() and int(places[-1]) < POSITIONS):
+        raise ValueError("a histogram has no such place")
+    return places, np.frombuffer(data, dtype=_WIDTHS[width], offset=size * _STEP.itemsize)

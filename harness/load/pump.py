@@ -20,7 +20,7 @@ from harness.load.driver import BURST, Evaluate, Interventions, Policy, drive
 from harness.load.lateness import Slice, Window
 from harness.load.ledger import Ledger
 from harness.load.recent import Recent, RecentPercentiles
-from harness.load.recorder import DROPPED, Recorder
+from harness.load.recorder import DROPPED, Recorder, Timings
 from harness.load.stop import Stop
 from harness.load.truthlog import LineLog
 
@@ -67,8 +67,9 @@ class Snapshot:
     service_p99_ns: int | None
     response_p50_ns: int | None
     response_p99_ns: int | None
-    # Whose percentiles these are, where several workers stand together.
+    # Of several workers that stand together, the one with the longest p99 lag, and that lag.
     worst_worker: int | None = None
+    worst_lag_p99_ns: int | None = None
     # Failed lines by kind, the last second, pages made since the snapshot before (ns after the start), and each worker.
     errors: Mapping[str, int] = field(default_factory=dict)
     recent: Recent | None = None
@@ -92,6 +93,7 @@ class _Pump:
         pages: Pages,
         queue: RunQueue,
         log: LineLog | None,
+        timings: Timings | None,
         interventions: Interventions | None,
     ) -> None:
         self.log, self.interventions = log, interventions
@@ -99,7 +101,7 @@ class _Pump:
         self.policy, self.latencies_ms, self.stop, self.progress = policy, latencies_ms, stop, progress
         self.pages, self.queue = pages, queue
         self.closed = policy.name == "closed"
-        self.recorder = Recorder()
+        self.recorder = Recorder(timings)
         self.recent = RecentPercentiles(self.recorder.timings)
         self.start_ns = 0
         self.first_due_ns: int | None = None
@@ -342,6 +344,7 @@ def drive_workload(
     pages: Pages = no_pages,
     queue: RunQueue | None = None,
     log: LineLog | None = None,
+    timings: Timings | None = None,
     start_ns: int | None = None,
     interventions: Interventions | None = None,
 ) -> DriveResult:
@@ -351,7 +354,8 @@ def drive_workload(
     it is emptied block by block into `ledger`. `progress` is called from this thread, outside the timed windows, at
     most five times a second. `pages` returns the times, on the clock, at which the subject's page was being made for a
     scrape since the given moment, including one in progress. `queue` provides the run-queue times of this thread; by
-    default they come from the system. `log` stores the state of `ledger` at the moments when pages were made.
+    default they come from the system. `log` stores the state of `ledger` at the moments when pages were made. Lines are
+    counted in `timings`, which `progress` may read; by default in new ones.
     `start_ns` is the moment from which due times count; by default as soon as everything is ready. Blocks should have
     `BLOCK_LINES` lines. The run ends with the blocks, or at the line at which `stop` is requested; a subject that takes
     longer than 100 ms for a line delays the end by that time. `interventions` are the incidents of the run.
@@ -371,6 +375,7 @@ def drive_workload(
             pages,
             queue or own,
             log,
+            timings,
             interventions,
         )
         store.fill()

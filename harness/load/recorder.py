@@ -44,6 +44,8 @@ class Recorder:
     `starts` and `ends` hold one entry per line the driver handled, in nanoseconds of the clock; a dropped line has the
     moment it was given up in both. Lines count as evaluated unless `exceptions` says otherwise: it maps the position in
     the block to the exception's type name, or to None for a dropped line.
+
+    Lines are counted in `timings`, by default in new ones.
     """
 
     __slots__ = (
@@ -60,11 +62,11 @@ class Recorder:
         "timings",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, timings: Timings | None = None) -> None:
         self.starts: list[int] = []
         self.ends: list[int] = []
         self.exceptions: dict[int, str | None] = {}
-        self.timings = Timings()
+        self.timings = timings or Timings()
         self.timeline = Timeline()
         self.start_ns = 0
         self.lateness = Lateness()

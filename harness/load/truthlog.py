@@ -198,7 +198,8 @@ class TruthLog:
             state["positions"].tolist(), ends.tolist(), state["sizes"].tolist(), strict=True
         ):
             piece = slice(end - size, end)
-            result._entries.append(_Entry(position, state["series"][piece], state["rows"][piece]))
+            # Copied, so that the message they came with need not be kept.
+            result._entries.append(_Entry(position, state["series"][piece].copy(), state["rows"][piece].copy()))
         return result
 
     def between(self, begin_ns: int, end_ns: int) -> Mapping[str, Mapping[Tags, Range]] | None:

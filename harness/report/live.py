@@ -19,6 +19,12 @@ def _percentile(progress: Snapshot, percent: float, value: int | None) -> str:
     return "–" if value is None or not supported(percent, count) else format_duration(value)
 
 
+def _worst(progress: Snapshot, between: str = " ") -> str:
+    """Return the number of the worst worker, and its lag where it is known."""
+    lag_ns = progress.worst_lag_p99_ns
+    return f"{progress.worst_worker}" + ("" if lag_ns is None else f"{between}{format_duration(lag_ns)}")
+
+
 def _rate(progress: Snapshot) -> str:
     if progress.target_rate is None:
         return f"{progress.rate:,.0f} lines/s"
@@ -43,7 +49,7 @@ def live_table(progress: Snapshot, scrapes: int, failed_scrapes: int, total_ns: 
     if progress.incidents:
         rows["incident"] = ", ".join(progress.incidents)
     if progress.worst_worker is not None:
-        rows["percentiles"] = f"of worker {progress.worst_worker}, whose lag is the longest"
+        rows["worst worker"] = _worst(progress, ", lag p99 ")
     for name, value in rows.items():
         table.add_row(name, Text(value))
     return table
@@ -52,8 +58,9 @@ def live_table(progress: Snapshot, scrapes: int, failed_scrapes: int, total_ns: 
 def plain_line(progress: Snapshot, scrapes: int, failed_scrapes: int) -> str:
     """Return the same in one line, for a pipe or a log."""
     lag, response = (_percentile(progress, 99, value) for value in (progress.lag_p99_ns, progress.response_p99_ns))
+    worst = "" if progress.worst_worker is None else f" (worker {_worst(progress)})"
     return (
-        f"{progress.elapsed_ns / 1e9:6.1f} s  {_rate(progress)}  lag p99 {lag}  response p99 {response}"
+        f"{progress.elapsed_ns / 1e9:6.1f} s  {_rate(progress)}  lag p99 {lag}{worst}  response p99 {response}"
         f"  failed {progress.failed:,}  dropped {progress.dropped:,}  scrapes {scrapes:,} ({failed_scrapes:,} failed)"
         f"{'  incident ' if progress.incidents else ''}{', '.join(progress.incidents)}"
     )

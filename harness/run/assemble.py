@@ -2,15 +2,14 @@
 
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.audit.audit import Audit, audit, conserved, worst_outcome
+from harness.audit.audit import Audit, conserved, worst_outcome
 from harness.audit.findings import cause, remedy, sentence, unseen
 from harness.errors import RunError
 from harness.host.environment import environment
-from harness.incidents.lives import Lives
 from harness.load.drive_result import DriveResult, merge_results
 from harness.load.histogram import Histogram
 from harness.load.ledger import Ledger
@@ -30,7 +29,7 @@ from harness.run.result import (
     WorkerResult,
     WorkloadResult,
 )
-from harness.run.seen import Seen
+from harness.run.seen import Seen, compare
 from harness.run.shard import ShardRecord
 from harness.run.spec import RunSpec
 from harness.run.timeline import timeline_of
@@ -74,12 +73,16 @@ class _Present:
     info: WorkerInfo
     shard: ShardRecord
     seen: Seen
-    audited: Audit
+    evidence: Evidence
     reasons: list[str]
 
     @property
     def exposes(self) -> bool:
         return self.shard.log is not None
+
+    @property
+    def audited(self) -> Audit:
+        return self.seen.audited or Audit(())
 
 
 def assemble(record: RunRecord) -> RunResult:
@@ -94,6 +97,7 @@ def assemble(record: RunRecord) -> RunResult:
     if not present:
         raise RunError(f"no worker handed over a result: {'; '.join(lost.values())}")
     driven = merge_results([worker.shard.driven for worker in present], closed=record.workload.closed_loop)
+    here = {worker.info.number: worker for worker in present}
     several = len(record.workers) > 1
     self_cost_ns = max(worker.shard.self_cost_ns for worker in present)
     ledger, evidence = driven.ledger, evidence_of(driven, self_cost_ns)
@@ -121,17 +125,19 @@ def assemble(record: RunRecord) -> RunResult:
         "service_ns": _latency(driven.timings.service),
         "response_ns": _latency(driven.timings.response),
         "lateness_ns": None if evidence.lateness is None else _latency(driven.timings.lateness),
-        "schedule": _schedule(evidence, [evidence_of(w.shard.driven, w.shard.self_cost_ns) for w in present], record),
+        "schedule": _schedule(evidence, [worker.evidence for worker in present], record),
         "self_cost_ns_per_line": self_cost_ns,
         "scrapes": scrapes,
-        "audit": _audited(present, lost, several=several, began=began),
+        "audit": _audited(present, record, several=several, began=began),
         "verdict": "invalid" if reasons else "valid",
         "reasons": reasons,
         "incidents": _incidents(record, present),
-        "workers": [_worker(worker, present) for worker in record.workers] if several else [],
+        "workers": [_worker(worker, here.get(worker.info.number)) for worker in record.workers] if several else [],
         "timeline": timeline_of(driven, scrapes.windows, closed=record.workload.closed_loop),
     }
     result = RunResult(**partial, requirements=[])
+    if not record.requirements:
+        return result
     outcomes = check(record.requirements, result.document())
     return result.model_copy(
         update={"requirements": [RequirementResult(text=o.text, held=o.held, actual=o.actual) for o in outcomes]}
@@ -140,21 +146,14 @@ def assemble(record: RunRecord) -> RunResult:
 
 def _present(record: RunRecord, info: WorkerInfo, shard: ShardRecord, seen: Seen) -> _Present:
     """Judge and audit one worker."""
-    ledger = shard.driven.ledger
+    seen = compare(seen, shard, record.views)
+    evidence = evidence_of(shard.driven, shard.self_cost_ns)
     held = [str(each) for each in _happened(record, shard) if KINDS[each.kind].acts_on_service]
-    reasons = words(judge(evidence_of(shard.driven, shard.self_cost_ns), record.spec.max_lag_ns), held)
+    reasons = words(judge(evidence, record.spec.max_lag_ns), held)
     if info.uncertainty_ns > record.spec.max_lag_ns:
         uncertain = format_duration(info.uncertainty_ns)
         reasons.append(f"when it started is known to within {uncertain}, which is more than the lag allowed")
-    audited = audit(
-        shard.expected,
-        record.views,
-        seen.page,
-        seen.stored,
-        raised=sum(ledger.raised.values()),
-        others=[*seen.problems, *(shard.log.findings if isinstance(shard.log, Lives) else ())],
-    )
-    return _Present(info, shard, seen, audited, reasons)
+    return _Present(info, shard, seen, evidence, reasons)
 
 
 def _happened(record: RunRecord, shard: ShardRecord) -> tuple[Incident, ...]:
@@ -178,7 +177,7 @@ def _named(info: WorkerInfo, text: str, *, several: bool) -> str:
     return f"worker {info.number}: {text}" if several else text
 
 
-def _worker(worker: WorkerRecord, present: Sequence[_Present]) -> WorkerResult:
+def _worker(worker: WorkerRecord, here: _Present | None) -> WorkerResult:
     info = worker.info
     about: dict[str, Any] = {
         "number": info.number,
@@ -189,7 +188,6 @@ def _worker(worker: WorkerRecord, present: Sequence[_Present]) -> WorkerResult:
         "uncertainty_ns": info.uncertainty_ns,
         "wall_offset_ns": info.wall_offset_ns,
     }
-    here = next((each for each in present if each.info is info), None)
     if here is None:
         return WorkerResult(**about, lost=worker.shard.reason if isinstance(worker.shard, Lost) else "not looked at")
     driven = here.shard.driven
@@ -270,25 +268,25 @@ def _scrapes(driven: DriveResult, present: Sequence[_Present]) -> Scrapes:
     )
 
 
-def _audited(present: Sequence[_Present], lost: Mapping[int, str], *, several: bool, began: float) -> AuditResult:
+def _audited(present: Sequence[_Present], record: RunRecord, *, several: bool, began: float) -> AuditResult:
+    """Return what the audits of all workers come to; of a lost one only its scrapes could be looked at."""
     exposes = present[0].exposes
-    outcome = worst_outcome([worker.audited.outcome for worker in present], unseen=bool(lost))
-    findings = [(worker.info, finding) for worker in present for finding in worker.audited.findings]
+    lost = [worker for worker in record.workers if isinstance(worker.shard, Lost)]
+    bounded = [(worker.info, Audit(tuple(worker.seen.problems))) for worker in lost if worker.seen is not None]
+    audits = [*((worker.info, worker.audited) for worker in present), *bounded]
+    outcome = worst_outcome([each.outcome for _, each in audits], unseen=bool(lost))
+    findings = [(info, finding) for info, each in audits for finding in each.findings]
     not_seen = [words for _, finding in findings if (words := unseen(finding.name))]
-    not_seen += [f"worker {number}" for number in lost]
-    compared = [
-        name
-        for worker in present
-        for name, value in {"page": worker.seen.page, worker.seen.scraper: worker.seen.stored}.items()
-        if exposes and value is not None
-    ]
+    not_seen += [f"worker {worker.info.number}" for worker in lost]
+    compared = [name for worker in present for name in worker.seen.compared if exposes]
+    looks = [worker.seen for worker in record.workers if worker.seen is not None]
     return AuditResult(
         conserved=conserved(outcome) if exposes else None,
         outcome=outcome.value if exposes else None,
         not_seen=list(dict.fromkeys(not_seen)),
         compared=list(dict.fromkeys(compared)),
-        scrapes_compared=sum(worker.seen.scrapes_compared for worker in present) if exposes else 0,
-        elapsed_s=max(worker.seen.elapsed_s for worker in present) + time.monotonic() - began,
+        scrapes_compared=sum(seen.scrapes_compared for seen in looks) if exposes else 0,
+        elapsed_s=max(seen.elapsed_s for seen in looks) + time.monotonic() - began,
         findings=[
             FindingResult(
                 name=f.name,

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -28,13 +28,24 @@ from workloads.incidents import Incident, parse_incident
 from workloads.units import parse_duration_ns
 from workloads.workload import Workload, WorkloadSpec
 
-__all__ = ["QUICKSTART_PORT", "DemoObserver", "DemoSpec", "SimulatedService", "pictures", "show"]
+__all__ = [
+    "FOR_EVER",
+    "QUICKSTART_PORT",
+    "SCRAPE_INTERVAL_NS",
+    "DemoObserver",
+    "DemoSpec",
+    "ServerWatch",
+    "SimulatedService",
+    "dashboard",
+    "pictures",
+    "show",
+]
 
 QUICKSTART_PORT = 8000
 _PROMETHEUS_PORT = 9090
-_SCRAPE_INTERVAL_NS = 10_000_000_000
+SCRAPE_INTERVAL_NS = 10_000_000_000
 # As long as a workload may last: until Ctrl-C, for all that anybody will wait.
-_FOR_EVER = "366d"
+FOR_EVER = "366d"
 _SPREAD = 0.8
 
 
@@ -81,7 +92,7 @@ class DemoSpec:
 
     def workload(self, *, switchable: bool = False) -> Workload:
         """Return the lines to send; raises `GrammarError` and `UsageError`."""
-        duration = self.tour or self.duration or (None if self.count else _FOR_EVER)
+        duration = self.tour or self.duration or (None if self.count else FOR_EVER)
         return Workload(
             WorkloadSpec(
                 self.lengths,
@@ -161,9 +172,9 @@ def show(spec: DemoSpec, observer: DemoObserver, triggers: Triggers | None = Non
         registry: Any = again or instrument.registry
         endpoint = stack.enter_context(serve(registry, spec.address, spec.port))
         observer.say(f"serving {endpoint.url}")
-        server = stack.enter_context(_prometheus(Target(endpoint.address, endpoint.port), observer))
+        server = stack.enter_context(dashboard(_config(Target(endpoint.address, endpoint.port)), observer))
         stop = stack.enter_context(Stop().on_signals())
-        watch = _Watch(server, observer)
+        watch = ServerWatch(server, observer)
         latencies_ms: list[float] = []
 
         def progress(snapshot: Snapshot) -> None:
@@ -197,13 +208,14 @@ def show(spec: DemoSpec, observer: DemoObserver, triggers: Triggers | None = Non
         )
 
 
-class _Watch:
+class ServerWatch:
     """Reports once that a server has died."""
 
     def __init__(self, server: PrometheusServer | None, observer: DemoObserver) -> None:
         self._server, self._observer = server, observer
 
     def look(self) -> None:
+        """Report the server's end, the first time it is seen."""
         if self._server is None:
             return
         try:
@@ -214,10 +226,12 @@ class _Watch:
 
 
 @contextmanager
-def _prometheus(target: Target, observer: DemoObserver) -> Iterator[PrometheusServer | None]:
-    """Run the real server on promconfig.yaml, and report its address; yields None where there is no server."""
+def dashboard(
+    config: str, observer: DemoObserver, files: Mapping[str, str] | None = None
+) -> Iterator[PrometheusServer | None]:
+    """Run the real server, and report its address; yields None where there is none. For `files` see the server."""
     try:
-        server = PrometheusServer(_config(target), _PROMETHEUS_PORT).start()
+        server = PrometheusServer(config, _PROMETHEUS_PORT, files=files).start()
     except ScraperError as error:
         observer.say(f"no Prometheus: {error}")
         observer.say("get it with `apt-get install prometheus` or from prometheus.io, then start the demo again;")
@@ -240,4 +254,4 @@ def _config(target: Target) -> str:
     path = default_config()
     if target.port == QUICKSTART_PORT and target.address in {"127.0.0.1", "0.0.0.0"}:  # noqa: S104 - compared, not bound
         return path.read_text(encoding="utf-8")
-    return json.dumps(derived_config(path, target, _SCRAPE_INTERVAL_NS)[1])
+    return json.dumps(derived_config(path, target, SCRAPE_INTERVAL_NS)[1])

@@ -14,11 +14,13 @@ from harness.load.pump import Snapshot
 from harness.load.stop import Stop
 from harness.run.assemble import RunRecord, WorkerRecord, assemble
 from harness.run.look import look, unlooked
+from harness.run.lost import ScheduledTruth, look_at_lost
 from harness.run.requirements import parse_requirement
 from harness.run.result import RunResult
-from harness.run.seen import Seen
+from harness.run.seen import Seen, compare
 from harness.run.shard import ShardRecord, workload_of
 from harness.run.spec import RunSpec
+from harness.run.together import together
 from harness.run.workers import Lost, Single, Workers
 from harness.scrape.choose import check_scraper, make_scrapers
 from harness.scrape.scraper import Scraper
@@ -102,10 +104,17 @@ def _scrapers(
     """Start a scraper for each worker and return when each has scraped its own."""
     targets = [info.target for info in workers.infos]
     scrapers = make_scrapers(spec.scraper, spec.scrape_interval_ns, tuple(views), targets)
-    for scraper, target, served in zip(scrapers, targets, workers.served, strict=True):
+    for scraper in scrapers:
         stack.callback(scraper.stop)
-        observer.phase(f"waiting for the first scrape of {served.url}")
-        scraper.start(target)
+    others = f" and {len(targets) - 1} more" if len(targets) > 1 else ""
+    observer.phase(f"waiting for the first scrape of {workers.served[0].url}{others}")
+    pairs = list(zip(scrapers, targets, strict=True))
+    if scrapers[0].kind == "prometheus":
+        # It starts the server of all of them; from this thread, so that an interruption ends that too.
+        scrapers[0].start(targets[0])
+        del pairs[0]
+    if pairs:
+        together(lambda pair: pair[0].start(pair[1]), pairs, _LOOKERS)
     return scrapers
 
 
@@ -118,22 +127,21 @@ def _look(
     observer: Observer,
     stop: Stop,
 ) -> list[Seen | None]:
-    """Look at what each worker exposed, at all of them at the same time; None for a worker that was lost."""
+    """Look at what each worker exposed, at all of them at the same time; None where nothing is exposed by design."""
+    views, interval_ns, series = views_for(spec.latency_buckets), spec.scrape_interval_ns, len(workload.methods)
+    exposes = all(record.log is not None for record in records if not isinstance(record, Lost))
 
     def look_at(number: int) -> Seen | None:
-        record = records[number]
-        if isinstance(record, Lost):
+        record, scraper = records[number], scrapers[number]
+        if not isinstance(record, Lost):
+            phases, served = observer if number == 0 else _Silent(), workers.served[number]
+            seen = look(served, scraper, record.truth, views, phases, stop, interval_ns=interval_ns, series=series)
+            return compare(seen, record, views) if len(records) > 1 else seen
+        if record.start_ns is None or not exposes:
             return None
-        return look(
-            workers.served[number],
-            scrapers[number],
-            record.truth,
-            views_for(spec.latency_buckets),
-            observer if number == 0 else _Silent(),
-            stop,
-            interval_ns=spec.scrape_interval_ns,
-            series=len(workload.methods),
-        )
+        shard, uncertain_ns = workload.shard(number, len(records)), workers.infos[number].uncertainty_ns
+        truth = ScheduledTruth(shard, views, record.start_ns, uncertain_ns)
+        return look_at_lost(record, truth, scraper, views, stop, interval_ns=interval_ns, series=series)
 
     numbers = range(len(records))
     if len(numbers) == 1:
@@ -168,6 +176,8 @@ def _assemble(record: RunRecord) -> RunResult:
 
 
 def _unseen(seen: Seen) -> Seen:
-    """Return the observations of a run whose comparison was interrupted: nothing was compared."""
+    """Return the observations of a run whose comparison was interrupted: nothing was compared, unless before."""
+    if seen.audited is not None:
+        return seen
     interrupted = Finding(Name.PAGE_UNREADABLE, 1, {"reason": "interrupted before it was compared"})
     return replace(seen, page=None, stored=None, problems=[*seen.problems, interrupted], interrupted=True)

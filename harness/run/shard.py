@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from harness.expected import Expected, TruthOverTime
 from harness.incidents.affected import Use, affected, renewable
@@ -21,6 +21,7 @@ from harness.load.drive_result import DriveResult
 from harness.load.driver import BURST, CLOSED, drop
 from harness.load.ledger import Ledger
 from harness.load.pump import BLOCK_LINES, Snapshot, drive_workload
+from harness.load.recorder import Timings
 from harness.load.selfcost import measure_self_cost
 from harness.load.stop import Stop
 from harness.load.truthlog import TruthLog
@@ -30,6 +31,9 @@ from harness.views import LENGTH_BOUNDS_BYTES, views_for
 from workloads.incidents import Incident
 from workloads.units import parse_duration_ns
 from workloads.workload import Workload, WorkloadSpec
+
+if TYPE_CHECKING:
+    from harness.repl import TextSink
 
 __all__ = ["Shard", "ShardRecord", "planned_ns", "workload_of"]
 
@@ -116,6 +120,10 @@ class Shard:
             self.workload = self.workload.shard(number, of)
         self._views = views_for(spec.latency_buckets)
         self._open_until = ExitStack()
+        # Where the REPL writes; by default where a write is real, and nobody needs to see it.
+        self.output: TextSink | None = None
+        # Unknown until it is measured.
+        self.self_cost_ns = 0.0
 
     def open(self, address: str, port: int) -> None:
         """Create the instrument and serve it; raises `UsageError`, `InstrumentError` or `EndpointError`."""
@@ -132,9 +140,14 @@ class Shard:
         registry: Any = self._renewable or self.instrument.registry
         self.endpoint = self._open_until.enter_context(serve(registry, address, port))
         self.ledger = Ledger(self._views, self.workload.methods)
+        self.timings = Timings()
         self.log = self._new_log()
+
+    def measure_self_cost(self) -> float:
+        """Return what the loop itself costs (ns per line), for the record; disturbed by whatever runs meanwhile."""
         cost = measure_self_cost(MonotonicClock())
         self.self_cost_ns = cost.closed_ns if self.workload.closed_loop else cost.paced_ns
+        return self.self_cost_ns
 
     def _new_log(self) -> TruthLog | Lives | None:
         """Return what keeps the truth about pages; an instrument that exposes nothing by design has none."""
@@ -154,7 +167,7 @@ class Shard:
             evaluate, incidents = affected(
                 self.workload,
                 self.instrument,
-                sink,
+                self.output or sink,
                 latencies_ms.append,
                 clock,
                 stop,
@@ -172,6 +185,7 @@ class Shard:
                 stop=stop,
                 progress=progress,
                 log=self.log,
+                timings=self.timings,
                 pages=self.endpoint.rendering_since,
                 start_ns=start_ns,
                 interventions=incidents,

@@ -1,8 +1,7 @@
 """The workers of a run: this process alone, or several that start at one instant."""
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from harness.deadline import Deadline
@@ -15,7 +14,7 @@ from harness.run.spec import RunSpec
 from harness.scrape.scraper import Target
 from harness.scrape.windows import Window
 
-__all__ = ["Lost", "Progress", "Served", "Single", "WorkerInfo", "Workers", "joined"]
+__all__ = ["Lost", "Progress", "Served", "Single", "WorkerInfo", "Workers"]
 
 
 class Served(Protocol):
@@ -59,9 +58,16 @@ Progress = Callable[[Snapshot, int, int], object]
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """A worker that was lost before it had handed over its result."""
+    """A worker that was lost before it had handed over its result.
+
+    `start_ns` is when it was to begin, on the coordinator's monotonic clock; None where it was lost before that was
+    said. `last` is what it reported last, if it did, and `heard_ns` when that was heard.
+    """
 
     reason: str
+    start_ns: int | None = None
+    last: Snapshot | None = None
+    heard_ns: int = 0
 
 
 class Workers(Protocol):
@@ -89,6 +95,7 @@ class Single:
         self._shard = Shard(spec, triggers=triggers)
         try:
             self._shard.open(spec.address, spec.port)
+            self._shard.measure_self_cost()
         except BaseException:
             self._shard.close()
             raise
@@ -109,27 +116,3 @@ class Single:
     def close(self) -> None:
         """Stop serving."""
         self._shard.close()
-
-
-def joined(snapshots: Mapping[int, Snapshot]) -> Snapshot:
-    """Return how workers, by number, stand together: totals and rates added up, percentiles those of the worst one.
-
-    The worst one is that with the longest p99 lag; raises `ValueError` without a worker.
-    """
-    worst = max(snapshots, key=lambda number: snapshots[number].lag_p99_ns or 0)
-    every, slowest = list(snapshots.values()), snapshots[worst]
-    targets = [snapshot.target_rate for snapshot in every]
-    return replace(
-        slowest,
-        elapsed_ns=max(snapshot.elapsed_ns for snapshot in every),
-        offered=sum(snapshot.offered for snapshot in every),
-        processed=sum(snapshot.processed for snapshot in every),
-        failed=sum(snapshot.failed for snapshot in every),
-        dropped=sum(snapshot.dropped for snapshot in every),
-        rate=sum(snapshot.rate for snapshot in every),
-        target_rate=None if None in targets else sum(target for target in targets if target is not None),
-        worst_worker=worst if len(every) > 1 else None,
-        errors=sum((Counter(snapshot.errors) for snapshot in every), Counter()),
-        pages=[window for snapshot in every for window in snapshot.pages],
-        workers=dict(snapshots) if len(every) > 1 else {},
-    )

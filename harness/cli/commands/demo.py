@@ -43,6 +43,7 @@ def _about(spec: "DemoSpec") -> dict[str, Any]:
     "harness demo --open",
     "harness demo --arrivals burst:rate=5,period=1m --errors 10%",
     "harness demo --tour",
+    "harness demo --workers 2 --arrivals day:rate=50,period=10m,from=8,jitter=poisson",
     exits=exit_codes("ended by Ctrl-C, or by itself", "something failed") | {"130": "a second Ctrl-C"},
 )
 @workload_options
@@ -55,6 +56,11 @@ def _about(spec: "DemoSpec") -> dict[str, Any]:
     metavar="[TIME]",
     help="Go through all incidents within TIME, each with a line of explanation, and end. [default: 10m]",
 )
+@load(
+    "--workers",
+    metavar="N",
+    help="Number of processes that share the lines; auto: one less than the cores. [default: this one alone]",
+)
 @recording("--instrument", metavar="NAME", help="Way of recording, or package.module:Name. [default: opencensus]")
 @recording(
     "--service-time", type=DURATION, metavar="TIME", help="Median of the simulated service time. [default: 30ms]"
@@ -65,13 +71,16 @@ def _about(spec: "DemoSpec") -> dict[str, Any]:
 )
 @quiet_option
 @page_options
-def demo(quiet: bool, live_port: int | None, open_page: bool, **flags: Any) -> int:
+def demo(quiet: bool, workers: str | None, live_port: int | None, open_page: bool, **flags: Any) -> int:
     """Send day-shaped traffic through the REPL while a real Prometheus scrapes it, until Ctrl-C.
 
     A day lasts ten minutes, two lines in a hundred are refused, and a simulated service time spreads the latencies over
     the quickstart's buckets. A live page on 127.0.0.1 shows it at once. Prometheus runs from promconfig.yaml; the links
     printed open it on the quickstart's four pictures. Without Prometheus the demo says how to get it and goes on
     serving.
+
+    With --workers the lines are shared among processes that serve a page each, on the port and those after it; one
+    Prometheus finds them all and labels their series `worker`.
     """
     require_linux("demo")
     from harness.live.observer import LiveObserver
@@ -80,7 +89,13 @@ def demo(quiet: bool, live_port: int | None, open_page: bool, **flags: Any) -> i
     spec = DemoSpec(**given(flags))
     with served_page(_about(spec), live_port, open_page=open_page) as page:
         with RunDisplay(None, quiet=quiet) as display:
-            driven = show(spec, LiveObserver(page, display, stoppable=True))
+            observer = LiveObserver(page, display, stoppable=True)
+            if workers is None:
+                driven = show(spec, observer)
+            else:
+                from harness.distributed.demo import run_spec_of, show_together
+
+                driven = show_together(spec, run_spec_of(spec, workers), observer)
         page.tell({"end": "The demo has ended"})
     ledger = driven.ledger
     click.echo(

@@ -38,10 +38,12 @@ def run(folder: Path, *arguments: str) -> dict[str, Any]:
 
 
 def workers_of(command: Command) -> list[psutil.Process]:
+    """Return its workers in the order of their numbers: the children of the process that starts them."""
     return [
         each
-        for each in psutil.Process(command.process.pid).children()
-        if "harness.distributed.worker" in each.cmdline()
+        for starter in psutil.Process(command.process.pid).children()
+        if "harness.distributed.forking" in starter.cmdline()
+        for each in sorted(starter.children(), key=lambda child: child.pid)
     ]
 
 
@@ -127,13 +129,35 @@ def test_a_lost_worker_is_a_lost_run_and_not_a_wrong_one(tmp_path: Path, number:
     (other,) = [worker for worker in result["workers"] if worker["lost"] is None]
     assert result["ledger"] == other["ledger"]
     assert other["conserved"] is True
+    # Scrapes of the lost one are within its schedule; at least the one before the start is there.
+    (within,) = [each for each in result["audit"]["findings"] if each["name"].startswith("lost_worker")]
+    assert (within["name"], within["severity"]) == ("lost_worker_within", "info")
+    assert within["detail"].startswith(f"worker {lost['number']}: ")
+    assert within["size"] >= 1
+
+
+@pytest.mark.prometheus
+def test_what_prometheus_stored_of_a_lost_worker_is_held_against_its_schedule(tmp_path: Path) -> None:
+    """Every scrape of it, from before the start to the last one before its end."""
+    options = ["--duration", "5s", "--workers", "2", "--json", "result.json", "--scraper", "prometheus"]
+    with running(tmp_path, ["run", *LOAD, *QUIET, *options], grace_s=100) as command:
+        until_driving(command)
+        workers_of(command)[0].kill()
+        assert command.ended() == 1
+        command.leaves_nothing()
+        result = result_of(command)
+    (within,) = [each for each in result["audit"]["findings"] if each["name"].startswith("lost_worker")]
+    assert within["name"] == "lost_worker_within"
+    assert within["size"] >= 2
+    assert result["audit"]["outcome"] == "not_verified"
 
 
 def test_an_interruption_keeps_what_all_have_sent(tmp_path: Path) -> None:
-    """Each ends at its next line; what was sent is accounted for."""
+    """Each ends at its next line; what was sent is accounted for. Until then the worst worker is named."""
     options = ["--duration", "100s", "--workers", "2", "--json", "result.json"]
     with running(tmp_path, ["run", *LOAD, *QUIET, *options], grace_s=100) as command:
         until_driving(command)
+        assert command.wait_until_told(r"lag p99 .* \(worker [01]\b.*\)  response p99"), command.told
         command.interrupt(signal.SIGINT)
         assert command.ended() == code_of(signal.SIGINT)
         command.leaves_nothing()
@@ -206,10 +230,11 @@ def test_whoever_does_not_know_the_token_is_turned_away(monkeypatch: pytest.Monk
 
 def test_what_a_worker_cannot_do_is_told_as_if_it_were_here() -> None:
     """An instrument that it does not have, for example; and its process is gone."""
-    launcher = LocalLauncher()
+    spec = RunSpec(instrument="nosuch")
+    launcher = LocalLauncher(spec)
     with pytest.raises(HarnessError, match="nosuch"):
-        Fleet(RunSpec(instrument="nosuch"), 2, launcher)
-    assert launcher._processes == []
+        Fleet(spec, 2, launcher)
+    assert launcher._process is None
 
 
 def test_auto_leaves_one_core_to_the_coordinator(monkeypatch: pytest.MonkeyPatch) -> None:

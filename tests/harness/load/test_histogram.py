@@ -4,7 +4,7 @@ from hdrh.histogram import HdrHistogram
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.load.histogram import HIGHEST_NS, Histogram, rank
+from harness.load.histogram import HIGHEST_NS, Histogram, _pack, _unpack, rank
 
 # Powers of two and their neighbours are where a bucket begins or ends.
 EDGES = sorted(
@@ -134,3 +134,59 @@ def test_an_empty_histogram_has_no_figures():
     assert summary.count == 0
     assert {summary.min, summary.p50, summary.p90, summary.p99, summary.p999, summary.max, summary.mean} == {None}
     assert Histogram.decode(of([]).encode()).count == 0
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(samples, max_size=4))
+def test_increments_add_up_to_the_whole(parts):
+    """A histogram that gets what another has recorded since the last time ends as that one."""
+    source, before, copy = Histogram(), Histogram(), Histogram()
+    for values in parts:
+        source.record(np.array(values, dtype=np.int64))
+        state = source.state_since(before)
+        before.add_state(state)
+        copy.add_state(state)
+    for other in (before, copy):
+        assert other.counts.tolist() == source.counts.tolist()
+        assert (other.summary(), other.sum) == (source.summary(), source.sum)
+
+
+@settings(max_examples=40, deadline=None)
+@given(samples, samples)
+def test_one_from_another_process_is_the_same_in_less_memory(values, more):
+    """It has the same figures and string, can be merged, and grows to full size only when it is added to."""
+    whole = of(values)
+    stored = Histogram.from_state(whole.state())
+    assert stored.summary() == whole.summary()
+    assert stored.encode() == whole.encode()
+    into = of(more)
+    into.merge(stored)
+    assert stored._dense is None
+    stored.record(np.array(more, dtype=np.int64))
+    assert stored.counts.tolist() == into.counts.tolist() == of([*values, *more]).counts.tolist()
+
+
+@pytest.mark.parametrize("largest", [1, 255, 256, 2**16, 2**32])
+def test_counts_of_any_size_are_stored(largest):
+    """In as many bytes as the largest needs."""
+    whole = of([1, 5_000, HIGHEST_NS])
+    whole.counts[5_000 >> 2] = largest
+    stored, width = _pack(*whole.packed())
+    places, counts = _unpack(stored, width)
+    assert (places.tolist(), counts.tolist()) == tuple(array.tolist() for array in whole.packed())
+    assert largest < 256**width
+
+
+@pytest.mark.parametrize(
+    ("places", "counts", "width"),
+    [([-1], [1], 1), ([40_000], [1], 1), ([5, 5], [1, 1], 1), ([6, 5], [1, 1], 1), ([1, 2], [1], 1), ([1], [1], 5)],
+)
+def test_what_is_no_histogram_is_refused(places, counts, width):
+    """Neither in a state nor in an increment, nor is what cannot be read."""
+    packed = _pack(np.array(places), np.array(counts))[0]
+    for data in (np.frombuffer(packed, np.uint8), np.array([1, 2, 3], np.uint8)):
+        state = {"sum": 1, "min": 1, "max": 1, "packed": data, "width": width}
+        with pytest.raises(ValueError, match=r"no such place|no histogram"):
+            Histogram.from_state(state)
+        with pytest.raises(ValueError, match=r"no such place|no histogram"):
+            Histogram().add_state(state)

@@ -1,0 +1,282 @@
+"""Measures what several local workers add: the rate of two against one, their schedule, and the start of eight.
+
+    python benchmarks/workers.py                  measure (some ten minutes), print, store in .benchmarks
+    python benchmarks/workers.py --docs           store in docs/data and write docs/scale.md as well
+    python benchmarks/workers.py --render         write docs/scale.md again from docs/data
+    python benchmarks/workers.py --repeats 2 --seconds 1   a short trial
+
+Rate: a closed loop by one worker and by two, and beside it the machine's own limit, a bare loop in one process and in
+two, all four in each repeat, in changing order. The share is (two workers / one worker) / (two loops / one loop).
+
+Schedule: two workers at 100 000 lines/s each and one worker at 100 000 lines/s, alternating: the largest rate error of
+a worker, and the p99 of the lag.
+
+Start: the whole command with eight workers and with one, alternating, for a run of one second.
+
+Intervals are Student's over repeats, of ratios on the logarithm. Exits with 1 where a bar is missed beyond its
+interval.
+"""
+
+import argparse
+import json
+import math
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy
+
+from benchmarks.stored_block import ROOT, load, store, table, write_block
+from harness.host.environment import environment
+
+NAME = "workers"
+# Two workers reach at least this share of what the machine gives two processes, and this ratio where it gives them 2.
+LEAST_SHARE, LEAST_RATIO, TWICE = 0.95, 1.9, 1.98
+MOST_RATE_ERROR = 0.0005
+MOST_START_S = 2.0
+RATE = 100_000
+MANY = 8
+TIMEOUT_S = 300.0
+
+# Counts for the seconds given; told when to begin, so that both of two loops run all the time.
+BARE_LOOP = """
+import sys, time
+seconds = float(sys.argv[1])
+print("ready", flush=True)
+sys.stdin.readline()
+end, rounds = time.perf_counter() + seconds, 0
+while time.perf_counter() < end:
+    for _ in range(10_000):
+        pass
+    rounds += 1
+print(rounds / seconds)
+"""
+
+
+class Interval(NamedTuple):
+    """A figure with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def interval(values: Sequence[float]) -> Interval:
+    """Return the mean of repeats with Student's interval; without bounds for a single one."""
+    mean = float(np.mean(values))
+    if len(values) < 2:
+        return Interval(mean, -math.inf, math.inf)
+    error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    half = float(scipy.stats.t.ppf(0.975, len(values) - 1)) * error
+    return Interval(mean, mean - half, mean + half)
+
+
+def ratio(above: Sequence[float], below: Sequence[float]) -> Interval:
+    """Return the geometric mean of the ratios within repeats, with its interval."""
+    logs = interval([math.log(a / b) for a, b in zip(above, below, strict=True)])
+    return Interval(*map(math.exp, logs))
+
+
+def bare_rate(processes: int, seconds: float) -> float:
+    """Return the rounds a second of bare loops in so many processes together."""
+    loops = [
+        subprocess.Popen(
+            [sys.executable, "-c", BARE_LOOP, str(seconds)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(processes)
+    ]
+    try:
+        for loop in loops:
+            assert loop.stdout is not None
+            loop.stdout.readline()
+        return sum(float(loop.communicate(timeout=TIMEOUT_S)[0].split()[-1]) for loop in _started(loops))
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
+
+
+def _started(loops: Sequence["subprocess.Popen[str]"]) -> Sequence["subprocess.Popen[str]"]:
+    """Let all loops begin at the same time."""
+    for loop in loops:
+        assert loop.stdin is not None
+        loop.stdin.write("go\n")
+        loop.stdin.flush()
+    return loops
+
+
+def run(workers: int, *arguments: str) -> tuple[dict[str, Any], float]:
+    """Return the result of one `harness run`, and the seconds that the command took."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "result.json"
+        command = [sys.executable, "-m", "harness.cli", "run", "--quiet", "--no-save", "--json", str(path)]
+        command += ["--instrument", "prometheus-client", "--workers", str(workers), *arguments]
+        began = time.monotonic()
+        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, cwd=ROOT)
+        took_s = time.monotonic() - began
+        if not path.is_file():
+            raise SystemExit(f"{' '.join(command)} ended with {done.returncode}: {done.stderr.strip()}")
+        result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return result, took_s
+
+
+def closed_rate(workers: int, seconds: float) -> float:
+    """Return the lines a second of a closed loop."""
+    arguments = ["--arrivals", "max", "--duration", f"{seconds:g}s", "--scraper", "none"]
+    return float(run(workers, *arguments)[0]["rate"]["achieved"])
+
+
+def measure_rates(repeats: int, seconds: float) -> dict[str, list[float]]:
+    """Return the rates of each repeat: one and two workers, one and two bare loops."""
+    ways: dict[str, Callable[[], float]] = {
+        "workers_1": lambda: closed_rate(1, seconds),
+        "workers_2": lambda: closed_rate(2, seconds),
+        "loops_1": lambda: bare_rate(1, seconds),
+        "loops_2": lambda: bare_rate(2, seconds),
+    }
+    return _alternating(ways, repeats)
+
+
+def measure_schedule(repeats: int, seconds: float) -> dict[str, list[Any]]:
+    """Return, of each repeat, the largest rate error of a worker, the p99 lag in ns and the verdict; two and one."""
+    sides: dict[str, Callable[[], dict[str, Any]]] = {
+        f"workers_{count}": lambda count=count: _scheduled(count, seconds) for count in (1, 2)
+    }
+    return _alternating(sides, repeats)
+
+
+def _scheduled(workers: int, seconds: float) -> dict[str, Any]:
+    arguments = ["--arrivals", f"constant:rate={RATE * workers}", "--duration", f"{seconds:g}s", "--scraper", "none"]
+    result, _ = run(workers, *arguments)
+    each = result["workers"] or [result]
+    errors = [abs(part["rate"]["achieved"] / part["rate"]["target"] - 1) for part in each]
+    return {"rate_error": max(errors), "lag_p99_ns": result["lag_ns"]["p99"], "verdict": result["verdict"]}
+
+
+def measure_start(repeats: int) -> dict[str, list[float]]:
+    """Return the seconds of each command with one worker and with many, for each scraper that is installed."""
+    arguments = ["--arrivals", "constant:rate=100", "--duration", "1s", "--scrape-interval", "500ms"]
+    ways: dict[str, Callable[[], float]] = {
+        f"{scraper}_{count}": lambda count=count, scraper=scraper: run(count, *arguments, "--scraper", scraper)[1]
+        for scraper in ("none", "builtin")
+        for count in (1, MANY)
+    }
+    return _alternating(ways, repeats)
+
+
+def _alternating(ways: "dict[str, Callable[[], Any]]", repeats: int) -> dict[str, list[Any]]:
+    """Return the results of each way, all of them in each repeat, in an order of its own."""
+    order = random.Random(1)  # noqa: S311 - an order, no secret
+    results: dict[str, list[Any]] = {name: [] for name in ways}
+    for repeat in range(repeats):
+        for name in order.sample(sorted(ways), len(ways)):
+            results[name].append(ways[name]())
+            print(f"  repeat {repeat + 1} of {repeats}: {name}: {results[name][-1]}", file=sys.stderr, flush=True)
+    return results
+
+
+def measure(repeats: int, seconds: float) -> dict[str, Any]:
+    """Return all figures of a session."""
+    here = environment()
+    return {
+        "made": time.strftime("%Y-%m-%d", time.gmtime()),
+        "machine": f"{here.cpu}, {here.cpu_count} cores, {here.kernel}, {here.python}",
+        "seconds": seconds,
+        "rates": measure_rates(repeats, seconds),
+        "schedule": measure_schedule(repeats, seconds),
+        "start": measure_start(repeats),
+    }
+
+
+def rate_share(rates: dict[str, list[float]]) -> tuple[Interval, Interval, Interval]:
+    """Return two workers against one, two bare loops against one, and the share of the first in the second."""
+    workers = ratio(rates["workers_2"], rates["workers_1"])
+    loops = ratio(rates["loops_2"], rates["loops_1"])
+    each = [
+        [a / b for a, b in zip(rates[f"{kind}_2"], rates[f"{kind}_1"], strict=True)] for kind in ("workers", "loops")
+    ]
+    return workers, loops, ratio(*each)
+
+
+def missed(figures: dict[str, Any]) -> list[str]:
+    """Return the bars that are missed beyond their intervals."""
+    workers, loops, share = rate_share(figures["rates"])
+    bars = [
+        (share.high < LEAST_SHARE, f"two workers reach {share.value:.1%} of the machine's limit"),
+        (
+            loops.low >= TWICE and workers.high < LEAST_RATIO,
+            f"two workers send {workers.value:.2f} times what one does",
+        ),
+    ]
+    errors = [each["rate_error"] for each in figures["schedule"]["workers_2"]]
+    bars.append((float(np.median(errors)) > MOST_RATE_ERROR, f"the rate is off by {np.median(errors):.3%}"))
+    for scraper in ("none", "builtin"):
+        more = added_start(figures["start"], scraper)
+        bars.append((more.low > MOST_START_S, f"{MANY} workers add {more.value:.1f} s to the start ({scraper})"))
+    return [text for is_missed, text in bars if is_missed]
+
+
+def added_start(start: dict[str, list[float]], scraper: str) -> Interval:
+    """Return the seconds that many workers add to a command."""
+    return interval([a - b for a, b in zip(start[f"{scraper}_{MANY}"], start[f"{scraper}_1"], strict=True)])
+
+
+def block(figures: dict[str, Any]) -> str:
+    """Return the tables as Markdown."""
+    workers, loops, share = rate_share(figures["rates"])
+    rates = figures["rates"]
+    rows = [
+        ["one worker, lines/s", f"{np.mean(rates['workers_1']):,.0f}", ""],
+        ["two workers, lines/s", f"{np.mean(rates['workers_2']):,.0f}", ""],
+        ["two workers / one", *_words(workers, ".2f")],
+        ["two bare loops / one", *_words(loops, ".2f")],
+        ["share of the machine's limit", *_words(share, ".1%")],
+    ]
+    for count in (1, 2):
+        each = figures["schedule"][f"workers_{count}"]
+        what = "one worker" if count == 1 else "two workers"
+        error, lag = interval([e["rate_error"] for e in each]), interval([e["lag_p99_ns"] / 1e6 for e in each])
+        rows.append([f"{what} at {count} x {RATE:,} lines/s: rate error", *_words(error, ".3%")])
+        rows.append([f"{what} at {count} x {RATE:,} lines/s: p99 lag, ms", *_words(lag, ".3f")])
+    for scraper, named in (("none", "without a scraper"), ("builtin", "with the built-in scraper")):
+        rows.append([f"{MANY} workers add to a run {named}, s", *_words(added_start(figures["start"], scraper), ".2f")])
+    repeats = len(rates["workers_1"])
+    about = (
+        f"`make workers-scale`, {repeats} repeats of {figures['seconds']:g} s, {figures['made']}: {figures['machine']}."
+    )
+    return table(["figure", "value", "95 % interval"], rows) + f"\n{about}\n"
+
+
+def _words(figure: Interval, form: str) -> list[str]:
+    if not math.isfinite(figure.low) or not math.isfinite(figure.high):
+        return [f"{figure.value:{form}}", "–"]
+    return [f"{figure.value:{form}}", f"{figure.low:{form}} to {figure.high:{form}}"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure or read, print and store; return 1 where a bar is missed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=8, help="repeats of each measurement (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=5.0, help="seconds of each rate (default: %(default)g)")
+    parser.add_argument("--docs", action="store_true", help="store in docs/data and write docs/scale.md as well")
+    parser.add_argument("--render", action="store_true", help="write docs/scale.md again from docs/data")
+    options = parser.parse_args(arguments)
+    figures = load(NAME) if options.render else measure(options.repeats, options.seconds)
+    if not options.render:
+        store(NAME, figures, ROOT / "docs" / "data" if options.docs else ROOT / ".benchmarks")
+    print(block(figures))
+    if options.docs or options.render:
+        write_block(NAME, block(figures))
+    for text in (over := missed(figures)):
+        print(f"missed: {text}")
+    return int(bool(over))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

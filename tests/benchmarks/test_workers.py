@@ -1,0 +1,105 @@
+"""What the measurement of several workers promises: its ratios, its bars, its table."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import workers
+from benchmarks.stored_block import SCALE, load, store, write_block
+from benchmarks.workers import bare_rate, block, interval, missed, rate_share, ratio
+
+
+def figures(**more: Any) -> dict[str, Any]:
+    schedule = [{"rate_error": 0.0001, "lag_p99_ns": 200_000, "verdict": "valid"}] * 3
+    plain = {
+        "made": "2026-01-01",
+        "machine": "a machine",
+        "seconds": 5.0,
+        "rates": {
+            "workers_1": [100.0, 110.0, 105.0],
+            "workers_2": [196.0, 217.0, 206.0],
+            "loops_1": [10.0, 11.0, 10.5],
+            "loops_2": [20.0, 22.0, 21.0],
+        },
+        "schedule": {"workers_1": schedule, "workers_2": schedule},
+        "start": {
+            "none_1": [2.0, 2.1, 2.0], "none_8": [3.0, 3.2, 3.1],
+            "builtin_1": [3.0, 3.1, 3.0], "builtin_8": [4.0, 4.1, 4.2]
+        },
+    }  # fmt: skip
+    return {**plain, **more}
+
+
+def test_the_share_is_that_within_repeats() -> None:
+    """A session in which the machine slows down for all four does not change it."""
+    both, loops, share = rate_share(figures()["rates"])
+    assert both.value == pytest.approx(1.965, abs=0.01)
+    assert loops.value == pytest.approx(2.0)
+    assert share.value == pytest.approx(both.value / 2.0)
+    assert share.low < share.value < share.high
+
+
+def test_one_repeat_has_no_interval() -> None:
+    """Nothing is known of the spread."""
+    only = interval([3.0])
+    assert (only.value, only.low, only.high) == (3.0, -math.inf, math.inf)
+    assert ratio([2.0], [1.0])[0] == pytest.approx(2.0)
+    assert "| – |" in block(figures(rates={name: [1.0] for name in figures()["rates"]}))
+
+
+@pytest.mark.parametrize(
+    ("what", "change"),
+    [
+        ("limit", {"rates": {**figures()["rates"], "workers_2": [150.0, 166.0, 157.0]}}),
+        ("times what one does", {"rates": {**figures()["rates"], "workers_2": [150.0, 166.0, 157.0]}}),
+        ("rate is off", {"schedule": {"workers_1": [], "workers_2": [{"rate_error": 0.01}]}}),
+        ("add 6.0 s", {"start": {**figures()["start"], "none_8": [8.0, 8.1, 8.0]}}),
+    ],
+)
+def test_a_bar_missed_beyond_its_interval_is_told(what: str, change: dict[str, Any]) -> None:
+    """And none that is met, or undecided."""
+    assert any(what in text for text in missed(figures(**change)))
+    assert missed(figures()) == []
+    undecided = {**figures()["rates"], "workers_2": [190.0, 150.0, 220.0]}
+    assert missed(figures(rates=undecided)) == []
+
+
+def test_a_bare_loop_counts_in_each_process() -> None:
+    """It is a real process, and ends."""
+    assert bare_rate(2, 0.05) > 0
+
+
+def test_stored_figures_are_rendered_between_the_markers(tmp_path: Path) -> None:
+    """The page's other text stays, and what is stored comes back."""
+    assert json.loads(store("workers", figures(), tmp_path).read_text()) == load("workers", tmp_path) == figures()
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- workers: begin -->\nold\n<!-- workers: end -->\nafter\n")
+    write_block("workers", block(figures()), page)
+    text = page.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+    assert "old" not in text
+    assert "share of the machine's limit" in text
+    with pytest.raises(SystemExit, match="markers"):
+        write_block("others", "", page)
+    with pytest.raises(SystemExit, match="measure first"):
+        load("nosuch", tmp_path)
+
+
+def test_the_page_has_the_markers() -> None:
+    """Both benchmarks write into it."""
+    text = SCALE.read_text(encoding="utf-8")
+    for name in (workers.NAME, "coordinator-scale"):
+        assert f"<!-- {name}: begin -->" in text
+        assert f"<!-- {name}: end -->" in text
+
+
+@pytest.mark.slow
+def test_a_real_run_is_measured() -> None:
+    """Two workers in a closed loop, and what both came to together."""
+    assert workers.closed_rate(2, 0.3) > 0
+    each = workers.measure_schedule(1, 0.3)
+    assert {row["verdict"] for rows in each.values() for row in rows} <= {"valid", "invalid"}
