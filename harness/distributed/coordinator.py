@@ -226,17 +226,21 @@ class Fleet:
     def drive(self, stop: Stop, progress: Progress) -> Sequence[ShardRecord | Lost]:
         """Let all begin at one instant and gather what they did; those that do not tell in time are lost."""
         count = len(self.infos)
-        for connection in self._connections.values():
-            connection.on_event(lambda number, message: self._events.put((number, message)))
         self._display = WholeDisplay(progress)
         self._start_ns = start_ns = time.monotonic_ns() + _LEAD_NS + _LEAD_EACH_NS * count
         outcomes: dict[int, ShardRecord | Lost] = {}
+        gone: list[int] = []
         for number, connection in self._connections.items():
+            there = connection.on_event(lambda number, message: self._events.put((number, message)))
+            begin_ns = start_ns + self._clocks[number].offset_ns
             try:
-                begin_ns = start_ns + self._clocks[number].offset_ns
                 connection.send({"go": begin_ns, "every_ns": progress_every_ns(count)})
-            except GoneError as error:
-                outcomes[number] = self._lost(number, self._launcher.reason(number) or str(error))
+            except GoneError:
+                there = False
+            if not there:
+                gone.append(number)
+        # Why it is gone may take a moment to be known, for which the others must not wait.
+        outcomes.update({number: self._lost(number, self._why_gone(number)) for number in gone})
         watch = _Watch(stop, self._tell_stop, start_ns + int(self._span_s() * 1e9), count)
         try:
             self._listen(outcomes, watch)
