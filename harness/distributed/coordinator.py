@@ -14,13 +14,13 @@ from harness.deadline import Deadline
 from harness.distributed.clocks import Clocks, ShiftedTruth
 from harness.distributed.connection import Connection, GoneError
 from harness.distributed.display import WholeDisplay, progress_every_ns
-from harness.distributed.files import allow_files
 from harness.distributed.reader import Reader
 from harness.distributed.records import record_from
 from harness.distributed.wire import Message, WireError, receive
 from harness.distributed.worker import boot_id, versions
 from harness.errors import RunError
 from harness.exposition.page import Page
+from harness.host.open_files import allow_files
 from harness.interrupts import grace_s
 from harness.load.stop import Stop
 from harness.run.shard import ShardRecord, workload_of
