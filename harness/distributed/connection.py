@@ -46,11 +46,10 @@ class Connection:
         self._peer.settimeout(None)
         reader.add(self._peer, self._take)
 
-    def on_event(self, tell: Callable[[int, Message | None], object]) -> None:
-        """Let `tell` hear of events from now on; of the end at once where it has come already."""
+    def on_event(self, tell: Callable[[int, Message | None], object]) -> bool:
+        """Let `tell` hear of events from now on; returns False where the end has come already, and there are none."""
         self._tell = tell
-        if self._ended:
-            tell(self.number, None)
+        return not self._ended
 
     def send(self, message: Message) -> None:
         """Send a message that has no answer; raises `GoneError`."""

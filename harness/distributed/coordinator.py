@@ -14,13 +14,13 @@ from harness.deadline import Deadline
 from harness.distributed.clocks import Clocks, ShiftedTruth
 from harness.distributed.connection import Connection, GoneError
 from harness.distributed.display import WholeDisplay, progress_every_ns
-from harness.distributed.files import allow_files
 from harness.distributed.reader import Reader
 from harness.distributed.records import record_from
 from harness.distributed.wire import Message, WireError, receive
 from harness.distributed.worker import boot_id, versions
 from harness.errors import RunError
 from harness.exposition.page import Page
+from harness.host.open_files import allow_files
 from harness.incidents.triggers import Triggers
 from harness.interrupts import grace_s
 from harness.load.stop import Stop
@@ -239,17 +239,21 @@ class Fleet:
     def drive(self, stop: Stop, progress: Progress) -> Sequence[ShardRecord | Lost]:
         """Let all begin at one instant and gather what they did; those that do not tell in time are lost."""
         count = len(self.infos)
-        for connection in self._connections.values():
-            connection.on_event(lambda number, message: self._events.put((number, message)))
         self._display = WholeDisplay(progress)
         self._start_ns = start_ns = time.monotonic_ns() + _LEAD_NS + _LEAD_EACH_NS * count
         outcomes: dict[int, ShardRecord | Lost] = {}
+        gone: list[int] = []
         for number, connection in self._connections.items():
+            there = connection.on_event(lambda number, message: self._events.put((number, message)))
+            begin_ns = start_ns + self._clocks[number].offset_ns
             try:
-                begin_ns = start_ns + self._clocks[number].offset_ns
                 connection.send({"go": begin_ns, "every_ns": progress_every_ns(count)})
-            except GoneError as error:
-                outcomes[number] = self._lost(number, self._launcher.reason(number) or str(error))
+            except GoneError:
+                there = False
+            if not there:
+                gone.append(number)
+        # Why it is gone may take a moment to be known, for which the others must not wait.
+        outcomes.update({number: self._lost(number, self._why_gone(number)) for number in gone})
         watch = _Watch(stop, lambda: self._tell({"stop": True}), start_ns + int(self._span_s() * 1e9), count)
         switch = _Switch(self._triggers, self._tell, start_ns, closed=self._workload.closed_loop)
         try:

@@ -45,6 +45,8 @@ class ScheduledTruth:
         self._block: Block | None = None
         self._next = 0
         self._ranges: dict[str, dict[Tags, Range]] = {view.name: {} for view in views}
+        # Until when lines may be made again; then asking raises `DeadlineError`.
+        self.deadline: Deadline | None = None
 
     def between(self, begin_ns: int, end_ns: int) -> Mapping[str, Mapping[Tags, Range]] | None:
         """Return what a page received by `end_ns` may show; None where there is no schedule.
@@ -66,6 +68,8 @@ class ScheduledTruth:
         added = 0
         while elapsed_ns >= 0:
             if self._block is None or self._next == len(self._block.lines):
+                if self.deadline is not None:
+                    self.deadline.check("the schedule of the lost worker was not made again")
                 self._block, self._next = next(self._blocks, None), 0
             if self._block is None:
                 break
@@ -134,6 +138,7 @@ def look_at_lost(
     """
     began_s = time.monotonic()
     deadline = Deadline(audit_limit_s(interval_ns, series), lambda: began_s if stop.signal is not None else None)
+    truth.deadline = deadline
     checker, reported = BoundsChecker(views, truth), _Reported(lost)
     problems: list[Finding] = []
     try:

@@ -11,7 +11,9 @@ from harness.distributed.coordinator import Fleet
 from harness.distributed.wire import Message, receive, send
 from harness.distributed.worker import versions
 from harness.errors import RunError, to_answer
+from harness.load.stop import Stop
 from harness.run.spec import RunSpec
+from harness.run.workers import Lost
 
 PATIENCE_S = 60.0
 
@@ -91,3 +93,21 @@ def test_a_worker_that_cannot_open_ends_the_start() -> None:
     with pytest.raises(RunError, match="worker has no port"):
         Fleet(RunSpec(), 3, crew)
     assert "cost" not in [kind for _, kind in crew.asked]
+
+
+def test_workers_that_are_gone_before_the_start_are_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many, they hold up nobody: each is named, and the run ends."""
+    monkeypatch.setattr("harness.distributed.coordinator._MOST_WAITING", 2)
+    fleet = Fleet(RunSpec(), 6, Crew(["one"] * 6))
+    try:
+        for connection in fleet._connections.values():
+            connection.close()
+        deadline = time.monotonic() + PATIENCE_S
+        while not all(connection._ended for connection in fleet._connections.values()):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        outcomes = fleet.drive(Stop(), lambda *_: None)
+    finally:
+        fleet.close()
+    assert [type(outcome) for outcome in outcomes] == [Lost] * 6
+    assert {outcome.reason for outcome in outcomes if isinstance(outcome, Lost)} == {"the connection to it broke"}

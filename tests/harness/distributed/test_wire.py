@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.distributed.wire import WireError, receive, send
+from harness.distributed.wire import Incoming, WireError, encode, receive, send
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | st.text(),
@@ -24,6 +24,27 @@ def test_plain_values_arrive_as_they_were_sent(message):
     with one, other:
         send(one, message)
         assert receive(other) == message
+
+
+@given(st.lists(st.integers(0, 2**20), max_size=6), st.lists(st.integers(1, 60), min_size=1))
+def test_messages_are_whole_however_they_are_cut(sizes, cuts):
+    """One reader takes what comes from many connections in pieces of any size."""
+    messages = [{"number": size, "array": np.arange(size % 50)} for size in sizes]
+    text, incoming, got, at = b"".join(map(encode, messages)), Incoming(), [], 0
+    for i in range(len(text)):
+        cut = cuts[i % len(cuts)]
+        got += list(incoming.add(text[at : at + cut]))
+        at += cut
+    assert [message["number"] for message in got] == sizes
+    for message in got:
+        assert message["array"].tolist() == list(range(message["number"] % 50))
+        message["array"] += 1
+
+
+def test_a_piece_that_is_no_message_is_refused():
+    """A stranger who dials costs no memory."""
+    with pytest.raises(WireError, match="longer than any of ours"):
+        list(Incoming().add(b"GET / HTTP/1.1\r\n\r\n"))
 
 
 @pytest.mark.parametrize("shape", [(0,), (3,), (0, 2), (4, 2)])

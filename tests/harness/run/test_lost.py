@@ -147,6 +147,14 @@ def test_what_could_not_be_read_is_not_verified() -> None:
     assert names(look(error=ScraperError("it is gone"))) == [Name.SCRAPES_UNREAD]
 
 
+def test_making_the_schedule_again_has_a_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A load of days must not hold up the result."""
+    monkeypatch.setattr("harness.run.lost.audit_limit_s", lambda *_: 0.0)
+    seen = look(at(500, 250))
+    assert names(seen) == [Name.SCRAPES_UNREAD]
+    assert "not made again" in sentence(seen.problems[0])
+
+
 def test_a_closed_loop_ended_by_time_has_no_schedule() -> None:
     """Only its last report bounds what may be stored."""
     load = Workload(WorkloadSpec(arrivals="max", duration_ns=10**9)).shard(0, 2)

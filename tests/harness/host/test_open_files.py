@@ -7,7 +7,7 @@ import pytest
 
 PROBE = """
 import resource, sys
-from harness.distributed.files import allow_files
+from harness.host.open_files import allow_files
 resource.setrlimit(resource.RLIMIT_NOFILE, (100, int(sys.argv[2])))
 allow_files(int(sys.argv[1]))
 print(resource.getrlimit(resource.RLIMIT_NOFILE))
