@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 __all__ = ["LiveIncidents"]
 
 
+# A restart takes no time, and is shown for this long: as often as progress is told of at the least.
+_SHOWN_NS = 1_000_000_000
+
+
 def _ignore(_incident: Incident) -> None:
     pass
 
@@ -88,9 +92,14 @@ class LiveIncidents:
         return self._service.take_held()
 
     def active(self) -> tuple[str, ...]:
-        """Return the kinds of incident that are going on."""
+        """Return the kinds of incident that are going on; a restart is named for a second afterwards."""
         at_ns = self._elapsed_ns()
-        return tuple(dict.fromkeys(each.kind for each in self._incidents if each.start_ns <= at_ns < each.end_ns))
+
+        def goes_on(each: Incident) -> bool:
+            lasts = each.duration_ns + (_SHOWN_NS if each.kind == "restart" else 0)
+            return each.start_ns <= at_ns < each.start_ns + lasts
+
+        return tuple(dict.fromkeys(each.kind for each in self._incidents if goes_on(each)))
 
     def happened(self, end_ns: int) -> Sequence[Incident]:
         """Return the incidents that had begun by `end_ns` from the start."""

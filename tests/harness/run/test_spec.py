@@ -43,6 +43,12 @@ def test_any_values_give_a_spec_or_one_line_that_names_the_culprit(values: dict[
         ({"port": 70000}, "port", ""),
         ({"lenghts": "uniform"}, "lenghts", "there is no such key; known are name, lengths"),
         ({"instrument": ""}, "instrument", ""),
+        (
+            {"incidents": ["stal@2m+1s"]},
+            "incidents",
+            "'stal@2m[+]1s': there is no incident 'stal', did you mean 'stall'",
+        ),
+        ({"incidents": "stall@2m+1s"}, "incidents", "input should be a valid tuple"),
     ],
 )
 def test_a_wrong_value_is_told_by_its_field(values: dict[str, object], field: str, says: str) -> None:
@@ -86,3 +92,14 @@ def test_a_file_that_is_no_toml_is_told_by_name(tmp_path: Path, content: bytes) 
     path.write_bytes(content)
     with pytest.raises(UsageError, match=r"bad\.toml: not valid TOML"):
         load_spec(str(path), {})
+
+
+def test_incidents_stand_in_a_scenario_and_flags_take_their_place(tmp_path: Path) -> None:
+    """As text, in the form in which they are written back."""
+    path = tmp_path / "own.toml"
+    path.write_text('duration = "10m"\nincidents = ["stall @ 120s + 10s", "restart@30s"]\n')
+    spec = load_spec(str(path), {})
+    assert spec.incidents == ("stall@2m+10s", "restart@30s")
+    assert [each.kind for each in spec.incident_times] == ["stall", "restart"]
+    assert load_spec(str(path), {"incidents": ("slow@1s+1s",)}).incidents == ("slow@1s+1s",)
+    assert RunSpec().incidents == ()
