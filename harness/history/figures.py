@@ -180,8 +180,17 @@ def _run(document: Mapping[str, Any]) -> Iterator[Figure]:
         value = _positive(_mapping(document.get(latency)).get(percentile))
         if value is not None:
             # The same digest is the same lines at the same times; other loads have other latencies.
-            key = f"{latency.removesuffix('_ns')} {percentile} {instrument} load={digest}"
+            key = f"{latency.removesuffix('_ns')} {percentile} {instrument} load={digest}{_incidents(document)}"
             yield Figure(key, "ns", value, head=instrument, axis=f"{latency} {percentile}", findings=findings)
+
+
+def _incidents(document: Mapping[str, Any]) -> str:
+    """Return the incidents of a run as part of a key: those that act on the service leave no trace in the digest."""
+    happened = [
+        f"{each.get('kind')}@{each.get('start_ns')}+{each.get('duration_ns')}"
+        for each in _maps(document.get("incidents"))
+    ]
+    return f" incidents={','.join(happened)}" if happened else ""
 
 
 def _suite(document: Mapping[str, Any]) -> Iterator[Figure]:
