@@ -4,7 +4,7 @@ An object on the pipe has any of these keys: ``now`` (the totals; with ``point``
 over), ``phase``, ``note``, ``incident``, ``result`` and ``end``. Times are nanoseconds after the start.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def about_run(
     count: int | None = None,
     rolling: bool = False,
     kinds: Mapping[str, str] | None = None,
+    scheduled: Iterable[tuple[str, int, int]] = (),
     stoppable: bool = False,
     audited: bool = True,
 ) -> dict[str, Any]:
@@ -34,8 +35,9 @@ def about_run(
 
     `load` describes it in a line, `duration_ns` and `count` are how long it is to last and how many lines it has, where
     that is known, `rolling` keeps the last ten minutes instead of the whole, `kinds` are the incidents that buttons can
-    switch on, with a sentence each, `stoppable` lets the page end the run before its end, and `audited` says whether
-    there is an audit at the end.
+    switch on, with a sentence each, `scheduled` those that will come by themselves: kind, begin and end, in nanoseconds
+    after the start. `stoppable` lets the page end the run before its end, and `audited` says whether there is an audit
+    at the end.
     """
     return {
         "title": title,
@@ -44,6 +46,7 @@ def about_run(
         "count": count,
         "rolling": rolling,
         "kinds": dict(kinds or {}),
+        "scheduled": [{"kind": kind, "begin_ns": begin, "end_ns": end} for kind, begin, end in scheduled],
         "stoppable": stoppable,
         "audited": audited,
     }

@@ -16,10 +16,6 @@ __all__ = ["IncidentSwitch", "LiveObserver", "RunObserver"]
 class IncidentSwitch(Protocol):
     """Whatever can make something go wrong on purpose while a run goes on."""
 
-    @property
-    def kinds(self) -> Mapping[str, str]:
-        """The kinds of incidents, each with one sentence that says what it does."""
-
     def trigger(self, kind: str, duration_ns: int) -> object:
         """Begin an incident now, for so long; called between two lines, from the thread that sends them.
 
@@ -43,7 +39,8 @@ class RunObserver(Protocol):
 class LiveObserver:
     """Passes everything on to another observer and to a live page.
 
-    `switch` is what the buttons for incidents act on. With `stoppable`, the page's button ends the run as Ctrl-C does.
+    `switch` is what the buttons for incidents act on; the page has buttons for the kinds it was made with. With
+    `stoppable`, the page's button ends the run as Ctrl-C does.
     """
 
     def __init__(

@@ -167,7 +167,7 @@ export class Chart {
     let free = -Infinity;
     for (const { kind, begin_ns: begin, end_ns: end } of this.data.incidents) {
       const [left, right] = [inside(begin), inside(Math.min(end, this.data.end))];
-      if (right <= LEFT) continue;
+      if (right <= LEFT || begin > this.data.end) continue;
       make(this.svg, "rect", { class: "incident", x: fixed(left), y: TOP, width: fixed(Math.max(right - left, 2)), height });
       if (left < free) continue;
       make(this.svg, "text", { class: "tick", x: fixed(left), y: TOP - 6 }, kind);
