@@ -173,13 +173,16 @@ export class Chart {
       make(this.svg, "text", { class: "tick", x: fixed(left), y: TOP - 6 }, kind);
       free = left + kind.length * 7 + 6;
     }
+    const box = (left, right, top, tall) => `M${fixed(left)} ${top}h${fixed(Math.max(right - left, 1))}v${tall}H${fixed(left)}z`;
+    let [ticks, grounds] = ["", ""];
     for (const [begin, end] of this.data.pages) {
       if (end < this.time.start) continue;
       const [left, right] = [inside(begin), inside(end)];
-      const wide = fixed(Math.max(right - left, 1));
-      if (right - left >= 2) make(this.svg, "rect", { class: "page", x: fixed(left), y: TOP, width: wide, height });
-      make(this.svg, "rect", { class: "scrape", x: fixed(left), y: TOP + height + 2, width: wide, height: STRIP });
+      if (right - left >= 2) grounds += box(left, right, TOP, height);
+      ticks += box(left, right, TOP + height + 2, STRIP);
     }
+    if (grounds) make(this.svg, "path", { class: "page", d: grounds });
+    if (ticks) make(this.svg, "path", { class: "scrape", d: ticks });
   }
 
   curve({ key, low, high, tone, dashed }) {
