@@ -85,7 +85,7 @@ class LiveObserver:
             try:
                 self._switch.trigger(kind, duration_ns)
             except HarnessError as error:
-                self.say(f"incident {kind}: {error}")
+                self.say(f"incident {kind}: {error.text}")
                 return
             self.say(f"incident {kind} for {format_duration(duration_ns)}, switched on from the live page")
             self.incident(kind, elapsed_ns, elapsed_ns + duration_ns)

@@ -21,7 +21,7 @@ _TILES = (
     ("audit", "Audit", "ledger = page = store?"),
 )
 _CHARTS = (
-    ("rate", "Rate", "lines a second: scheduled, and sent; means of the last five seconds"),
+    ("rate", "Rate", "lines a second, over the last five"),
     ("lag", "Lag", "how late lines started, by second: the band from p50 to p99"),
     ("latency", "Service and response", "how long lines took, by second: the bands from p50 to p99"),
 )
