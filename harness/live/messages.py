@@ -17,6 +17,8 @@ _COUNTS = ("offered", "processed", "failed", "dropped")
 _PERCENTILES = ("lag_p99_ns", "service_p99_ns", "response_p99_ns")
 _MOST_KINDS = 12
 _MOST_WORKERS = 64
+# Whose percentiles stand for several workers changes, and their seconds do not end at the same moment.
+_LEAST_APART_NS = 500_000_000
 
 
 def about_run(
@@ -53,7 +55,7 @@ def about_run(
 
 
 def now_message(snapshot: "Snapshot", scrapes: int, failed_scrapes: int, since_ns: int) -> dict[str, Any]:
-    """Return how a run stands; with a point where a second has ended later than `since_ns`."""
+    """Return how a run stands; with a point where a second has ended well after `since_ns`, that of the last point."""
     now: dict[str, Any] = {
         **_figures(snapshot),
         "elapsed_ns": snapshot.elapsed_ns,
@@ -68,7 +70,7 @@ def now_message(snapshot: "Snapshot", scrapes: int, failed_scrapes: int, since_n
         workers = sorted(snapshot.workers.items())[:_MOST_WORKERS]
         now["workers"] = [{"number": number, **_figures(worker)} for number, worker in workers]
     recent = snapshot.recent
-    if recent is not None and recent["until_ns"] > since_ns:
+    if recent is not None and recent["until_ns"] >= since_ns + _LEAST_APART_NS:
         figures = {name: value for name, value in recent.items() if name != "until_ns"}
         rates = {"rate": snapshot.rate, "target_rate": snapshot.target_rate}
         now["point"] = {"t_ns": recent["until_ns"], **rates, **figures}

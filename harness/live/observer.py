@@ -68,8 +68,8 @@ class LiveObserver:
             self._miss()
             return
         message = now_message(progress, scrapes, failed_scrapes, self._told_ns)
-        if self._page.tell(message, droppable=True) and progress.recent is not None:
-            self._told_ns = progress.recent["until_ns"]
+        if self._page.tell(message, droppable=True):
+            self._told_ns = message["now"].get("point", {}).get("t_ns", self._told_ns)
         for wish in self._page.wishes():
             self._grant(wish, progress.elapsed_ns)
 

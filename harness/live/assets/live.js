@@ -202,6 +202,8 @@ const takeResult = (result) => {
   byId("result").innerHTML = result.html;
   byId("result").hidden = false;
   if (byId("incidents")) byId("incidents").hidden = true;
+  // The account has their final figures.
+  byId("workers").hidden = true;
 };
 
 const takeEnd = (text) => {
