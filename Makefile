@@ -57,6 +57,9 @@ opencensus-tests: $(READY) ## Run OpenCensus' own unit tests from OPENCENSUS=pat
 live-cost: $(READY) ## What the live page costs a run: lag p99 without it, unwatched, and in a browser (half an hour)
 	$(BIN)/python benchmarks/live_cost.py
 
+live-picture: $(READY) ## The pictures of the live page, from a real demo and Chromium (two minutes)
+	$(BIN)/python benchmarks/live_picture.py
+
 report-picture: $(READY) ## The README's picture of a report, from 24 real runs and Chromium (three minutes)
 	$(BIN)/python benchmarks/report_picture.py
 

@@ -97,7 +97,8 @@ def rows(repeats: Sequence[Repeat]) -> list[str]:
         for way in WAYS:
             median = statistics.median(repeat[way][figure] for repeat in repeats)
             words = "" if way == WITHOUT else _words(ratio(repeats, way, figure))
-            lines.append(f"{name.removesuffix('_ns')} {statistic:<11} {way:<34} {median / 1000:>7.1f} µs   {words}")
+            label = f"{name.removesuffix('_ns')} {statistic}"
+            lines.append(f"{label:<16} {way:<34} {median / 1000:>7.1f} µs   {words}")
     return lines
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from harness.cli.command import option_group
+from harness.errors import HarnessError
 
 if TYPE_CHECKING:
     from harness.live.feed import LivePage
@@ -40,14 +41,21 @@ def live_option(command: F) -> F:
 
 @contextmanager
 def served_page(about: "Mapping[str, Any]", port: int | None, *, open_page: bool) -> "Iterator[LivePage]":
-    """Serve a page and print its address; it ends with the block, however that is left."""
+    """Serve a page and print its address; it ends with the block, and says why where that failed."""
     from harness.live.feed import LivePage
 
     with LivePage(about, port or 0, open_browser=open_page) as page:
         click.echo(f"harness: live page: {page.url}", err=True)
         if page.opened is False:
             click.echo("harness: no browser could be opened; open the address in one yourself", err=True)
-        yield page
+        try:
+            yield page
+        except HarnessError as error:
+            page.tell({"end": f"Failed: {error}"})
+            raise
+        except KeyboardInterrupt:
+            page.tell({"end": "Interrupted"})
+            raise
 
 
 def stay(page: "LivePage", *, quiet: bool) -> None:

@@ -4,7 +4,7 @@ An object on the pipe has any of these keys: ``now`` (the totals; with ``point``
 over), ``phase``, ``note``, ``incident``, ``result`` and ``end``. Times are nanoseconds after the start.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ _COUNTS = ("offered", "processed", "failed", "dropped")
 _PERCENTILES = ("lag_p99_ns", "service_p99_ns", "response_p99_ns")
 _MOST_KINDS = 12
 _MOST_WORKERS = 64
+# Whose percentiles stand for several workers changes, and their seconds do not end at the same moment.
+_LEAST_APART_NS = 500_000_000
 
 
 def about_run(
@@ -27,6 +29,7 @@ def about_run(
     count: int | None = None,
     rolling: bool = False,
     kinds: Mapping[str, str] | None = None,
+    scheduled: Iterable[tuple[str, int, int]] = (),
     stoppable: bool = False,
     audited: bool = True,
 ) -> dict[str, Any]:
@@ -34,8 +37,9 @@ def about_run(
 
     `load` describes it in a line, `duration_ns` and `count` are how long it is to last and how many lines it has, where
     that is known, `rolling` keeps the last ten minutes instead of the whole, `kinds` are the incidents that buttons can
-    switch on, with a sentence each, `stoppable` lets the page end the run before its end, and `audited` says whether
-    there is an audit at the end.
+    switch on, with a sentence each, `scheduled` those that will come by themselves: kind, begin and end, in nanoseconds
+    after the start. `stoppable` lets the page end the run before its end, and `audited` says whether there is an audit
+    at the end.
     """
     return {
         "title": title,
@@ -44,13 +48,14 @@ def about_run(
         "count": count,
         "rolling": rolling,
         "kinds": dict(kinds or {}),
+        "scheduled": [{"kind": kind, "begin_ns": begin, "end_ns": end} for kind, begin, end in scheduled],
         "stoppable": stoppable,
         "audited": audited,
     }
 
 
 def now_message(snapshot: "Snapshot", scrapes: int, failed_scrapes: int, since_ns: int) -> dict[str, Any]:
-    """Return how a run stands; with a point where a second has ended later than `since_ns`."""
+    """Return how a run stands; with a point where a second has ended well after `since_ns`, that of the last point."""
     now: dict[str, Any] = {
         **_figures(snapshot),
         "elapsed_ns": snapshot.elapsed_ns,
@@ -65,7 +70,7 @@ def now_message(snapshot: "Snapshot", scrapes: int, failed_scrapes: int, since_n
         workers = sorted(snapshot.workers.items())[:_MOST_WORKERS]
         now["workers"] = [{"number": number, **_figures(worker)} for number, worker in workers]
     recent = snapshot.recent
-    if recent is not None and recent["until_ns"] > since_ns:
+    if recent is not None and recent["until_ns"] >= since_ns + _LEAST_APART_NS:
         figures = {name: value for name, value in recent.items() if name != "until_ns"}
         rates = {"rate": snapshot.rate, "target_rate": snapshot.target_rate}
         now["point"] = {"t_ns": recent["until_ns"], **rates, **figures}

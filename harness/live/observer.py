@@ -16,10 +16,6 @@ __all__ = ["IncidentSwitch", "LiveObserver", "RunObserver"]
 class IncidentSwitch(Protocol):
     """Whatever can make something go wrong on purpose while a run goes on."""
 
-    @property
-    def kinds(self) -> Mapping[str, str]:
-        """The kinds of incidents, each with one sentence that says what it does."""
-
     def trigger(self, kind: str, duration_ns: int) -> object:
         """Begin an incident now, for so long; called between two lines, from the thread that sends them.
 
@@ -43,7 +39,8 @@ class RunObserver(Protocol):
 class LiveObserver:
     """Passes everything on to another observer and to a live page.
 
-    `switch` is what the buttons for incidents act on. With `stoppable`, the page's button ends the run as Ctrl-C does.
+    `switch` is what the buttons for incidents act on; the page has buttons for the kinds it was made with. With
+    `stoppable`, the page's button ends the run as Ctrl-C does.
     """
 
     def __init__(
@@ -71,8 +68,8 @@ class LiveObserver:
             self._miss()
             return
         message = now_message(progress, scrapes, failed_scrapes, self._told_ns)
-        if self._page.tell(message, droppable=True) and progress.recent is not None:
-            self._told_ns = progress.recent["until_ns"]
+        if self._page.tell(message, droppable=True):
+            self._told_ns = message["now"].get("point", {}).get("t_ns", self._told_ns)
         for wish in self._page.wishes():
             self._grant(wish, progress.elapsed_ns)
 
@@ -88,7 +85,7 @@ class LiveObserver:
             try:
                 self._switch.trigger(kind, duration_ns)
             except HarnessError as error:
-                self.say(f"incident {kind}: {error}")
+                self.say(f"incident {kind}: {error.text}")
                 return
             self.say(f"incident {kind} for {format_duration(duration_ns)}, switched on from the live page")
             self.incident(kind, elapsed_ns, elapsed_ns + duration_ns)

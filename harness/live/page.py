@@ -21,7 +21,7 @@ _TILES = (
     ("audit", "Audit", "ledger = page = store?"),
 )
 _CHARTS = (
-    ("rate", "Rate", "lines a second: scheduled, and sent; means of the last five seconds"),
+    ("rate", "Rate", "lines a second, over the last five"),
     ("lag", "Lag", "how late lines started, by second: the band from p50 to p99"),
     ("latency", "Service and response", "how long lines took, by second: the bands from p50 to p99"),
 )
@@ -58,8 +58,8 @@ def live_page(about: Mapping[str, object], token: str) -> str:
             "main",
             h("dl", [_tile(*tile) for tile in _TILES if tile[0] != "audit" or about.get("audited")], class_="tiles"),
             _result(),
-            _incidents(kinds) if isinstance(kinds, Mapping) and kinds else None,
             h("div", [_chart(*chart) for chart in _CHARTS], class_="charts"),
+            _incidents(kinds) if isinstance(kinds, Mapping) and kinds else None,
             _workers(),
             h("div", _errors(), _notes(), class_="columns"),
             id="main",

@@ -77,7 +77,7 @@ class LiveState:
         # Pages being made for a scrape, begin to end: one that is not finished yet is told of again.
         self._pages: dict[int, int] = {}
         self._notes: deque[str] = deque(maxlen=_MOST_NOTES)
-        self._incidents: deque[dict[str, Any]] = deque(maxlen=_MOST_INCIDENTS)
+        self._incidents: deque[dict[str, Any]] = deque(about.get("scheduled", ()), maxlen=_MOST_INCIDENTS)
         self._now: dict[str, Any] | None = None
         self._phase = ""
         self._result: dict[str, Any] | None = None

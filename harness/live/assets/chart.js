@@ -167,19 +167,22 @@ export class Chart {
     let free = -Infinity;
     for (const { kind, begin_ns: begin, end_ns: end } of this.data.incidents) {
       const [left, right] = [inside(begin), inside(Math.min(end, this.data.end))];
-      if (right <= LEFT) continue;
+      if (right <= LEFT || begin > this.data.end) continue;
       make(this.svg, "rect", { class: "incident", x: fixed(left), y: TOP, width: fixed(Math.max(right - left, 2)), height });
       if (left < free) continue;
       make(this.svg, "text", { class: "tick", x: fixed(left), y: TOP - 6 }, kind);
       free = left + kind.length * 7 + 6;
     }
+    const box = (left, right, top, tall) => `M${fixed(left)} ${top}h${fixed(Math.max(right - left, 1))}v${tall}H${fixed(left)}z`;
+    let [ticks, grounds] = ["", ""];
     for (const [begin, end] of this.data.pages) {
       if (end < this.time.start) continue;
       const [left, right] = [inside(begin), inside(end)];
-      const wide = fixed(Math.max(right - left, 1));
-      if (right - left >= 2) make(this.svg, "rect", { class: "page", x: fixed(left), y: TOP, width: wide, height });
-      make(this.svg, "rect", { class: "scrape", x: fixed(left), y: TOP + height + 2, width: wide, height: STRIP });
+      if (right - left >= 2) grounds += box(left, right, TOP, height);
+      ticks += box(left, right, TOP + height + 2, STRIP);
     }
+    if (grounds) make(this.svg, "path", { class: "page", d: grounds });
+    if (ticks) make(this.svg, "path", { class: "scrape", d: ticks });
   }
 
   curve({ key, low, high, tone, dashed }) {

@@ -69,7 +69,17 @@ const lastPage = () => {
   return last ? `, a page takes ${duration(last[1] - last[0])}` : "";
 };
 
+// Lists are made anew only when they have changed.
+const shown = {};
+const same = (name, value) => {
+  const text = JSON.stringify(value);
+  const before = shown[name];
+  shown[name] = text;
+  return before === text;
+};
+
 const errors = (kinds) => {
+  if (same("errors", kinds)) return;
   const rows = Object.entries(kinds).sort((one, other) => other[1] - one[1]);
   const most = rows.length ? rows[0][1] : 1;
   byId("errors-none").hidden = rows.length > 0;
@@ -87,6 +97,7 @@ const errors = (kinds) => {
 };
 
 const workers = (rows) => {
+  if (same("workers", rows ?? [])) return;
   byId("workers").hidden = !rows?.length;
   byId("workers-rows").replaceChildren(...(rows ?? []).map((each) => {
     const row = document.createElement("tr");
@@ -109,11 +120,15 @@ const workers = (rows) => {
 
 const drawAll = () => {
   const last = Math.max(run.now?.elapsed_ns ?? 0, run.points.at(-1)?.t_ns ?? 0);
+  drawn = performance.now();
   const data = { points: run.points, pages: [...run.pages], incidents: run.incidents, end: last, rolling: run.about.rolling };
   for (const chart of charts) chart.show(data);
 };
 
 let waiting = false;
+// Pictures change by the second; drawing them more often would only take processor time from the run.
+const REDRAW_MS = 1000;
+let drawn = 0;
 const draw = () => {
   if (waiting) return;
   waiting = true;
@@ -145,7 +160,7 @@ const takeNow = (now) => {
   else state("Sending", "good");
   put("tile-audit", "–");
   put("more-audit", "follows the last line");
-  draw();
+  if (performance.now() - drawn >= REDRAW_MS) draw();
 };
 
 const takePhase = (text) => {
@@ -187,6 +202,8 @@ const takeResult = (result) => {
   byId("result").innerHTML = result.html;
   byId("result").hidden = false;
   if (byId("incidents")) byId("incidents").hidden = true;
+  // The account has their final figures.
+  byId("workers").hidden = true;
 };
 
 const takeEnd = (text) => {

@@ -43,7 +43,7 @@ def test_help_has_the_answer_groups_examples_and_exit_codes(ctx: click.Context) 
     rows = text[text.index(f"\n{headings[0]}:\n") :]
     for parameter in command.get_params(ctx):
         if isinstance(parameter, click.Option) and not parameter.hidden:
-            shown = re.findall(rf"^  (?:-., )?{re.escape(parameter.opts[-1])}\b", rows, re.MULTILINE)
+            shown = re.findall(rf"^  (?:-., )?{re.escape(parameter.opts[-1])}(?![\w-])", rows, re.MULTILINE)
             assert len(shown) == 1, parameter.opts
     assert set(command.exits) >= {"0", "2", "130", "143"}
     assert len(command.examples) >= 2

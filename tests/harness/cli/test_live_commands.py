@@ -7,7 +7,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,10 @@ import httpx
 import psutil
 import pytest
 
+from harness.cli.live import served_page
+from harness.errors import RunError
 from tests.harness.cli.commands import PATIENCE_S, Command, running
+from tests.harness.live.feeding import ABOUT, Events, events
 
 QUICK = ["run", "--arrivals", "max", "--count", "300", "--scraper", "none"]
 
@@ -134,6 +137,21 @@ def test_a_run_that_is_interrupted_does_not_stay(tmp_path: Path) -> None:
         assert command.ended() == 130
         command.leaves_nothing()
         assert "Interrupted" in command.printed
+
+
+def test_what_fails_is_said_on_the_page() -> None:
+    """Whoever watches reads the same line as whoever started the command."""
+    with ExitStack() as stack:
+
+        def fail() -> None:
+            with served_page(ABOUT, None, open_page=False) as page:
+                streams.append(stack.enter_context(events(page)))
+                raise RunError("no scrape succeeded")
+
+        streams: list[Events] = []
+        with pytest.raises(RunError):
+            fail()
+        assert streams[0].next("end") == "Failed: no scrape succeeded"
 
 
 @pytest.mark.slow

@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[list[str], float]] = {
     "run-prometheus": (["run", "--duration", "60s", "--scraper", "prometheus", "--scrape-interval", "200ms"], 5),
     "run-audit": (["run", "--count", "2k", "--arrivals", "max", "--scraper", "builtin", "--series", "300"], 8),
     "run-closed": (["run", "--duration", "60s", "--arrivals", "max", "--scraper", "none"], 4),
+    "run-live": (["run", "--duration", "60s", "--scraper", "builtin", "--live"], 3),
     "demo": (["demo", "--port", "0", "--quiet"], 3),
     "lines": (["lines", "--arrivals", "poisson:rate=1k", "--duration", "60s"], 0.6),
     "overhead": (["overhead"], 20),

@@ -70,6 +70,17 @@ def test_several_workers_have_a_row_each() -> None:
     assert rows[0]["lag_p99_ns"] == 300_000
 
 
+def test_seconds_of_two_workers_are_one_point() -> None:
+    """Where the worst worker changes, the second that another one ends a moment later is no further point."""
+    with page() as served, events(served) as stream:
+        observer = LiveObserver(served, Beside())
+        for until_ns in (SECOND_NS, SECOND_NS + 100_000_000, 2 * SECOND_NS):
+            recent = snapshot(1).recent
+            assert recent is not None
+            observer.progress(snapshot(2, recent={**recent, "until_ns": until_ns}), 0, 0)
+        assert [stream.next("point")["t_ns"] for _ in range(2)] == [SECOND_NS, 2 * SECOND_NS]
+
+
 def test_any_number_of_kinds_of_errors_stays_small() -> None:
     """A subject may raise what it likes: the most frequent twelve are shown."""
     errors = {f"Error{number}": number for number in range(1000)}

@@ -185,6 +185,33 @@ def test_progress_tells_the_rate_of_late(make_block):
     assert seen[5].service_p50_ns == MS
 
 
+def test_progress_tells_failures_by_kind_the_last_second_and_the_pages(make_block):
+    """Each snapshot has the failures until then, figures of its last second, and the pages since the one before."""
+    clock = FakeClock()
+    seen = []
+    start = clock.now_ns() + 2 * MS
+    made = [(start + at * SECOND, start + at * SECOND + 5 * MS) for at in range(10)]
+    due = [i * 10 * MS for i in range(1000)]
+    blocks = [make_block(due[at : at + 50], first=at, error=[1] + [0] * 49) for at in range(0, 1000, 50)]
+    go(
+        blocks,
+        clock,
+        Subject(clock, MS, broken=[7]),
+        progress=seen.append,
+        pages=lambda since_ns: [each for each in made if since_ns < each[1] <= clock.now_ns()],
+    )
+    last = seen[-1]
+    assert sum(last.errors.values()) == last.failed
+    assert last.errors["OSError"] == 1
+    assert len(last.errors) == 2
+    assert seen[0].recent is None
+    assert last.recent["service_p99_ns"] == pytest.approx(MS, rel=0.001)
+    assert last.elapsed_ns - SECOND - 300 * MS < last.recent["until_ns"] <= last.elapsed_ns
+    pages = [each for one in seen for each in one.pages]
+    assert pages == [(at * SECOND, at * SECOND + 5 * MS) for at in range(len(pages))]
+    assert len(pages) >= 9
+
+
 def test_blocks_are_made_in_the_gaps(make_block):
     """Making a block takes 3 ms and each is followed by a gap of 5 ms: no line is late, the store is never empty."""
     clock = FakeClock()
