@@ -1,10 +1,12 @@
 """Who sends the load of a spec."""
 
 import os
+from collections.abc import Callable
 
-from harness.distributed.coordinator import Fleet
+from harness.distributed.coordinator import Fleet, is_loopback
 from harness.distributed.local import LocalLauncher
-from harness.run.spec import RunSpec
+from harness.errors import UsageError
+from harness.run.spec import LOCAL_CLUSTER, RunSpec
 from harness.run.workers import Single, Workers
 
 __all__ = ["open_workers", "worker_count"]
@@ -17,10 +19,37 @@ def worker_count(spec: RunSpec) -> int:
     return spec.workers
 
 
-def open_workers(spec: RunSpec) -> Workers:
-    """Return the workers of a spec, all of them ready: this process alone, or processes of this machine.
+def open_workers(spec: RunSpec, tell: Callable[[str], object] = str) -> Workers:
+    """Return the workers of a spec, all of them ready: this process alone, processes of this machine, or a cluster's.
 
-    Raises what `harness.run.workers.Single` and `harness.distributed.coordinator.Fleet` raise.
+    Of a cluster, ``auto`` takes a worker beside each of its Dask workers. `tell` hears which addresses are opened.
+    Raises what `harness.run.workers.Single`, `harness.distributed.coordinator.Fleet` and
+    `harness.distributed.dask.DaskLauncher` raise.
     """
+    if spec.cluster is not None:
+        return _cluster(spec, spec.cluster, tell)
     count = worker_count(spec)
     return Single(spec) if count == 1 else Fleet(spec, count, LocalLauncher())
+
+
+def _cluster(spec: RunSpec, cluster: str, tell: Callable[[str], object]) -> Workers:
+    # Only here: it is an extra, and what is loaded lies in the memory of the process that is measured.
+    from harness.distributed.dask import DaskLauncher
+
+    every = spec.workers == "auto" and cluster != LOCAL_CLUSTER
+    launcher = DaskLauncher(cluster, None if every else worker_count(spec))
+    try:
+        if not is_loopback(launcher.address):
+            _check_address(spec)
+            hosts = ", ".join(launcher.hosts)
+            tell(f"open to the network: the coordinator on {launcher.address}, the workers' pages on {hosts}")
+        return Fleet(spec, launcher.count, launcher)
+    except BaseException:
+        launcher.close()
+        raise
+
+
+def _check_address(spec: RunSpec) -> None:
+    if spec.address != RunSpec.model_fields["address"].default:
+        text = "is for workers of this machine; those of a cluster serve at the address that they dial from"
+        raise UsageError(text, field="address")

@@ -7,13 +7,14 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from ipaddress import ip_address
 from typing import Any, Protocol
 
 from harness.deadline import Deadline
 from harness.distributed.clocks import Clocks, ShiftedTruth
 from harness.distributed.connection import Connection, GoneError
 from harness.distributed.records import record_from
-from harness.distributed.wire import Message, WireError, receive
+from harness.distributed.wire import Message, WireError, end_when_silent, receive
 from harness.distributed.worker import boot_id, versions
 from harness.errors import RunError
 from harness.exposition.page import Page
@@ -28,7 +29,7 @@ from harness.scrape.scraper import Target
 from harness.scrape.windows import Window
 from harness.views import views_for
 
-__all__ = ["Fleet", "WorkerLauncher"]
+__all__ = ["Fleet", "WorkerLauncher", "is_loopback"]
 
 # For all workers to dial in: for the first, and for each further one.
 _START_S, _START_EACH_S = 30.0, 2.0
@@ -38,6 +39,8 @@ _LEAD_NS, _LEAD_EACH_NS = 200_000_000, 2_000_000
 # Once its schedule has ended, a worker may be silent for so long: what a subject may hold up one line.
 _RESULT_S = 30.0
 _GLANCE_S = 0.05
+# A worker's machine that gives no sign for so long is gone or cut off; all it is sent is short.
+_SILENCE_S = 4.0
 # Bytes that are read of somebody who has not shown the token yet.
 _MOST_HELLO = 1 << 16
 # After an interruption, of the time until the command has to end.
@@ -45,12 +48,17 @@ _STOP_SHARE = 0.2
 _PROGRESS_S = 0.2
 
 
+def is_loopback(address: str) -> bool:
+    """Return whether an address leads to this machine only."""
+    return ip_address(address).is_loopback
+
+
 class WorkerLauncher(Protocol):
     """Whoever starts workers that dial in; a fake one takes its place in tests."""
 
     @property
     def address(self) -> str:
-        """The address by which workers reach the coordinator, and at which they serve."""
+        """The address by which workers reach the coordinator; unless it is loopback they serve where they dial from."""
 
     def start(self, port: int, token: str, count: int) -> None:
         """Start workers 0 to `count` - 1, each with `harness.distributed.worker`; raises `RunError`."""
@@ -112,7 +120,9 @@ class Fleet:
         """Start the workers and wait until each has dialled in; raises `RunError`."""
         token = secrets.token_hex(16)
         deadline = Deadline(_START_S + _START_EACH_S * count)
-        with socket.create_server((self._launcher.address, 0), backlog=max(count, 8)) as listener:
+        address = self._launcher.address
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        with socket.create_server((address, 0), family=family, backlog=max(count, 8)) as listener:
             listener.settimeout(_GLANCE_S)
             self._launcher.start(listener.getsockname()[1], token, count)
             while len(self._connections) < count:
@@ -143,6 +153,7 @@ class Fleet:
             return
         peer.settimeout(None)
         peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        end_when_silent(peer, _SILENCE_S)
         self._connections[number] = Connection(number, peer, hello)
         here, there = versions(), hello.get("versions", {})
         if different := sorted(name for name in {*here, *there} if here.get(name) != there.get(name)):
@@ -167,7 +178,7 @@ class Fleet:
                 "open": self._spec.model_dump(mode="json"),
                 "number": number,
                 "of": count,
-                "address": self._spec.address,
+                "address": self._serving_address(connection),
                 "port": port,
             }
             answer = connection.ask(request, Deadline(_ANSWER_S), f"worker {number} does not open its endpoint")
@@ -186,6 +197,10 @@ class Fleet:
             )
         self.infos: Sequence[WorkerInfo] = infos
         self.served: Sequence[Served] = served
+
+    def _serving_address(self, connection: Connection) -> str:
+        """Return where a worker serves its page: on another machine the address by which it is reached."""
+        return self._spec.address if is_loopback(self._launcher.address) else connection.address
 
     def drive(self, stop: Stop, progress: Progress) -> Sequence[ShardRecord | Lost]:
         """Let all begin at one instant and gather what they did; those that do not tell in time are lost."""
@@ -239,7 +254,8 @@ class Fleet:
         until = time.monotonic() + 1.0
         while not (reason := self._launcher.reason(number)) and time.monotonic() < until:
             time.sleep(0.01)
-        return reason or "the connection to it broke"
+        broke = self._connections[number].broke
+        return reason or f"the connection to it broke{': ' if broke else ''}{broke.lower()}"
 
     def _record(self, number: int, state: Any) -> ShardRecord | Lost:
         """Return a worker's record on the coordinator's clock."""

@@ -1,5 +1,6 @@
 """``harness run``: one load run, live display while it runs, summary and JSON at the end."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +79,11 @@ def _print(result: "RunResult") -> None:
     metavar="N",
     help="Number of processes that share the lines; auto: one less than the cores. [default: 1]",
 )
+@load(
+    "--cluster",
+    metavar="ADDRESS",
+    help="Dask scheduler that starts the workers, such as tcp://10.0.0.1:8786; local: a cluster of this machine.",
+)
 @recording("--instrument", metavar="NAME", help="Way of recording, or package.module:Name. [default: opencensus]")
 @recording(
     "--latency-buckets",
@@ -135,7 +141,7 @@ def run(
     spec = load_spec(scenario, given(flags)) if scenario else spec_from(given(flags))
     with deferred():
         with RunDisplay(spec.duration_ns, quiet=quiet) as display:
-            result = execute(spec, display, open_workers)
+            result = execute(spec, display, partial(open_workers, tell=display.phase))
         with held():
             try:
                 if json_file is not None:

@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from harness.load.tail import FEWEST_BEYOND, statistic_supported, supported
 from harness.report.numbers import UNKNOWN, plain, unit_for
@@ -68,9 +70,18 @@ def _sent(run: "RunResult") -> Iterator[Part]:
     else:
         missed = 100 * (rate.achieved / rate.target - 1) if rate.target else 0.0
         rows["Rate"] = f"{plain(rate.achieved, 6)} lines/s of {plain(rate.target, 6)} scheduled ({missed:+.3f} %)"
+    if spec.cluster is not None:
+        rows["Cluster"] = f"Dask, {spec.cluster}; pages served on {_page_hosts(run)}"
     rows["Loop's own cost"] = f"{format_duration(run.self_cost_ns_per_line)} a line"
     digest = ("Digest", TableCell(run.workload.digest, code=True))
     yield Facts((*((name, TableCell(words)) for name, words in rows.items() if words), digest))
+
+
+def _page_hosts(run: "RunResult") -> str:
+    """Return the addresses on which workers served their pages, each once."""
+    hosts = dict.fromkeys(urlsplit(worker.url).hostname or "" for worker in run.workers)
+    outside = "" if all(ip_address(host).is_loopback for host in hosts) else ", open to the network meanwhile"
+    return f"{', '.join(hosts)}{outside}"
 
 
 def _timed(run: "RunResult") -> Iterator[Part]:
