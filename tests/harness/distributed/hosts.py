@@ -28,8 +28,8 @@ def why_not() -> str:
     try:
         _ip("netns", "add", name)
         try:
-            _ip("-n", name, "link", "add", "a", "type", "veth", "peer", "name", "b")
-            _ip("-n", name, "link", "add", "switch", "type", "bridge")
+            _ip("-n", name, "link", "add", "name", "one", "type", "veth", "peer", "name", "other")
+            _ip("-n", name, "link", "add", "name", "switch", "type", "bridge")
         finally:
             _ip("netns", "del", name)
     except (OSError, subprocess.SubprocessError) as error:
@@ -48,11 +48,25 @@ class Hosts:
             _ip("netns", "add", name)
             _ip("-n", name, "link", "set", "lo", "up")
         switch = self._names[0]
-        _ip("-n", switch, "link", "add", "switch", "type", "bridge")
+        _ip("-n", switch, "link", "add", "name", "switch", "type", "bridge")
         _ip("-n", switch, "addr", "add", f"{self.address(0)}/24", "dev", "switch")
         _ip("-n", switch, "link", "set", "switch", "up")
         for number, name in enumerate(self._names[1:], 1):
-            _ip("-n", switch, "link", "add", f"port{number}", "type", "veth", "peer", "name", "eth0", "netns", name)
+            _ip(
+                "-n",
+                switch,
+                "link",
+                "add",
+                "name",
+                f"port{number}",
+                "type",
+                "veth",
+                "peer",
+                "name",
+                "eth0",
+                "netns",
+                name,
+            )
             _ip("-n", switch, "link", "set", f"port{number}", "master", "switch", "up")
             _ip("-n", name, "addr", "add", f"{self.address(number)}/24", "dev", "eth0")
             _ip("-n", name, "link", "set", "eth0", "up")
