@@ -92,6 +92,8 @@ class DaskLauncher:
         where = self._cluster
         if where == LOCAL_CLUSTER:
             where = self._started.enter_context(_local_cluster(self._library, count or 1))
+        if where.startswith("tls://"):
+            self._check_certificate()
         try:
             with warnings.catch_warnings():
                 # Versions that matter are compared when a worker dials in, and a difference is refused.
@@ -104,6 +106,16 @@ class DaskLauncher:
             # Ctrl-C on the terminal reaches all processes of the command, and ends the run in an orderly way.
             client.run(_ignore_interrupts)
         return client
+
+    def _check_certificate(self) -> None:
+        """Raise `RunError` where Dask's configuration names no certificate by which we would be let in."""
+        try:
+            context = self._library.Security().get_connection_args("client").get("ssl_context")
+        except (OSError, ValueError) as error:
+            raise self._error(f"the files named in Dask's configuration cannot be used: {_short(error)}") from error
+        if context is None:
+            text = "TLS needs a certificate; name one in Dask's configuration, as distributed.comm.tls.client.cert"
+            raise self._error(text)
 
     def _chosen(self, count: int | None) -> list[str]:
         """Return the Dask workers to use, spread over the machines as evenly as they are."""
@@ -267,7 +279,7 @@ def _local_cluster(library: Any, count: int) -> Iterator[str]:
             local_directory=folder,
             silence_logs=logging.CRITICAL,
             # A task whose Dask worker died is not run again.
-            scheduler_kwargs={"allowed_failures": 0},
+            scheduler_kwargs={"allowed_failures": 0, "local_directory": folder, "needs_workdir": False},
         )
         try:
             yield cluster.scheduler_address
