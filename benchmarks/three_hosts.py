@@ -16,22 +16,24 @@ from tests.harness.distributed.hosts import hosts, why_not
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "distributed.md"
 BEGIN, END = "<!-- three-hosts: begin -->", "<!-- three-hosts: end -->"
-OPTIONS = "--workers 2 --duration 5s --arrivals poisson:rate=2k --instrument prometheus-client --no-save"
+OPTIONS = "--workers 2 --duration 5s --arrivals poisson:rate=200 --instrument prometheus-client --max-lag 1s --no-save"
 
 
-def named(name: str) -> list[str]:
-    """Return what goes before a command so that its host has this name."""
-    return ["unshare", "--uts", "sh", "-c", f'hostname {name}; exec "$@"', "sh"]
+def machine(number: int) -> list[str]:
+    """Return what goes before a command so that its host has a name and a monotonic clock of its own."""
+    booted = str(1_000 * number)
+    spaces = ["--uts", "--time", "--fork", "--kill-child", "--monotonic", booted, "--boottime", booted]
+    return ["unshare", *spaces, "sh", "-c", f'hostname host-{number}; exec "$@"', "sh"]
 
 
-def shown(folder: Path) -> str:
+def output_of(folder: Path) -> str:
     """Return the command and what it printed."""
     with hosts(2) as network:
         cluster = DaskCluster(folder)
         try:
             cluster.start_scheduler(network.address(0), network.at(0))
             for number in (1, 2):
-                cluster.start_worker(network.address(number), [*network.at(number), *named(f"host-{number}")])
+                cluster.start_worker(network.address(number), [*network.at(number), *machine(number)])
             cluster.ready()
             arguments = ["run", *shlex.split(OPTIONS), "--cluster", cluster.address]
             done = subprocess.run(
@@ -41,7 +43,8 @@ def shown(folder: Path) -> str:
         finally:
             cluster.end()
     told = "".join(line for line in done.stderr.splitlines(keepends=True) if "lines/s" not in line)
-    return f"$ harness {' '.join(arguments)}\n{told}{done.stdout}"
+    shown = "".join(f"{line.rstrip()}\n" for line in done.stdout.splitlines())
+    return f"$ harness {' '.join(arguments)}\n{told}{shown}"
 
 
 def main() -> None:
@@ -51,7 +54,7 @@ def main() -> None:
     if why := why_not():
         sys.exit(why)
     with tempfile.TemporaryDirectory() as folder:
-        output = shown(Path(folder))
+        output = output_of(Path(folder))
     print(output)
     if arguments.docs:
         block = f"{BEGIN}\n```console\n{output.rstrip()}\n```\n{END}"
