@@ -32,9 +32,6 @@ class Connection:
         self._replies: queue.Queue[Message | None] = queue.Queue()
         self._tell: Callable[[int, Message | None], object] = lambda _number, _message: None
         self._ended = False
-        self.address = str(peer.getpeername()[0]) if peer.family != socket.AF_UNIX else ""
-        # Why the connection broke; empty where the worker closed it.
-        self.broke = ""
         threading.Thread(target=self._read, name=f"harness-worker-{number}", daemon=True).start()
 
     def on_event(self, tell: Callable[[int, Message | None], object]) -> None:
@@ -84,14 +81,12 @@ class Connection:
         self._peer.close()
 
     def _read(self) -> None:
-        try:
+        with contextlib.suppress(OSError, WireError):
             while (message := receive(self._peer)) is not None:
                 if any(event in message for event in _EVENTS):
                     self._tell(self.number, message)
                 else:
                     self._replies.put(message)
-        except (OSError, WireError) as error:
-            self.broke = getattr(error, "strerror", None) or str(error)
         self._ended = True
         self._replies.put(None)
         self._tell(self.number, None)

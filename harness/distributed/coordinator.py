@@ -108,6 +108,7 @@ class Fleet:
         self._spec, self._launcher = spec, launcher
         self._workload = workload_of(spec)
         self._connections: dict[int, Connection] = {}
+        self._dialled_from: dict[int, str] = {}
         self._events: queue.Queue[tuple[int, Message | None]] = queue.Queue()
         try:
             self._gather(count)
@@ -154,6 +155,7 @@ class Fleet:
         peer.settimeout(None)
         peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         end_when_silent(peer, _SILENCE_S)
+        self._dialled_from[number] = str(peer.getpeername()[0])
         self._connections[number] = Connection(number, peer, hello)
         here, there = versions(), hello.get("versions", {})
         if different := sorted(name for name in {*here, *there} if here.get(name) != there.get(name)):
@@ -178,7 +180,7 @@ class Fleet:
                 "open": self._spec.model_dump(mode="json"),
                 "number": number,
                 "of": count,
-                "address": self._serving_address(connection),
+                "address": self._serving_address(number),
                 "port": port,
             }
             answer = connection.ask(request, Deadline(_ANSWER_S), f"worker {number} does not open its endpoint")
@@ -198,9 +200,9 @@ class Fleet:
         self.infos: Sequence[WorkerInfo] = infos
         self.served: Sequence[Served] = served
 
-    def _serving_address(self, connection: Connection) -> str:
+    def _serving_address(self, number: int) -> str:
         """Return where a worker serves its page: on another machine the address by which it is reached."""
-        return self._spec.address if is_loopback(self._launcher.address) else connection.address
+        return self._spec.address if is_loopback(self._launcher.address) else self._dialled_from[number]
 
     def drive(self, stop: Stop, progress: Progress) -> Sequence[ShardRecord | Lost]:
         """Let all begin at one instant and gather what they did; those that do not tell in time are lost."""
@@ -254,8 +256,8 @@ class Fleet:
         until = time.monotonic() + 1.0
         while not (reason := self._launcher.reason(number)) and time.monotonic() < until:
             time.sleep(0.01)
-        broke = self._connections[number].broke
-        return reason or f"the connection to it broke{': ' if broke else ''}{broke.lower()}"
+        silent = "" if is_loopback(self._launcher.address) else f", or its machine gave no sign for {_SILENCE_S:.0f} s"
+        return reason or f"the connection to it broke{silent}"
 
     def _record(self, number: int, state: Any) -> ShardRecord | Lost:
         """Return a worker's record on the coordinator's clock."""
