@@ -14,7 +14,8 @@ from harness.deadline import Deadline
 from harness.distributed.clocks import Clocks, ShiftedTruth
 from harness.distributed.connection import Connection, GoneError
 from harness.distributed.records import record_from
-from harness.distributed.wire import Message, WireError, end_when_silent, receive
+from harness.distributed.silence import end_when_silent
+from harness.distributed.wire import Message, WireError, receive
 from harness.distributed.worker import boot_id, versions
 from harness.errors import RunError
 from harness.exposition.page import Page

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from harness.errors import RunError
 
-__all__ = ["Message", "WireError", "end_when_silent", "receive", "send"]
+__all__ = ["Message", "WireError", "receive", "send"]
 
 Message = dict[str, Any]
 
@@ -19,25 +19,11 @@ _HEAD = struct.Struct("!IQ")
 _MOST_JSON = 64 << 20
 _MOST_ARRAYS = 1 << 30
 _ARRAY = "$array"
-# Seconds of silence until the first question, between two, and their number.
-_KEEPALIVE = (("TCP_KEEPIDLE", 1), ("TCP_KEEPINTVL", 1), ("TCP_KEEPCNT", 3))
 _TYPES = {"int64": np.dtype("<i8"), "float64": np.dtype("<f8")}
 
 
 class WireError(RunError):
     """What came in is no message, or the connection ended within one."""
-
-
-def end_when_silent(connection: socket.socket, silence_s: float) -> None:
-    """Let the system end a connection whose other machine has given no sign for `silence_s`: gone, or cut off.
-
-    The system asks and answers by itself, so a process that is busy or stopped is not taken for one that is gone. One
-    that does not read what it is sent for so long is.
-    """
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in (*_KEEPALIVE, ("TCP_USER_TIMEOUT", round(1000 * silence_s))):
-        if hasattr(socket, name):
-            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def send(connection: socket.socket, message: Message) -> None:

@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.distributed.records import state_of
-from harness.distributed.wire import Message, WireError, end_when_silent, receive, send
+from harness.distributed.silence import end_when_silent
+from harness.distributed.wire import Message, WireError, receive, send
 from harness.errors import HarnessError, UsageError, to_answer
 from harness.host.environment import environment
 from harness.load.pump import Snapshot
@@ -91,13 +92,10 @@ class _Outbox:
 
     def send(self, message: Message) -> None:
         """Send a message and return when the system has it."""
+        if "record" in message:
+            end_when_silent(self._connection, _RESULT_SILENCE_S)
         with self._sending:
             send(self._connection, message)
-
-    def send_result(self, message: Message) -> None:
-        """Send a long message to a coordinator that may have many to read."""
-        end_when_silent(self._connection, _RESULT_SILENCE_S)
-        self.send(message)
 
     def offer(self, message: Message) -> None:
         """Send a message soon, or never where the one before still waits."""
@@ -162,7 +160,7 @@ def _answer(message: Message, shard: Shard, stop: Stop, outbox: _Outbox) -> None
             outbox.offer({"snapshot": asdict(snapshot), **counts})
 
         record = shard.drive(stop, progress, message["go"])
-        outbox.send_result({"record": state_of(record)})
+        outbox.send({"record": state_of(record)})
     elif "rest" in message:
         outbox.send(_rest(shard, message["rest"]))
     elif "windows" in message:
