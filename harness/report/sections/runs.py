@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["on_schedule", "run_parts", "runs_section"]
 
 _STATISTICS = {"p50": "p50", "p90": "p90", "p99": "p99", "p999": "p99.9", "max": "max", "mean": "mean"}
+# A clock that is known less well than that is worth a word.
+_UNCERTAIN_NS = 1_000_000
 _UNIT = re.compile(r"(?<=[\d.])(?:[nuµμm]?s|m|min|h|%)$")
 
 
@@ -194,11 +196,21 @@ def _conclusions(run: "RunResult") -> Iterator[Part]:
         yield Note(f"NOT VERIFIED: {unseen} could not be looked at; see ✗ above.", tone="invalid")
     elif any(finding.severity == "error" for finding in run.audit.findings):
         yield Note("FAILED: see ✗ above.", tone="invalid")
+    yield from (Note(_uncertain(worker), tone="warning") for worker in run.workers if _is_uncertain(worker))
     if run.verdict == "valid":
         yield Note(f"VALID: {on_schedule(run)}.", tone="valid")
     else:
         yield Note("INVALID: do not believe the latencies.", tone="invalid")
         yield Bullets(tuple(("✗", TableCell(reason)) for reason in run.reasons))
+
+
+def _is_uncertain(worker: "WorkerResult") -> bool:
+    return worker.uncertainty_ns > _UNCERTAIN_NS
+
+
+def _uncertain(worker: "WorkerResult") -> str:
+    within = format_duration(worker.uncertainty_ns)
+    return f"Worker {worker.number} began at the same instant as the others to within {within} only."
 
 
 def _actual(requirement: str, value: float | None) -> str:

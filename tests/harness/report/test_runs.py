@@ -11,7 +11,8 @@ from harness.report.collect import Report
 from harness.report.page import render
 from harness.report.sections.runs import on_schedule, run_parts
 from harness.report.writers.terminal import write_terminal
-from harness.run.result import Latency, Rate, RunResult, Schedule
+from harness.run.result import Latency, Rate, RunResult, Schedule, WorkerResult
+from harness.run.spec import RunSpec
 from tests.harness.report.samples import run_result
 
 MS = 1_000_000
@@ -80,3 +81,34 @@ def test_the_longest_lag_stands_in_for_a_p99_of_few_lines() -> None:
     """With a hundred lines the VALID line names the longest lag, and keeps the percentile out."""
     result = run_result(lag_ns=latency([1000] * 99 + [5 * MS]), schedule=SCHEDULE)
     assert on_schedule(result) == "on schedule: longest lag 5 ms, worst stretch 2 ms late"
+
+
+def worker(number: int, uncertainty_ns: int, url: str) -> WorkerResult:
+    return WorkerResult(number=number, host=f"host-{number}", pid=1, url=url, uncertainty_ns=uncertainty_ns)
+
+
+def test_a_clock_that_is_known_badly_is_told() -> None:
+    """Above a millisecond; the worker is named."""
+    page = "http://127.0.0.1:1/metrics"
+    text = printed(run_result(workers=[worker(0, MS, page), worker(1, 1_300_000, page)]))
+    assert "Worker 1 began at the same instant as the others to within 1.3 ms only." in text
+    assert "Worker 0 began" not in text
+
+
+@pytest.mark.parametrize(
+    ("urls", "said"),
+    [
+        (["http://127.0.0.1:1/metrics", "http://127.0.0.1:2/metrics"], "pages served on 127.0.0.1"),
+        (
+            ["http://10.0.0.2:1/metrics", "http://[fd00::3]:2/metrics"],
+            "pages served on 10.0.0.2, fd00::3, open to the network meanwhile",
+        ),
+    ],
+)
+def test_the_addresses_that_a_cluster_opened_are_told(urls: list[str], said: str) -> None:
+    """Only a run through a cluster opens any, and that is said."""
+    workers = [worker(number, 0, url) for number, url in enumerate(urls)]
+    spec = RunSpec(cluster="tcp://10.0.0.1:8786")
+    lines = printed(run_result(spec=spec, workers=workers)).splitlines()
+    assert next(line for line in lines if line.startswith("Cluster")).rstrip().endswith(f"{spec.cluster}; {said}")
+    assert "Cluster" not in printed(run_result(workers=workers))
