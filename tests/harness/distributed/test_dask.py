@@ -254,3 +254,12 @@ def test_workers_of_this_machine_dial_its_loopback() -> None:
     assert own_address(["127.0.0.1"]) == "127.0.0.1"
     with pytest.raises(RunError, match=r"the Dask worker on nowhere\.invalid cannot be reached"):
         own_address(["nowhere.invalid"])
+
+
+def test_one_address_has_to_lead_all_workers_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker of this machine reaches it by any; workers of two networks cannot be told one address."""
+    ways = {"10.0.0.2": "10.0.0.1", "10.0.0.3": "10.0.0.1", "10.9.0.2": "10.9.0.1", "127.0.0.1": "127.0.0.1"}
+    monkeypatch.setattr("harness.distributed.dask._towards", ways.__getitem__)
+    assert own_address(["10.0.0.2", "127.0.0.1", "10.0.0.3"]) == "10.0.0.1"
+    with pytest.raises(RunError, match=r"different addresses \(10\.0\.0\.1, 10\.9\.0\.1\)"):
+        own_address(["10.0.0.2", "10.9.0.2"])
