@@ -103,13 +103,17 @@ class DaskCluster:
                 time.sleep(0.02)
 
     def start_worker(
-        self, host: str = "127.0.0.1", prefix: Sequence[str] = (), environment: Mapping[str, str] | None = None
+        self,
+        host: str = "127.0.0.1",
+        prefix: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+        port: int = 0,
     ) -> DaskProcess:
         """Start a Dask worker; `ready` waits for it."""
         number = len(self.workers)
         arguments = [
-            "worker", self.address, "--host", host, "--nthreads", "1", "--no-nanny", "--no-dashboard",
-            "--local-directory", str(self._folder / f"scratch-{number}"),
+            "worker", self.address, "--host", host, "--worker-port", str(port), "--nthreads", "1", "--no-nanny",
+            "--no-dashboard", "--local-directory", str(self._folder / f"scratch-{number}"),
         ]  # fmt: skip
         worker = DaskProcess(self._folder, f"worker-{number}", [*arguments, *self._options], prefix, environment)
         self.workers.append(worker)

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -25,6 +26,11 @@ GONE_S = 5.0
 
 def harness_workers(cluster: DaskCluster) -> list[psutil.Process]:
     return [each for worker in cluster.workers for each in worker.harness_workers()]
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +129,32 @@ def test_a_killed_dask_worker_is_a_lost_run_whose_load_is_not_sent_again(tmp_pat
         assert other["conserved"] is True
         assert not lost_process.is_running()
         assert harness_workers(cluster) == []
+
+
+@pytest.mark.slow
+def test_a_task_that_dask_runs_again_sends_nothing(tmp_path: Path) -> None:
+    """A Dask worker that comes back at its address gets the task once more; the run and its load know nothing of it."""
+    port = free_port()
+    with dask_cluster(tmp_path / "dask", 1) as cluster:
+        mortal = cluster.start_worker(port=port)
+        cluster.ready()
+        options = ["--duration", "100s", "--workers", "2", "--cluster", cluster.address, "--json", "result.json"]
+        with running(tmp_path, ["run", *LOAD, *QUIET, *options], grace_s=100) as command:
+            until_driving(command)
+            mortal.process.kill()
+            mortal.process.wait()
+            again = cluster.start_worker(port=port)
+            assert command.wait_for(lambda: bool(again.harness_workers()), "task that is run again")
+            _, alive = psutil.wait_procs(again.harness_workers(), timeout=60)
+            assert alive == []
+            command.interrupt(signal.SIGINT)
+            assert command.ended() == code_of(signal.SIGINT)
+            command.leaves_nothing()
+            result = result_of(command)
+    (other,) = [worker for worker in result["workers"] if worker["lost"] is None]
+    assert result["ledger"] == other["ledger"]
+    assert other["conserved"] is True
+    assert result["verdict"] == "invalid"
 
 
 @pytest.mark.slow
