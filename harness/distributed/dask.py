@@ -8,14 +8,12 @@ that Dask ran again would find nobody to dial.
 import logging
 import os
 import secrets
-import signal
 import socket
-import tempfile
 import time
 import warnings
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
 from functools import partial
 from itertools import zip_longest
 from typing import Any
@@ -24,6 +22,7 @@ from urllib.parse import urlsplit
 from harness.deadline import Deadline, call_within
 from harness.distributed.coordinator import is_loopback
 from harness.distributed.local import WorkerProcess
+from harness.distributed.local_cluster import local_cluster
 from harness.errors import RunError, UsageError
 from harness.run.spec import LOCAL_CLUSTER
 
@@ -91,7 +90,7 @@ class DaskLauncher:
     def _connected(self, count: int | None) -> Any:
         where = self._cluster
         if where == LOCAL_CLUSTER:
-            where = self._started.enter_context(_local_cluster(self._library, count or 1))
+            where = self._started.enter_context(local_cluster(count or 1))
         if where.startswith("tls://"):
             self._check_certificate()
         try:
@@ -102,9 +101,6 @@ class DaskLauncher:
         except (OSError, TimeoutError, ValueError) as error:
             raise self._error(f"no Dask scheduler answers there within {_ANSWER_S:.0f} s: {_short(error)}") from error
         self._started.callback(client.close, timeout=_END_S)
-        if where != self._cluster:
-            # Ctrl-C on the terminal reaches all processes of the command, and ends the run in an orderly way.
-            client.run(_ignore_interrupts)
         return client
 
     def _check_certificate(self) -> None:
@@ -263,31 +259,3 @@ def _distributed() -> Any:
         if name.partition(".")[0] == "distributed":
             logging.getLogger(name).setLevel(logging.CRITICAL)
     return distributed
-
-
-@contextmanager
-def _local_cluster(library: Any, count: int) -> Iterator[str]:
-    """Start a scheduler in this process and `count` Dask workers beside it; yield the address."""
-    with tempfile.TemporaryDirectory(prefix="harness-dask-", ignore_cleanup_errors=True) as folder:
-        cluster = library.LocalCluster(
-            n_workers=count,
-            threads_per_worker=1,
-            processes=True,
-            host="127.0.0.1",
-            dashboard_address=None,
-            memory_limit=None,
-            local_directory=folder,
-            silence_logs=logging.CRITICAL,
-            # A task whose Dask worker died is not run again.
-            scheduler_kwargs={"allowed_failures": 0, "local_directory": folder, "needs_workdir": False},
-        )
-        try:
-            yield cluster.scheduler_address
-        finally:
-            cluster.close(timeout=_END_S)
-
-
-def _ignore_interrupts() -> None:
-    """Leave Ctrl-C, and the loss of the terminal, to the coordinator; runs in the main thread of a Dask worker."""
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)

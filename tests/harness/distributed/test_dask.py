@@ -84,17 +84,19 @@ def test_a_cluster_of_this_machine_lasts_as_long_as_the_run(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-def test_ctrl_c_on_the_terminal_does_not_end_the_cluster_before_the_run(tmp_path: Path) -> None:
-    """All processes of the command hear of it, Dask's among them; what was sent is kept, and nothing is left."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_cluster_of_this_machine_ends_after_the_run(tmp_path: Path, number: signal.Signals) -> None:
+    """Ctrl-C on the terminal does not end it before results are handed over; SIGKILL leaves nothing of it either."""
     options = ["--duration", "100s", "--workers", "2", "--cluster", "local", "--json", "result.json"]
     with running(tmp_path, ["run", *LOAD, *QUIET, *options], grace_s=100, start_new_session=True) as command:
         until_driving(command)
         command.interrupt()
-        os.killpg(command.process.pid, signal.SIGINT)
-        assert command.ended() == code_of(signal.SIGINT)
+        os.killpg(command.process.pid, number)
+        code = command.ended()
         command.leaves_nothing()
-        result = result_of(command)
-    assert all(worker["ledger"]["offered"] for worker in result["workers"])
+        if number == signal.SIGINT:
+            assert code == code_of(number)
+            assert all(worker["ledger"]["offered"] for worker in result_of(command)["workers"])
 
 
 @pytest.mark.slow
