@@ -24,7 +24,7 @@ def open_workers(spec: RunSpec, tell: Callable[[str], object] = str) -> Workers:
 
     Of a cluster, ``auto`` takes a worker beside each of its Dask workers. `tell` hears which addresses are opened.
     Raises what `harness.run.workers.Single`, `harness.distributed.coordinator.Fleet` and
-    `harness.distributed.dask.DaskLauncher` raise.
+    `harness.distributed.dask.launcher.DaskLauncher` raise.
     """
     if spec.cluster is not None:
         return _cluster(spec, spec.cluster, tell)
@@ -34,7 +34,7 @@ def open_workers(spec: RunSpec, tell: Callable[[str], object] = str) -> Workers:
 
 def _cluster(spec: RunSpec, cluster: str, tell: Callable[[str], object]) -> Workers:
     # Only here: it is an extra, and what is loaded lies in the memory of the process that is measured.
-    from harness.distributed.dask import DaskLauncher
+    from harness.distributed.dask.launcher import DaskLauncher
 
     every = spec.workers == "auto" and cluster != LOCAL_CLUSTER
     launcher = DaskLauncher(cluster, None if every else worker_count(spec))

@@ -6,70 +6,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from typing import IO
 
-from harness.children import ISOLATED, end_group, has_ended, kill_group, own_folder, python_path
+from harness.children import ISOLATED, end_group, has_ended, own_folder, python_path
 from harness.errors import RunError
 from harness.interrupts import uninterrupted
 
-__all__ = ["LocalLauncher", "WorkerProcess"]
+__all__ = ["LocalLauncher"]
 
 # How long a worker that was told to end may take before it is killed.
 _END_S = 1.0
-# Dask sets it for its own processes; it would change how the memory of what is measured is managed.
-_NOT_INHERITED = ("MALLOC_TRIM_THRESHOLD_",)
-
-
-class WorkerProcess:
-    """Runs `harness.distributed.worker` in a process group of its own until that ends or `end` is called.
-
-    `about` is what the worker reads from its standard input; raises `RunError` where no process can be started.
-    """
-
-    def __init__(self, about: Mapping[str, Any]) -> None:
-        environment = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
-        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `end`
-        try:
-            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                [sys.executable, *ISOLATED, "-m", "harness.distributed.worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=self._complaints,
-                env={**environment, "PYTHONPATH": python_path(own_folder())},
-                process_group=0,
-            )
-        except OSError as error:
-            self._complaints.close()
-            raise RunError(f"worker {about['number']} does not start: {error.strerror}") from error
-        if self._process.stdin is not None:
-            with suppress(OSError):
-                self._process.stdin.write(json.dumps(about).encode() + b"\n")
-                self._process.stdin.close()
-
-    def has_ended(self, within_s: float = 0.0) -> bool:
-        """Wait for its end, for so long at most, and return whether it has come."""
-        return has_ended(self._process, within_s)
-
-    def reason(self) -> str:
-        """Return how it ended, with its last words; empty while it runs."""
-        if not self.has_ended():
-            return ""
-        code = end_group(self._process)
-        self._complaints.seek(0)
-        lines = [line for line in self._complaints.read().decode(errors="replace").splitlines() if line.strip()]
-        how = f"killed by signal {-code}" if code < 0 else f"ended with code {code}"
-        return f"{how}: {lines[-1].strip()}" if lines else how
-
-    def kill(self) -> None:
-        """Kill it and what it started, without waiting; from any thread."""
-        kill_group(self._process)
-
-    def end(self) -> None:
-        """Kill it and what it started, and wait for its end; may be called again, and `reason` may not."""
-        end_group(self._process)
-        self._complaints.close()
 
 
 class LocalLauncher:
@@ -78,24 +25,52 @@ class LocalLauncher:
     address = "127.0.0.1"
 
     def __init__(self) -> None:
-        self._processes: list[WorkerProcess] = []
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._complaints: list[IO[bytes]] = []
 
     def start(self, port: int, token: str, count: int) -> None:
         """Start `count` workers that dial `port` of this machine; raises `RunError`."""
         for number in range(count):
             about = {"address": self.address, "port": port, "token": token, "number": number}
-            with uninterrupted():
-                self._processes.append(WorkerProcess(about))
+            complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
+            self._complaints.append(complaints)
+            try:
+                with uninterrupted():
+                    process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                        [sys.executable, *ISOLATED, "-m", "harness.distributed.worker"],
+                        stdin=subprocess.PIPE,
+                        stdout=subprocess.DEVNULL,
+                        stderr=complaints,
+                        env={**os.environ, "PYTHONPATH": python_path(own_folder())},
+                        process_group=0,
+                    )
+                    self._processes.append(process)
+            except OSError as error:
+                raise RunError(f"worker {number} does not start: {error.strerror}") from error
+            if process.stdin is not None:
+                with suppress(OSError):
+                    process.stdin.write(json.dumps(about).encode() + b"\n")
+                    process.stdin.close()
 
     def reason(self, number: int) -> str:
         """Return why a worker is gone, as far as it is known; empty while it runs."""
-        return self._processes[number].reason()
+        process = self._processes[number]
+        if not has_ended(process, 0.0):
+            return ""
+        code = end_group(process)
+        complaints = self._complaints[number]
+        complaints.seek(0)
+        lines = [line for line in complaints.read().decode(errors="replace").splitlines() if line.strip()]
+        how = f"killed by signal {-code}" if code < 0 else f"ended with code {code}"
+        return f"{how}: {lines[-1].strip()}" if lines else how
 
     def close(self) -> None:
         """End every worker and what it started; may be called again."""
         until_s = time.monotonic() + _END_S
         for process in self._processes:
-            process.has_ended(max(0.0, until_s - time.monotonic()))
+            has_ended(process, max(0.0, until_s - time.monotonic()))
         for process in self._processes:
-            process.end()
-        self._processes = []
+            end_group(process)
+        for complaints in self._complaints:
+            complaints.close()
+        self._processes, self._complaints = [], []

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from harness.distributed.dask import own_address
+from harness.distributed.dask.launcher import own_address
 from harness.errors import RunError
 from tests.harness.cli.commands import code_of, running
 from tests.harness.distributed.clusters import DaskCluster, dask_cluster
@@ -293,7 +293,7 @@ def test_workers_of_this_machine_dial_its_loopback() -> None:
 def test_one_address_has_to_lead_all_workers_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker of this machine reaches it by any; workers of two networks cannot be told one address."""
     ways = {"10.0.0.2": "10.0.0.1", "10.0.0.3": "10.0.0.1", "10.9.0.2": "10.9.0.1", "127.0.0.1": "127.0.0.1"}
-    monkeypatch.setattr("harness.distributed.dask._towards", ways.__getitem__)
+    monkeypatch.setattr("harness.distributed.dask.launcher._towards", ways.__getitem__)
     assert own_address(["10.0.0.2", "127.0.0.1", "10.0.0.3"]) == "10.0.0.1"
     with pytest.raises(RunError, match=r"different addresses \(10\.0\.0\.1, 10\.9\.0\.1\)"):
         own_address(["10.0.0.2", "10.9.0.2"])

@@ -21,8 +21,8 @@ from urllib.parse import urlsplit
 
 from harness.deadline import Deadline, call_within
 from harness.distributed.coordinator import is_loopback
-from harness.distributed.local import WorkerProcess
-from harness.distributed.local_cluster import local_cluster
+from harness.distributed.dask.local_cluster import local_cluster
+from harness.distributed.dask.process import WorkerProcess
 from harness.errors import RunError, UsageError
 from harness.run.spec import LOCAL_CLUSTER
 

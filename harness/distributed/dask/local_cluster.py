@@ -1,6 +1,6 @@
 """A Dask cluster of this machine, in a process of its own that ends, and leaves nothing, however the harness ends.
 
-Run as ``python -m harness.distributed.local_cluster COUNT FOLDER``: prints the scheduler's address and lasts until
+Run as ``python -m harness.distributed.dask.local_cluster COUNT FOLDER``: prints the scheduler's address and lasts until
 standard input ends, which the system brings about even where the harness is killed. In a process group of its own,
 since Ctrl-C on the terminal would end Dask's workers before what they run beside them has handed over its results.
 """
@@ -34,7 +34,7 @@ def local_cluster(count: int) -> Iterator[str]:
     try:
         with uninterrupted():
             process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                [sys.executable, *ISOLATED, "-m", "harness.distributed.local_cluster", str(count), folder],
+                [sys.executable, *ISOLATED, "-m", "harness.distributed.dask.local_cluster", str(count), folder],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
