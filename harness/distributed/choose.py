@@ -19,19 +19,6 @@ def worker_count(spec: RunSpec) -> int:
     return spec.workers
 
 
-def open_workers(spec: RunSpec, tell: Callable[[str], object] = str) -> Workers:
-    """Return the workers of a spec, all of them ready: this process alone, processes of this machine, or a cluster's.
-
-    Of a cluster, ``auto`` takes a worker beside each of its Dask workers. `tell` hears which addresses are opened.
-    Raises what `harness.run.workers.Single`, `harness.distributed.coordinator.Fleet` and
-    `harness.distributed.dask.launcher.DaskLauncher` raise.
-    """
-    if spec.cluster is not None:
-        return _cluster(spec, spec.cluster, tell)
-    count = worker_count(spec)
-    return Single(spec) if count == 1 else Fleet(spec, count, LocalLauncher())
-
-
 def _cluster(spec: RunSpec, cluster: str, tell: Callable[[str], object]) -> Workers:
     # Only here: it is an extra, and what is loaded lies in the memory of the process that is measured.
     from harness.distributed.dask.launcher import DaskLauncher
@@ -53,3 +40,16 @@ def _check_address(spec: RunSpec) -> None:
     if spec.address != RunSpec.model_fields["address"].default:
         text = "is for workers of this machine; those of a cluster serve at the address that they dial from"
         raise UsageError(text, field="address")
+
+
+def open_workers(spec: RunSpec, tell: Callable[[str], object] = str) -> Workers:
+    """Return the workers of a spec, all of them ready: this process alone, processes of this machine, or a cluster's.
+
+    Of a cluster, ``auto`` takes a worker beside each of its Dask workers. `tell` hears which addresses are opened.
+    Raises what `harness.run.workers.Single`, `harness.distributed.coordinator.Fleet` and
+    `harness.distributed.dask.launcher.DaskLauncher` raise.
+    """
+    if spec.cluster is not None:
+        return _cluster(spec, spec.cluster, tell)
+    count = worker_count(spec)
+    return Single(spec) if count == 1 else Fleet(spec, count, LocalLauncher())

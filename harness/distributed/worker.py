@@ -30,7 +30,7 @@ from harness.load.stop import Stop
 from harness.run.shard import Shard
 from harness.run.spec import RunSpec
 
-__all__ = ["main", "serve_coordinator", "versions"]
+__all__ = ["dial", "main", "serve_coordinator", "versions"]
 
 # After the connection has ended a line under way may take so long; then the process ends with it.
 _LEAVE_S = 3.0
@@ -187,6 +187,11 @@ def main() -> None:
     about = json.loads(sys.stdin.readline())
     if "parent" in about:
         _end_with(about["parent"])
+    dial(about)
+
+
+def dial(about: dict[str, Any]) -> None:
+    """Dial the coordinator described by `about` and serve it until the connection ends."""
     try:
         dialled = socket.create_connection((about["address"], about["port"]), timeout=_DIAL_S)
     except OSError as error:
