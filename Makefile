@@ -112,6 +112,9 @@ pair-rate: $(READY) ## Pairs a minute and A/A spread, this tree against an earli
 saturation-coverage: $(READY) ## How often the interval of a sustained rate holds the true one, simulated (some five minutes)
 	$(BIN)/python benchmarks/saturation_coverage.py
 
+three-hosts: $(READY) ## Show one run through Dask on three hosts, and put its output into docs/distributed.md (as root)
+	PYTHONPATH=. $(BIN)/python benchmarks/three_hosts.py --docs
+
 signal-times: $(READY) ## How long every command takes to end after a signal, at ten moments each (half an hour)
 	PYTHONPATH=. $(BIN)/python benchmarks/signal_times.py
 
@@ -123,6 +126,9 @@ test: $(READY) ## Run the tests (under four minutes)
 
 test-slow: $(READY) ## Run the tests that take longer
 	$(BIN)/python -m pytest -m slow
+
+test-hosts: $(READY) ## Run the tests with several hosts, which are network namespaces (as root, two minutes)
+	$(BIN)/python -m pytest -m namespaces
 
 test-all: test test-slow ## Run both
 

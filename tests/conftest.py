@@ -1,8 +1,9 @@
-"""What all tests share: those that need the real Prometheus are skipped without it, unless it is required."""
+"""What all tests share: those that need the real Prometheus, or namespaces, are skipped without, unless required."""
 
 import os
 import shutil
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 from hypothesis import settings
@@ -12,6 +13,7 @@ settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.load_profile("repeatable")
 
 REQUIRED = "HARNESS_REQUIRE_PROMETHEUS"
+NAMESPACES_REQUIRED = "HARNESS_REQUIRE_NAMESPACES"
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -27,12 +29,29 @@ def _missing() -> str:
     return ", ".join(program for program in (server, "promtool") if shutil.which(program) is None)
 
 
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip a test marked ``prometheus`` when there is none; fail it when HARNESS_REQUIRE_PROMETHEUS=1 says so."""
-    if item.get_closest_marker("prometheus") is None:
-        return
+def _no_prometheus() -> str:
     missing = _missing()
-    if missing and os.environ.get(REQUIRED) == "1":
-        pytest.fail(f"{missing} is missing, and {REQUIRED}=1 requires it", pytrace=False)
-    if missing:
-        pytest.skip(f"{missing} is missing; install Debian's package prometheus")
+    return f"{missing} is missing; install Debian's package prometheus" if missing else ""
+
+
+@cache
+def _no_namespaces() -> str:
+    from tests.harness.distributed.hosts import why_not
+
+    return why_not()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test marked ``prometheus`` or ``namespaces`` where that is not to be had; fail it where it is required.
+
+    HARNESS_REQUIRE_PROMETHEUS=1 and HARNESS_REQUIRE_NAMESPACES=1 require it.
+    """
+    for mark, why_not, required in (
+        ("prometheus", _no_prometheus, REQUIRED),
+        ("namespaces", _no_namespaces, NAMESPACES_REQUIRED),
+    ):
+        if item.get_closest_marker(mark) is None or not (why := why_not()):
+            continue
+        if os.environ.get(required) == "1":
+            pytest.fail(f"{why}, and {required}=1 requires it", pytrace=False)
+        pytest.skip(why)

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from ipaddress import ip_address
 from typing import Any, Protocol
 
 from harness.deadline import Deadline
@@ -16,6 +17,8 @@ from harness.distributed.connection import Connection, GoneError
 from harness.distributed.display import WholeDisplay, progress_every_ns
 from harness.distributed.reader import Reader
 from harness.distributed.records import record_from
+from harness.distributed.relay import TriggerRelay
+from harness.distributed.silence import end_when_silent
 from harness.distributed.wire import Message, WireError, receive
 from harness.distributed.worker import boot_id, versions
 from harness.errors import RunError
@@ -33,7 +36,7 @@ from harness.scrape.scraper import Target
 from harness.scrape.windows import Window
 from harness.views import views_for
 
-__all__ = ["Fleet", "WorkerLauncher"]
+__all__ = ["Fleet", "WorkerLauncher", "is_loopback"]
 
 # For all workers to dial in: for the first, and for each further one.
 _START_S, _START_EACH_S = 30.0, 2.0
@@ -42,9 +45,9 @@ _ANSWER_S = 30.0
 _LEAD_NS, _LEAD_EACH_NS = 200_000_000, 2_000_000
 # Once its schedule has ended, a worker may be silent for so long: what a subject may hold up one line.
 _RESULT_S = 30.0
-# From the moment an incident is switched on to its begin: workers hear of it between slices of a tenth of a second.
-_INCIDENT_LEAD_NS = 500_000_000
 _GLANCE_S = 0.05
+# A worker's machine that gives no sign for so long is gone or cut off; all it is sent is short.
+_SILENCE_S = 4.0
 # Bytes that are read of somebody who has not shown the token yet.
 _MOST_HELLO = 1 << 16
 # Open files: a connection, a process and what it complains for each worker, and whatever else is open.
@@ -57,12 +60,17 @@ _MOST_WAITING = 64
 _COMPARED_AT_ONCE, _OPENED_AT_ONCE = 4, 32
 
 
+def is_loopback(address: str) -> bool:
+    """Return whether an address leads to this machine only."""
+    return ip_address(address).is_loopback
+
+
 class WorkerLauncher(Protocol):
     """Whoever starts workers that dial in; a fake one takes its place in tests."""
 
     @property
     def address(self) -> str:
-        """The address by which workers reach the coordinator, and at which they serve."""
+        """The address by which workers reach the coordinator; unless it is loopback they serve where they dial from."""
 
     def start(self, port: int, token: str, count: int) -> None:
         """Start workers 0 to `count` - 1, each with `harness.distributed.worker`; raises `RunError`."""
@@ -122,6 +130,7 @@ class Fleet:
         self._beside = {**(beside or {}), "switchable": triggers is not None}
         self._workload = workload_of(spec, switchable=triggers is not None)
         self._connections: dict[int, Connection] = {}
+        self._dialled_from: dict[int, str] = {}
         self._reader = Reader()
         self._events: queue.Queue[tuple[int, Message | None]] = queue.Queue(_MOST_WAITING)
         try:
@@ -136,7 +145,9 @@ class Fleet:
         token = secrets.token_hex(16)
         allow_files(_FILES + _FILES_EACH * count)
         deadline = Deadline(_START_S + _START_EACH_S * count)
-        with socket.create_server((self._launcher.address, 0), backlog=max(count, 8)) as listener:
+        address = self._launcher.address
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        with socket.create_server((address, 0), family=family, backlog=max(count, 8)) as listener:
             listener.settimeout(_GLANCE_S)
             self._launcher.start(listener.getsockname()[1], token, count)
             while len(self._connections) < count:
@@ -167,6 +178,8 @@ class Fleet:
             return
         peer.settimeout(None)
         peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        end_when_silent(peer, _SILENCE_S)
+        self._dialled_from[number] = str(peer.getpeername()[0])
         self._connections[number] = Connection(number, peer, hello)
         here, there = versions(), hello.get("versions", {})
         if different := sorted(name for name in {*here, *there} if here.get(name) != there.get(name)):
@@ -211,7 +224,7 @@ class Fleet:
 
     def _open_one(self, number: int, count: int, spec: dict[str, Any]) -> Target:
         port = self._spec.port + number if self._spec.port else 0
-        place = {"number": number, "of": count, "address": self._spec.address, "port": port}
+        place = {"number": number, "of": count, "address": self._serving_address(number), "port": port}
         request = {"open": spec, **place, **self._beside}
         answer = self._connections[number].ask(
             request, Deadline(_ANSWER_S), f"worker {number} does not open its endpoint"
@@ -236,6 +249,10 @@ class Fleet:
 
         together(measure, list(machines.values()), _OPENED_AT_ONCE)
 
+    def _serving_address(self, number: int) -> str:
+        """Return where a worker serves its page: on another machine the address by which it is reached."""
+        return self._spec.address if is_loopback(self._launcher.address) else self._dialled_from[number]
+
     def drive(self, stop: Stop, progress: Progress) -> Sequence[ShardRecord | Lost]:
         """Let all begin at one instant and gather what they did; those that do not tell in time are lost."""
         count = len(self.infos)
@@ -255,7 +272,7 @@ class Fleet:
         # Why it is gone may take a moment to be known, for which the others must not wait.
         outcomes.update({number: self._lost(number, self._why_gone(number)) for number in gone})
         watch = _Watch(stop, lambda: self._tell({"stop": True}), start_ns + int(self._span_s() * 1e9), count)
-        switch = _Switch(self._triggers, self._tell, start_ns, closed=self._workload.closed_loop)
+        switch = TriggerRelay(self._triggers, self._tell, start_ns, closed=self._workload.closed_loop)
         try:
             self._listen(outcomes, watch, switch)
         finally:
@@ -289,7 +306,7 @@ class Fleet:
             except GoneError:
                 continue
 
-    def _listen(self, outcomes: "dict[int, ShardRecord | Lost]", watch: "_Watch", switch: "_Switch") -> None:
+    def _listen(self, outcomes: "dict[int, ShardRecord | Lost]", watch: "_Watch", switch: TriggerRelay) -> None:
         """Hear every worker to its end; who is silent is looked up a few times a second, and not at every message."""
         look_s = time.monotonic()
         while len(outcomes) < len(self.infos):
@@ -320,7 +337,8 @@ class Fleet:
         until = time.monotonic() + 1.0
         while not (reason := self._launcher.reason(number)) and time.monotonic() < until:
             time.sleep(0.01)
-        return reason or "the connection to it broke"
+        silent = "" if is_loopback(self._launcher.address) else f", or its machine gave no sign for {_SILENCE_S:.0f} s"
+        return reason or f"the connection to it broke{silent}"
 
     def _record(self, number: int, state: Any) -> ShardRecord | Lost:
         """Return a worker's record on the coordinator's clock."""
@@ -372,28 +390,3 @@ class _Watch:
             self._patience_s = _STOP_SHARE * grace_s()
             self._heard_s = [now_s] * len(self._heard_s)
         return [number for number, heard_s in enumerate(self._heard_s) if now_s - heard_s > self._patience_s]
-
-
-class _Switch:
-    """Tells all workers of incidents that are switched on, early enough for each to begin it at the same time."""
-
-    def __init__(
-        self, triggers: Triggers | None, tell: Callable[[Message], object], start_ns: int, *, closed: bool
-    ) -> None:
-        self._triggers, self._tell, self._start_ns = triggers, tell, start_ns
-        if triggers is not None and closed:
-            triggers.refuse("the load has no schedule")
-        elif triggers is not None:
-            triggers.allow()
-
-    def tell(self) -> None:
-        """Tell of those switched on since the last call."""
-        if self._triggers is not None and self._triggers.waiting:
-            begin_ns = max(time.monotonic_ns() - self._start_ns, 0) + _INCIDENT_LEAD_NS
-            for each in self._triggers.take(begin_ns):
-                self._tell({"incident": [each.kind, each.start_ns, each.duration_ns]})
-
-    def close(self) -> None:
-        """Accept no more."""
-        if self._triggers is not None:
-            self._triggers.refuse("the run is over")

@@ -1,14 +1,17 @@
 """The process of one worker: dials the coordinator, opens its shard, sends its lines from the instant it is given.
 
 Run as ``python -m harness.distributed.worker``, with one line of JSON on standard input: ``address``, ``port``,
-``token`` and ``number``. It ends when the connection does, whichever way the coordinator goes.
+``token`` and ``number``, and ``parent``, a process to end with, where there is one. It ends when the connection does,
+whichever way the coordinator goes.
 """
 
 import contextlib
+import ctypes
 import json
 import os
 import platform
 import queue
+import signal
 import socket
 import sys
 import threading
@@ -18,6 +21,7 @@ from typing import Any
 
 from harness.distributed.display import Increments
 from harness.distributed.records import state_of
+from harness.distributed.silence import end_when_silent
 from harness.distributed.wire import Message, WireError, receive, send
 from harness.errors import HarnessError, UsageError, to_answer
 from harness.host.environment import environment
@@ -34,8 +38,11 @@ __all__ = ["dial", "main", "serve_coordinator", "versions"]
 
 # After the connection has ended a line under way may take so long; then the process ends with it.
 _LEAVE_S = 3.0
-# A coordinator whose machine is gone says nothing: seconds until the first question, between two, and their number.
-_KEEPALIVE = (("TCP_KEEPIDLE", 1), ("TCP_KEEPINTVL", 1), ("TCP_KEEPCNT", 3))
+# A coordinator's machine that gives no sign for so long is gone or cut off. Whoever merges the results of a thousand
+# workers may be slow to read them, so a result is given more time.
+_SILENCE_S, _RESULT_SILENCE_S = 4.0, 30.0
+_PR_SET_PDEATHSIG = 1
+_DIAL_S = 10.0
 
 
 def versions() -> dict[str, str]:
@@ -91,6 +98,8 @@ class _Outbox:
 
     def send(self, message: Message) -> None:
         """Send a message and return when the system has it."""
+        if "record" in message:
+            end_when_silent(self._connection, _RESULT_SILENCE_S)
         with self._sending:
             send(self._connection, message)
 
@@ -202,21 +211,33 @@ def _rest(shard: Shard, repeats: int) -> dict[str, Any]:
         return to_answer(error)
 
 
+def _end_with(parent: int) -> None:
+    """Let the system kill this process when the one that started it ends; leave at once where it has ended already."""
+    with contextlib.suppress(OSError):
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
 def main() -> None:
     """Dial the coordinator named on standard input and serve it."""
-    dial(json.loads(sys.stdin.readline()))
+    about = json.loads(sys.stdin.readline())
+    if "parent" in about:
+        _end_with(about["parent"])
+    dial(about)
 
 
 def dial(about: dict[str, Any]) -> None:
     """Dial the coordinator described by `about` and serve it until the connection ends."""
-    with socket.create_connection((about["address"], about["port"]), timeout=10.0) as connection:
+    try:
+        dialled = socket.create_connection((about["address"], about["port"]), timeout=_DIAL_S)
+    except OSError as error:
+        sys.exit(f"it cannot reach the coordinator at {about['address']}:{about['port']}: {error}")
+    with dialled as connection:
         connection.settimeout(None)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for name, value in _KEEPALIVE:
-            if hasattr(socket, name):
-                connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-        with contextlib.suppress(BrokenPipeError, ConnectionError, KeyboardInterrupt):
+        end_when_silent(connection, _SILENCE_S)
+        with contextlib.suppress(ConnectionError, TimeoutError, KeyboardInterrupt):
             serve_coordinator(connection, about["token"], about["number"])
 
 

@@ -237,9 +237,7 @@ class Histogram:
         if not count or self.max is None:
             return dict.fromkeys(percents)
         places = np.searchsorted(reached, [rank(count, percent) for percent in percents])
-        return {
-            percent: min(highest_at(int(place)), self.max) for percent, place in zip(percents, places, strict=True)
-        }
+        return {percent: min(highest_at(int(place)), self.max) for percent, place in zip(percents, places, strict=True)}
 
     def _places(self) -> int:
         return 0 if self.max is None else int(_index(np.array([self.max]))[0]) + 1

@@ -98,7 +98,7 @@ def assemble(record: RunRecord) -> RunResult:
         raise RunError(f"no worker handed over a result: {'; '.join(lost.values())}")
     driven = merge_results([worker.shard.driven for worker in present], closed=record.workload.closed_loop)
     here = {worker.info.number: worker for worker in present}
-    several = len(record.workers) > 1
+    several = len(record.workers) > 1 or record.spec.cluster is not None
     self_cost_ns = max(worker.shard.self_cost_ns for worker in present)
     ledger, evidence = driven.ledger, evidence_of(driven, self_cost_ns)
     scrapes = _scrapes(driven, present)

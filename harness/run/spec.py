@@ -1,5 +1,6 @@
 """The specification of a run: frozen, validated, written as flags or as TOML."""
 
+import re
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -12,12 +13,15 @@ from harness.errors import GrammarError, UsageError
 from workloads.incidents import Incident, parse_incident
 from workloads.units import parse_count, parse_duration_ns
 
-__all__ = ["DEFAULT_DURATION", "SCENARIOS", "RunSpec", "find_scenario", "load_spec", "spec_from"]
+__all__ = ["DEFAULT_DURATION", "LOCAL_CLUSTER", "SCENARIOS", "RunSpec", "find_scenario", "load_spec", "spec_from"]
 
 DEFAULT_DURATION = "10s"
 # As many processes as one coordinator was ever tried with, and some.
 _MOST_WORKERS = 10_000
 _MOST_INCIDENTS = 1000
+# Instead of an address: a Dask cluster of this machine, for the time of the run.
+LOCAL_CLUSTER = "local"
+_ADDRESS = re.compile(r"(?:(?:tcp|tls)://)?(?:[\w.-]+|\[[0-9a-fA-F:.]+\]):\d{1,5}")
 SCENARIOS = Path(workloads.__file__).parent / "scenarios"
 
 
@@ -55,6 +59,12 @@ def _workers(value: object) -> object:
     return number
 
 
+def _cluster(text: str) -> str:
+    if text != LOCAL_CLUSTER and not _ADDRESS.fullmatch(text):
+        raise ValueError(f"is neither local nor an address such as tcp://10.0.0.1:8786, but {text!r}")
+    return text
+
+
 def _text(value: object) -> object:
     """TOML has numbers where the grammar has text: 0.01 and "0.01" mean the same."""
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
@@ -64,6 +74,7 @@ Expression = Annotated[str, BeforeValidator(_text), Field(min_length=1, max_leng
 Duration = Annotated[str, AfterValidator(_duration)]
 Workers = Annotated[int | Literal["auto"], BeforeValidator(_workers)]
 Incidents = Annotated[tuple[Annotated[str, AfterValidator(_incident)], ...], Field(max_length=_MOST_INCIDENTS)]
+Cluster = Annotated[str, AfterValidator(_cluster)]
 Count = Annotated[int, BeforeValidator(_count), Field(ge=1, le=10**15)]
 
 
@@ -92,6 +103,9 @@ class RunSpec(BaseModel):
     require: tuple[str, ...] = Field((), description="conditions on the result, such as response.p99<2ms")
     incidents: Incidents = Field((), description="what goes wrong and when, such as stall@2m+10s")
     workers: Workers = Field(1, description="processes that share the lines, or auto for one less than the cores")
+    cluster: Cluster | None = Field(
+        None, description="address of the Dask scheduler that starts the workers, or local for one of this machine"
+    )
     address: str = Field("127.0.0.1", min_length=1, description="address the views are served on while running")
     port: int = Field(0, ge=0, le=65535, description="port the views are served on; 0 takes any free one")
 

@@ -1,6 +1,7 @@
 """``harness run``: one load run, live display while it runs, summary and JSON at the end."""
 
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,10 +77,13 @@ def _executed(spec: "RunSpec", page: "LivePage | None", *, quiet: bool) -> "RunR
 
     with RunDisplay(spec.duration_ns, quiet=quiet) as display:
         if page is None:
-            return execute(spec, display, open_workers)
+            return execute(spec, display, partial(open_workers, tell=display.phase))
+        from harness.incidents.triggers import Triggers
         from harness.live.observer import LiveObserver
 
-        return execute(spec, LiveObserver(page, display), open_workers)
+        triggers = Triggers()
+        observer = LiveObserver(page, display, triggers)
+        return execute(spec, observer, partial(open_workers, triggers=triggers, tell=display.phase))
 
 
 def _conclude(page: "LivePage", result: "RunResult", *, quiet: bool) -> None:
@@ -117,6 +121,11 @@ def _conclude(page: "LivePage", result: "RunResult", *, quiet: bool) -> None:
     "--workers",
     metavar="N",
     help="Number of processes that share the lines; auto: one less than the cores. [default: 1]",
+)
+@load(
+    "--cluster",
+    metavar="ADDRESS",
+    help="Dask scheduler that starts the workers, such as tcp://10.0.0.1:8786; local: a cluster of this machine.",
 )
 @recording("--instrument", metavar="NAME", help="Way of recording, or package.module:Name. [default: opencensus]")
 @recording(

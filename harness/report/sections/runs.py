@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from harness.load.tail import FEWEST_BEYOND, statistic_supported, supported
 from harness.report.numbers import UNKNOWN, plain, unit_for
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["on_schedule", "run_parts", "runs_section"]
 
 _STATISTICS = {"p50": "p50", "p90": "p90", "p99": "p99", "p999": "p99.9", "max": "max", "mean": "mean"}
+# A clock that is known less well than that is worth a word.
+_UNCERTAIN_NS = 1_000_000
 _UNIT = re.compile(r"(?<=[\d.])(?:[nuµμm]?s|m|min|h|%)$")
 
 
@@ -72,6 +76,8 @@ def _sent(run: "RunResult") -> Iterator[Part]:
     else:
         missed = 100 * (rate.achieved / rate.target - 1) if rate.target else 0.0
         rows["Rate"] = f"{plain(rate.achieved, 6)} lines/s of {plain(rate.target, 6)} scheduled ({missed:+.3f} %)"
+    if spec.cluster is not None:
+        rows["Cluster"] = f"Dask, {spec.cluster}; pages served on {_page_hosts(run)}"
     rows["Loop's own cost"] = f"{format_duration(run.self_cost_ns_per_line)} a line"
     digest = ("Digest", TableCell(run.workload.digest, code=True))
     yield Facts((*((name, TableCell(words)) for name, words in rows.items() if words), digest))
@@ -81,6 +87,13 @@ def _incident(happened: "IncidentResult") -> str:
     """Return an incident with its times, and how it came where it was not scheduled."""
     lasts = f" for {format_duration(happened.duration_ns)}" if happened.duration_ns else ""
     return f"{happened.kind} at {format_duration(happened.start_ns)}{lasts}{', switched on' * happened.triggered}"
+
+
+def _page_hosts(run: "RunResult") -> str:
+    """Return the addresses on which workers served their pages, each once."""
+    hosts = dict.fromkeys(urlsplit(worker.url).hostname or "" for worker in run.workers)
+    outside = "" if all(ip_address(host).is_loopback for host in hosts) else ", open to the network meanwhile"
+    return f"{', '.join(hosts)}{outside}"
 
 
 def _timed(run: "RunResult") -> Iterator[Part]:
@@ -193,11 +206,21 @@ def _conclusions(run: "RunResult") -> Iterator[Part]:
         yield Note(f"NOT VERIFIED: {unseen} could not be looked at; see ✗ above.", tone="invalid")
     elif any(finding.severity == "error" for finding in run.audit.findings):
         yield Note("FAILED: see ✗ above.", tone="invalid")
+    yield from (Note(_uncertain(worker), tone="warning") for worker in run.workers if _is_uncertain(worker))
     if run.verdict == "valid":
         yield Note(f"VALID: {on_schedule(run)}.", tone="valid")
     else:
         yield Note("INVALID: do not believe the latencies.", tone="invalid")
         yield Bullets(tuple(("✗", TableCell(reason)) for reason in run.reasons))
+
+
+def _is_uncertain(worker: "WorkerResult") -> bool:
+    return worker.uncertainty_ns > _UNCERTAIN_NS
+
+
+def _uncertain(worker: "WorkerResult") -> str:
+    within = format_duration(worker.uncertainty_ns)
+    return f"Worker {worker.number} began at the same instant as the others to within {within} only."
 
 
 def _actual(requirement: str, value: float | None) -> str:

@@ -29,6 +29,7 @@ class Command:
         grace_s: float | None = None,
         store: Path | None = None,
         stdout: int | None = None,
+        prefix: Sequence[str] = (),
         **options: Any,
     ) -> None:
         self.folder = folder
@@ -41,7 +42,7 @@ class Command:
             environment["HARNESS_GRACE"] = str(grace_s)
         with self._printed.open("wb") as printed, self._told.open("wb") as told:
             self.process = subprocess.Popen(
-                [*COMMAND, *arguments],
+                [*prefix, *COMMAND, *arguments],
                 stdin=options.pop("stdin", subprocess.DEVNULL),
                 stdout=printed if stdout is None else stdout,
                 stderr=options.pop("stderr", told),

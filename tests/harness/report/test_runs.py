@@ -11,7 +11,8 @@ from harness.report.collect import Report
 from harness.report.page import render
 from harness.report.sections.runs import on_schedule, run_parts
 from harness.report.writers.terminal import write_terminal
-from harness.run.result import IncidentResult, Latency, Rate, RunResult, Schedule
+from harness.run.result import IncidentResult, Latency, Rate, RunResult, Schedule, WorkerResult
+from harness.run.spec import RunSpec
 from tests.harness.report.samples import run_result
 
 MS = 1_000_000
@@ -91,3 +92,34 @@ def test_incidents_are_named_with_their_times() -> None:
     text = " ".join(printed(run_result(incidents=happened)).split())
     assert "stall at 120 s for 10 s; restart at 150 s, switched on" in text
     assert "Incidents" not in printed(run_result())
+
+
+def worker(number: int, uncertainty_ns: int, url: str) -> WorkerResult:
+    return WorkerResult(number=number, host=f"host-{number}", pid=1, url=url, uncertainty_ns=uncertainty_ns)
+
+
+def test_a_clock_that_is_known_badly_is_told() -> None:
+    """Above a millisecond; the worker is named."""
+    page = "http://127.0.0.1:1/metrics"
+    text = printed(run_result(workers=[worker(0, MS, page), worker(1, 1_300_000, page)]))
+    assert "Worker 1 began at the same instant as the others to within 1.3 ms only." in text
+    assert "Worker 0 began" not in text
+
+
+@pytest.mark.parametrize(
+    ("urls", "said"),
+    [
+        (["http://127.0.0.1:1/metrics", "http://127.0.0.1:2/metrics"], "pages served on 127.0.0.1"),
+        (
+            ["http://10.0.0.2:1/metrics", "http://[fd00::3]:2/metrics"],
+            "pages served on 10.0.0.2, fd00::3, open to the network meanwhile",
+        ),
+    ],
+)
+def test_the_addresses_that_a_cluster_opened_are_told(urls: list[str], said: str) -> None:
+    """Only a run through a cluster opens any, and that is said."""
+    workers = [worker(number, 0, url) for number, url in enumerate(urls)]
+    spec = RunSpec(cluster="tcp://10.0.0.1:8786")
+    lines = printed(run_result(spec=spec, workers=workers)).splitlines()
+    assert next(line for line in lines if line.startswith("Cluster")).rstrip().endswith(f"{spec.cluster}; {said}")
+    assert "Cluster" not in printed(run_result(workers=workers))

@@ -103,3 +103,21 @@ def test_incidents_stand_in_a_scenario_and_flags_take_their_place(tmp_path: Path
     assert [each.kind for each in spec.incident_times] == ["stall", "restart"]
     assert load_spec(str(path), {"incidents": ("slow@1s+1s",)}).incidents == ("slow@1s+1s",)
     assert RunSpec().incidents == ()
+
+
+@pytest.mark.parametrize(
+    "cluster", ["local", "tcp://10.0.0.1:8786", "tls://node-1.example:8786", "10.0.0.1:1", "[::1]:1"]
+)
+def test_a_scenario_names_its_cluster(tmp_path: Path, cluster: str) -> None:
+    """By the scheduler's address, with or without protocol, or the word local."""
+    scenario = tmp_path / "spread.toml"
+    scenario.write_text(f'workers = 2\ncluster = "{cluster}"\n', encoding="utf-8")
+    assert load_spec(str(scenario), {}).cluster == cluster
+
+
+@pytest.mark.parametrize("cluster", ["", "localhost", "http://10.0.0.1:8786", "10.0.0.1", "tcp://:8786", "a b:1"])
+def test_what_is_no_address_of_a_scheduler_is_refused(cluster: str) -> None:
+    """In a line that says what would be right."""
+    with pytest.raises(UsageError, match=r"neither local nor an address such as tcp://10\.0\.0\.1:8786") as caught:
+        spec_from({"cluster": cluster})
+    assert caught.value.field == "cluster"
