@@ -24,7 +24,7 @@ from harness.live.state import LiveState
 __all__ = ["main"]
 
 _GLANCE_S = 0.5
-# For browsers to read the last events.
+# For browsers to read the last events and answers.
 _FAREWELL_S = 1.0
 # The run that is measured goes first where there are too few cores.
 _NICENESS = 10
@@ -109,7 +109,7 @@ def main(arguments: list[str]) -> int:
         state.take(message)
     state.close()
     until = time.monotonic() + _FAREWELL_S
-    while state.watchers and time.monotonic() < until:
+    while (state.watchers or server.answering) and time.monotonic() < until:
         time.sleep(0.01)
     return 0
 

@@ -67,6 +67,8 @@ class LiveServer(ThreadingHTTPServer):
             "/live.js": ("text/javascript; charset=utf-8", script("live.js")),
             "/chart.js": ("text/javascript; charset=utf-8", script("chart.js")),
         }
+        # Requests of buttons that have not been answered yet: one to close ends this process.
+        self.answering: set[BaseHTTPRequestHandler] = set()
         self._connections = threading.BoundedSemaphore(_MOST_CONNECTIONS)
         super().__init__(("127.0.0.1", port), _Handler)
 
@@ -119,6 +121,13 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(HTTPStatus.NOT_FOUND, "Only the live page is served here.\n")
 
     def do_POST(self) -> None:
+        self.server.answering.add(self)
+        try:
+            self._act()
+        finally:
+            self.server.answering.discard(self)
+
+    def _act(self) -> None:
         if not self._allowed(changes=True):
             return
         action = _ACTIONS.get(urlsplit(self.path).path)
