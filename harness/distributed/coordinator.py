@@ -56,8 +56,10 @@ _FILES, _FILES_EACH = 256, 3
 _STOP_SHARE = 0.2
 # Messages that wait to be taken in; then workers wait to send the next.
 _MOST_WAITING = 64
-# Workers whose clocks are compared at the same time, and whose endpoints are opened.
-_COMPARED_AT_ONCE, _OPENED_AT_ONCE = 4, 32
+# Workers whose endpoints are opened at the same time, and whose clocks are compared where they are far away: more
+# uncertain than this, in nanoseconds.
+_AT_ONCE = 32
+_FAR_NS = 150_000
 
 
 def is_loopback(address: str) -> bool:
@@ -191,12 +193,11 @@ class Fleet:
     def _open(self, count: int) -> None:
         """Compare clocks, let each worker open its shard and measure its loop; raises `RunError` or what a worker met.
 
-        A few clocks at a time, since an answer that waits for this process looks like distance. Endpoints all at the
-        same time: nothing is measured there.
+        Endpoints are opened at the same time: nothing is measured there.
         """
         spec = self._spec.model_dump(mode="json")
-        self._clocks = together(self._compare_clocks, range(count), _COMPARED_AT_ONCE)
-        targets = together(lambda number: self._open_one(number, count, spec), range(count), _OPENED_AT_ONCE)
+        self._clocks = self._compare_all_clocks(count)
+        targets = together(lambda number: self._open_one(number, count, spec), range(count), _AT_ONCE)
         self._measure_loops()
         self.infos: Sequence[WorkerInfo] = [
             WorkerInfo(
@@ -214,6 +215,16 @@ class Fleet:
             _RemoteServed(self._connections[number], target, clocks)
             for number, (target, clocks) in enumerate(zip(targets, self._clocks, strict=True))
         ]
+
+    def _compare_all_clocks(self, count: int) -> list[Clocks]:
+        """Compare one clock after the other, since an answer that waits for this process looks like distance.
+
+        Where the first or the last worker is so far away that this does not matter, several at the same time.
+        """
+        ends = {number: self._compare_clocks(number) for number in {0, count - 1}}
+        far = any(clocks.uncertainty_ns > _FAR_NS for clocks in ends.values())
+        between = together(self._compare_clocks, range(1, count - 1), _AT_ONCE if far else 1)
+        return [ends[0], *between, ends[count - 1]][:count]
 
     def _compare_clocks(self, number: int) -> Clocks:
         connection, own_boot = self._connections[number], boot_id()
@@ -247,7 +258,7 @@ class Fleet:
                 what = f"worker {connection.number} does not measure its loop"
                 connection.ask({"cost": True}, Deadline(_ANSWER_S), what)
 
-        together(measure, list(machines.values()), _OPENED_AT_ONCE)
+        together(measure, list(machines.values()), _AT_ONCE)
 
     def _serving_address(self, number: int) -> str:
         """Return where a worker serves its page: on another machine the address by which it is reached."""

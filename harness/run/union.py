@@ -8,6 +8,8 @@ from workloads.workload import Digest, Workload
 
 __all__ = ["Made", "Union", "prove_union"]
 
+_BLOCK_LINES, _EACH_LINES = 4096, 64
+
 
 @dataclass(frozen=True, slots=True)
 class Made:
@@ -40,7 +42,8 @@ def prove_union(workload: Workload, made: Sequence[Made | None]) -> Union:
     methods = workload.digests_methods
     complete = sum(left) == workload.total
     # One pass over the whole: a shard by itself would draw the random numbers of all lines as well.
-    blocks = workload.blocks() if any(left) else iter(())
+    # Of each block every shard has some lines; with few of them their digests would take longer than the lines.
+    blocks = workload.blocks(max(_BLOCK_LINES, _EACH_LINES * len(made))) if any(left) else iter(())
     for block in blocks:
         whole.add(block.lines, block.due_ns, block.truth.method)
         for number, part in enumerate(parts):
