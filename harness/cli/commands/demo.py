@@ -14,14 +14,12 @@ __all__ = ["demo"]
 
 @command(
     "harness demo",
-    "harness demo --arrivals burst:rate=5,period=1m --errors 10%",
+    "harness demo --arrivals burst:rate=50,period=1m --errors 10%",
     exits=exit_codes("ended by Ctrl-C", "something failed") | {"130": "a second Ctrl-C"},
 )
 @workload_options
 @recording("--instrument", metavar="NAME", help="Way of recording, or package.module:Name. [default: opencensus]")
-@recording(
-    "--service-time", type=DURATION, metavar="TIME", help="Median of the simulated service time. [default: 30ms]"
-)
+@recording("--service-time", type=DURATION, metavar="TIME", help="Median of the simulated service time. [default: 2ms]")
 @scraping("--address", metavar="ADDR", help="Address to serve /metrics on. [default: 127.0.0.1]")
 @scraping(
     "--port", type=click.IntRange(0, 65535), help="Port to serve /metrics on; 0 takes a free one. [default: 8000]"
@@ -31,8 +29,8 @@ def demo(quiet: bool, **flags: Any) -> int:
     """Send day-shaped traffic through the REPL while a real Prometheus scrapes it, until Ctrl-C.
 
     A day lasts ten minutes, two lines in a hundred are refused, and a simulated service time spreads the latencies over
-    the quickstart's buckets. Prometheus runs from promconfig.yaml; the links printed open it on the quickstart's four
-    pictures. Without Prometheus the demo says how to get it and goes on serving.
+    the quickstart's buckets. Prometheus serves a dashboard with the quickstart's four pictures and alerts; its address
+    is printed. Without Prometheus the demo says how to get it and goes on serving.
     """
     require_linux("demo")
     from harness.run.demo import DemoSpec, show
