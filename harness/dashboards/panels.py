@@ -108,7 +108,7 @@ PANELS = (
         PanelKind.LINES,
         PanelUnit.LINES_PER_S,
         (Query(f"job:{LINES_IN.family}:rate{WINDOW}", "lines"),),
-        threshold=100,
+        threshold=80,
         current="rate",
     ),
     Panel(

@@ -54,7 +54,7 @@ class DemoSpec:
 
     lengths: str = "lognormal"
     content: str = "sentences"
-    arrivals: str = "day:rate=30,period=10m,from=8,jitter=poisson"
+    arrivals: str = "day:rate=30,period=20m,from=8,jitter=poisson"
     errors: str = "2%"
     series: str = "1"
     seed: int = 1

@@ -28,9 +28,9 @@ __all__ = ["demo"]
 def demo(quiet: bool, **flags: Any) -> int:
     """Send day-shaped traffic through the REPL while a real Prometheus scrapes it, until Ctrl-C.
 
-    A day lasts ten minutes, two lines in a hundred are refused, and a simulated service time spreads the latencies over
-    the quickstart's buckets. Prometheus serves a dashboard with the quickstart's four pictures and alerts; its address
-    is printed. Without Prometheus the demo says how to get it and goes on serving.
+    A day lasts twenty minutes, two lines in a hundred are refused, and a simulated service time spreads the latencies
+    over the quickstart's buckets. Prometheus serves a dashboard with the quickstart's four pictures and alerts; its
+    address is printed. Without Prometheus the demo says how to get it and goes on serving.
     """
     require_linux("demo")
     from harness.run.demo import DemoSpec, show

@@ -40,14 +40,14 @@ class Asker:
         expression = 'group by (alertname) (max_over_time(ALERTS{alertstate="firing"}[10m]))'
         return {one["metric"]["alertname"] for one in self.get("query", query=expression)["result"]}
 
-    def wait(self, condition: Callable[[], bool], what: Callable[[], object]) -> None:
-        deadline = time.monotonic() + PATIENCE_S
+    def wait(self, condition: Callable[[], bool], what: Callable[[], object], patience_s: float = PATIENCE_S) -> None:
+        deadline = time.monotonic() + patience_s
         while not condition():
             assert time.monotonic() < deadline, what()
             time.sleep(0.2)
 
-    def wait_for_alerts(self, names: set[str]) -> None:
-        self.wait(lambda: names <= self.fired(), lambda: f"fired: {self.fired()} of {names}")
+    def wait_for_alerts(self, names: set[str], patience_s: float = PATIENCE_S) -> None:
+        self.wait(lambda: names <= self.fired(), lambda: f"fired: {self.fired()} of {names}", patience_s)
 
 
 @contextmanager
