@@ -142,8 +142,14 @@ fix: $(READY) ## Apply automatic fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-demo: $(READY) ## Day-shaped traffic with a real Prometheus, until Ctrl-C
+demo: $(READY) ## Day-shaped traffic with a dashboard and alerts on a real Prometheus, until Ctrl-C
 	$(BIN)/harness demo
+
+demo-pictures: $(READY) ## The pictures of the console in the docs, from real demos and Chromium (three minutes)
+	$(BIN)/python benchmarks/demo_pictures.py
+
+dashboards: $(READY) ## Write the Grafana dashboard and the console's panels from harness/dashboards/panels.py
+	$(BIN)/python benchmarks/dashboards.py
 
 prometheus: ## Run the real Prometheus on promconfig.yaml, until Ctrl-C
 	@server="$${PROMETHEUS_BIN:-prometheus}"; \

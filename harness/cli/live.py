@@ -1,7 +1,7 @@
 """The flags of a live page, and the page while a command serves it."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -9,11 +9,13 @@ import click
 
 from harness.cli.command import option_group
 from harness.errors import HarnessError
+from workloads.incidents import KINDS
 
 if TYPE_CHECKING:
     from harness.live.feed import LivePage
+    from workloads.incidents import Incident
 
-__all__ = ["live_option", "page_options", "served_page", "stay"]
+__all__ = ["incident_facts", "live_option", "page_options", "served_page", "stay"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -32,6 +34,14 @@ def page_options(command: F) -> F:
         help="Port of the live page on 127.0.0.1. [default: any free one]",
     )
     return port(opened(command))
+
+
+def incident_facts(incidents: "Iterable[Incident]") -> dict[str, Any]:
+    """Return what a page says of incidents: those that its buttons switch on, and those that are scheduled."""
+    return {
+        "kinds": {name: f"{kind.does[:1].upper()}{kind.does[1:]}." for name, kind in KINDS.items()},
+        "scheduled": [(each.kind, each.start_ns, each.start_ns + each.duration_ns) for each in incidents],
+    }
 
 
 def live_option(command: F) -> F:

@@ -1,6 +1,5 @@
 """The demo by several workers: one load between them, one Prometheus that finds each, all stopped together."""
 
-import json
 from contextlib import ExitStack
 
 from harness.distributed.choose import worker_count
@@ -11,11 +10,12 @@ from harness.incidents.triggers import Triggers
 from harness.load.drive_result import DriveResult, merge_results
 from harness.load.pump import Snapshot
 from harness.load.stop import Stop
-from harness.run.demo import FOR_EVER, SCRAPE_INTERVAL_NS, DemoObserver, DemoSpec, ServerWatch, dashboard
+from harness.run.demo import FOR_EVER, SCRAPE_INTERVAL, DemoObserver, DemoSpec, ServerWatch, dashboard
 from harness.run.spec import RunSpec, spec_from
 from harness.run.tour import words
 from harness.run.workers import Lost
 from harness.scrape.prometheus.shared import SharedServer
+from workloads.units import parse_duration_ns
 
 __all__ = ["run_spec_of", "show_together"]
 
@@ -58,7 +58,7 @@ def show_together(
         for info, served in zip(fleet.infos, fleet.served, strict=True):
             observer.say(f"worker {info.number} serves {served.url}")
         found = SharedServer([info.target for info in fleet.infos], "demo")
-        config = json.dumps(found.config(SCRAPE_INTERVAL_NS // 1_000_000)[1])
+        _, config = found.config(parse_duration_ns(SCRAPE_INTERVAL) // 1_000_000)
         server = stack.enter_context(dashboard(config, observer, found.files()))
         stop = stack.enter_context(Stop().on_signals())
         watch = ServerWatch(server, observer)

@@ -1,5 +1,6 @@
-"""Realistic traffic for a dashboard: day-shaped load, simulated service time, and the quickstart's four pictures."""
+"""Realistic traffic for a dashboard: day-shaped load, simulated service time, a Prometheus with console and alerts."""
 
+import json
 import random
 import time
 from collections.abc import Iterator, Mapping
@@ -7,8 +8,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
-from urllib.parse import urlencode
 
+from harness.dashboards.files import with_dashboards
+from harness.dashboards.links import TRY, console_url, pictures
 from harness.errors import ScraperError, UsageError
 from harness.incidents.affected import affected, renewable
 from harness.incidents.renewal import Renewal
@@ -23,7 +25,7 @@ from harness.run.tour import tour, words
 from harness.scrape.endpoint import serve
 from harness.scrape.prometheus.server import PrometheusServer, default_config, derived_config
 from harness.scrape.scraper import Target
-from harness.views import LATENCY, LINE_LENGTHS, LINES_IN, NAMESPACE, View, views_for
+from harness.views import views_for
 from workloads.incidents import Incident, parse_incident
 from workloads.units import parse_duration_ns
 from workloads.workload import Workload, WorkloadSpec
@@ -31,22 +33,24 @@ from workloads.workload import Workload, WorkloadSpec
 __all__ = [
     "FOR_EVER",
     "QUICKSTART_PORT",
-    "SCRAPE_INTERVAL_NS",
+    "SCRAPE_INTERVAL",
     "DemoObserver",
     "DemoSpec",
     "ServerWatch",
     "SimulatedService",
     "dashboard",
-    "pictures",
     "show",
 ]
 
 QUICKSTART_PORT = 8000
 _PROMETHEUS_PORT = 9090
-SCRAPE_INTERVAL_NS = 10_000_000_000
+# The rules take rates over 15 s and silence over 5 s, and a scrape may take as long as the interval.
+SCRAPE_INTERVAL = "2s"
+_EVALUATION_INTERVAL = "1s"
 # As long as a workload may last: until Ctrl-C, for all that anybody will wait.
 FOR_EVER = "366d"
-_SPREAD = 0.8
+_SPREAD = 1.5
+_LONGEST = 100
 
 
 class DemoObserver(Protocol):
@@ -68,14 +72,14 @@ class DemoSpec:
 
     lengths: str = "lognormal"
     content: str = "sentences"
-    arrivals: str = "day:rate=8,period=10m,from=8,jitter=poisson"
+    arrivals: str = "day:rate=30,period=20m,from=8,jitter=poisson"
     errors: str = "2%"
     series: str = "1"
     seed: int = 1
     count: int | None = None
     duration: str | None = None
     instrument: str = "opencensus"
-    service_time: str = "30ms"
+    service_time: str = "2ms"
     incidents: tuple[str, ...] = ()
     tour: str | None = None
     address: str = "127.0.0.1"
@@ -112,8 +116,8 @@ class DemoSpec:
 class SimulatedService:
     """An output with a simulated consumer: each write sleeps for a lognormal time of the given median (ns).
 
-    The REPL times its write, so the latency view shows the effect of a slow consumer; sigma is 0.8, which puts the 99th
-    percentile at 6.4 times the median.
+    The REPL times its write, so the latency view shows the effect of a slow consumer. Sigma is 1.5: the mean is 3 times
+    the median, the 99th percentile 33 times. No write takes longer than 100 times the median.
     """
 
     def __init__(self, median_ns: int, seed: int) -> None:
@@ -123,35 +127,7 @@ class SimulatedService:
     def write(self, text: str, /) -> None:
         """Accept the text after the time that a consumer would take."""
         del text
-        time.sleep(self._median_s * self._random.lognormvariate(0, _SPREAD))
-
-
-def pictures(prometheus_url: str) -> dict[str, str]:
-    """Return links that open Prometheus on the quickstart's four pictures, by their names."""
-
-    def rate(view: View, suffix: str) -> str:
-        return f"rate({view.family}{suffix}[1m])"
-
-    def quantiles(view: View) -> list[str]:
-        return [f"histogram_quantile({q}, sum by (le) ({rate(view, '_bucket')}))" for q in (0.5, 0.95, 0.99)]
-
-    return {
-        "all metrics": _graph(prometheus_url, [f'{{__name__=~"{NAMESPACE}_.*"}}'], tab=1),
-        "lines in": _graph(prometheus_url, [f"sum by (status, error) ({rate(LINES_IN, '_total')})"]),
-        "latency distribution": _graph(
-            prometheus_url, [f"sum by (le) ({rate(LATENCY, '_bucket')})", *quantiles(LATENCY)]
-        ),
-        "line lengths": _graph(
-            prometheus_url, [f"sum by (le) ({rate(LINE_LENGTHS, '_bucket')})", *quantiles(LINE_LENGTHS)]
-        ),
-    }
-
-
-def _graph(url: str, expressions: list[str], tab: int = 0) -> str:
-    parameters: dict[str, str | int] = {}
-    for panel, expression in enumerate(expressions):
-        parameters |= {f"g{panel}.expr": expression, f"g{panel}.tab": tab, f"g{panel}.range_input": "15m"}
-    return f"{url}/graph?{urlencode(parameters)}"
+        time.sleep(self._median_s * min(_LONGEST, self._random.lognormvariate(0, _SPREAD)))
 
 
 def show(spec: DemoSpec, observer: DemoObserver, triggers: Triggers | None = None) -> DriveResult:
@@ -172,7 +148,9 @@ def show(spec: DemoSpec, observer: DemoObserver, triggers: Triggers | None = Non
         registry: Any = again or instrument.registry
         endpoint = stack.enter_context(serve(registry, spec.address, spec.port))
         observer.say(f"serving {endpoint.url}")
-        server = stack.enter_context(dashboard(_config(Target(endpoint.address, endpoint.port)), observer))
+        target = Target(endpoint.address, endpoint.port)
+        _, config = derived_config(default_config(), target, parse_duration_ns(SCRAPE_INTERVAL))
+        server = stack.enter_context(dashboard(config, observer))
         stop = stack.enter_context(Stop().on_signals())
         watch = ServerWatch(server, observer)
         latencies_ms: list[float] = []
@@ -227,11 +205,15 @@ class ServerWatch:
 
 @contextmanager
 def dashboard(
-    config: str, observer: DemoObserver, files: Mapping[str, str] | None = None
+    config: dict[str, Any], observer: DemoObserver, files: Mapping[str, str] | None = None
 ) -> Iterator[PrometheusServer | None]:
-    """Run the real server, and report its address; yields None where there is none. For `files` see the server."""
+    """Run the real server on `config` with rules and console, and report its address; yields None where there is none.
+
+    `files` are those that `config` refers to; see the server.
+    """
+    config, own = with_dashboards(config, _EVALUATION_INTERVAL)
     try:
-        server = PrometheusServer(config, _PROMETHEUS_PORT, files=files).start()
+        server = PrometheusServer(json.dumps(config), _PROMETHEUS_PORT, files={**own, **(files or {})}).start()
     except ScraperError as error:
         observer.say(f"no Prometheus: {error}")
         observer.say("get it with `apt-get install prometheus` or from prometheus.io, then start the demo again;")
@@ -239,19 +221,15 @@ def dashboard(
         yield None
         return
     try:
-        observer.say(f"Prometheus runs at {server.url} and scrapes every 10 s; after half a minute open:")
+        observer.say(
+            f"Prometheus runs at {server.url} and scrapes every {SCRAPE_INTERVAL}; the quickstart's pictures there:"
+        )
         for name, link in pictures(server.url).items():
             observer.say(f"  {name}: {link}")
+        observer.say(f"dashboard and alerts: {console_url(server.url)}")
+        observer.say("three things to try, besides the buttons of the live page:")
+        for command, effect in TRY:
+            observer.say(f"  {command}: {effect}")
         yield server
     finally:
         server.stop()
-
-
-def _config(target: Target) -> str:
-    """Return promconfig.yaml as it is where it fits the endpoint, else one derived from it."""
-    import json
-
-    path = default_config()
-    if target.port == QUICKSTART_PORT and target.address in {"127.0.0.1", "0.0.0.0"}:  # noqa: S104 - compared, not bound
-        return path.read_text(encoding="utf-8")
-    return json.dumps(derived_config(path, target, SCRAPE_INTERVAL_NS)[1])

@@ -10,7 +10,7 @@ import click
 from harness.cli.command import command, exit_codes, option_group
 from harness.cli.console import RunDisplay, print_view
 from harness.cli.files import check_writable, save_json
-from harness.cli.live import live_option, page_options, served_page, stay
+from harness.cli.live import incident_facts, live_option, page_options, served_page, stay
 from harness.cli.options import (
     DURATION,
     given,
@@ -67,7 +67,8 @@ def _about(spec: "RunSpec") -> dict[str, Any]:
 
     load = f"{spec.arrivals}, {spec.lengths} {spec.content}, through {spec.instrument}"
     title = "Load run" if spec.name == "run" else f"Load run {spec.name}"
-    return about_run(title, load, duration_ns=planned_ns(spec), count=spec.count)
+    facts = incident_facts(spec.incident_times)
+    return about_run(title, load, duration_ns=planned_ns(spec), count=spec.count, **facts)
 
 
 def _executed(spec: "RunSpec", page: "LivePage | None", *, quiet: bool) -> "RunResult":

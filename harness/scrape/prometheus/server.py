@@ -95,7 +95,8 @@ class PrometheusServer:
     ) -> None:
         """`config` is the configuration's text; the `preferred_port` is taken if it is free.
 
-        `files` are texts by the names under which the configuration refers to them.
+        `files` are texts by the names under which the configuration refers to them; those under ``consoles/`` are
+        templates that the server serves at ``/consoles/``.
         """
         self._config = config
         self._files = dict(files or {})
@@ -203,13 +204,17 @@ class PrometheusServer:
         with _new_folder() as (folder, lock):
             self._folder = folder
             for name, text in {**self._files, "config.yaml": self._config}.items():
-                (folder / name).write_text(text)
+                (folder / name).parent.mkdir(exist_ok=True)
+                (folder / name).write_text(text, encoding="utf-8")
             command = [
                 program,
                 f"--config.file={folder / 'config.yaml'}",
                 f"--storage.tsdb.path={folder / 'data'}",
                 f"--web.listen-address=127.0.0.1:{self.port}",
                 "--log.level=warn",
+                # Ours alone; Debian's package has folders of its own for both.
+                f"--web.console.templates={folder / 'consoles'}",
+                f"--web.console.libraries={folder / 'consoles'}",
             ]
             keeper = str(Path(__file__).with_name("keeper.py"))
             try:

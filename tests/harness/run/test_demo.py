@@ -1,14 +1,14 @@
 """What the demo promises."""
 
 import statistics
-import urllib.parse
 from pathlib import Path
 
 import pytest
 
+from harness.dashboards.links import TRY
 from harness.load.pump import Snapshot
 from harness.run import demo
-from harness.run.demo import DemoSpec, SimulatedService, pictures, show
+from harness.run.demo import DemoSpec, SimulatedService, show
 
 SHORT = {"arrivals": "constant:50/s", "count": 20, "service_time": "1ms", "port": 0}
 
@@ -28,7 +28,7 @@ class Hearing:
 
 @pytest.mark.prometheus
 def test_it_runs_one_real_prometheus_and_links_to_the_four_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server is started once, told of with four links, and gone afterwards, its folder too."""
+    """The server is started once, told of with its console and four links, and gone afterwards, its folder too."""
     started: list[demo.PrometheusServer] = []
     folders: list[Path] = []
 
@@ -45,12 +45,9 @@ def test_it_runs_one_real_prometheus_and_links_to_the_four_pictures(monkeypatch:
     assert driven.ledger.offered == 20
     assert len(started) == 1
     assert not folders[0].exists()
-    assert [line.split(":")[0].strip() for line in hearing.said[-4:]] == [
-        "all metrics",
-        "lines in",
-        "latency distribution",
-        "line lengths",
-    ]
+    said = [line.partition(":")[0].strip() for line in hearing.said]
+    assert said[2:7] == ["all metrics", "lines in", "latency distribution", "line lengths", "dashboard and alerts"]
+    assert [line.strip() for line in hearing.said[-3:]] == [f"{command}: {effect}" for command, effect in TRY]
 
 
 def test_without_prometheus_it_says_how_to_get_it_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,14 +56,6 @@ def test_without_prometheus_it_says_how_to_get_it_and_goes_on(monkeypatch: pytes
     hearing = Hearing()
     assert show(DemoSpec(**SHORT), hearing).ledger.offered == 20
     assert any("apt-get install prometheus" in line for line in hearing.said)
-
-
-def test_the_links_are_what_prometheus_reads() -> None:
-    """Each link carries its expressions as panels g0, g1, ..."""
-    links = pictures("http://127.0.0.1:9090")
-    query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(links["latency distribution"]).query))
-    assert query["g0.expr"] == "sum by (le) (rate(oc_python_demo_latency_bucket[1m]))"
-    assert query["g3.expr"].startswith("histogram_quantile(0.99,")
 
 
 def test_the_simulated_service_time_has_the_median_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
