@@ -13,7 +13,7 @@ digest of its own share of the load. Measured are
 start     from the first worker that dials to the moment when all are ready
 lead      the wait from then to the instant at which all begin, in which real workers make their first lines
 results   from that instant until every report is merged and every record taken in
-sum up    the proof of the load (100 lines a worker) and one result of all workers, with its document
+sum up    the proof of the load (20 lines a worker) and one result of all workers, with its document
 audits    of the page of each worker, read and compared with its ledger; part of looking at it, and of no bar
 
 and the processor time and the peak memory of the coordinator. The bars, at 1 000 workers: start, results and summing up
@@ -43,7 +43,7 @@ WORKERS = (10, 100, 1_000)
 AHEAD = 10_000
 BAR_WORKERS, MOST_S, MOST_MB = 1_000, 5.0, 200.0
 # Lines of the load for each worker, and of the real run whose record each hands over.
-LINES, REAL_LINES = 100, 5_000
+LINES, REAL_LINES = 20, 5_000
 SHARES = (1, 10, 100, 1_000)
 PARTS = ("start_s", "results_s", "sum_up_s")
 TIMEOUT_S = 300.0

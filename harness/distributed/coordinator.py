@@ -269,10 +269,20 @@ class Fleet:
         count = len(self.infos)
         self._display = WholeDisplay(progress)
         self._start_ns = start_ns = time.monotonic_ns() + _LEAD_NS + _LEAD_EACH_NS * count
+        watch = _Watch(stop, lambda: self._tell({"stop": True}), start_ns + int(self._span_s() * 1e9), count)
+
+        def hear(number: int, message: Message | None) -> None:
+            watch.heard(number)
+            if message is not None and "snapshot" in message:
+                # Here, in the reader's thread: to hand each report to another one takes longer than to take it in.
+                self._display.take(number, message)
+            else:
+                self._events.put((number, message))
+
         outcomes: dict[int, ShardRecord | Lost] = {}
         gone: list[int] = []
         for number, connection in self._connections.items():
-            there = connection.on_event(lambda number, message: self._events.put((number, message)))
+            there = connection.on_event(hear)
             begin_ns = start_ns + self._clocks[number].offset_ns
             try:
                 connection.send({"go": begin_ns, "every_ns": progress_every_ns(count)})
@@ -282,7 +292,6 @@ class Fleet:
                 gone.append(number)
         # Why it is gone may take a moment to be known, for which the others must not wait.
         outcomes.update({number: self._lost(number, self._why_gone(number)) for number in gone})
-        watch = _Watch(stop, lambda: self._tell({"stop": True}), start_ns + int(self._span_s() * 1e9), count)
         switch = TriggerRelay(self._triggers, self._tell, start_ns, closed=self._workload.closed_loop)
         try:
             self._listen(outcomes, watch, switch)
@@ -327,21 +336,20 @@ class Fleet:
             except queue.Empty:
                 number, message = -1, {}
             if number >= 0 and number not in outcomes:
-                watch.heard(number)
-                self._hear(number, message, outcomes)
+                self._finish(number, message, outcomes)
             if time.monotonic() >= look_s:
                 look_s = time.monotonic() + _GLANCE_S
+                self._display.show()
                 for late in watch.overdue():
                     if late not in outcomes:
                         outcomes[late] = self._lost(late, "it did not hand over its result, nor say how it stands")
+        self._display.show()
 
-    def _hear(self, number: int, message: Message | None, outcomes: "dict[int, ShardRecord | Lost]") -> None:
+    def _finish(self, number: int, message: Message | None, outcomes: "dict[int, ShardRecord | Lost]") -> None:
         if message is None:
             outcomes[number] = self._lost(number, self._why_gone(number))
         elif "record" in message:
             outcomes[number] = self._record(number, message["record"])
-        else:
-            self._display.take(number, message)
 
     def _why_gone(self, number: int) -> str:
         """Return why a connection ended; the system may tell of a process' end a little later."""

@@ -1,5 +1,6 @@
 """Live progress of all workers as one: what each recorded since it was last heard, merged."""
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -47,13 +48,18 @@ class Increments:
 
 
 class WholeDisplay:
-    """Shows how all workers stand together, a few times a second, and remembers how each stood last."""
+    """Shows how all workers stand together, a few times a second, and remembers how each stood last.
+
+    Messages may be taken in by another thread than the one that shows.
+    """
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._whole = {name: Histogram() for name in _SHOWN}
         self._scrapes: dict[int, tuple[int, int]] = {}
         self._shown_s = 0.0
+        self._new = False
+        self._lock = threading.Lock()
         # How each worker stood, and when that was heard, on the monotonic clock.
         self.snapshots: dict[int, Snapshot] = {}
         self.heard_ns: dict[int, int] = {}
@@ -63,16 +69,26 @@ class WholeDisplay:
         try:
             snapshot = Snapshot(**message["snapshot"])
             scrapes = int(message["scrapes"]), int(message["failed_scrapes"])
-            for name, histogram in self._whole.items():
-                histogram.add_state(message["recorded"][name])
+            with self._lock:
+                for name, histogram in self._whole.items():
+                    histogram.add_state(message["recorded"][name])
+                self.snapshots[number], self._scrapes[number] = snapshot, scrapes
+                self.heard_ns[number] = time.monotonic_ns()
+                self._new = True
         except (KeyError, TypeError, ValueError, AttributeError):
             return
-        now_ns = time.monotonic_ns()
-        self.snapshots[number], self._scrapes[number], self.heard_ns[number] = snapshot, scrapes, now_ns
-        if now_ns / 1e9 - self._shown_s >= _PROGRESS_S:
-            self._shown_s = now_ns / 1e9
+
+    def show(self) -> None:
+        """Show how all stand, where that is something new and it is time."""
+        now_s = time.monotonic()
+        if not self._new or now_s - self._shown_s < _PROGRESS_S:
+            return
+        with self._lock:
+            self._new = False
+            whole = joined(self.snapshots, self._whole)
             counts = [sum(column) for column in zip(*self._scrapes.values(), strict=True)]
-            self._progress(joined(self.snapshots, self._whole), counts[0], counts[1])
+        self._shown_s = now_s
+        self._progress(whole, counts[0], counts[1])
 
 
 def joined(snapshots: Mapping[int, Snapshot], whole: Mapping[str, Histogram]) -> Snapshot:

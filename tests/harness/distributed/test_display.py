@@ -60,6 +60,7 @@ def test_percentiles_are_those_of_all_lines_of_all_workers(reports):
             if sent:
                 increments[number].told(message)
                 shown.display.take(number, {**message, "scrapes": 1, "failed_scrapes": 0})
+                shown.display.show()
                 together.record(np.array(waiting[number], dtype=np.int64))
                 waiting[number] = []
                 at = together.percentiles((50, 99))
@@ -76,6 +77,7 @@ def test_counts_are_added_up_and_the_worst_worker_is_named(monkeypatch):
         record(timings, [lag_ns or 0] * 1_000)
         message = Increments(timings).message(snapshot(lag_ns, offered=1_000))
         shown.display.take(number, {**message, "scrapes": 2, "failed_scrapes": 1})
+        shown.display.show()
     assert shown.last is not None
     assert (shown.last.offered, shown.last.rate, shown.last.target_rate) == (3_000, 30.0, 33.0)
     assert (shown.last.worst_worker, shown.last.worst_lag_p99_ns) == (2, 70_000_000)
@@ -94,6 +96,7 @@ def test_the_worst_worker_of_few_lines_is_named_without_a_percentile(monkeypatch
         record(timings, [5_000 + number] * 10)
         message = Increments(timings).message(snapshot(5_000 + number))
         shown.display.take(number, {**message, "scrapes": 0, "failed_scrapes": 0})
+        shown.display.show()
     assert shown.last is not None
     assert (shown.last.worst_worker, shown.last.worst_lag_p99_ns) == (1, None)
     assert "lag p99 – (worker 1)  response" in plain_line(shown.last, 0, 0)
@@ -103,6 +106,7 @@ def test_one_worker_is_no_worst_one(monkeypatch):
     """There is nobody else."""
     shown = Shown(monkeypatch)
     shown.display.take(0, {**Increments(Timings()).message(snapshot()), "scrapes": 0, "failed_scrapes": 0})
+    shown.display.show()
     assert shown.last is not None
     assert (shown.last.worst_worker, shown.last.lag_p99_ns) == (None, None)
 
@@ -113,6 +117,7 @@ def test_a_message_that_cannot_be_read_costs_no_run(monkeypatch, spoil):
     shown = Shown(monkeypatch)
     message = {**Increments(Timings()).message(snapshot()), "scrapes": 0, "failed_scrapes": 0}
     shown.display.take(0, {**message, spoil: {"none": "of ours"}})
+    shown.display.show()
     assert shown.last is None
 
 
