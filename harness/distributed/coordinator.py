@@ -6,7 +6,7 @@ import queue
 import secrets
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any, Protocol
@@ -18,14 +18,13 @@ from harness.distributed.display import WholeDisplay, progress_every_ns
 from harness.distributed.reader import Reader
 from harness.distributed.records import record_from
 from harness.distributed.relay import TriggerRelay
-from harness.distributed.silence import end_when_silent
+from harness.distributed.silence import SilenceWatch, end_when_silent
 from harness.distributed.wire import Message, WireError, receive
 from harness.distributed.worker import boot_id, versions
 from harness.errors import RunError
 from harness.exposition.page import Page
 from harness.host.open_files import allow_files
 from harness.incidents.triggers import Triggers
-from harness.interrupts import grace_s
 from harness.load.stop import Stop
 from harness.run.shard import ShardRecord, workload_of
 from harness.run.spec import RunSpec
@@ -43,8 +42,6 @@ _START_S, _START_EACH_S = 30.0, 2.0
 _ANSWER_S = 30.0
 # From the moment that everybody is ready to the instant at which all begin.
 _LEAD_NS, _LEAD_EACH_NS = 200_000_000, 2_000_000
-# Once its schedule has ended, a worker may be silent for so long: what a subject may hold up one line.
-_RESULT_S = 30.0
 _GLANCE_S = 0.05
 # A worker's machine that gives no sign for so long is gone or cut off; all it is sent is short.
 _SILENCE_S = 4.0
@@ -52,8 +49,6 @@ _SILENCE_S = 4.0
 _MOST_HELLO = 1 << 16
 # Open files: a connection, a process and what it complains for each worker, and whatever else is open.
 _FILES, _FILES_EACH = 256, 3
-# After an interruption, of the time until the command has to end.
-_STOP_SHARE = 0.2
 # Messages that wait to be taken in; then workers wait to send the next.
 _MOST_WAITING = 64
 # Workers whose endpoints are opened at the same time, and whose clocks are compared where they are far away: more
@@ -269,7 +264,7 @@ class Fleet:
         count = len(self.infos)
         self._display = WholeDisplay(progress)
         self._start_ns = start_ns = time.monotonic_ns() + _LEAD_NS + _LEAD_EACH_NS * count
-        watch = _Watch(stop, lambda: self._tell({"stop": True}), start_ns + int(self._span_s() * 1e9), count)
+        watch = SilenceWatch(stop, lambda: self._tell({"stop": True}), start_ns + int(self._span_s() * 1e9), count)
 
         def hear(number: int, message: Message | None) -> None:
             watch.heard(number)
@@ -326,7 +321,7 @@ class Fleet:
             except GoneError:
                 continue
 
-    def _listen(self, outcomes: "dict[int, ShardRecord | Lost]", watch: "_Watch", switch: TriggerRelay) -> None:
+    def _listen(self, outcomes: "dict[int, ShardRecord | Lost]", watch: SilenceWatch, switch: TriggerRelay) -> None:
         """Hear every worker to its end; who is silent is looked up a few times a second, and not at every message."""
         look_s = time.monotonic()
         while len(outcomes) < len(self.infos):
@@ -381,31 +376,3 @@ def _shifted(record: ShardRecord, clocks: Clocks) -> ShardRecord:
         return record
     driven = replace(record.driven, start_ns=record.driven.start_ns - clocks.offset_ns)
     return replace(record, driven=driven, shifted=None if record.log is None else ShiftedTruth(record.log, clocks))
-
-
-class _Watch:
-    """Hands on an interruption, and tells which workers are silent although the schedule is over.
-
-    A worker that is behind its schedule, or has none, says about once a second how it stands: it is given its time.
-    """
-
-    def __init__(self, stop: Stop, tell_stop: Callable[[], object], end_ns: int, count: int) -> None:
-        self._stop, self._tell_stop = stop, tell_stop
-        # Nobody is heard before the end of the schedule has to be: that long a line may take.
-        self._heard_s = [end_ns / 1e9] * count
-        self._patience_s = _RESULT_S
-        self._stop_sent = False
-
-    def heard(self, number: int) -> None:
-        """Note that a worker has said something."""
-        self._heard_s[number] = max(self._heard_s[number], time.monotonic())
-
-    def overdue(self) -> list[int]:
-        """Return the workers that have been silent for too long; after an interruption that is soon."""
-        now_s = time.monotonic()
-        if self._stop.requested and not self._stop_sent:
-            self._stop_sent = True
-            self._tell_stop()
-            self._patience_s = _STOP_SHARE * grace_s()
-            self._heard_s = [now_s] * len(self._heard_s)
-        return [number for number, heard_s in enumerate(self._heard_s) if now_s - heard_s > self._patience_s]

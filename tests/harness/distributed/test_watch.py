@@ -5,7 +5,7 @@ import time
 import pytest
 
 from harness.distributed import coordinator
-from harness.distributed.coordinator import _Watch
+from harness.distributed.silence import SilenceWatch
 from harness.load.stop import Stop
 
 PATIENCE_S = coordinator._RESULT_S
@@ -19,9 +19,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def watch(span_s: float, stop: Stop | None = None, sent: list[str] | None = None) -> _Watch:
+def watch(span_s: float, stop: Stop | None = None, sent: list[str] | None = None) -> SilenceWatch:
     told = [] if sent is None else sent
-    return _Watch(stop or Stop(), lambda: told.append("stop"), int((1000 + span_s) * 1e9), 2)
+    return SilenceWatch(stop or Stop(), lambda: told.append("stop"), int((1000 + span_s) * 1e9), 2)
 
 
 def test_whoever_is_silent_after_the_schedule_is_lost(clock: list[float]) -> None:
