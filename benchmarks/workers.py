@@ -8,8 +8,8 @@
 Rate: a closed loop by one worker and by two, and beside it the machine's own limit, a bare loop in one process and in
 two, all four in each repeat, in changing order. The share is (two workers / one worker) / (two loops / one loop).
 
-Schedule: two workers at 100 000 lines/s each and one worker at 100 000 lines/s, alternating: the largest rate error of
-a worker, and the p99 of the lag.
+Schedule: two workers at 100 000 lines/s each and one worker at 100 000 lines/s, alternating, with the instrument
+`none`, since others take longer than that: the largest rate error of a worker, and the p99 of the lag.
 
 Start: the whole command with eight workers and with one, alternating, for a run of one second.
 
@@ -21,6 +21,7 @@ import argparse
 import json
 import math
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -42,6 +43,7 @@ MOST_RATE_ERROR = 0.0005
 MOST_START_S = 2.0
 RATE = 100_000
 MANY = 8
+SCRAPERS = {"none": "without a scraper", "builtin": "with the built-in scraper", "prometheus": "with Prometheus"}
 TIMEOUT_S = 300.0
 
 # Counts for the seconds given; told when to begin, so that both of two loops run all the time.
@@ -153,7 +155,7 @@ def measure_schedule(repeats: int, seconds: float) -> dict[str, list[Any]]:
 
 def _scheduled(workers: int, seconds: float) -> dict[str, Any]:
     arguments = ["--arrivals", f"constant:rate={RATE * workers}", "--duration", f"{seconds:g}s", "--scraper", "none"]
-    result, _ = run(workers, *arguments)
+    result, _ = run(workers, *arguments, "--instrument", "none")
     each = result["workers"] or [result]
     errors = [abs(part["rate"]["achieved"] / part["rate"]["target"] - 1) for part in each]
     return {"rate_error": max(errors), "lag_p99_ns": result["lag_ns"]["p99"], "verdict": result["verdict"]}
@@ -164,7 +166,8 @@ def measure_start(repeats: int) -> dict[str, list[float]]:
     arguments = ["--arrivals", "constant:rate=100", "--duration", "1s", "--scrape-interval", "500ms"]
     ways: dict[str, Callable[[], float]] = {
         f"{scraper}_{count}": lambda count=count, scraper=scraper: run(count, *arguments, "--scraper", scraper)[1]
-        for scraper in ("none", "builtin")
+        for scraper in SCRAPERS
+        if scraper != "prometheus" or shutil.which("prometheus")
         for count in (1, MANY)
     }
     return _alternating(ways, repeats)
@@ -216,10 +219,15 @@ def missed(figures: dict[str, Any]) -> list[str]:
     ]
     errors = [each["rate_error"] for each in figures["schedule"]["workers_2"]]
     bars.append((float(np.median(errors)) > MOST_RATE_ERROR, f"the rate is off by {np.median(errors):.3%}"))
-    for scraper in ("none", "builtin"):
+    for scraper in scrapers_of(figures["start"]):
         more = added_start(figures["start"], scraper)
         bars.append((more.low > MOST_START_S, f"{MANY} workers add {more.value:.1f} s to the start ({scraper})"))
     return [text for is_missed, text in bars if is_missed]
+
+
+def scrapers_of(start: dict[str, list[float]]) -> list[str]:
+    """Return the scrapers with which starts were measured."""
+    return [scraper for scraper in SCRAPERS if f"{scraper}_1" in start]
 
 
 def added_start(start: dict[str, list[float]], scraper: str) -> Interval:
@@ -244,8 +252,9 @@ def block(figures: dict[str, Any]) -> str:
         error, lag = interval([e["rate_error"] for e in each]), interval([e["lag_p99_ns"] / 1e6 for e in each])
         rows.append([f"{what} at {count} x {RATE:,} lines/s: rate error", *_words(error, ".3%")])
         rows.append([f"{what} at {count} x {RATE:,} lines/s: p99 lag, ms", *_words(lag, ".3f")])
-    for scraper, named in (("none", "without a scraper"), ("builtin", "with the built-in scraper")):
-        rows.append([f"{MANY} workers add to a run {named}, s", *_words(added_start(figures["start"], scraper), ".2f")])
+    for scraper in scrapers_of(figures["start"]):
+        what = f"{MANY} workers add to a run {SCRAPERS[scraper]}, s"
+        rows.append([what, *_words(added_start(figures["start"], scraper), ".2f")])
     repeats = len(rates["workers_1"])
     about = (
         f"`make workers-scale`, {repeats} repeats of {figures['seconds']:g} s, {figures['made']}: {figures['machine']}."
