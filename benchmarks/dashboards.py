@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from harness.dashboards.files import console_panels  # noqa: E402 - a script has to find its checkout first
-from harness.dashboards.panels import PANELS, Panel, PanelKind, PanelUnit, Query  # noqa: E402
+from harness.dashboards.panels import PANELS, DashboardPanel, PanelKind, PanelUnit, Query  # noqa: E402
 
 FOLDER = ROOT / "harness" / "dashboards"
 GRAFANA = FOLDER / "grafana" / "dashboards" / "quickstart.json"
@@ -61,7 +61,7 @@ def target(query: Query, ref: str, kind: PanelKind) -> prometheus.Dataquery:
     return built.format(PromQueryFormat.HEATMAP) if kind is PanelKind.HEATMAP else built
 
 
-def picture(panel: Panel) -> timeseries.Panel | heatmap.Panel | table.Panel:
+def picture(panel: DashboardPanel) -> timeseries.Panel | heatmap.Panel | table.Panel:
     """Return the builder of a panel's kind, with what is particular to it."""
     if panel.kind is PanelKind.HEATMAP:
         return heatmap.Panel().calculate(False).y_axis(heatmap.YAxisConfig().unit(UNITS[panel.unit]))

@@ -5,7 +5,7 @@ from enum import Enum
 
 from harness.views import ERRORS, LATENCY, LINE_LENGTHS, LINES_IN, NAMESPACE, View
 
-__all__ = ["JOB", "PANELS", "WINDOW", "Panel", "PanelKind", "PanelUnit", "Query", "buckets"]
+__all__ = ["JOB", "PANELS", "WINDOW", "DashboardPanel", "PanelKind", "PanelUnit", "Query", "buckets"]
 
 # The job in promconfig.yaml; Prometheus' own metrics about scrapes carry it.
 JOB = "ocpythonmetrics_tutorial"
@@ -43,7 +43,7 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
-class Panel:
+class DashboardPanel:
     """One picture or table.
 
     `threshold` is where an alert begins, in the unit of the values. `current` is the caption under which the newest
@@ -68,7 +68,7 @@ _LATENCY_QUANTILE = f"job:{NAMESPACE}_demo_latency_ms:quantile_rate{WINDOW}"
 
 PANELS = (
     # The quickstart's four pictures.
-    Panel(
+    DashboardPanel(
         "Lines in",
         "Lines per second by status; a refused line carries its error.",
         PanelKind.STACKED,
@@ -80,21 +80,21 @@ PANELS = (
             ),
         ),
     ),
-    Panel(
+    DashboardPanel(
         "Latency distribution",
         "Lines by bucket (ms), the darker the more; the quickstart's first bound is 25 ms.",
         PanelKind.HEATMAP,
         PanelUnit.MS,
         (Query(buckets(LATENCY), labels=("le",)),),
     ),
-    Panel(
+    DashboardPanel(
         "Line lengths",
         "Lines by bucket (bytes), the darker the more; a refused line may exceed 64 KiB.",
         PanelKind.HEATMAP,
         PanelUnit.BYTES,
         (Query(buckets(LINE_LENGTHS), labels=("le",)),),
     ),
-    Panel(
+    DashboardPanel(
         "All metrics",
         "Everything that the endpoint exposes, with its number of series.",
         PanelKind.TABLE,
@@ -102,7 +102,7 @@ PANELS = (
         (Query(f'count by (__name__) ({{__name__=~"{NAMESPACE}_.+"}})', labels=("__name__",)),),
     ),
     # Rate, errors and duration.
-    Panel(
+    DashboardPanel(
         "Rate",
         "Lines per second; above the dashed line TrafficFlood fires.",
         PanelKind.LINES,
@@ -111,7 +111,7 @@ PANELS = (
         threshold=80,
         current="rate",
     ),
-    Panel(
+    DashboardPanel(
         "Errors",
         "Share of the lines refused; above the dashed line LinesRefused fires.",
         PanelKind.LINES,
@@ -120,7 +120,7 @@ PANELS = (
         threshold=0.15,
         current="refused",
     ),
-    Panel(
+    DashboardPanel(
         "Duration",
         "Latency percentiles; when p99 is above the dashed line LatencyHigh fires.",
         PanelKind.LINES,
@@ -134,14 +134,14 @@ PANELS = (
         current="99th percentile",
     ),
     # Scrape health.
-    Panel(
+    DashboardPanel(
         "Scrape duration",
         "Time that Prometheus needs for a scrape, by target.",
         PanelKind.LINES,
         PanelUnit.S,
         (Query(f'scrape_duration_seconds{{job="{JOB}"}}', labels=("instance",)),),
     ),
-    Panel(
+    DashboardPanel(
         "Targets up",
         "1 where the newest scrape succeeded, else 0, by target.",
         PanelKind.LINES,
@@ -149,7 +149,7 @@ PANELS = (
         (Query(f'up{{job="{JOB}"}}', labels=("instance",)),),
         current="targets up",
     ),
-    Panel(
+    DashboardPanel(
         "Series",
         "Series of one view, by target; above the dashed line SeriesExplosion fires.",
         PanelKind.LINES,
@@ -158,7 +158,7 @@ PANELS = (
         threshold=50,
         current="series of one view",
     ),
-    Panel(
+    DashboardPanel(
         "Alerts firing",
         "Alerts that fire, by name; 0 where none does.",
         PanelKind.LINES,

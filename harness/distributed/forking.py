@@ -96,6 +96,9 @@ def _work(about: dict[str, Any], complaints: int, parent: int) -> NoReturn:
         if os.getppid() == parent:
             dial(about)
         code = 0
+    except SystemExit as leaving:
+        # As the interpreter does it.
+        print(leaving.code, file=sys.stderr)  # noqa: T201
     except BaseException:
         traceback.print_exc()
     finally:

@@ -25,9 +25,9 @@ def test_what_the_demo_says_to_try_can_be_typed(command: str) -> None:
     """Each command names flags that exist, with values that they accept."""
     program, *arguments = command.split()
     assert program == "harness"
-    # A tour ends by itself, and as soon as it is told to.
-    end = [] if "--tour" in arguments else ["--count", "5"]
-    arguments = ["--tour=1s" if each == "--tour" else each for each in arguments]
+    # As long as it is worth waiting for; a tour ends by itself, and as soon as it is told to.
+    end = [] if "--tour" in arguments else ["--duration", "1s"]
+    arguments = ["--tour=1s" if each == "--tour" else each.replace("@30s+1m", "@100ms+100ms") for each in arguments]
     done = subprocess.run(
         [sys.executable, "-m", "harness.cli", *arguments, *end, "--port", "0"],
         env={**os.environ, "PROMETHEUS_BIN": "/no/such/prometheus"},

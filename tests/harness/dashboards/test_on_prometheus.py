@@ -10,15 +10,26 @@ import httpx
 import pytest
 
 from harness.instruments import create
-from harness.run.demo import _server
+from harness.load.pump import Snapshot
+from harness.run.demo import SCRAPE_INTERVAL, dashboard
 from harness.scrape.endpoint import serve
+from harness.scrape.prometheus.server import default_config, derived_config
 from harness.scrape.scraper import Target
 from harness.views import Tags, views_for
 from tests.harness.cli.commands import Command, running
 from tests.harness.dashboards import artefacts
+from workloads.units import parse_duration_ns
 
 pytestmark = [pytest.mark.prometheus, pytest.mark.slow]
 PATIENCE_S = 120.0
+
+
+class Unheard:
+    """Hears what a demo says."""
+
+    def say(self, text: str) -> None: ...
+
+    def progress(self, progress: Snapshot, scrapes: int, failed_scrapes: int) -> None: ...
 
 
 class Asker:
@@ -119,7 +130,9 @@ def test_alerts_about_the_target_fire() -> None:
 
     with serve(counting(100), "127.0.0.1", 0) as first:
         port = first.port
-        with _server([Target("127.0.0.1", port)]) as server:
+        _, config = derived_config(default_config(), Target("127.0.0.1", port), parse_duration_ns(SCRAPE_INTERVAL))
+        with dashboard(config, Unheard()) as server:
+            assert server is not None
             prometheus = Asker(server.url)
             prometheus.wait(lambda: prometheus.has_data("oc_python_demo_lines_in_total == 100"), lambda: "no lines")
             first.stop()

@@ -47,8 +47,9 @@ def test_the_load_is_shared_and_prometheus_is_told_of_every_worker(monkeypatch: 
     # The simulated service takes a millisecond for half of the lines, which a bare write never does.
     assert (driven.timings.service.percentile(50) or 0) > 500_000
     (job,) = asked["config"]["scrape_configs"]
-    assert job["file_sd_configs"] == [{"files": list(asked["files"])}]
-    (groups,) = map(json.loads, asked["files"].values())
+    ((name,),) = (each["files"] for each in job["file_sd_configs"])
+    assert set(asked["files"]) == {name, "rules.yaml", "consoles/index.html"}
+    groups = json.loads(asked["files"][name])
     assert [group["labels"] for group in groups] == [{"run": "demo", "worker": str(k)} for k in range(2)]
     served = [line.rsplit(" ", 1)[1] for line in hearing.said if line.startswith("worker")]
     assert [f"http://{group['targets'][0]}/metrics" for group in groups] == served

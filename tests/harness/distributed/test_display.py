@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.distributed.display import Increments, WholeDisplay, progress_every_ns
+from harness.distributed.display import Increments, WholeDisplay, joined, progress_every_ns
 from harness.load.histogram import Histogram
 from harness.load.pump import Snapshot
 from harness.load.recorder import Timings
 from harness.report.live import live_table, plain_line
+from tests.harness.live import feeding
 
 VALUES = st.lists(st.integers(0, 10**11), max_size=20)
 
@@ -125,3 +126,16 @@ def test_many_workers_report_less_often():
     """So that the coordinator is idle most of the time; few are heard five times a second."""
     assert progress_every_ns(2) == progress_every_ns(100) == 200_000_000
     assert progress_every_ns(1_000) == 2_000_000_000
+
+
+def test_what_a_live_page_shows_is_that_of_all_workers():
+    """Failures by kind, pages, and incidents are those of all; each worker's own snapshot stays beside them."""
+    calm = feeding.snapshot(3, errors={"nul": 2}, pages=[(1, 2)], incidents=("slow",))
+    busy = feeding.snapshot(2, lag_p99_ns=9_000_000, errors={"nul": 1, "OSError": 4}, pages=[(3, 4)])
+    whole = joined({0: calm, 1: busy}, {})
+    assert whole.errors == {"nul": 3, "OSError": 4}
+    assert whole.pages == [(1, 2), (3, 4)]
+    assert whole.incidents == ("slow",)
+    assert (whole.worst_worker, whole.recent) == (1, busy.recent)
+    assert whole.workers == {0: calm, 1: busy}
+    assert joined({0: calm}, {}).workers == {}

@@ -4,11 +4,11 @@ import time
 
 import pytest
 
-from harness.distributed import coordinator
+from harness.distributed import silence
 from harness.distributed.silence import SilenceWatch
 from harness.load.stop import Stop
 
-PATIENCE_S = coordinator._RESULT_S
+PATIENCE_S = silence._RESULT_S
 
 
 @pytest.fixture
