@@ -1,6 +1,7 @@
 """Incidents as users write them, and what each makes of a load: a function of seed, line and due time."""
 
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -81,6 +82,14 @@ def test_each_kind_says_what_it_shows_and_which_alert_fires() -> None:
         assert about.alert == " and ".join(about.alerts)
         assert about.shapes_load or about.acts_on_service
     assert KINDS["bad-deploy"].alerts == ("LatencyHigh", "LinesRefused")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_page_says_of_each_kind_what_the_table_says(kind: str) -> None:
+    """What it does, what is to be seen, and the alert."""
+    about = KINDS[kind]
+    page = (Path(__file__).parents[2] / "docs" / "incidents.md").read_text(encoding="utf-8")
+    assert f"| `{kind}` | {about.does} | {about.shows} | {about.alert} |" in page
 
 
 @settings(deadline=None, max_examples=10)
