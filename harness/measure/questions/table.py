@@ -86,7 +86,7 @@ class TablePlan(_Part):
     """The plan of the two and a half minutes: pairs at rest and while scraped, then rates."""
 
     instruments: tuple[str, ...] = ROWS
-    pairs_s: float = 87.0
+    pairs_s: float = 90.0
     fewest: int = 3
     # Short pairs: the variance between processes exceeds that within a process, so many pairs beat long ones.
     rounds: int = 10
