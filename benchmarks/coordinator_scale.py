@@ -35,7 +35,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.stored_block import ROOT, load, store, table, write_block
+from benchmarks.stored_block import add_options, load, publish, table
 from harness.host.environment import environment
 
 NAME = "coordinator-scale"
@@ -298,22 +298,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workers", default=",".join(map(str, WORKERS)), help="numbers of workers (%(default)s)")
     parser.add_argument("--repeats", type=int, default=5, help="repeats of each (default: %(default)s)")
-    parser.add_argument("--docs", action="store_true", help="store in docs/data and write docs/scale.md as well")
-    parser.add_argument("--render", action="store_true", help="write docs/scale.md again from docs/data")
+    add_options(parser)
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.one is not None:
         print(json.dumps(coordinate(options.one)))
         return 0
     figures = load(NAME) if options.render else measure(list(map(int, options.workers.split(","))), options.repeats)
-    if not options.render:
-        store(NAME, figures, ROOT / "docs" / "data" if options.docs else ROOT / ".benchmarks")
-    print(block(figures))
-    if options.docs or options.render:
-        write_block(NAME, block(figures))
-    for text in (over := missed(figures)):
-        print(f"missed: {text}")
-    return int(bool(over))
+    return publish(NAME, figures, block(figures), missed(figures), docs=options.docs, render=options.render)
 
 
 if __name__ == "__main__":

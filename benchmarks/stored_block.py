@@ -1,6 +1,8 @@
 """A benchmark's stored figures and the block of a page that is written from them."""
 
+import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,3 +41,21 @@ def table(heads: list[str], rows: list[list[str]]) -> str:
     """Return a Markdown table whose columns, all but the first, are aligned to the right."""
     lines = [heads, ["---", *["--:"] * (len(heads) - 1)], *rows]
     return "\n".join(f"| {' | '.join(row)} |" for row in lines) + "\n"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `publish`."""
+    parser.add_argument("--docs", action="store_true", help="store in docs/data and write docs/scale.md as well")
+    parser.add_argument("--render", action="store_true", help="write docs/scale.md again from docs/data")
+
+
+def publish(name: str, figures: dict[str, Any], text: str, missed: Sequence[str], *, docs: bool, render: bool) -> int:
+    """Store figures that were measured, print `text`, write it into the page if asked to; return 1 for missed bars."""
+    if not render:
+        store(name, figures, ROOT / "docs" / "data" if docs else ROOT / ".benchmarks")
+    print(text)
+    if docs or render:
+        write_block(name, text)
+    for each in missed:
+        print(f"missed: {each}")
+    return int(bool(missed))

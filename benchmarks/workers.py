@@ -33,7 +33,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy
 
-from benchmarks.stored_block import ROOT, load, store, table, write_block
+from benchmarks.stored_block import ROOT, add_options, load, publish, table
 from harness.host.environment import environment
 
 NAME = "workers"
@@ -273,18 +273,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=8, help="repeats of each measurement (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=5.0, help="seconds of each rate (default: %(default)g)")
-    parser.add_argument("--docs", action="store_true", help="store in docs/data and write docs/scale.md as well")
-    parser.add_argument("--render", action="store_true", help="write docs/scale.md again from docs/data")
+    add_options(parser)
     options = parser.parse_args(arguments)
     figures = load(NAME) if options.render else measure(options.repeats, options.seconds)
-    if not options.render:
-        store(NAME, figures, ROOT / "docs" / "data" if options.docs else ROOT / ".benchmarks")
-    print(block(figures))
-    if options.docs or options.render:
-        write_block(NAME, block(figures))
-    for text in (over := missed(figures)):
-        print(f"missed: {text}")
-    return int(bool(over))
+    return publish(NAME, figures, block(figures), missed(figures), docs=options.docs, render=options.render)
 
 
 if __name__ == "__main__":

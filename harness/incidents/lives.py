@@ -10,21 +10,13 @@ from numpy.typing import NDArray
 from harness.audit.findings import Finding, Name
 from harness.expected import Range
 from harness.load.ledger import Ledger
-from harness.load.truthlog import Pages, TruthLog
+from harness.load.truthlog import NoPages, Pages, TruthLog
 from harness.views import Tags
 
 if TYPE_CHECKING:
     from workloads.workload import Truth
 
 __all__ = ["Lives"]
-
-
-class _NoPages:
-    """The pages of a run that is over."""
-
-    def take(self) -> tuple[list[int], list[int]]:
-        """Return none."""
-        return [], []
 
 
 class _Life:
@@ -125,7 +117,7 @@ class Lives:
     @classmethod
     def from_state(cls, total: Ledger, state: Mapping[str, Any]) -> "Lives":
         """Return the lives of a `state`, to be asked and not to be added to."""
-        result = cls(total, _NoPages())
+        result = cls(total, NoPages())
         result.restarts_ns = [int(moment) for moment in state["restarts_ns"]]
         result.findings = [Finding(Name(name), size, detail) for name, size, detail in state["findings"]]
         result._lives = []

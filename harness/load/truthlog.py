@@ -22,7 +22,7 @@ from harness.views import LATENCY_MS, LINE_LENGTH, Aggregation, Tags, View
 if TYPE_CHECKING:
     from workloads.workload import Truth
 
-__all__ = ["LineLog", "Pages", "TruthLog"]
+__all__ = ["LineLog", "NoPages", "Pages", "TruthLog"]
 
 BUDGET_BYTES = 64 << 20
 # As many moments as the endpoint keeps windows.
@@ -188,7 +188,7 @@ class TruthLog:
     @classmethod
     def from_state(cls, ledger: Ledger, state: Mapping[str, Any]) -> "TruthLog":
         """Return the log of a `state`, to be asked and not to be added to; `ledger` is that of the end of the run."""
-        result = cls(ledger, _NoPages())
+        result = cls(ledger, NoPages())
         result._position, result._raised = state["position"], state["raised"]
         result._forgotten_ns, result._closed_ns = state["forgotten_ns"], state["closed_ns"]
         result._begun.extend(map(tuple, state["begun"].tolist()))
@@ -244,7 +244,7 @@ class TruthLog:
         return later < len(self._begun) and self._begun[later][0] <= end_ns
 
 
-class _NoPages:
+class NoPages:
     """The pages of a run that is over."""
 
     def take(self) -> tuple[list[int], list[int]]:
