@@ -1,5 +1,6 @@
 """When commands serve a live page, how long it stays, and that it ends with them."""
 
+import json
 import os
 import re
 import select
@@ -51,13 +52,13 @@ def on_terminal(folder: Path, arguments: list[str]) -> Iterator[tuple[Command, T
         os.close(master)
 
 
-def post(url: str, path: str) -> int:
+def post(url: str, path: str, **asked: Any) -> int:
     """Send what a button sends; return the status."""
     with httpx.Client(base_url=url, trust_env=False, timeout=PATIENCE_S) as asking:
         found = re.search(r'name="harness-token" content="([^"]+)"', asking.get("/").text)
         assert found is not None
         named = {"Origin": url.rstrip("/"), "X-Harness-Token": found[1]}
-        return asking.post(path, json={}, headers=named).status_code
+        return asking.post(path, json=asked, headers=named).status_code
 
 
 def address(command: Command) -> str:
@@ -180,3 +181,21 @@ def test_a_demo_always_has_a_page_from_which_it_can_be_ended(tmp_path: Path) -> 
         assert command.ended() == 0, command.told
         command.leaves_nothing()
         assert "Everything is stopped" in command.printed
+
+
+def test_a_button_lets_an_incident_happen_in_a_real_run(tmp_path: Path) -> None:
+    """It is part of the load and of the result, marked as switched on, and the audit stays exact."""
+    flags = ["--duration", "5m", "--arrivals", "constant:rate=50", "--scraper", "builtin", "--json", "result.json"]
+    flags += ["--instrument", "prometheus-client", "--max-lag", "30s", "--live"]
+    with running(tmp_path, ["run", *flags]) as command:
+        url = address(command)
+        assert command.wait_until_told(r"lines/s")
+        assert post(url, "/incident", kind="errors", duration_ns=60 * 10**9) == 202
+        assert command.wait_until_told(r"failed [1-9].*incident errors")
+        command.interrupt(signal.SIGINT)
+        assert command.ended() == 130, command.told
+    result = json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))
+    ((kind, triggered),) = [(each["kind"], each["triggered"]) for each in result["incidents"]]
+    assert (kind, triggered) == ("errors", True)
+    assert result["ledger"]["failed"] > 0
+    assert result["audit"]["conserved"] is True
