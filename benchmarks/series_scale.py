@@ -81,8 +81,8 @@ def parts(instrument_name: str, series: int) -> list[str]:
     from harness.exposition.headers import SCRAPE_HEADERS
     from harness.exposition.page import OPENMETRICS, parse_page
     from harness.instruments import create
-    from harness.load.ledger import Ledger
     from harness.load.recorder import EVALUATED
+    from harness.load.truth.ledger import Ledger
     from harness.views import QUICKSTART_VIEWS, Tags
     from workloads.workload import Truth
 

@@ -18,10 +18,10 @@ from harness.load.clock import MonotonicClock
 from harness.load.cpu_time import watch_machine
 from harness.load.drive_result import DriveResult
 from harness.load.driver import BURST, CLOSED, drive
-from harness.load.ledger import Ledger
 from harness.load.pump import BLOCK_LINES, drive_workload
 from harness.load.recorder import Recorder
 from harness.load.selfcost import measure_self_cost
+from harness.load.truth.ledger import Ledger
 from harness.repl import Repl
 from harness.views import LINES_IN, QUICKSTART_VIEWS, Tags
 from workloads.units import format_duration

@@ -8,10 +8,10 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from harness.distributed.wire import Message
-from harness.load.histogram import Histogram
+from harness.load.latency.histogram import Histogram
+from harness.load.latency.tail import supported
 from harness.load.pump import Snapshot
 from harness.load.recorder import Timings
-from harness.load.tail import supported
 from harness.run.workers import Progress
 
 __all__ = ["Increments", "WholeDisplay", "joined", "progress_every_ns"]

@@ -7,12 +7,12 @@ from typing import Any
 from harness.incidents.lives import Lives
 from harness.load.cpu_time import Machine
 from harness.load.drive_result import DriveResult, Moments
-from harness.load.histogram import Histogram
+from harness.load.latency.histogram import Histogram
+from harness.load.latency.timeline import Timeline
 from harness.load.lateness import Behind
-from harness.load.ledger import Ledger
 from harness.load.recorder import Timings
-from harness.load.timeline import Timeline
-from harness.load.truthlog import TruthLog
+from harness.load.truth.ledger import Ledger
+from harness.load.truth.log import TruthLog
 from harness.run.shard import ShardRecord
 from harness.views import View
 from workloads.incidents import Incident

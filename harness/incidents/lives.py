@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from harness.audit.findings import Finding, Name
 from harness.expected import Range
-from harness.load.ledger import Ledger
-from harness.load.truthlog import NoPages, Pages, TruthLog
+from harness.load.truth.ledger import Ledger
+from harness.load.truth.log import NoPages, Pages, TruthLog
 from harness.views import Tags
 
 if TYPE_CHECKING:

@@ -117,6 +117,6 @@ def result_message(result: "RunResult") -> dict[str, Any]:
 
 
 def _p99(latency: "Latency") -> int | None:
-    from harness.load.tail import supported
+    from harness.load.latency.tail import supported
 
     return latency.p99 if supported(99, latency.count) else None

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 
 from harness.load.cpu_time import Machine
+from harness.load.latency.timeline import Timeline
 from harness.load.lateness import Behind
-from harness.load.ledger import Ledger
 from harness.load.recorder import Timings
-from harness.load.timeline import Timeline
+from harness.load.truth.ledger import Ledger
 
 __all__ = ["DriveResult", "Moments", "merge_results"]
 

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.load.histogram import Histogram
-from harness.load.tail import supported
+from harness.load.latency.histogram import Histogram
+from harness.load.latency.tail import supported
 
 __all__ = ["Behind", "Lateness", "Slice", "Stretches", "Window", "typical"]
 

@@ -17,12 +17,12 @@ from harness.load.clock import Clock, fine_timers
 from harness.load.cpu_time import Machine, RunQueue, ThreadRunQueue, Turns, watch_machine
 from harness.load.drive_result import DriveResult, Moments
 from harness.load.driver import BURST, Evaluate, Interventions, Policy, drive
+from harness.load.latency.recent import Recent, RecentPercentiles
 from harness.load.lateness import Slice, Window
-from harness.load.ledger import Ledger
-from harness.load.recent import Recent, RecentPercentiles
 from harness.load.recorder import DROPPED, Recorder, Timings
 from harness.load.stop import Stop
-from harness.load.truthlog import LineLog
+from harness.load.truth.ledger import Ledger
+from harness.load.truth.log import LineLog
 
 if TYPE_CHECKING:
     from workloads.workload import Block

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.load.histogram import Histogram
+from harness.load.latency.histogram import Histogram
+from harness.load.latency.timeline import DURATIONS, Timeline
 from harness.load.lateness import Lateness, Slice, Stretches
-from harness.load.timeline import DURATIONS, Timeline
 
 __all__ = ["DROPPED", "EVALUATED", "RAISED", "Recorder", "Timings"]
 

@@ -10,12 +10,12 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from harness.load.drive_result import DriveResult
+from harness.load.latency.tail import supported
 from harness.load.lateness import typical
-from harness.load.tail import supported
 from workloads.units import format_duration
 
 if TYPE_CHECKING:
-    from harness.load.histogram import Histogram
+    from harness.load.latency.histogram import Histogram
 
 __all__ = [
     "DEFAULT_MAX_LAG_NS",

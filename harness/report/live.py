@@ -3,8 +3,8 @@
 from rich.table import Table
 from rich.text import Text
 
+from harness.load.latency.tail import supported
 from harness.load.pump import Snapshot
-from harness.load.tail import supported
 from workloads.units import format_duration
 
 __all__ = ["live_table", "plain_line"]

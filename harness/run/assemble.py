@@ -11,8 +11,8 @@ from harness.audit.findings import cause, remedy, sentence, unseen
 from harness.errors import RunError
 from harness.host.environment import environment
 from harness.load.drive_result import DriveResult, merge_results
-from harness.load.histogram import Histogram
-from harness.load.ledger import Ledger
+from harness.load.latency.histogram import Histogram
+from harness.load.truth.ledger import Ledger
 from harness.load.validity import Evidence, evidence_of, judge, max_lateness_ns, words
 from harness.run.requirements import Requirement, check
 from harness.run.result import (

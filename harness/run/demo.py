@@ -18,9 +18,9 @@ from harness.incidents.triggers import Triggers
 from harness.instruments import create
 from harness.load.clock import MonotonicClock
 from harness.load.drive_result import DriveResult
-from harness.load.ledger import Ledger
 from harness.load.pump import BLOCK_LINES, Snapshot, drive_workload
 from harness.load.stop import Stop
+from harness.load.truth.ledger import Ledger
 from harness.run.tour import tour, words
 from harness.scrape.endpoint import serve
 from harness.scrape.prometheus.server import PrometheusServer, default_config, derived_config

@@ -12,9 +12,9 @@ from harness.deadline import Deadline
 from harness.errors import RunError
 from harness.expected import Range, SeriesTruth
 from harness.exposition.page import Shown
-from harness.load.ledger import Ledger
 from harness.load.recorder import EVALUATED
 from harness.load.stop import Stop
+from harness.load.truth.ledger import Ledger
 from harness.run.look import audit_limit_s
 from harness.run.seen import Seen
 from harness.run.workers import Lost

@@ -203,7 +203,7 @@ def _percentile(key: str, percent: float) -> Look:
         named = {50.0: "p50", 90.0: "p90", 99.0: "p99", 99.9: "p999", 100.0: "max"}.get(percent)
         if named is not None:
             return _at(key, named)(result)
-        from harness.load.histogram import Histogram
+        from harness.load.latency.histogram import Histogram
 
         decoded = Histogram.decode(latency["hdr"]).percentile(percent) if latency.get("hdr") else None
         most = _at(key, "max")(result)

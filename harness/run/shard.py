@@ -19,12 +19,12 @@ from harness.instruments.none import NoInstrument
 from harness.load.clock import Clock, MonotonicClock
 from harness.load.drive_result import DriveResult
 from harness.load.driver import BURST, CLOSED, drop
-from harness.load.ledger import Ledger
 from harness.load.pump import BLOCK_LINES, Snapshot, drive_workload
 from harness.load.recorder import Timings
 from harness.load.selfcost import measure_self_cost
 from harness.load.stop import Stop
-from harness.load.truthlog import TruthLog
+from harness.load.truth.ledger import Ledger
+from harness.load.truth.log import TruthLog
 from harness.run.spec import DEFAULT_DURATION, RunSpec
 from harness.scrape.endpoint import serve
 from harness.views import LENGTH_BOUNDS_BYTES, views_for

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.load.drive_result import DriveResult
-from harness.load.timeline import Spread, TimePoint
+from harness.load.latency.timeline import Spread, TimePoint
 
 __all__ = ["MOST_SCRAPES", "ScrapeSpan", "TimelinePoint", "TimelineResult", "TimelineSpread", "timeline_of"]
 

@@ -12,8 +12,8 @@ from benchmarks.bars import Bar, why_late
 from harness.load.cpu_time import Machine
 from harness.load.drive_result import DriveResult
 from harness.load.lateness import Behind
-from harness.load.ledger import Ledger
 from harness.load.recorder import Timings
+from harness.load.truth.ledger import Ledger
 from harness.views import QUICKSTART_VIEWS
 
 ROOT = Path(__file__).parents[2]

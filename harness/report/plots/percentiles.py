@@ -6,8 +6,8 @@ The axis is Gil Tene's (https://hdrhistogram.github.io/HdrHistogram/plotFiles.ht
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.load.histogram import Histogram
-from harness.load.tail import FEWEST_BEYOND, supported
+from harness.load.latency.histogram import Histogram
+from harness.load.latency.tail import FEWEST_BEYOND, supported
 from harness.report.markup import Element
 from harness.report.numbers import plain, unit_for
 from harness.report.plots.axes import PlotArea, PlotAxis, axis, draw_legend, draw_x, draw_y, legend_height, series_class

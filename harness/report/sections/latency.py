@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from harness.load.tail import FEWEST_BEYOND, supported
+from harness.load.latency.tail import FEWEST_BEYOND, supported
 from harness.report.experiments import conditions, measured
 from harness.report.numbers import (
     NOT_KNOWN,

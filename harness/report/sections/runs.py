@@ -6,7 +6,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from harness.load.tail import FEWEST_BEYOND, statistic_supported, supported
+from harness.load.latency.tail import FEWEST_BEYOND, statistic_supported, supported
 from harness.report.numbers import UNKNOWN, plain, unit_for
 from harness.report.sections.audits import findings_by_severity, severity_sign
 from harness.report.sections.timeline import timeline_parts

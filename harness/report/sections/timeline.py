@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from harness.load.tail import FEWEST_BEYOND
+from harness.load.latency.tail import FEWEST_BEYOND
 from harness.report.numbers import UNKNOWN, plain
 from harness.report.plots.timeline import MOST_NAMED, timeline_picture
 from harness.report.tables import Column, Illustration, Note, Part, ReportTable, TableCell

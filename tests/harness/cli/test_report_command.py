@@ -10,7 +10,7 @@ import pytest
 from harness.cli import _run
 from harness.history.queries import keep
 from harness.history.store import Store
-from harness.load.histogram import Histogram
+from harness.load.latency.histogram import Histogram
 from harness.measure.questions.answer import outcome_of
 from harness.measure.questions.saturation import Saturation
 from harness.measure.questions.scrape_effect import Histograms, ScrapeEffect, Shift

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.distributed.display import Increments, WholeDisplay, joined, progress_every_ns
-from harness.load.histogram import Histogram
+from harness.load.latency.histogram import Histogram
 from harness.load.pump import Snapshot
 from harness.load.recorder import Timings
 from harness.report.live import live_table, plain_line

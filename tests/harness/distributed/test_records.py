@@ -11,11 +11,11 @@ from harness.distributed.records import record_from, state_of
 from harness.distributed.wire import receive, send
 from harness.load.drive_result import merge_results
 from harness.load.driver import BURST
-from harness.load.histogram import Histogram
-from harness.load.ledger import Ledger
+from harness.load.latency.histogram import Histogram
 from harness.load.pump import drive_workload
-from harness.load.sums import ExactSums
-from harness.load.truthlog import TruthLog
+from harness.load.truth.ledger import Ledger
+from harness.load.truth.log import TruthLog
+from harness.load.truth.sums import ExactSums
 from harness.run.shard import ShardRecord
 from harness.views import QUICKSTART_VIEWS, Tags
 from tests.fakes import FakeClock, FakeRunQueue

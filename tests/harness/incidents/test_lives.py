@@ -6,8 +6,8 @@ import pytest
 from harness.audit.findings import Finding, Name
 from harness.expected import TruthOverLives
 from harness.incidents.lives import Lives
-from harness.load.ledger import Ledger
 from harness.load.recorder import EVALUATED
+from harness.load.truth.ledger import Ledger
 from harness.views import LINES_IN, QUICKSTART_VIEWS, Tags
 from workloads.workload import Truth
 

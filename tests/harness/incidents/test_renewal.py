@@ -14,9 +14,9 @@ from harness.incidents.lives import Lives
 from harness.incidents.renewal import RenewableInstrument, Renewal
 from harness.instruments.base import Instrument
 from harness.instruments.prometheus_client_ import PrometheusClientInstrument
-from harness.load.ledger import Ledger
 from harness.load.recorder import EVALUATED
 from harness.load.stop import Stop
+from harness.load.truth.ledger import Ledger
 from harness.scrape.builtin.process import Asker
 from harness.scrape.endpoint import Endpoint, serve
 from harness.views import LINES_IN, QUICKSTART_VIEWS, Tags

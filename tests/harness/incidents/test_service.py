@@ -11,9 +11,9 @@ from harness.incidents.live import LiveIncidents
 from harness.incidents.service import AffectedService
 from harness.instruments.none import NoInstrument
 from harness.load.driver import BURST, Policy, drop
-from harness.load.ledger import Ledger
 from harness.load.pump import drive_workload
 from harness.load.stop import Stop
+from harness.load.truth.ledger import Ledger
 from harness.load.validity import Resource, evidence_of, judge, words
 from harness.views import QUICKSTART_VIEWS, Tags
 from tests.fakes import FakeClock, FakeRunQueue

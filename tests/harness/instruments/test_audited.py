@@ -6,8 +6,8 @@ from harness.audit.audit import Audit, audit
 from harness.audit.findings import Name
 from harness.instruments import create
 from harness.load.driver import BURST
-from harness.load.ledger import Ledger
 from harness.load.pump import drive_workload
+from harness.load.truth.ledger import Ledger
 from harness.repl import Repl
 from harness.scrape.endpoint import serve
 from harness.views import QUICKSTART_VIEWS

@@ -13,8 +13,8 @@ import httpx
 
 from harness.live.feed import LivePage
 from harness.live.messages import about_run
+from harness.load.latency.recent import Recent
 from harness.load.pump import Snapshot
-from harness.load.recent import Recent
 
 # A test waits this long for what comes at its own pace, before it is taken to hang.
 PATIENCE_S = 60.0

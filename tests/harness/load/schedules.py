@@ -7,8 +7,8 @@ import numpy as np
 
 from harness.load.drive_result import DriveResult
 from harness.load.driver import BURST, Policy
-from harness.load.ledger import Ledger
 from harness.load.pump import drive_workload
+from harness.load.truth.ledger import Ledger
 from harness.load.validity import Evidence, evidence_of
 from harness.views import QUICKSTART_VIEWS, Tags
 from tests.fakes import FakeClock, FakeRunQueue

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.load.histogram import Histogram
+from harness.load.latency.histogram import Histogram
 from harness.load.lateness import Lateness, Slice, Stretches
 
 MS = 1_000_000

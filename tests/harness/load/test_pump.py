@@ -6,9 +6,9 @@ import sys
 import pytest
 
 from harness.load.driver import BURST, CLOSED, drop
-from harness.load.ledger import Ledger
 from harness.load.pump import drive_workload
 from harness.load.stop import Stop
+from harness.load.truth.ledger import Ledger
 from harness.load.validity import Resource, evidence_of
 from harness.views import LINES_IN, QUICKSTART_VIEWS, Tags
 from tests.fakes import FakeClock, FakeRunQueue
@@ -250,7 +250,7 @@ import sys
 import numpy as np
 from harness.load.clock import MonotonicClock
 from harness.load.driver import CLOSED
-from harness.load.ledger import Ledger
+from harness.load.truth.ledger import Ledger
 from harness.load.pump import BLOCK_LINES, drive_workload
 from harness.views import QUICKSTART_VIEWS, Tags
 from workloads.workload import Block, Truth

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.load.histogram import rank
-from harness.load.tail import FEWEST_BEYOND, beyond, supported
+from harness.load.latency.histogram import rank
+from harness.load.latency.tail import FEWEST_BEYOND, beyond, supported
 
 
 @pytest.mark.parametrize(

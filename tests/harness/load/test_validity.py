@@ -11,8 +11,8 @@ from harness.load.cpu_time import Machine
 from harness.load.drive_result import DriveResult
 from harness.load.driver import CLOSED, drop
 from harness.load.lateness import Slice
-from harness.load.ledger import Ledger
 from harness.load.recorder import Recorder
+from harness.load.truth.ledger import Ledger
 from harness.load.validity import (
     DEFAULT_MAX_LAG_NS,
     Evidence,

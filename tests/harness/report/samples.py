@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from harness.host.environment import Environment
-from harness.load.histogram import Histogram
+from harness.load.latency.histogram import Histogram
 from harness.measure.questions.laws import CostLaw, Fit, Point
 from harness.measure.questions.pages import ExpositionDiff, FamilyShown, ShownPages
 from harness.measure.questions.saturation import Saturation, Trial

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from harness.load.histogram import Histogram
+from harness.load.latency.histogram import Histogram
 from harness.report.collect import Report
 from harness.report.page import render
 from harness.report.sections.runs import on_schedule, run_parts

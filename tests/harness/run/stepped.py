@@ -8,10 +8,10 @@ from harness.deadline import Deadline
 from harness.exposition.page import Shown
 from harness.instruments.base import Instrument
 from harness.load.driver import BURST
-from harness.load.ledger import Ledger
 from harness.load.pump import drive_workload
 from harness.load.stop import Stop
-from harness.load.truthlog import TruthLog
+from harness.load.truth.ledger import Ledger
+from harness.load.truth.log import TruthLog
 from harness.repl import Repl
 from harness.run.assemble import RunRecord, WorkerRecord, assemble
 from harness.run.look import look

@@ -14,10 +14,10 @@ from harness.deadline import Deadline
 from harness.errors import ScraperError
 from harness.exposition.page import Shown
 from harness.instruments import create
-from harness.load.ledger import Ledger
 from harness.load.recorder import EVALUATED
 from harness.load.stop import Stop
-from harness.load.truthlog import TruthLog
+from harness.load.truth.ledger import Ledger
+from harness.load.truth.log import TruthLog
 from harness.run.look import audit_limit_s, look
 from harness.run.seen import Seen
 from harness.scrape.endpoint import Endpoint, serve

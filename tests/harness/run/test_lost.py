@@ -11,10 +11,10 @@ from harness.audit.findings import Name, sentence
 from harness.deadline import Deadline
 from harness.errors import ScraperError
 from harness.exposition.page import SeriesShown, Shown
-from harness.load.ledger import Ledger
 from harness.load.pump import Snapshot
 from harness.load.recorder import EVALUATED
 from harness.load.stop import Stop
+from harness.load.truth.ledger import Ledger
 from harness.run.lost import ScheduledTruth, look_at_lost
 from harness.run.seen import Seen
 from harness.run.workers import Lost

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.load.histogram import Histogram
+from harness.load.latency.histogram import Histogram
 from harness.run.requirements import check, parse_requirement
 from workloads.errors import UsageError
 

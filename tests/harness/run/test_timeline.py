@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from harness.load.drive_result import DriveResult, Moments
-from harness.load.histogram import Histogram
-from harness.load.timeline import Timeline
+from harness.load.latency.histogram import Histogram
+from harness.load.latency.timeline import Timeline
 from harness.run.timeline import MOST_SCRAPES, TimelineResult, timeline_of
 from tests.harness.load.schedules import MS, SECOND, Run, every
 

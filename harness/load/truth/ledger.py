@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from harness.expected import Expected, SeriesTruth
 from harness.load.recorder import DROPPED, EVALUATED, RAISED
-from harness.load.sums import ExactSums
+from harness.load.truth.sums import ExactSums
 from harness.views import LATENCY_MS, LINE_LENGTH, REFUSED, Aggregation, Tags, View
 from workloads.refusals import ERROR_KINDS
 

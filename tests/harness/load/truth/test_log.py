@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.load.ledger import Ledger
 from harness.load.recorder import DROPPED, EVALUATED, RAISED
-from harness.load.truthlog import TruthLog
+from harness.load.truth.ledger import Ledger
+from harness.load.truth.log import TruthLog
 from harness.views import ERRORS, LATENCY, LINE_LENGTHS, LINES_IN, QUICKSTART_VIEWS, Tags
 from workloads.refusals import ERROR_KINDS
 from workloads.workload import Truth
@@ -200,7 +200,7 @@ def test_memory_is_bounded_and_the_newest_pages_are_kept() -> None:
 
 def test_moments_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of more pages than it may keep moments of, the log knows the last ones."""
-    monkeypatch.setattr("harness.load.truthlog.MAX_MOMENTS", 10)
+    monkeypatch.setattr("harness.load.truth.log.MAX_MOMENTS", 10)
     pages = [Made(asked=10 * i - 3, begun=10 * i - 2, made=10 * i - 1, received=10 * i) for i in range(1, 100)]
     log = logged(steady(100), pages, [])
     known = [log.between(page.asked, page.received) is not None for page in pages]

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.expected import Range
-from harness.load.ledger import Ledger
 from harness.load.recorder import EVALUATED, RAISED
+from harness.load.truth.ledger import Ledger
 from harness.views import LATENCY_MS, LINE_LENGTH, Aggregation, Tags, View
 
 if TYPE_CHECKING:

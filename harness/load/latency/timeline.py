@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.load.histogram import POSITIONS, highest_at, rank
-from harness.load.tail import supported
+from harness.load.latency.histogram import POSITIONS, highest_at, rank
+from harness.load.latency.tail import supported
 
 __all__ = ["DURATIONS", "FIRST_WIDTH_NS", "MOST_POINTS", "Spread", "TimePoint", "Timeline"]
 

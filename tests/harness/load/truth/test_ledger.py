@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.load.ledger import Ledger
 from harness.load.recorder import DROPPED, EVALUATED, RAISED
+from harness.load.truth.ledger import Ledger
 from harness.views import ERRORS, LATENCY, LENGTH_BOUNDS_BYTES, LINE_LENGTHS, LINES_IN, QUICKSTART_VIEWS, Tags
 from workloads.refusals import ERROR_KINDS
 from workloads.workload import Truth

@@ -4,7 +4,7 @@ from hdrh.histogram import HdrHistogram
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.load.histogram import HIGHEST_NS, Histogram, _pack, _unpack, rank
+from harness.load.latency.histogram import HIGHEST_NS, Histogram, _pack, _unpack, rank
 
 # Powers of two and their neighbours are where a bucket begins or ends.
 EDGES = sorted(

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from harness.load.recent import RecentPercentiles
+from harness.load.latency.recent import RecentPercentiles
 from harness.load.recorder import Timings
 
 SECOND_NS = 1_000_000_000

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.load.tail import FEWEST_BEYOND, beyond, statistic_supported, supported
+from harness.load.latency.tail import FEWEST_BEYOND, beyond, statistic_supported, supported
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.load.histogram import Histogram, rank
+from harness.load.latency.histogram import Histogram, rank
+from harness.load.latency.tail import supported
+from harness.load.latency.timeline import DURATIONS, FIRST_WIDTH_NS, MOST_POINTS, Timeline
 from harness.load.recorder import DROPPED, EVALUATED, RAISED, Recorder
-from harness.load.tail import supported
-from harness.load.timeline import DURATIONS, FIRST_WIDTH_NS, MOST_POINTS, Timeline
 from tests.harness.load.schedules import MS, SECOND, Run, every
 
 ORIGIN_NS = 7 * SECOND + 123

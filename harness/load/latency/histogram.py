@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.load.tail import beyond
+from harness.load.latency.tail import beyond
 
 __all__ = ["HIGHEST_NS", "POSITIONS", "Histogram", "Summary", "highest_at", "rank"]
 

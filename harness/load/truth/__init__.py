@@ -1,0 +1,1 @@
+"""What was sent: the account of every line, and what pages and views must show from it."""
