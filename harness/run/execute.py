@@ -69,7 +69,7 @@ def execute(spec: RunSpec, observer: Observer, open_workers: OpenWorkers = Singl
                 stack.callback(workers.close)
                 scrapers = _scrapers(spec, views, workers, observer, stack)
             stop = stack.enter_context(Stop().on_signals())
-            started = datetime.now(UTC).isoformat(timespec="seconds")
+            started = datetime.now(UTC).isoformat(timespec="milliseconds")
             records = workers.drive(stop, observer.progress)
             seen = _look(spec, workload, workers, scrapers, records, observer, stop)
             record = RunRecord(

@@ -177,7 +177,7 @@ class RunResult(_Part):
 
     schema_version: Literal[1] = SCHEMA_VERSION
     kind: Literal["run"] = "run"
-    started: str = Field(description="UTC, ISO 8601")
+    started: str = Field(description="when the workers were told to begin; UTC, ISO 8601, to the millisecond")
     elapsed_s: float = Field(description="from the first line's start to the last one's end")
     interrupted: bool
     spec: RunSpec

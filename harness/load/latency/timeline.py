@@ -121,12 +121,21 @@ class Timeline:
 
     def _reach(self, moment_ns: int) -> None:
         """Make room for a moment."""
+        self._make_room()
         while moment_ns >= MOST_POINTS * self.width_ns:
             self._double()
         self.length = max(self.length, moment_ns // self.width_ns + 1)
 
+    def _make_room(self) -> None:
+        """Hold as many points as there may be: one that came from a state holds only those it has."""
+        lacking = MOST_POINTS - self._counts.shape[1]
+        if lacking:
+            self._counts = np.pad(self._counts, ((0, 0), (0, lacking)))
+            self._longest = np.pad(self._longest, ((0, 0), (0, lacking)))
+
     def _double(self) -> None:
         """Join each two neighbouring points."""
+        self._make_room()
         counts, longest = self._counts, self._longest
         self._counts, self._longest = np.zeros_like(counts), np.zeros_like(longest)
         self._counts[:, : MOST_POINTS // 2] = counts[:, ::2] + counts[:, 1::2]
@@ -143,8 +152,10 @@ class Timeline:
             other = Timeline.from_state(other.state())
             while other.width_ns < self.width_ns:
                 other._double()  # noqa: SLF001 - one of the same class, here and below
-        self._counts += other._counts  # noqa: SLF001
-        np.maximum(self._longest, other._longest, out=self._longest)  # noqa: SLF001
+        self._make_room()
+        held = slice(0, other._counts.shape[1])  # noqa: SLF001
+        self._counts[:, held] += other._counts  # noqa: SLF001
+        np.maximum(self._longest[:, held], other._longest, out=self._longest[:, held])  # noqa: SLF001
         for point, row in other._rows.all().items():  # noqa: SLF001
             self._rows.put(point, row)
         self.length = max(self.length, other.length)
@@ -198,8 +209,9 @@ class Timeline:
         if not 0 <= length <= MOST_POINTS or width_ns < FIRST_WIDTH_NS or width_ns % FIRST_WIDTH_NS or not inside:
             raise ValueError("this is no timeline")
         result.width_ns, result.length = width_ns, length
-        result._counts[:, :length] = state["counts"]
-        result._longest[:, :length] = state["longest"]
+        # A coordinator holds the timelines of all workers, so they must not take more room than they need.
+        result._counts = np.array(state["counts"], dtype=np.int64).reshape(4, length)
+        result._longest = np.array(state["longest"], dtype=np.int64).reshape(len(DURATIONS), length)
         edges = np.concatenate([[0], np.cumsum(state["sizes"])]).tolist()
         for point, (begin, end) in zip(points.tolist(), pairwise(edges), strict=True):
             result._rows.put(point, _Row(cells[begin:end].astype(np.uint16), state["values"][begin:end]))
@@ -225,7 +237,7 @@ class _Rows:
     def __init__(self) -> None:
         self._rows: dict[int, _Row] = {}
         self._filling = 0
-        self._filled = np.zeros(len(DURATIONS) * _CELLS, dtype=np.int64)
+        self._filled = np.zeros(0, dtype=np.int64)
         # The first so many pairs, joined.
         self._ahead: dict[int, _Row] = {}
         self._pairs = 0
@@ -237,6 +249,8 @@ class _Rows:
             self._filling = point
             if 2 * self._pairs + 1 < point:
                 self._join()
+        if not self._filled.size:
+            self._filled = np.zeros(len(DURATIONS) * _CELLS, dtype=np.int64)
         np.add.at(self._filled, cells.ravel(), 1)
 
     def put(self, point: int, row: _Row) -> None:
