@@ -112,8 +112,11 @@ pair-rate: $(READY) ## Pairs a minute and A/A spread, this tree against an earli
 saturation-coverage: $(READY) ## How often the interval of a sustained rate holds the true one, simulated (some five minutes)
 	$(BIN)/python benchmarks/saturation_coverage.py
 
+four-workers: $(READY) ## Show one run of four workers of this machine, and put its output into docs/distributed.md
+	PYTHONPATH=. $(BIN)/python benchmarks/shown_runs.py four-workers --docs
+
 three-hosts: $(READY) ## Show one run through Dask on three hosts, and put its output into docs/distributed.md (as root)
-	PYTHONPATH=. $(BIN)/python benchmarks/three_hosts.py --docs
+	PYTHONPATH=. $(BIN)/python benchmarks/shown_runs.py three-hosts --docs
 
 signal-times: $(READY) ## How long every command takes to end after a signal, at ten moments each (half an hour)
 	PYTHONPATH=. $(BIN)/python benchmarks/signal_times.py
