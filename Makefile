@@ -54,7 +54,7 @@ lean-cost: $(READY) ## Compare the cost of a line between opencensus-lean and pr
 opencensus-tests: $(READY) ## Run OpenCensus' own unit tests from OPENCENSUS=path, with and without opencensus-lean
 	$(BIN)/python benchmarks/opencensus_tests.py "$(OPENCENSUS)"
 
-live-cost: $(READY) ## What the live page costs a run: lag p99 without it, unwatched, and in a browser (half an hour)
+live-cost: $(READY) ## What the live page costs a run: lag p99 without it, unwatched, and in a browser (a quarter of an hour)
 	$(BIN)/python benchmarks/live_cost.py
 
 live-picture: $(READY) ## The pictures of the live page, from a real demo and Chromium (two minutes)

@@ -1,13 +1,14 @@
 """What showing the live page costs a run: lag p99 without a page, with one nobody watches, and with a browser on it.
 
-    python benchmarks/live_cost.py                                measure (half an hour on a quiet machine)
-    python benchmarks/live_cost.py --repeats 3 --duration 5s      a short trial
-    python benchmarks/live_cost.py --render                       print the table of the stored session again
+    python benchmarks/live_cost.py                              measure (a quarter of an hour), store in .benchmarks
+    python benchmarks/live_cost.py --docs                       store in docs/data and write docs/live.md as well
+    python benchmarks/live_cost.py --render                     write docs/live.md again from docs/data
+    python benchmarks/live_cost.py --repeats 3 --duration 5s    a short trial
 
 Each repeat makes the same run three times, in random order: the same lines and due times, scraped by the built-in
 scraper. Headless Chromium runs all the time; it has the page open only in the third way. The ratio of lag p99 to the
-run without a page is taken within a repeat, and its interval is Student's over the repeats, of the logarithms. The
-session is stored in .benchmarks/live_cost.json. Exits with 1 where a ratio's whole interval lies above 1.
+run without a page is taken within a repeat, and its interval is Student's over the repeats, of the logarithms. Exits
+with 1 where a ratio of lag p99 lies above 1 with all of its interval.
 """
 
 import argparse
@@ -28,10 +29,13 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from harness.measure.stats import Estimate, t_interval  # noqa: E402 - a script has to find its checkout first
+from benchmarks.stored_block import add_options, load, publish, table  # noqa: E402 - a script has to find its checkout
+from harness.host.environment import environment  # noqa: E402
+from harness.measure.stats import Estimate, t_interval  # noqa: E402
 from tests.harness.report.browser import Browser, browser  # noqa: E402
 
-STORED = ROOT / ".benchmarks" / "live_cost.json"
+NAME = "live-cost"
+PAGE = ROOT / "docs" / "live.md"
 WITHOUT, ALONE, WATCHED = "without a page", "with a page that nobody watches", "with a page in a browser"
 WAYS = (WITHOUT, ALONE, WATCHED)
 FIGURES = (("lag_ns", "p99"), ("lag_ns", "p50"), ("response_ns", "p99"), ("service_ns", "p50"))
@@ -89,17 +93,20 @@ def ratio(repeats: Sequence[Repeat], way: str, figure: str) -> Estimate:
     return t_interval(logs).exp()
 
 
-def rows(repeats: Sequence[Repeat]) -> list[str]:
-    """Return the lines of the table."""
-    lines = [f"{'figure':<16} {'way':<34} {'median':>10}   ratio to the run without a page (95 %)"]
+def block(figures: Mapping[str, Any]) -> str:
+    """Return a stored session as a Markdown table."""
+    repeats, plan, lines = figures["repeats"], figures["plan"], list[list[str]]()
     for name, statistic in FIGURES:
         figure = f"{name}.{statistic}"
         for way in WAYS:
             median = statistics.median(repeat[way][figure] for repeat in repeats)
             words = "" if way == WITHOUT else _words(ratio(repeats, way, figure))
-            label = f"{name.removesuffix('_ns')} {statistic}"
-            lines.append(f"{label:<16} {way:<34} {median / 1000:>7.1f} µs   {words}")
-    return lines
+            lines.append([f"{name.removesuffix('_ns')} {statistic}, {way}", f"{median / 1000:.1f} µs", words])
+    about = (
+        f"`make live-cost`, {len(repeats)} repeats of {plan['duration']} at {plan['arrivals']} through "
+        f"{plan['instrument']}, {figures['made']}: {figures['machine']}."
+    )
+    return table(["figure", "median", "ratio to the run without a page (95 %)"], lines) + f"\n{about}\n"
 
 
 def _words(estimate: Estimate) -> str:
@@ -127,28 +134,28 @@ def measure(options: argparse.Namespace) -> list[Repeat]:
     return repeats
 
 
-def _stored(arguments: Mapping[str, Any], repeats: Sequence[Repeat]) -> None:
-    STORED.parent.mkdir(exist_ok=True)
-    STORED.write_text(json.dumps({"arguments": dict(arguments), "repeats": repeats}), encoding="utf-8")
-
-
 def main() -> int:
+    """Measure or read, print and store; return 1 where the page makes lines later."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=20, help="runs of each way")
-    parser.add_argument("--duration", default="20s", help="duration of a run")
+    parser.add_argument("--repeats", type=int, default=24, help="runs of each way")
+    parser.add_argument("--duration", default="10s", help="duration of a run")
     parser.add_argument("--arrivals", default="poisson:rate=2k", help="schedule of a run")
     parser.add_argument("--instrument", default="prometheus-client", help="way of recording")
     parser.add_argument("--seed", type=int, default=1, help="seed of the first repeat, and of the orders")
-    parser.add_argument("--render", action="store_true", help="print the table of the stored session")
+    add_options(parser, PAGE)
     options = parser.parse_args()
     if options.render:
-        repeats = json.loads(STORED.read_text(encoding="utf-8"))["repeats"]
+        figures = load(NAME)
     else:
-        repeats = measure(options)
-        _stored(vars(options), repeats)
-    print(f"{os.cpu_count()} CPUs, {len(repeats)} repeats of {options.duration} at {options.arrivals}")
-    print("\n".join(rows(repeats)))
-    return 1 if dearer(repeats) else 0
+        here = environment()
+        figures = {
+            "made": time.strftime("%Y-%m-%d", time.gmtime()),
+            "machine": f"{here.cpu}, {here.cpu_count} cores, {here.kernel}, {here.python}",
+            "plan": {name: getattr(options, name) for name in ("duration", "arrivals", "instrument", "seed")},
+            "repeats": measure(options),
+        }
+    missed = [f"lag p99 is longer {way}" for way in dearer(figures["repeats"])]
+    return publish(NAME, figures, block(figures), missed, docs=options.docs, render=options.render, page=PAGE)
 
 
 if __name__ == "__main__":

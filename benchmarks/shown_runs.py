@@ -20,7 +20,9 @@ FOUR_WORKERS = (
     "--workers 4 --duration 10s --arrivals poisson:rate=2k --errors 2% --series 3 --instrument prometheus-client "
     "--no-save"
 )
-TWO_WORKERS = "--workers 2 --duration 5s --arrivals poisson:rate=200 --instrument prometheus-client --max-lag 1s --no-save"
+TWO_WORKERS = (
+    "--workers 2 --duration 5s --arrivals poisson:rate=200 --instrument prometheus-client --max-lag 1s --no-save"
+)
 
 
 def machine(number: int) -> list[str]:

@@ -43,19 +43,29 @@ def table(heads: list[str], rows: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in lines) + "\n"
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: argparse.ArgumentParser, page: Path = SCALE) -> None:
     """Add the options of `publish`."""
-    parser.add_argument("--docs", action="store_true", help="store in docs/data and write docs/scale.md as well")
-    parser.add_argument("--render", action="store_true", help="write docs/scale.md again from docs/data")
+    shown = page.relative_to(ROOT)
+    parser.add_argument("--docs", action="store_true", help=f"store in docs/data and write {shown} as well")
+    parser.add_argument("--render", action="store_true", help=f"write {shown} again from docs/data")
 
 
-def publish(name: str, figures: dict[str, Any], text: str, missed: Sequence[str], *, docs: bool, render: bool) -> int:
+def publish(
+    name: str,
+    figures: dict[str, Any],
+    text: str,
+    missed: Sequence[str],
+    *,
+    docs: bool,
+    render: bool,
+    page: Path = SCALE,
+) -> int:
     """Store figures that were measured, print `text`, write it into the page if asked to; return 1 for missed bars."""
     if not render:
         store(name, figures, ROOT / "docs" / "data" if docs else ROOT / ".benchmarks")
     print(text)
     if docs or render:
-        write_block(name, text)
+        write_block(name, text, page)
     for each in missed:
         print(f"missed: {each}")
     return int(bool(missed))

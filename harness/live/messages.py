@@ -4,7 +4,7 @@ An object on the pipe has any of these keys: ``now`` (the totals; with ``point``
 over), ``phase``, ``note``, ``incident``, ``result`` and ``end``. Times are nanoseconds after the start.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -54,8 +54,13 @@ def about_run(
     }
 
 
-def now_message(snapshot: "Snapshot", scrapes: int, failed_scrapes: int, since_ns: int) -> dict[str, Any]:
-    """Return how a run stands; with a point where a second has ended well after `since_ns`, that of the last point."""
+def now_message(
+    snapshot: "Snapshot", scrapes: int, failed_scrapes: int, since_ns: int, pages: Sequence[tuple[int, int]]
+) -> dict[str, Any]:
+    """Return how a run stands, with the `pages` made since the last message, begin and end.
+
+    There is a point where a second has ended well after `since_ns`, the time of the last point.
+    """
     now: dict[str, Any] = {
         **_figures(snapshot),
         "elapsed_ns": snapshot.elapsed_ns,
@@ -63,7 +68,7 @@ def now_message(snapshot: "Snapshot", scrapes: int, failed_scrapes: int, since_n
         "errors": _largest(snapshot.errors),
         "scrapes": scrapes,
         "failed_scrapes": failed_scrapes,
-        "pages": [list(window) for window in snapshot.pages],
+        "pages": [list(window) for window in pages],
         "worst_worker": snapshot.worst_worker,
     }
     if snapshot.workers:

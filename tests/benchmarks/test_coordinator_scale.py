@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks import coordinator_scale
 from benchmarks.coordinator_scale import block, line, missed
+from benchmarks.stored_block import SCALE, load
 
 
 def run_of(count: int, **more: float) -> dict[str, float]:
@@ -61,3 +62,8 @@ def test_a_real_coordinator_takes_in_the_fakes_records() -> None:
     measured = json.loads(done.stdout)
     assert measured["workers"] == 5
     assert all(measured[part] > 0 for part in (*coordinator_scale.PARTS, "lead_s", "cpu_s", "peak_mb", "record_bytes"))
+
+
+def test_the_page_shows_the_stored_session() -> None:
+    """What is in docs/data is what docs/scale.md says."""
+    assert block(load(coordinator_scale.NAME)).strip() in SCALE.read_text(encoding="utf-8")

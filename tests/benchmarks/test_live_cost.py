@@ -2,7 +2,8 @@
 
 import pytest
 
-from benchmarks.live_cost import ALONE, FIGURES, WATCHED, WITHOUT, Repeat, dearer, ratio, rows
+from benchmarks.live_cost import ALONE, FIGURES, NAME, PAGE, WATCHED, WITHOUT, Repeat, block, dearer, ratio
+from benchmarks.stored_block import load
 
 
 def repeats(*factors: float) -> list[Repeat]:
@@ -33,7 +34,14 @@ def test_only_what_all_of_the_interval_says_is_dearer() -> None:
 
 def test_the_table_has_a_line_for_each_figure_and_way() -> None:
     """With the medians, and ratios for all but the run without a page."""
-    table = rows(repeats(1.0, 1.2))
-    assert len(table) == 1 + 3 * len(FIGURES)
-    assert sum("to" in line for line in table[1:]) == 2 * len(FIGURES)
-    assert "1.5 µs" in table[1]
+    plan = {"duration": "10s", "arrivals": "constant:rate=10", "instrument": "none"}
+    text = block({"repeats": repeats(1.0, 1.2), "plan": plan, "made": "2026-01-01", "machine": "a machine"})
+    assert text.count(" µs |") == 3 * len(FIGURES)
+    assert text.count(" to ") == 1 + 2 * len(FIGURES)
+    assert "| lag p99, without a page | 1.5 µs |  |" in text
+    assert "2 repeats of 10s at constant:rate=10 through none, 2026-01-01: a machine." in text
+
+
+def test_the_page_shows_the_stored_session() -> None:
+    """What is in docs/data is what docs/live.md says."""
+    assert block(load(NAME)).strip() in PAGE.read_text(encoding="utf-8")

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,18 @@ def test_the_page_has_the_markers() -> None:
     for name in (workers.NAME, "coordinator-scale"):
         assert f"<!-- {name}: begin -->" in text
         assert f"<!-- {name}: end -->" in text
+
+
+def test_the_page_shows_the_stored_session() -> None:
+    """And the page on several workers gives the rate of one from it, rounded."""
+    figures = load(workers.NAME)
+    assert block(figures).strip() in SCALE.read_text(encoding="utf-8")
+    page = SCALE.with_name("distributed.md").read_text(encoding="utf-8")
+    found = re.search(r"one worker sent\s+some (\d+) 000 lines/s", page)
+    assert found is not None
+    assert int(found[1]) * 1000 == pytest.approx(
+        sum(figures["rates"]["workers_1"]) / len(figures["rates"]["workers_1"]), rel=0.05
+    )
 
 
 @pytest.mark.slow

@@ -94,7 +94,7 @@ class TablePlan(_Part):
     # Five scrapes per block: six pairs have thirty scrapes of each way of recording.
     scrape_interval_ms: int = 70
     scraper: str = "auto"
-    rates_s: float = 34.0
+    rates_s: float = 31.0
     rate_run_s: float = 0.4
     rate_tries: int = 24
     rate_precision: float = 0.05

@@ -18,7 +18,8 @@ from harness.measure.questions.table import Audited
 from harness.measure.steps import RUNGS
 from harness.report.sections.audits import findings_of
 from tests.harness.report.checks import problems
-from tests.harness.report.samples import document, encoded, experiment, run_result
+from tests.harness.report.run_samples import encoded, run_result
+from tests.harness.report.samples import document, experiment
 
 PAGE = "harness-report.html"
 

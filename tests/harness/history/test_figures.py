@@ -2,7 +2,7 @@
 
 from harness.history.figures import metrics_of
 from harness.run.result import IncidentResult
-from tests.harness.report.samples import run_result
+from tests.harness.report.run_samples import run_result
 
 
 def test_a_run_with_incidents_is_compared_with_its_like_only() -> None:

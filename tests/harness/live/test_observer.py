@@ -49,14 +49,26 @@ def test_everything_is_passed_on_to_the_page_and_the_other_observer() -> None:
         assert stream.next("phase") == "waiting"
         assert stream.next("note") == "waiting"
         assert stream.next("note") == "serving http://127.0.0.1:8000/metrics"
-        seen = [stream.next("now"), stream.next("point"), *(stream.next("now") for _ in range(2)), stream.next("point")]
+        seen = [stream.next("now"), stream.next("point"), stream.next("now"), stream.next("point")]
     assert beside.told == ["waiting", "  serving http://127.0.0.1:8000/metrics"]
     assert [each.offered for each in beside.snapshots] == [100, 100, 200]
     assert seen[0]["offered"] == 100
     assert seen[0]["errors"] == {"not_utf8": 1, "nul": 1}
     assert (seen[0]["scrapes"], seen[0]["failed_scrapes"]) == (7, 1)
-    assert [each["t_ns"] for each in (seen[1], seen[4])] == [SECOND_NS, 2 * SECOND_NS]
+    assert [each["t_ns"] for each in (seen[1], seen[3])] == [SECOND_NS, 2 * SECOND_NS]
     assert seen[1]["lag_p99_ns"] == 300_000
+
+
+def test_the_page_is_told_once_a_second_and_misses_no_scrape() -> None:
+    """What it costs the run is paid once a second; pages made between two messages are in the next one."""
+    with page() as served, events(served) as stream:
+        observer = LiveObserver(served, Beside())
+        for fifth in range(11):
+            at_ns = SECOND_NS + fifth * SECOND_NS // 5
+            observer.progress(snapshot(1, elapsed_ns=at_ns, pages=[(at_ns - 1000, at_ns)]), 0, 0)
+        told = [stream.next("now") for _ in range(3)]
+    assert [each["elapsed_ns"] for each in told] == [SECOND_NS, 2 * SECOND_NS, 3 * SECOND_NS]
+    assert [len(each["pages"]) for each in told] == [1, 5, 5]
 
 
 def test_several_workers_have_a_row_each() -> None:
@@ -74,10 +86,10 @@ def test_seconds_of_two_workers_are_one_point() -> None:
     """Where the worst worker changes, the second that another one ends a moment later is no further point."""
     with page() as served, events(served) as stream:
         observer = LiveObserver(served, Beside())
-        for until_ns in (SECOND_NS, SECOND_NS + 100_000_000, 2 * SECOND_NS):
-            recent = snapshot(1).recent
+        for second, until_ns in enumerate((SECOND_NS, SECOND_NS + 100_000_000, 2 * SECOND_NS), 1):
+            recent = snapshot(second).recent
             assert recent is not None
-            observer.progress(snapshot(2, recent={**recent, "until_ns": until_ns}), 0, 0)
+            observer.progress(snapshot(second, recent={**recent, "until_ns": until_ns}), 0, 0)
         assert [stream.next("point")["t_ns"] for _ in range(2)] == [SECOND_NS, 2 * SECOND_NS]
 
 

@@ -12,7 +12,7 @@ from harness.report.sections.runs import run_parts
 from harness.report.writers.html import section_element
 from harness.report.writers.terminal import write_terminal
 from harness.run.result import AuditResult, FindingResult, RunResult
-from tests.harness.report.samples import run_result
+from tests.harness.report.run_samples import run_result
 
 DIED = FindingResult(
     name="scraper_died", severity="error", size=1, detail="the scraper is gone: killed", cause="c", remedy="r"

@@ -12,7 +12,8 @@ from harness.report.essentials import essentials
 from harness.report.sections.overhead import overhead_section
 from harness.report.sections.trend import sparkline
 from harness.report.writers.markdown import write_markdown
-from tests.harness.report.samples import HOSTILE, document, experiment, full_report, run_result, trend
+from tests.harness.report.run_samples import run_result
+from tests.harness.report.samples import HOSTILE, document, experiment, full_report, trend
 from tests.harness.report.test_page import hostile_report
 
 

@@ -19,23 +19,19 @@ from harness.report.trends import Change, Epoch
 from harness.run.result import AuditResult, LedgerResult, Rate, RequirementResult
 from harness.run.spec import RunSpec
 from tests.harness.report.checks import Node, parse, problems
+from tests.harness.report.run_samples import ENVIRONMENT, NO_LATENCY, encoded, found, run_result
 from tests.harness.report.samples import (
-    ENVIRONMENT,
     HOSTILE,
-    NO_LATENCY,
     TERMS,
     document,
     effect,
-    encoded,
     experiment,
-    found,
     full_report,
     ladder,
     law,
     pages,
     pair,
     rate,
-    run_result,
     self_test,
     trend,
 )

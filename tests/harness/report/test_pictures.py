@@ -18,8 +18,9 @@ from harness.report.plots.waterfall import LadderSteps, waterfall
 from harness.report.sections.ladder import ladders_of
 from harness.report.timelines import TimedEvent, over_time
 from harness.report.trends import Epoch, Trend
-from tests.harness.report.samples import encoded, law, run_result, trend
+from tests.harness.report.run_samples import encoded, run_result
 from tests.harness.report.samples import ladder as ladder_document
+from tests.harness.report.samples import law, trend
 
 VALUES = st.lists(st.one_of(st.none(), st.floats(1, 1e9)), min_size=1, max_size=300)
 

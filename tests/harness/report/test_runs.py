@@ -13,7 +13,7 @@ from harness.report.sections.runs import on_schedule, run_parts
 from harness.report.writers.terminal import write_terminal
 from harness.run.result import IncidentResult, Latency, Rate, RunResult, Schedule, WorkerResult
 from harness.run.spec import RunSpec
-from tests.harness.report.samples import run_result
+from tests.harness.report.run_samples import run_result
 
 MS = 1_000_000
 SCHEDULE = Schedule(

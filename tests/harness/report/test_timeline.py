@@ -20,7 +20,7 @@ from harness.report.tables import Illustration, ReportTable
 from harness.report.timelines import OverTime, TimedEvent, over_time
 from harness.report.writers.markdown import write_markdown
 from harness.run.result import RunResult
-from tests.harness.report.samples import run_result, timeline
+from tests.harness.report.run_samples import run_result, timeline
 
 STALL = TimedEvent("stall", 12.2, 15.2)
 # Where the plot begins, and the pixels of each of 30 seconds.

@@ -36,6 +36,7 @@ from harness.report.writers.markdown import write_markdown
 from harness.report.writers.plain import write_plain
 from harness.report.writers.terminal import write_terminal
 from tests.harness.report.checks import Node, parse
+from tests.harness.report.run_samples import run_result
 from tests.harness.report.samples import (
     document,
     effect,
@@ -45,7 +46,6 @@ from tests.harness.report.samples import (
     law,
     pages,
     rate,
-    run_result,
     scraped,
     self_test,
     trend,
