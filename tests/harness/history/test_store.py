@@ -351,7 +351,7 @@ def test_what_is_no_regular_file_is_not_read(store: Store) -> None:
     assert len(_runs(store)) == 1
 
 
-@pytest.mark.parametrize("name", ["../outside", "/tmp/outside", "a/../../outside", "..", "x\0y"])
+@pytest.mark.parametrize("name", ["../outside", "/outside", "a/../../outside", "..", "x\0y"])
 def test_a_name_in_a_document_is_no_path(store: Store, tmp_path: Path, name: str) -> None:
     """A stored document that calls itself something else is damaged; nothing is read, written or removed there."""
     kept = store.save("run", {}, fingerprint=HERE, created=START)
