@@ -11,6 +11,7 @@ import click
 
 from harness import __version__, interrupts
 from harness.cli.command import CommandGroup
+from harness.cli.console import say
 from harness.cli.system import INTERRUPTED
 from harness.errors import HarnessError, SaveError, UsageError
 
@@ -99,7 +100,7 @@ def cli() -> None:
 def _say(message: str) -> None:
     """Print one line to standard error, whatever state that is in."""
     with contextlib.suppress(OSError):
-        click.echo(f"harness: {message}", err=True)
+        say(message)
 
 
 def _run(arguments: list[str] | None) -> int:

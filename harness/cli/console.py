@@ -1,5 +1,7 @@
 """What commands show: views on standard output; a progress bar, the state of a run and notes on standard error."""
 
+import io
+import os
 import shutil
 import sys
 import time
@@ -9,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import click
 
+from harness.report.text import inert
+
 if TYPE_CHECKING:
     from rich.live import Live
     from rich.progress import Progress
@@ -16,7 +20,7 @@ if TYPE_CHECKING:
     from harness.load.pump import Snapshot
     from harness.progress import Step
 
-__all__ = ["Bar", "RunDisplay", "note_printer", "print_view"]
+__all__ = ["Bar", "RunDisplay", "note_printer", "on_github", "print_lines", "print_view", "say"]
 
 # Without a terminal a width must be chosen; one that no figure is cut at.
 _PLAIN_WIDTH = 120
@@ -31,8 +35,37 @@ def print_view(view: Any, *, plain_width: int = _PLAIN_WIDTH, least_width: int =
     width: int | None = plain_width
     if sys.stdout.isatty():
         width = max(least_width, shutil.get_terminal_size().columns) if least_width else None
-    Console(highlight=False, width=width).print(view)
+    if not on_github():
+        Console(highlight=False, width=width).print(view)
+    else:
+        with io.StringIO() as text:
+            Console(file=text, highlight=False, width=width).print(view)
+            print_lines(text.getvalue().removesuffix("\n"))
     sys.stdout.flush()
+
+
+def print_lines(text: str) -> None:
+    """Print text; in a job of GitHub Actions, nothing in it is taken for a workflow command."""
+    if on_github():
+        from harness.report.writers.github import without_commands
+
+        text = without_commands(text)
+    click.echo(text)
+
+
+def on_github() -> bool:
+    """Return whether this is a job of GitHub Actions, whose log is searched for workflow commands."""
+    return os.environ.get("GITHUB_ACTIONS") == "true"
+
+
+def say(text: str) -> None:
+    """Print one line to standard error that does nothing to a terminal, whatever `text` holds."""
+    line = inert(f"harness: {text}")
+    if on_github():
+        from harness.report.writers.github import without_commands
+
+        line = without_commands(line)
+    click.echo(line, err=True)
 
 
 def note_printer(*, quiet: bool) -> "Callable[[Step], None]":
@@ -44,7 +77,7 @@ def note_printer(*, quiet: bool) -> "Callable[[Step], None]":
             printed.add(step.note)
             left = f", about {step.left_s:.0f} s left" if step.left_s else ""
             with suppress(OSError):  # a terminal that is gone costs no result
-                click.echo(f"harness: {step.note}{left}", err=True)
+                say(f"{step.note}{left}")
 
     return print_note
 
@@ -78,7 +111,8 @@ class Bar:
                 BarColumn(bar_width=24),
                 TaskProgressColumn(),
                 TextColumn("{task.fields[left]}"),
-                TextColumn("{task.description}", style="dim"),
+                # Names of sides stand in it: no markup.
+                TextColumn("{task.description}", style="dim", markup=False),
                 console=Console(stderr=True),
                 auto_refresh=False,
                 transient=True,
@@ -115,11 +149,11 @@ class Bar:
         if self._bar is not None and now - self._drawn_s >= 0.1:
             self._drawn_s = now
             task = self._bar.task_ids[0]
-            self._bar.update(task, completed=done, description=note, left=_left(left_s))
+            self._bar.update(task, completed=done, description=inert(note), left=_left(left_s))
             self._bar.refresh()
         elif self._bar is None and not self._quiet and now - self._said_s >= _PLAIN_EVERY_S:
             self._said_s = now
-            click.echo(f"harness: {done:4.0%}, {_left(left_s)}: {note}", err=True)
+            say(f"{done:4.0%}, {_left(left_s)}: {note}")
 
 
 class RunDisplay:
@@ -163,9 +197,9 @@ class RunDisplay:
             if self._live is not None:
                 from rich.text import Text
 
-                self._live.update(Text(f"{text} …", style="dim"), refresh=True)
+                self._live.update(Text(f"{inert(text)} …", style="dim"), refresh=True)
             elif not self._quiet:
-                click.echo(f"harness: {text}", err=True)
+                say(text)
 
     def say(self, text: str) -> None:
         """Say one line that stays, above the table."""
@@ -174,9 +208,9 @@ class RunDisplay:
                 from rich.text import Text
 
                 # A link that a terminal is to open must stay on one line.
-                self._live.console.print(Text(text), soft_wrap=True)
+                self._live.console.print(Text(inert(text)), soft_wrap=True)
             else:
-                click.echo(f"harness: {text}", err=True)
+                say(text)
 
     def progress(self, progress: "Snapshot", scrapes: int, failed_scrapes: int) -> None:
         """Show one snapshot."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.console import Bar
+from harness.cli.console import Bar, say
 from harness.cli.files import spare_copy
 from harness.errors import HarnessError, UsageError
 
@@ -48,10 +48,8 @@ class _Reading:
 
 def print_problems(problems: "Sequence[Problem]") -> None:
     """Print for each file that was left out, in a line of its own, what is wrong and what would help."""
-    from harness.report.text import inert
-
     for problem in problems:
-        click.echo(f"harness: warning: {inert(problem.line)}", err=True)
+        say(f"warning: {problem.line}")
 
 
 def keep_result(
@@ -78,7 +76,7 @@ def keep_result(
     except HarnessError as error:
         spare = spare_copy(document)
         where = f"; the result is in {spare}" if spare else ""
-        click.echo(f"harness: warning: not kept in the history: {error}{where}", err=True)
+        say(f"warning: not kept in the history: {error}{where}")
         return None
     if not quiet:
         click.echo(f"harness: kept as {stored.id} in {opened.folder}", err=True)

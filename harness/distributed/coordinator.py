@@ -11,7 +11,7 @@ from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any, Protocol
 
-from harness.deadline import Deadline
+from harness.deadline import Deadline, call_within
 from harness.distributed.clocks import Clocks, ShiftedTruth
 from harness.distributed.connection import Connection, GoneError
 from harness.distributed.display import WholeDisplay, progress_every_ns
@@ -19,7 +19,7 @@ from harness.distributed.reader import Reader
 from harness.distributed.records import record_from
 from harness.distributed.relay import TriggerRelay
 from harness.distributed.silence import SilenceWatch, end_when_silent
-from harness.distributed.wire import Message, WireError, receive
+from harness.distributed.wire import Message, receive
 from harness.distributed.worker import boot_id, versions
 from harness.errors import RunError
 from harness.exposition.page import Page
@@ -47,6 +47,8 @@ _GLANCE_S = 0.05
 _SILENCE_S = 4.0
 # Bytes that are read of somebody who has not shown the token yet.
 _MOST_HELLO = 1 << 16
+# For all of it: whoever sends it byte by byte must not keep the workers waiting.
+_HELLO_S = 5.0
 # Open files: a connection, a process and what it complains for each worker, and whatever else is open.
 _FILES, _FILES_EACH = 256, 3
 # Messages that wait to be taken in; then workers wait to send the next.
@@ -163,14 +165,16 @@ class Fleet:
 
     def _welcome(self, peer: socket.socket, token: str, count: int) -> None:
         """Take in a worker that says hello with the run's token; whoever else dials is turned away."""
-        peer.settimeout(5.0)
+        peer.settimeout(_HELLO_S)
         try:
-            hello = receive(peer, _MOST_HELLO)
-        except (OSError, WireError):
+            hello = call_within(Deadline(_HELLO_S), "it says no hello", lambda: receive(peer, _MOST_HELLO))
+        except (OSError, RunError):
             hello = None
-        known = hello is not None and hmac.compare_digest(str(hello.get("hello", "")), token)
+        said = "" if hello is None else str(hello.get("hello", ""))
+        # As bytes: text that is not ASCII cannot be compared in constant time.
+        known = hmac.compare_digest(said.encode("utf-8", "backslashreplace"), token.encode())
         number = hello.get("number") if hello is not None and known else None
-        if hello is None or not isinstance(number, int) or not 0 <= number < count or number in self._connections:
+        if hello is None or type(number) is not int or not 0 <= number < count or number in self._connections:
             peer.close()
             return
         peer.settimeout(None)

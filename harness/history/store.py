@@ -133,6 +133,9 @@ class Store:
         """Return the envelope in one file of the folder, or the problem with it."""
         path = self.folder / file_name
         try:
+            # A pipe or a device may never end.
+            if not path.is_file() and path.exists():
+                return Problem(path, Trouble.UNREADABLE, "cannot be read (it is not a regular file)")
             envelope = decode(path.read_bytes())
         except OSError as error:
             return Problem(path, Trouble.UNREADABLE, f"cannot be read ({error.strerror or error})")

@@ -148,6 +148,12 @@ class _Handler(BaseHTTPRequestHandler):
     def _refuse_method(self) -> None:
         self._answer(HTTPStatus.METHOD_NOT_ALLOWED, "Only GET and POST are understood here.\n", Allow="GET, POST")
 
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Refuse what is no request, or has an unknown method, without repeating any of it."""
+        del message, explain
+        self.close_connection = True
+        self._answer(HTTPStatus(code), "Only GET and POST are understood here.\n")
+
     do_PUT = do_DELETE = do_PATCH = do_OPTIONS = do_HEAD = do_TRACE = _refuse_method  # noqa: N815 - the base class's
 
     def _allowed(self, *, changes: bool = False) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.command import command, exit_codes, option_group
-from harness.cli.console import Bar
+from harness.cli.console import Bar, on_github, print_lines
 from harness.cli.options import DURATION, SHARE, ValueList, history, measuring, output, quiet_option, store_option
 from harness.cli.store import keep_result, open_store, print_problems
 from harness.cli.system import INTERRUPTED, require_linux
@@ -57,8 +57,8 @@ def _print_decision(checked: "CheckResult", as_json: bool) -> None:
         print(json.dumps(check_document(checked), indent=2))
     else:
         for line in write_plain([check_section(checked)]):
-            click.echo(_coloured(line))
-    if os.environ.get("GITHUB_ACTIONS") == "true":
+            print_lines(_coloured(line))
+    if on_github():
         for alert in alerts(checked):
             click.echo(annotation(*alert), err=as_json)
     if path := os.environ.get("GITHUB_STEP_SUMMARY"):
@@ -74,7 +74,7 @@ def _print_noise(store: "Store", run: str) -> None:
     from harness.measure.resolution import advice_on
 
     if note := advice_on(store.load(run).document):
-        click.echo(note)
+        print_lines(note)
 
 
 def _coloured(line: str) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from harness.cli.command import command, exit_codes, option_group
-from harness.cli.console import note_printer, print_view
+from harness.cli.console import note_printer, print_view, say
 from harness.cli.files import check_writable, save_json
 from harness.cli.options import DURATION, FILE, SHARE, ValueList, json_option, measuring, quiet_option, recording
 from harness.cli.system import INTERRUPTED, require_linux
@@ -116,7 +116,7 @@ def compare(
         seed=seed,
     )
     tell = note_printer(quiet=quiet)
-    cache = Cache(folder, say=lambda text: None if quiet else click.echo(f"harness: {text}", err=True))
+    cache = Cache(folder, say=lambda text: None if quiet else say(text))
     driven = SideCode(instrument, target, extra)
     with deferred():
         compared = measure(base, head, driven, terms, cache, axes=axis, progress=tell)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from harness.cli.command import CommandGroup, exit_codes, option_group
-from harness.cli.console import print_view
+from harness.cli.console import print_lines, print_view, say
 from harness.cli.files import write_file
 from harness.cli.options import COUNT, FILE, label_option, output, store_option
 from harness.cli.store import open_store, print_problems
@@ -133,7 +133,7 @@ def _print_table(table: "ReportTable", *, in_table: bool) -> None:
     if not in_table or len(table.rows) > _MOST_IN_A_TABLE:
         from harness.report.writers.plain import write_plain
 
-        print("\n".join(write_plain([table])))
+        print_lines("\n".join(write_plain([table])))
         return
     from harness.report.writers.terminal import write_terminal
 
@@ -158,7 +158,7 @@ def show(run: str, store: Path | None, as_json: bool) -> None:
     from harness.report.commands.history import stored_run_parts
     from harness.report.writers.plain import write_plain
 
-    print("\n".join(write_plain(stored_run_parts(shown))))
+    print_lines("\n".join(write_plain(stored_run_parts(shown))))
 
 
 @history.command(
@@ -231,12 +231,11 @@ def import_(paths: tuple[Path, ...], store: Path | None, label: str) -> int:
     Each result is taken once, however often it is asked for.
     """
     from harness.actions.history import imported
-    from harness.report.text import inert
 
     opened = open_store(store)
     done = imported(opened, paths or (Path(".benchmarks"),), label)
     for problem in done.problems:
-        click.echo(f"harness: warning: {inert(problem)}", err=True)
+        say(f"warning: {problem}")
     counts = f"{len(done.new)} imported into {os.fspath(opened.folder)}, {len(done.known)} there already"
     click.echo(f"harness: {counts}", err=True)
     return 1 if done.problems and not (done.new or done.known) else 0

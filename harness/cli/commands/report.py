@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from harness.cli.command import command, exit_codes
-from harness.cli.console import print_view
+from harness.cli.console import print_view, say
 from harness.cli.files import check_writable, write_file
 from harness.cli.options import FILE, output, store_option
 from harness.cli.store import open_store
@@ -19,11 +19,9 @@ _MOST_PROBLEMS = 20
 
 
 def _tell(problems: Iterable[str]) -> None:
-    from harness.report.text import inert
-
     lines = list(problems)
     for line in lines[:_MOST_PROBLEMS]:
-        click.echo(f"harness: warning: {inert(line)}", err=True)
+        say(f"warning: {line}")
     if len(lines) > _MOST_PROBLEMS:
         click.echo(f"harness: warning: and {len(lines) - _MOST_PROBLEMS} more", err=True)
 

@@ -63,12 +63,19 @@ class SideSpec:
 class SideCode:
     """The code that runs on sides that are no instrument: an instrument by name, or the user's own function.
 
-    `extra` are requirements to install on both sides.
+    `extra` are requirements to install on both sides; raises `UsageError` of ``extra`` for what is none.
     """
 
     instrument: str = ""
     target: str = ""
     extra: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for requirement in self.extra:
+            # A path or an address is one too for pip; one of its options is not.
+            if not requirement.strip() or requirement.lstrip().startswith("-") or not requirement.isprintable():
+                text = f"{requirement!r} is not a requirement such as prometheus-client==0.20.0"
+                raise UsageError(text, field="extra")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -131,7 +132,8 @@ class Cache:
         name = hashlib.sha256(PROJECT.encode()).hexdigest()[:12]
         folder = self.folder / f"packages-{name}"
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            self._own_folder()
+            folder.mkdir(exist_ok=True)
             for package in ("harness", "workloads"):
                 _link(folder / package, Path(PROJECT) / package)
         except OSError as error:
@@ -150,11 +152,19 @@ class Cache:
                 in_use += 1
         return removed, in_use
 
+    def _own_folder(self) -> None:
+        """Create the cache, for this user alone; raise `RunError` where another user could put code into it."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        about = self.folder.stat()
+        if about.st_uid != os.getuid() or about.st_mode & stat.S_IWOTH:
+            text = f"{self.folder} belongs to another user, or others may write to it, and code from it is run"
+            raise RunError(f"{text}; choose a folder of your own", field="cache")
+
     @contextmanager
     def _locked(self, entry: Path, how: int) -> Iterator[None]:
         # Lock files are not removed: if one were while another process waits for it, both would get the lock.
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self._own_folder()
             file = entry.with_suffix(".lock").open("a")
         except OSError as error:
             raise _unusable(self.folder, error) from error
@@ -198,18 +208,19 @@ class Cache:
     def _fill(self, entry: Path, recipe: Recipe) -> None:
         venv = entry / "venv"
         _command([sys.executable, "-I", "-m", "venv", str(venv)], "a virtual environment could not be made")
-        requirements = list(recipe.requirements)
+        own: list[str] = []
         if recipe.revision is not None:
             tree = entry / "tree"
             check_out(recipe.revision, tree)
-            requirements += _installable(tree, tree / recipe.revision.inside)
+            own = _installable(tree, tree / recipe.revision.inside)
             # Last on the search path, so that the installed revision, with compiled parts, precedes its plain tree.
             site = next((venv / "lib").glob("python*/site-packages"))
             (site / "revision-tree.pth").write_text(f"{tree / recipe.revision.inside}\n", encoding="utf-8")
         python = str(venv / "bin" / "python")
-        if requirements:
+        if own or recipe.requirements:
             install = [python, "-I", "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
-            _command([*install, *requirements], f"pip could not install {recipe}")
+            # Behind `--` nothing is an option.
+            _command([*install, *own, "--", *recipe.requirements], f"pip could not install {recipe}")
         marker = entry / f"{_MARKER}.part"
         marker.write_text(json.dumps(describe(python)), encoding="utf-8")
         marker.replace(entry / _MARKER)

@@ -1,11 +1,15 @@
 """Sections as Markdown, for pasting into a page or an issue."""
 
+import re
 from collections.abc import Iterable, Iterator
 
 from harness.report.tables import Details, Illustration, Note, Part, ReportTable, Section, TableCell
 from harness.report.text import markdown
 
 __all__ = ["table_markdown", "write_markdown"]
+
+# What makes a line a list, a heading or a rule: https://spec.commonmark.org/0.31.2/#block-structure
+_BEGINNING = re.compile(r"^(?:([-+=])|(\d+)([.)])(?=\s|$))")
 
 
 def write_markdown(parts: Iterable[Part]) -> str:
@@ -28,7 +32,7 @@ def table_markdown(table: ReportTable) -> str:
 
 def _part(part: Part) -> Iterator[str]:
     if isinstance(part, Note):
-        yield f"{markdown(part.text)}\n"
+        yield f"{_line(part.text)}\n"
     elif isinstance(part, ReportTable):
         if part.caption:
             yield f"{markdown(part.caption)}:\n"
@@ -44,4 +48,9 @@ def _part(part: Part) -> Iterator[str]:
 
 
 def _entry(name: str, cell: TableCell) -> str:
-    return markdown(f"{name}: {cell.text}" if name else cell.text)
+    return _line(f"{name}: {cell.text}" if name else cell.text)
+
+
+def _line(text: str) -> str:
+    """Return text for a line of its own, whose beginning makes no list, heading or rule of it."""
+    return _BEGINNING.sub(r"\2\\\1\3", markdown(text).strip())

@@ -304,7 +304,10 @@ def _sweep() -> None:
     """Remove the folders of runs that were killed together with their keeper."""
     for lock_file in Path(tempfile.gettempdir()).glob(f"{_FOLDER_PREFIX}*/{_LOCK}"):
         with contextlib.suppress(OSError):
-            if lock_file.lstat().st_uid != os.getuid():
+            # Whoever else may write to the temporary folder must not lead us to a folder elsewhere.
+            if lock_file.parent.is_symlink() or {each.lstat().st_uid for each in (lock_file, lock_file.parent)} != {
+                os.getuid()
+            }:
                 continue
             lock = os.open(lock_file, os.O_RDWR | os.O_NOFOLLOW)
             try:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from harness.distributed import coordinator
 from harness.distributed.coordinator import Fleet
-from harness.distributed.wire import Message, receive, send
+from harness.distributed.wire import Message, encode, receive, send
 from harness.distributed.worker import versions
 from harness.errors import RunError, to_answer
 from harness.load.stop import Stop
@@ -111,3 +112,64 @@ def test_workers_that_are_gone_before_the_start_are_lost(monkeypatch: pytest.Mon
         fleet.close()
     assert [type(outcome) for outcome in outcomes] == [Lost] * 6
     assert {outcome.reason for outcome in outcomes if isinstance(outcome, Lost)} == {"the connection to it broke"}
+
+
+class Approached(Crew):
+    """A crew before whose workers a stranger dials, who says whatever the test says."""
+
+    def __init__(self, *says: bytes) -> None:
+        super().__init__(["one", "one"])
+        self.says = says
+        self.answered: list[bytes] = []
+
+    def start(self, port: int, token: str, count: int) -> None:
+        self.stranger = socket.create_connection((self.address, port))
+        self.dripping = threading.Thread(target=self._drip)
+        self.dripping.start()
+        super().start(port, token, count)
+
+    def _drip(self) -> None:
+        self.stranger.settimeout(0.05)
+        until_s = time.monotonic() + PATIENCE_S
+        pieces = iter(self.says)
+        # Byte by byte, each in time for whoever waits for the next one only, until the connection is closed.
+        while time.monotonic() < until_s:
+            try:
+                self.stranger.sendall(next(pieces, b"x"))
+                self.answered.append(self.stranger.recv(1))
+            except TimeoutError:
+                continue
+            except OSError:
+                return
+            if self.answered[-1] == b"":
+                return
+
+    def close(self) -> None:
+        super().close()
+        self.dripping.join(PATIENCE_S)
+        assert not self.dripping.is_alive()
+        self.stranger.close()
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        encode({"hello": "\u00e9\ud800", "number": 0}),
+        encode({"hello": None, "number": True}),
+        encode({"hello": {}, "number": "0"}),
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"\0\0\xff\xff\0\0\0\0\0\0\0\0",
+        b"",
+    ],
+    ids=["no ASCII", "nothing", "an object", "HTTP", "drips", "drips from the start"],
+)
+def test_a_stranger_is_turned_away_and_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch, says: bytes) -> None:
+    """Whoever dials without the run's token, neither ends the run nor holds it up, and is told nothing."""
+    monkeypatch.setattr(coordinator, "_HELLO_S", 0.5)
+    crew = Approached(says)
+    fleet = Fleet(RunSpec(), 2, crew)
+    try:
+        assert [info.number for info in fleet.infos] == [0, 1]
+    finally:
+        fleet.close()
+    assert b"".join(crew.answered) == b""

@@ -335,3 +335,34 @@ def test_a_folder_that_cannot_be_written_is_read_through_memory(store: Store, mo
     monkeypatch.setattr(sqlite3, "connect", read_only)
     with Index(store) as index:
         assert (len(index.rows()), index.in_memory) == (2, True)
+
+
+def test_what_is_no_regular_file_is_not_read(store: Store) -> None:
+    """A pipe that nobody writes to, or a device without an end, is a problem of one line, not a wait."""
+    store.save("run", {}, fingerprint=HERE, created=START)
+    os.mkfifo(store.folder / "pipe.json")
+    (store.folder / "device.json").symlink_to("/dev/zero")
+    found = {found.path.name: found for found in store.runs() if isinstance(found, Problem)}
+    assert {name: problem.trouble for name, problem in found.items()} == {
+        "pipe.json": Trouble.UNREADABLE,
+        "device.json": Trouble.UNREADABLE,
+    }
+    assert "not a regular file" in found["pipe.json"].line
+    assert len(_runs(store)) == 1
+
+
+@pytest.mark.parametrize("name", ["../outside", "/outside", "a/../../outside", "..", "x\0y"])
+def test_a_name_in_a_document_is_no_path(store: Store, tmp_path: Path, name: str) -> None:
+    """A stored document that calls itself something else is damaged; nothing is read, written or removed there."""
+    kept = store.save("run", {}, fingerprint=HERE, created=START)
+    outside = tmp_path / "outside.json"
+    outside.write_bytes(store.path(kept.id).read_bytes())
+    whole = json.loads(store.path(kept.id).read_bytes())
+    store.path(kept.id).write_text(json.dumps({**whole, "id": name}))
+    (problem,) = store.runs()
+    assert isinstance(problem, Problem)
+    assert problem.trouble is Trouble.DAMAGED
+    for act in (store.load, store.remove):
+        with pytest.raises(UsageError, match="no run"):
+            act(name)
+    assert outside.exists()

@@ -87,6 +87,15 @@ def test_spaces_around_operators_do_not_split_a_requirement(tmp_path):
         ("git:nosuch", "no revision"),
         ("git:--all", "no revision"),
         ("pip:--pre", "not a requirement"),
+        ("pip:-r/etc/passwd", "not a requirement"),
+        ("pip:\t--index-url=http://127.0.0.1:9", "not a requirement"),
+        ("pip:a==1\n--index-url=http://127.0.0.1:9", "not a requirement"),
+        ("pip:git+ext::sh", "not a requirement"),
+        ("git:--upload-pack=sh", "no revision"),
+        ("git:-h", "no revision"),
+        ("git:ext::sh -c id", "no revision"),
+        ("git: HEAD;id", "no revision"),
+        ("git:HEAD\n--all", "no revision"),
         ("a==1 -e .", "not a requirement"),
         ("harness.instruments.none:Nothing", "cannot load"),
     ],
@@ -178,3 +187,22 @@ def test_an_interpreter_keeps_its_link(tmp_path, monkeypatch):
     monkeypatch.setattr(sides, "describe", lambda _python: {**known, "libraries": {}})
     with pytest.raises(UsageError, match="no prometheus-client"):
         ready(str(link), "none", SideCode(), Path(tmp_path), FakeCache())
+
+
+@pytest.mark.parametrize(
+    "given", ["--index-url=http://127.0.0.1:9", "-e.", " -r/etc/passwd", "", " ", "a\n--pre", "a\x1b[2J"]
+)
+def test_what_is_installed_beside_both_sides_is_no_option(given):
+    """A requirement of both sides cannot tell pip to do something else."""
+    with pytest.raises(UsageError) as caught:
+        SideCode(extra=("a==1", given))
+    assert caught.value.field == "extra"
+    assert "not a requirement" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "given", ["a", "a >= 1", "a[b]==1", "a @ https://127.0.0.1:9/a.whl", "./a.whl", "git+https://h/r@v"]
+)
+def test_what_pip_takes_as_a_requirement_goes_to_both_sides(given):
+    """Versions, addresses and paths are requirements."""
+    assert SideCode(extra=(given,)).extra == (given,)

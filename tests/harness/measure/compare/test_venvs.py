@@ -193,3 +193,32 @@ def test_a_requirement_is_installed_as_it_was_asked_for(tmp_path):
     ):
         pass
     assert "\n" not in str(caught.value)
+
+
+def test_pip_is_told_where_its_options_end(tmp_path, monkeypatch):
+    """Even a requirement that got past every check is no option of pip."""
+    commands = []
+
+    def note(arguments, _failed):
+        commands.append(arguments)
+        if "venv" in arguments:
+            python = Path(arguments[-1]) / "bin" / "python"
+            python.parent.mkdir(parents=True)
+            python.symlink_to(sys.executable)
+
+    monkeypatch.setattr(environments, "_command", note)
+    use(Cache(tmp_path / "cache"), Recipe(("--pre",)))
+    assert commands[1][-2:] == ["--", "--pre"]
+
+
+def test_the_cache_is_the_users_own(cache, tmp_path):
+    """It is made for one user; where others may write, nothing is kept and nothing is run."""
+    use(cache)
+    assert cache.folder.stat().st_mode & 0o777 == 0o700
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o777)
+    with pytest.raises(RunError, match="others may write to it") as caught:
+        use(Cache(shared))
+    assert caught.value.field == "cache"
+    assert list(shared.iterdir()) == []

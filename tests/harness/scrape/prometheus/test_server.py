@@ -211,6 +211,17 @@ def test_when_everything_is_killed_the_next_start_cleans_up(
     assert unrelated.is_dir()  # without a lock file it is none of ours
 
 
+def test_what_is_left_behind_is_not_looked_for_behind_a_link(own_temporary_folder: Path, tmp_path: Path) -> None:
+    """A link in the temporary folder, called as ours are, leads to nothing that is removed."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for name in ("in-use", "kept"):
+        (elsewhere / name).write_text("")
+    (own_temporary_folder / "harness-prometheus-link").symlink_to(elsewhere)
+    module._sweep()
+    assert sorted(path.name for path in elsewhere.iterdir()) == ["in-use", "kept"]
+
+
 def read(text: str, tmp_path: Path) -> tuple[str, dict[str, Any]]:
     path = tmp_path / "promconfig.yaml"
     path.write_text(text)
