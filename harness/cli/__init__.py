@@ -13,6 +13,7 @@ from harness import __version__, interrupts
 from harness.cli.command import CommandGroup
 from harness.cli.system import INTERRUPTED
 from harness.errors import HarnessError, SaveError, UsageError
+from harness.report.text import inert
 
 __all__ = ["cli", "main"]
 
@@ -97,9 +98,9 @@ def cli() -> None:
 
 
 def _say(message: str) -> None:
-    """Print one line to standard error, whatever state that is in."""
+    """Print one line to standard error, whatever state that is in and whatever stands in it."""
     with contextlib.suppress(OSError):
-        click.echo(f"harness: {message}", err=True)
+        click.echo(f"harness: {inert(message)}", err=True)
 
 
 def _run(arguments: list[str] | None) -> int:

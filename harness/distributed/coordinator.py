@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from harness.deadline import Deadline
 from harness.distributed.clocks import Clocks, ShiftedTruth
-from harness.distributed.connection import Connection, GoneError
+from harness.distributed.connection import Connection, GoneError, understood
 from harness.distributed.display import WholeDisplay, progress_every_ns
 from harness.distributed.reader import Reader
 from harness.distributed.records import record_from
@@ -54,6 +54,7 @@ _MOST_WAITING = 64
 # Workers whose endpoints are opened at the same time, and whose clocks are compared where they are far away: more
 # uncertain than this, in nanoseconds.
 _AT_ONCE = 32
+_MOST_WORDS = 300
 _FAR_NS = 150_000
 
 
@@ -95,10 +96,11 @@ class _RemoteServed:
         """The scrapes served until now; what was known before where the worker is gone."""
         try:
             answer = self._connection.ask({"windows": True}, Deadline(_ANSWER_S), "it does not tell its scrapes")
+            shift = self._clocks.offset_ns
+            with understood(self._connection.number):
+                self._windows = [Window(begin - shift, end - shift, *rest) for begin, end, *rest in answer["windows"]]
         except RunError:
-            return self._windows
-        shift = self._clocks.offset_ns
-        self._windows = [Window(begin - shift, end - shift, *rest) for begin, end, *rest in answer["windows"]]
+            pass
         return self._windows
 
     def page(self, deadline: Deadline | None = None) -> Page:
@@ -107,7 +109,8 @@ class _RemoteServed:
     def rest_durations_ns(self, repeats: int = 5, deadline: Deadline | None = None) -> list[int]:
         wait = deadline or Deadline(_ANSWER_S * repeats)
         answer = self._connection.ask({"rest": repeats}, wait, f"{self.url} was not read")
-        return [int(duration) for duration in answer["rest_ns"]]
+        with understood(self._connection.number):
+            return [int(duration) for duration in answer["rest_ns"]]
 
 
 class Fleet:
@@ -128,6 +131,8 @@ class Fleet:
         self._workload = workload_of(spec, switchable=triggers is not None)
         self._connections: dict[int, Connection] = {}
         self._dialled_from: dict[int, str] = {}
+        # Host and process of each.
+        self._named: dict[int, tuple[str, int]] = {}
         self._reader = Reader()
         self._events: queue.Queue[tuple[int, Message | None]] = queue.Queue(_MOST_WAITING)
         try:
@@ -168,7 +173,8 @@ class Fleet:
             hello = receive(peer, _MOST_HELLO)
         except (OSError, WireError):
             hello = None
-        known = hello is not None and hmac.compare_digest(str(hello.get("hello", "")), token)
+        said = str((hello or {}).get("hello", "")).encode("utf-8", "replace")
+        known = hello is not None and hmac.compare_digest(said, token.encode())
         number = hello.get("number") if hello is not None and known else None
         if hello is None or not isinstance(number, int) or not 0 <= number < count or number in self._connections:
             peer.close()
@@ -178,7 +184,9 @@ class Fleet:
         end_when_silent(peer, _SILENCE_S)
         self._dialled_from[number] = str(peer.getpeername()[0])
         self._connections[number] = Connection(number, peer, hello)
-        here, there = versions(), hello.get("versions", {})
+        with understood(number):
+            here, there = versions(), dict(hello.get("versions", {}))
+            self._named[number] = str(hello["host"]), int(hello["pid"])
         if different := sorted(name for name in {*here, *there} if here.get(name) != there.get(name)):
             reported = ", ".join(
                 f"{name} {there.get(name, 'none')} instead of {here.get(name, 'none')}" for name in different
@@ -197,8 +205,7 @@ class Fleet:
         self.infos: Sequence[WorkerInfo] = [
             WorkerInfo(
                 number,
-                str(self._connections[number].hello["host"]),
-                int(self._connections[number].hello["pid"]),
+                *self._named[number],
                 target,
                 clocks.offset_ns,
                 clocks.uncertainty_ns,
@@ -235,10 +242,11 @@ class Fleet:
         answer = self._connections[number].ask(
             request, Deadline(_ANSWER_S), f"worker {number} does not open its endpoint"
         )
-        for kind, reason in answer.get("excluded", {}).items():
-            if self._triggers is not None:
-                self._triggers.exclude(kind, reason)
-        return Target(answer["address"], int(answer["port"]))
+        with understood(number):
+            for kind, reason in answer.get("excluded", {}).items():
+                if self._triggers is not None:
+                    self._triggers.exclude(kind, str(reason))
+            return Target(str(answer["address"]), int(answer["port"]))
 
     def _measure_loops(self) -> None:
         """Let the workers of each machine measure their loops one after the other: two at a time disturb each other."""
@@ -359,8 +367,9 @@ class Fleet:
         views = views_for(self._spec.latency_buckets)
         try:
             record = record_from(state, views, self._workload.methods)
-        except (ValueError, KeyError, TypeError, IndexError) as error:
-            return self._lost(number, f"its result cannot be read: {error}")
+        except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:_MOST_WORDS]
+            return self._lost(number, f"its result cannot be read ({reason})")
         return _shifted(record, self._clocks[number])
 
     def close(self) -> None:

@@ -75,7 +75,7 @@ class WholeDisplay:
                 self.snapshots[number], self._scrapes[number] = snapshot, scrapes
                 self.heard_ns[number] = time.monotonic_ns()
                 self._new = True
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except (LookupError, TypeError, ValueError, AttributeError, OverflowError):
             return
 
     def show(self) -> None:

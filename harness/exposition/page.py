@@ -30,6 +30,9 @@ TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text"
 
 _KEYS = Tags._fields
+# What the library's parsers raise for a page that is none.
+_UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError, RecursionError)
+_LONGEST_REASON = 200
 _TYPE_LINE = re.compile(r"^# (HELP|TYPE|UNIT) (\S+)[ \t]?(.*)$", re.MULTILINE)
 
 
@@ -131,10 +134,13 @@ def _unusual_samples(text: str, content_type: str) -> list[Sample]:
                 Sample(sample.name, sample.labels, float(sample.value))
                 for family in read(text)
                 for sample in family.samples
+                # A native histogram has no value of its own; no view is shown as one.
+                if sample.value is not None
             ]
-        except (ValueError, IndexError, KeyError) as error:
+        except _UNREADABLE as error:
             reason = error
-    raise ExpositionError(f"not a page of metrics ({reason or 'unreadable'}); it begins with {_beginning(text)!r}")
+    why = " ".join(str(reason).split())[:_LONGEST_REASON] or "unreadable"
+    raise ExpositionError(f"not a page of metrics ({why}); it begins with {_beginning(text)!r}")
 
 
 def _describe(text: str) -> tuple[dict[str, Family], dict[str, int]]:

@@ -51,10 +51,15 @@ class Envelope:
 
 
 def timestamp(moment: datetime) -> str:
-    """Return an aware moment as UTC text that sorts by time; raises `UsageError` for a moment without time zone."""
+    """Return an aware moment as UTC text that sorts by time; raises `UsageError` for a moment that has none."""
     if moment.tzinfo is None:
         raise UsageError(f"{moment.isoformat()} has no time zone")
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    try:
+        there = moment.astimezone(UTC)
+    except OverflowError as error:
+        raise UsageError(f"{moment.isoformat()} is before the first year, or after the last") from error
+    # Years of less than four digits would not sort by time.
+    return f"{there.year:04}{there:-%m-%dT%H:%M:%S.%fZ}"
 
 
 def _finite(value: Any) -> Any:

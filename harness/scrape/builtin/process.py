@@ -13,7 +13,6 @@ failed), ``problems`` (of that scrape: since when in ns, name, size, detail) wit
 
 import base64
 import contextlib
-import gzip
 import http.client
 import json
 import os
@@ -26,6 +25,7 @@ from typing import Any
 from harness.audit.scrape_checks import Checker
 from harness.exposition.headers import scrape_headers
 from harness.exposition.page import ExpositionError, Shown, read_shown
+from harness.scrape.body import MOST_BYTES, BodyError, unpacked
 from harness.scrape.builtin.packing import PageStore, pack
 from harness.views import QUICKSTART_VIEWS, View
 
@@ -58,7 +58,7 @@ class Asker:
             response, body = self._get()
             if response.status != http.HTTPStatus.OK:
                 self.error = f"HTTP status {response.status} {response.reason}"
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
             self._connection.close()
             timed_out = isinstance(error, TimeoutError)
             self.error = str(error) or type(error).__name__
@@ -76,7 +76,7 @@ class Asker:
         connected.settimeout(self._left_s())
         self._connection.request("GET", "/metrics", headers=scrape_headers(self.timeout_ns))
         response = self._connection.getresponse()
-        pieces = []
+        pieces, size = [], 0
         # A server that closes the connection after its answer has left the socket to the response alone.
         while not response.isclosed():
             connected.settimeout(self._left_s())
@@ -84,6 +84,9 @@ class Asker:
             if not piece:
                 response.close()
             pieces.append(piece)
+            size += len(piece)
+            if size > MOST_BYTES:
+                raise BodyError(f"the page has more than {MOST_BYTES >> 20} MiB")
         return response, b"".join(pieces)
 
     def _left_s(self) -> float:
@@ -94,11 +97,12 @@ class Asker:
 
     def _read(self, response: http.client.HTTPResponse, body: bytes) -> None:
         try:
-            if response.headers.get("Content-Encoding") == "gzip":
-                body = gzip.decompress(body)
-            self.shown = read_shown(body.decode(), response.headers.get("Content-Type", ""), self._views)
-        except (ExpositionError, UnicodeDecodeError, OSError, EOFError) as error:
+            text = unpacked(body, response.headers.get("Content-Encoding")).decode()
+            self.shown = read_shown(text, response.headers.get("Content-Type", ""), self._views)
+        except (ExpositionError, UnicodeDecodeError) as error:
             self.error = str(error)
+        except BodyError as error:
+            self.error = f"the page {error}"
 
 
 def _report(**message: Any) -> None:
