@@ -66,6 +66,7 @@ def _fetch(url: str) -> bytes:
         raise GrammarError(f"cannot read the page {quoted(url)}: {quoted(reason)}") from None
     return data
 
+
 def _body(response: http.client.HTTPResponse) -> bytes:
     pieces, size, until = [], 0, time.monotonic() + _WHOLE_S
     while size <= _MAX_FILE_BYTES and (piece := response.read1(1 << 20)):
@@ -76,4 +77,3 @@ def _body(response: http.client.HTTPResponse) -> bytes:
     if size > _MAX_FILE_BYTES:
         raise ValueError("it is larger than 256 MiB")
     return b"".join(pieces)
-

@@ -83,11 +83,14 @@ def _surface(name: str, count: int, draw: random.Random, seconds: float) -> dict
 def _keep_failed(name: str, defects: list[dict[str, Any]]) -> None:
     """Write the inputs that failed, to be tried again and kept as examples."""
     for defect in defects:
-        text = json.dumps({"surface": name, "about": defect["where"] or defect["reason"][:200], "input": defect["input"]})
+        text = json.dumps(
+            {"surface": name, "about": defect["where"] or defect["reason"][:200], "input": defect["input"]}
+        )
         _FAILED.mkdir(parents=True, exist_ok=True)
         path = _FAILED / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}.json"
         path.write_text(text + "\n", encoding="ascii")
-        print(f"  {defect['reason'][:400]}\n    at {defect['where'] or 'no line of ours'}; kept in {path.relative_to(ROOT)}")
+        print(f"  {defect['reason'][:400]}")
+        print(f"    at {defect['where'] or 'no line of ours'}; kept in {path.relative_to(ROOT)}")
 
 
 def _measured(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -30,12 +30,13 @@ def rendered(figures: Mapping[str, Any]) -> str:
     ])  # fmt: skip
     heads = ["what reads the input", "tried", "accepted", "refused", "failed", "slowest, s", "most memory, MB"]
     return (
-        f"`{figures['command']}`, {figures['date']}: {_places(figures['budget'])} inputs, seed {figures['seed']}. Each is "
-        f"a valid sample that was spoilt at random. It has to end with a documented exit code, or in an error of one line, "
-        f"within {limits['seconds']:g} s and {limits['megabytes']:g} MB; anything else, such as a traceback, has failed.\n\n"
+        f"`{figures['command']}`, {figures['date']}: {_places(figures['budget'])} inputs, seed {figures['seed']}. Each "
+        "is a valid sample that was spoilt at random. It has to end with a documented exit code, or in an error of one "
+        f"line, within {limits['seconds']:g} s and {limits['megabytes']:g} MB; anything else, such as a traceback, has "
+        "failed.\n\n"
         f"{table(heads, rows)}\n"
         "Accepted inputs were read to the end, with commands stopped where they would have started to measure. Inputs "
-        "that failed once are kept in `tests/data/fuzz`, and tried again by `make test`. Pages of metrics of 100 MB, as "
-        "large as those of 30 000 series, are read all the same and may take longer.\n\n"
+        "that failed once are kept in `tests/data/fuzz`, and tried again by `make test`. Pages of metrics of 100 MB, "
+        "as large as those of 30 000 series, may take longer.\n\n"
         f"{place['cpu']}, {place['cpu_count']} CPUs, {place['python']}.\n"
     )

@@ -21,8 +21,10 @@ _VALUES = [
     *(text for texts in SAMPLES.values() for text in texts), "response.p99<2ms", "findings==0", "3%", "0.5", "12", "0",
     "auto", "local", "tcp://127.0.0.1:1", "opencensus", "none", "reference", "prometheus-client", "no.module:x", "os:x",
     "git:HEAD", "git:--upload-pack=x", "pip:prometheus-client", "prometheus-client==0.20.0", "wall,instructions", "all",
-    "127.0.0.1", "::1", "0.0.0.0", "newest", "2026-01-31", "2026-01-31T12:00Z", "0001-01-01T00:00+23:59", "run", "suite",
-    "overhead", "csv", "builtin", "quickstart", "bursty", "missing/file.json", ".", "/dev/null", "/dev/full", "/dev/zero",
+    "127.0.0.1", "::1", "192.0.2.1", "newest", "2026-01-31", "2026-01-31T12:00Z", "0001-01-01T00:00+23:59", "run",
+    "suite",
+    "overhead", "csv", "builtin", "quickstart", "bursty", "missing/file.json", ".", "/dev/null", "/dev/full",
+    "/dev/zero",
     "/proc/self/mem", "a" * 300, "x/" * 3000, "copy-per-record",
 ]  # fmt: skip
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 from unittest.mock import patch
 
 from benchmarks.fuzz.attempt import ROOT, DefectError, refused
@@ -75,7 +75,7 @@ class _NoPage:
     def __init__(self, *_args: Any, **_more: Any) -> None:
         pass
 
-    def __enter__(self) -> "_NoPage":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_exc: object) -> None:

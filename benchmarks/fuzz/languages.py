@@ -22,7 +22,7 @@ SAMPLES: dict[str, list[str]] = {
         "lognormal", "lognormal:median=40,sigma=0.8", "0.9*uniform:min=1,max=80 + 0.1*constant:5000", "80", "zipf",
         "normal:mean=40", "30%*80+70%*uniform",
     ],
-    "content": ["words", "log", "repeat", 'repeat:text="a,b"', "json", "random"],
+    "content": ["words", "log", "names", "json", "unicode", "ascii", "sentences", "file:/dev/zero", "file:missing"],
     "arrivals": [
         "poisson:rate=1k/s", "constant:rate=100/m", "max", "sine:rate=50", "burst:rate=50,period=1m",
         "steps:rates=100:500:1k", "ramp:from=0,to=1k,over=10s", "5000/s",
@@ -105,9 +105,22 @@ def _requirements() -> Iterator[TryOne]:
 def _scenario_inputs() -> SearchStrategy[Any]:
     shipped = [path.read_bytes() for path in sorted((ROOT / "workloads" / "scenarios").glob("*.toml"))]
     odd = [text for text in ODD_TEXT if all(ord(character) < 256 for character in text)]
-    tables = ["[a]\n", "[[a]]\n", "count = ", "lengths = ", "[" * 200, "9" * 5000, "1979-13-41", '"\\ud800"', "'''", "#\n"]
+    tables = [
+        "[a]\n",
+        "[[a]]\n",
+        "count = ",
+        "lengths = ",
+        "[" * 200,
+        "9" * 5000,
+        "1979-13-41",
+        '"\\ud800"',
+        "'''",
+        "#\n",
+    ]
     keys = ["incidents = ['stall@1s+1s']\n", "require = ['x']\n", "workers = 3\n", "cluster = 'local'\n", "port = -1\n"]
-    return pieces(shipped, [*odd, *tables, *keys, "\xff", "\xef\xbb\xbf", "= nan\n", "= inf\n", "= 1e400\n", "= {a = 1}\n"])
+    return pieces(
+        shipped, [*odd, *tables, *keys, "\xff", "\xef\xbb\xbf", "= nan\n", "= inf\n", "= 1e400\n", "= {a = 1}\n"]
+    )
 
 
 @contextmanager

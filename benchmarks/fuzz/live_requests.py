@@ -25,20 +25,22 @@ _REQUESTS = [
     "GET / HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\nConnection: close\r\n\r\n",
     "GET /live.js HTTP/1.1\r\nHost: localhost:PORT\r\nConnection: close\r\n\r\n",
     "GET /events HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\nLast-Event-ID: 3\r\nConnection: close\r\n\r\n",
-    "GET /metrics HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\nAccept: application/openmetrics-text;q=0.5,*/*;q=0.1\r\n"
-    "Accept-Encoding: gzip\r\nConnection: close\r\n\r\n",
+    ("GET /metrics HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\nAccept: application/openmetrics-text;q=0.5,*/*;q=0.1\r\n"
+     "Accept-Encoding: gzip\r\nConnection: close\r\n\r\n"),
     "GET /metrics?name[]=a&name[]=b HTTP/1.0\r\n\r\n",
-    "POST /incident HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\nOrigin: http://127.0.0.1:PORT\r\nX-Harness-Token: TOKEN\r\n"
-    f"Content-Length: {len(_BODY)}\r\nConnection: close\r\n\r\n{_BODY}",
-    "POST /close HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\nOrigin: http://127.0.0.1:PORT\r\nX-Harness-Token: TOKEN\r\n"
-    "Content-Length: 2\r\nConnection: close\r\n\r\n{}",
+    ("POST /incident HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\nOrigin: http://127.0.0.1:PORT\r\nX-Harness-Token: TOKEN\r\n"
+     f"Content-Length: {len(_BODY)}\r\nConnection: close\r\n\r\n{_BODY}"),
+    ("POST /close HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\nOrigin: http://127.0.0.1:PORT\r\nX-Harness-Token: TOKEN\r\n"
+     "Content-Length: 2\r\nConnection: close\r\n\r\n{}"),
     "OPTIONS * HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\n\r\n",
 ]  # fmt: skip
 _ODD = [
     "HTTP/0.9", "HTTP/2.0", "HTTP/1.999999999999", "HTTP/x", "GET", "http://[", "http://[::1", "//[", "//evil/", "/%00",
-    "/..%2f", "?", "#", ";", "Host: [::1\r\n", "Host: evil.example\r\n", "Host:\r\n", "Origin: null\r\n", "Content-Length: -1\r\n",
+    "/..%2f", "?", "#", ";", "Host: [::1\r\n", "Host: evil.example\r\n", "Host:\r\n", "Origin: null\r\n",
+    "Content-Length: -1\r\n",
     "Content-Length: 99999999\r\n", "Content-Length: x\r\n", "Transfer-Encoding: chunked\r\n", "X: \xff\r\n", ": \r\n",
-    " \r\n", "\n", "\0", "\x1b[31m", "a" * 70000, "X: y\r\n", "{", "[", "[" * 900, "null", "1e999", "NaN", "true", '"\\ud800"',
+    " \r\n", "\n", "\0", "\x1b[31m", "a" * 70000, "X: y\r\n", "{", "[", "[" * 900, "null", "1e999", "NaN", "true",
+    '"\\ud800"',
     '{"kind": []}', "Accept: q=x\r\n", "Accept: ;q=\r\n", "Accept-Encoding: gzip;q=\r\n", "Expect: 100-continue\r\n",
     "Connection: keep-alive\r\n", "Sec-Fetch-Site: cross-site\r\n",
 ]  # fmt: skip

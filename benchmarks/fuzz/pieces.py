@@ -9,13 +9,14 @@ import json
 import zlib
 from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 __all__ = [
-    "ODD_TEXT", "ODD_VALUES", "document_bytes", "documents", "mutated_text", "pieces", "short", "to_bytes",
+    "ODD_TEXT", "ODD_VALUES", "bomb", "document_bytes", "documents", "mutated_text", "pieces", "short", "to_bytes",
 ]  # fmt: skip
 
 Pieces = Sequence[Sequence[Any]]
@@ -35,9 +36,11 @@ ODD_VALUES: list[list[list[Any]]] = [
     [['"\\u0000"', 1]], [['"\\u001b[31m"', 1]], [['"a\\nb"', 1]], [['"', 1], ["x", 100000], ['"', 1]], [["[]", 1]],
     [["{}", 1]], [["[", 500], ["]", 500]], [["[", 3000], ["]", 3000]], [["[", 100000], ["]", 100000]],
     [['{"a":', 900], ["1", 1], ["}", 900]], [["[0", 1], [",0", 50000], ["]", 1]], [['"0001-01-01T00:00:00+23:59"', 1]],
-    [['"9999-12-31T23:59:59-23:59"', 1]], [['"run"', 1]], [['"overhead"', 1]], [["2", 1]], [["[null]", 1]], [["[{}]", 1]],
+    [['"9999-12-31T23:59:59-23:59"', 1]], [['"run"', 1]], [['"overhead"', 1]], [["2", 1]], [["[null]", 1]], [["[{}]",
+    1]],
     [["[1,2]", 1]], [["[2,1]", 1]], [["[0,0]", 1]], [["[-1,1e300]", 1]], [['"$bomb"', 1]], [['"../../x"', 1]],
-    [['1, "kind": "run"', 1]], [['1, "schema_version": 7', 1]], [["1000000000000000000000", 1]], [["{", 1]], [["\xff", 1]],
+    [['1, "kind": "run"', 1]], [['1, "schema_version": 7', 1]], [["1000000000000000000000", 1]], [["{", 1]],
+    [["\xff", 1]],
 ]  # fmt: skip
 _PLACE = "\x02place {}\x02"
 
@@ -59,7 +62,7 @@ def pieces(samples: Sequence[bytes], odd: Sequence[str]) -> SearchStrategy[Any]:
         cuts = sorted(draw(st.lists(st.integers(0, len(text)), min_size=0, max_size=4)))
         edges = [0, *cuts, len(text)]
         result: list[list[Any]] = []
-        for begin, end in zip(edges, edges[1:], strict=False):
+        for begin, end in pairwise(edges):
             result.append([text[begin:end], draw(times) if cuts else 1])
             if end != len(text) and draw(st.booleans()):
                 result.append([draw(inserted), draw(times)])
@@ -85,7 +88,7 @@ def mutated_text(samples: Sequence[str]) -> SearchStrategy[str]:
 
 
 @cache
-def _bomb(megabytes: int = 1000) -> str:
+def bomb(megabytes: int = 600) -> str:
     """Return an encoded histogram that would unpack to so many megabytes."""
     packer = zlib.compressobj(9)
     zeros = bytes(1 << 20)
@@ -137,7 +140,7 @@ def document_bytes(given: Mapping[str, Any], samples: Mapping[str, Any]) -> byte
     for place, text in raw.items():
         data = data.replace(json.dumps(place).encode(), text)
     if b'"$bomb"' in data:
-        data = data.replace(b'"$bomb"', json.dumps(_bomb()).encode())
+        data = data.replace(b'"$bomb"', json.dumps(bomb()).encode())
     return data if given["cut"] is None else data[: len(data) * given["cut"] // 400]
 
 
@@ -167,5 +170,3 @@ def short(value: Any, most: int = 2) -> Any:
     if isinstance(value, list):
         return [short(each, most) for each in value[:most]]
     return value
-
-

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from benchmarks.fuzz.attempt import Surface, TryOne, refused
-from benchmarks.fuzz.pieces import document_bytes, documents, pieces, to_bytes
+from benchmarks.fuzz.pieces import bomb, document_bytes, documents, pieces, to_bytes
 from benchmarks.fuzz.raw_server import Answer, http_answer, serving
 from harness.errors import HarnessError
 from harness.scrape.scraper import Target
@@ -59,8 +59,21 @@ def _asked(path: str) -> str:
 def _inputs() -> SearchStrategy[Any]:
     spoilt = st.fixed_dictionaries({"document": documents(_ANSWERS)})
     whole = [http_answer(b'{"status":"success","data":{"result":[]}}', headers="Content-Type: application/json\r\n")]
-    odd = ["\r\n", "\0", "HTTP/9.9 ", "200", "999 ", "Transfer-Encoding: chunked\r\n", "Content-Encoding: gzip\r\n",
-           "Content-Length: -1\r\n", "Content-Length: 99999999999\r\n", "Location: /\r\n", ":\r\n", "\x1b[31m"]  # fmt: skip
+    odd = [
+        "\r\n",
+        "\0",
+        "HTTP/9.9 ",
+        "200",
+        "999 ",
+        "Transfer-Encoding: chunked\r\n",
+        "Content-Encoding: gzip\r\n",
+        "Content-Length: -1\r\n",
+        "Content-Length: 99999999999\r\n",
+        "Location: /\r\n",
+        ":\r\n",
+        "\x1b[31m",
+    ]
+
     raw = st.fixed_dictionaries({"raw": pieces(whole, odd), "at": st.sampled_from(sorted(_ANSWERS))})
     return spoilt | raw
 
@@ -133,6 +146,7 @@ def _opened() -> Iterator[TryOne]:
         return _use(shared)
 
     where = "harness.scrape.prometheus.scraper"
+    bomb()
     with ExitStack() as stack:
         for name in ("PATIENCE_S", "HURRY_S", "NEWS_S"):
             stack.enter_context(patch(f"{where}.{name}", _PATIENCE_S))

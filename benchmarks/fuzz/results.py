@@ -14,7 +14,7 @@ from hypothesis.strategies import SearchStrategy
 
 from benchmarks.fuzz.attempt import ROOT, Surface, TryOne
 from benchmarks.fuzz.commands import checked, dry, in_process
-from benchmarks.fuzz.pieces import document_bytes, documents, short
+from benchmarks.fuzz.pieces import bomb, document_bytes, documents, short
 
 __all__ = ["SURFACE"]
 
@@ -55,7 +55,8 @@ def _envelopes() -> dict[str, Any]:
     kinds = {"run": "run", "suite": "suite"}
     return {
         name: {
-            "schema_version": 1, "id": _ID, "kind": kinds.get(name, "overhead"), "created": "2026-01-01T00:00:00.000000Z",
+            "schema_version": 1, "id": _ID, "kind": kinds.get(name, "overhead"),
+            "created": "2026-01-01T00:00:00.000000Z",
             "label": "x", "fingerprint": {"machine": {"cpu": "x"}, "epoch": "0123", "versions": {}},
             "git": {"revision": "abc", "branch": "main", "dirty": False}, "sha256": "", "document": document,
         }
@@ -98,6 +99,8 @@ def _opened() -> Iterator[TryOne]:
         outcomes = [checked(in_process(arguments)) for arguments in _USES[use]]
         return outcomes[0]
 
+    # Made before the time of an input begins.
+    bomb()
     with dry():
         yield try_one
 

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from benchmarks.fuzz.attempt import Surface, TryOne, refused
-from benchmarks.fuzz.pieces import document_bytes, documents, pieces, to_bytes
+from benchmarks.fuzz.pieces import bomb, document_bytes, documents, pieces, to_bytes
 from harness.errors import HarnessError
 
 __all__ = ["DISTRIBUTED", "MEASURED", "WIRE"]
@@ -29,7 +29,8 @@ __all__ = ["DISTRIBUTED", "MEASURED", "WIRE"]
 _HEAD = struct.Struct("!IQ")
 _PLAIN = [b'{"record": {"$array": "int64", "shape": [2]}}', b'{"now_ns": 1}', b"{}"]
 _ODD = ["{", "[" * 900, "null", "1e999", "NaN", '"\\ud800"', "-1", "Infinity", "9" * 5000, "\xff", "[1, Infinity]",
-        "[0, 99999999999999999999]", "[9e99]", '["2"]', "[null]", "{}", '"int64"', '"object"', '["int64"]', "[[1]]"]  # fmt: skip
+        "[0, 99999999999999999999]", "[9e99]", '["2"]', "[null]", "{}", '"int64"', '"object"', '["int64"]',
+        "[[1]]"]  # fmt: skip
 
 
 def _framed(text: bytes, blob: bytes) -> bytes:
@@ -102,7 +103,9 @@ def _with_arrays(value: Any) -> Any:
 def _spec() -> Any:
     from harness.run.spec import RunSpec
 
-    return RunSpec(count=3, arrivals="constant:rate=1k/s", scraper="none", instrument="prometheus-client", content="repeat")
+    return RunSpec(
+        count=3, arrivals="constant:rate=1k/s", scraper="none", instrument="prometheus-client", content="words"
+    )
 
 
 @cache
@@ -113,7 +116,8 @@ def _said() -> dict[str, Any]:
 
     state, reports, _ = record_run(_spec())
     return {
-        "hello": {"hello": "TOKEN", "number": 0, "pid": os.getpid(), "host": "a", "boot": boot_id(), "versions": versions()},
+        "hello": {"hello": "TOKEN", "number": 0, "pid": os.getpid(), "host": "a", "boot": boot_id(),
+        "versions": versions()},
         "probe": {"now_ns": 5_000_000_000, "wall_ns": 1_700_000_000_000_000_000},
         "open": {"address": "127.0.0.1", "port": 9, "excluded": {}},
         "cost": {"self_cost_ns": 250.0},
@@ -133,7 +137,7 @@ class _Liar:
         self._given = given
         self._thread: threading.Thread | None = None
 
-    def start(self, port: int, token: str, count: int) -> None:
+    def start(self, port: int, token: str, count: int) -> None:  # noqa: ARG002 - the protocol's
         self._thread = threading.Thread(target=self._run, args=(port, token), name="fuzz-worker", daemon=True)
         self._thread.start()
 
@@ -199,6 +203,9 @@ def _distributed() -> Iterator[TryOne]:
             return refused(error)
         return "accepted"
 
+    # Made before the time of an input begins, as are the messages.
+    bomb()
+    _said()
     with ExitStack() as stack:
         where = "harness.distributed.coordinator"
         for name, value in {"_START_S": 2.0, "_START_EACH_S": 0.0, "_ANSWER_S": 1.0, "_LEAD_NS": 1_000_000}.items():
@@ -249,6 +256,7 @@ def _measure(program: str) -> None:
 
 @contextmanager
 def _measured() -> Iterator[TryOne]:
+    bomb()
     with tempfile.TemporaryDirectory(prefix="harness-fuzz-") as folder:
         said, program = Path(folder, "said"), Path(folder, "program")
         program.write_text(f"#!/bin/sh\ncat '{said}'\nexec sleep 20\n", encoding="ascii")

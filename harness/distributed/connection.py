@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from harness.deadline import Deadline
 from harness.distributed.clocks import ClockProbe, Clocks, compare_clocks
 from harness.distributed.reader import Reader
+from harness.distributed.values import whole
 from harness.distributed.wire import Message, WireError, receive, send
 from harness.errors import RunError, from_answer
 
@@ -112,7 +113,9 @@ class Connection:
             received = time.monotonic_ns()
             with understood(self.number):
                 probes.append(
-                    ClockProbe(sent, received, wall + (received - sent) // 2, int(answer["now_ns"]), int(answer["wall_ns"]))
+                    ClockProbe(
+                        sent, received, wall + (received - sent) // 2, whole(answer["now_ns"]), whole(answer["wall_ns"])
+                    )
                 )
         return compare_clocks(probes, same_clock=same_clock)
 

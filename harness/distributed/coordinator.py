@@ -19,6 +19,7 @@ from harness.distributed.reader import Reader
 from harness.distributed.records import record_from
 from harness.distributed.relay import TriggerRelay
 from harness.distributed.silence import SilenceWatch, end_when_silent
+from harness.distributed.values import host_in, port_in, whole
 from harness.distributed.wire import Message, WireError, receive
 from harness.distributed.worker import boot_id, versions
 from harness.errors import RunError
@@ -98,7 +99,9 @@ class _RemoteServed:
             answer = self._connection.ask({"windows": True}, Deadline(_ANSWER_S), "it does not tell its scrapes")
             shift = self._clocks.offset_ns
             with understood(self._connection.number):
-                self._windows = [Window(begin - shift, end - shift, *rest) for begin, end, *rest in answer["windows"]]
+                self._windows = [
+                    Window(whole(begin) - shift, whole(end) - shift, *rest) for begin, end, *rest in answer["windows"]
+                ]
         except RunError:
             pass
         return self._windows
@@ -110,7 +113,7 @@ class _RemoteServed:
         wait = deadline or Deadline(_ANSWER_S * repeats)
         answer = self._connection.ask({"rest": repeats}, wait, f"{self.url} was not read")
         with understood(self._connection.number):
-            return [int(duration) for duration in answer["rest_ns"]]
+            return [whole(duration) for duration in answer["rest_ns"]]
 
 
 class Fleet:
@@ -186,7 +189,7 @@ class Fleet:
         self._connections[number] = Connection(number, peer, hello)
         with understood(number):
             here, there = versions(), dict(hello.get("versions", {}))
-            self._named[number] = str(hello["host"]), int(hello["pid"])
+            self._named[number] = str(hello["host"]), whole(hello["pid"])
         if different := sorted(name for name in {*here, *there} if here.get(name) != there.get(name)):
             reported = ", ".join(
                 f"{name} {there.get(name, 'none')} instead of {here.get(name, 'none')}" for name in different
@@ -246,7 +249,7 @@ class Fleet:
             for kind, reason in answer.get("excluded", {}).items():
                 if self._triggers is not None:
                     self._triggers.exclude(kind, str(reason))
-            return Target(str(answer["address"]), int(answer["port"]))
+            return Target(host_in(answer["address"]), port_in(answer["port"]))
 
     def _measure_loops(self) -> None:
         """Let the workers of each machine measure their loops one after the other: two at a time disturb each other."""

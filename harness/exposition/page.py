@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from harness.errors import ScraperError
 from harness.exposition.fast_reader import NotPlain, Sample, plain_samples
@@ -130,11 +130,12 @@ def _unusual_samples(text: str, content_type: str) -> list[Sample]:
     reason: Exception | None = None
     for read in readers:
         try:
+            # Typed as numbers throughout, which a native histogram is not; no view is shown as one.
+            families: Iterable[Any] = read(text)
             return [
                 Sample(sample.name, sample.labels, float(sample.value))
-                for family in read(text)
+                for family in families
                 for sample in family.samples
-                # A native histogram has no value of its own; no view is shown as one.
                 if sample.value is not None
             ]
         except _UNREADABLE as error:

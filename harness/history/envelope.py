@@ -126,6 +126,8 @@ def _checked(whole: dict[str, Any]) -> Envelope:
         isinstance(whole[name], dict) for name in maps
     ):
         raise DamagedError("not a kept result: a field has the wrong type")
+    if not all(isinstance(whole["fingerprint"].get(part, {}), dict) for part in ("machine", "versions")):
+        raise DamagedError("not a kept result: a part of its fingerprint has the wrong type")
     try:
         digest = hashlib.sha256(_canonical(whole["document"])).hexdigest()
     except (ValueError, RecursionError) as error:

@@ -16,7 +16,9 @@ def read_whole(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             about = os.fstat(file.fileno())
-            data = b"" if about.st_size > MOST_BYTES else file.read(-1 if stat.S_ISREG(about.st_mode) else MOST_BYTES + 1)
+            data = (
+                b"" if about.st_size > MOST_BYTES else file.read(-1 if stat.S_ISREG(about.st_mode) else MOST_BYTES + 1)
+            )
     except ValueError as error:
         raise OSError(errno.EINVAL, str(error), str(path)) from error
     if max(len(data), about.st_size) > MOST_BYTES:

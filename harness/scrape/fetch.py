@@ -55,4 +55,5 @@ def _end_read(connection: http.client.HTTPConnection) -> None:
 
 
 def _reason(error: Exception) -> str:
-    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()
+    said = " ".join((getattr(error, "strerror", None) or str(error)).split())
+    return (said or type(error).__name__).lower()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from benchmarks.fuzz.__main__ import main
-from benchmarks.fuzz.attempt import Attempt, DefectError, Limits, Surface, attempt, refused
+from benchmarks.fuzz.attempt import Attempt, Limits, Surface, attempt, refused
 from benchmarks.fuzz.batch import Batch
 from benchmarks.fuzz.block import rendered
 from benchmarks.fuzz.pieces import document_bytes, to_bytes
@@ -114,7 +114,8 @@ def test_descriptions_of_bytes_and_documents() -> None:
 
 def test_the_block_of_the_page_is_made_from_stored_figures() -> None:
     """Counts, seed, budget, limits and the machine."""
-    surface = {"about": "Grammar", "tried": 12_000, "accepted": 7_000, "refused": 5_000, "defect": 0, "slowest_s": 0.512,
+    surface = {"about": "Grammar", "tried": 12_000, "accepted": 7_000, "refused": 5_000, "defect": 0,
+    "slowest_s": 0.512,
                "most_megabytes": 91.2, "elapsed_s": 60.0, "defects": []}  # fmt: skip
     figures = {
         "command": "make fuzz FUZZ='--inputs 24000 --seed 7'", "date": "2026-01-01 00:00 UTC", "seed": 7,

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import SaveError, UsageError
-from harness.history.fingerprint import epoch_of
 from harness.history.files import read_whole
+from harness.history.fingerprint import epoch_of
 from harness.history.store import Store
 
 __all__ = ["Imported", "import_benchmarks"]

@@ -57,11 +57,11 @@ class Asker:
         try:
             response, body = self._get()
             if response.status != http.HTTPStatus.OK:
-                self.error = f"HTTP status {response.status} {response.reason}"
+                self.error = " ".join(f"HTTP status {response.status} {response.reason}".split())
         except (OSError, ValueError, http.client.HTTPException) as error:
             self._connection.close()
             timed_out = isinstance(error, TimeoutError)
-            self.error = str(error) or type(error).__name__
+            self.error = " ".join(str(error).split()) or type(error).__name__
         duration_ms = (time.monotonic_ns() - start_ns) / 1e6
         if not self.error:
             self._read(response, body)

@@ -253,7 +253,9 @@ class PrometheusScraper:
             for selector, _ in selectors:
                 for labels, values in self._raw(selector, at_ms, 1):
                     own = _own_labels(labels)
-                    yield from (Sample(labels.get("__name__", ""), own, value) for when_ms, value in values if when_ms == at_ms)
+                    yield from (
+                        Sample(labels.get("__name__", ""), own, value) for when_ms, value in values if when_ms == at_ms
+                    )
 
         return fold(samples(), self._views)
 
@@ -316,7 +318,11 @@ class PrometheusScraper:
         targets = self._get("/api/v1/targets", {"state": "active"})
         instance = "" if self._target is None else self._target.netloc
         with understood():
-            errors = [target for target in targets.get("activeTargets", []) if target.get("labels", {}).get("instance") == instance]
+            errors = [
+                target
+                for target in targets.get("activeTargets", [])
+                if target.get("labels", {}).get("instance") == instance
+            ]
             return next((str(target["lastError"]) for target in errors if target.get("lastError")), "")
 
     def _ours(self) -> str:

@@ -8,7 +8,14 @@ import pytest
 from harness.measure.pairs.answers import AnswerError, answer_in
 
 RIGHT: dict[str, dict[str, Any]] = {
-    "load": {"ready": 5, "ns_per_line": 1000.5, "calls_per_line": None, "port": 0, "loaded": [["a", "b"]], "search": []},
+    "load": {
+        "ready": 5,
+        "ns_per_line": 1000.5,
+        "calls_per_line": None,
+        "port": 0,
+        "loaded": [["a", "b"]],
+        "search": [],
+    },
     "pin": {},
     "run": {"ns": 10, "cpu_ns": 0, "raised": 0},
     "pace": {"start_ns": 0, "lines": 1, "raised": 0, "served": []},

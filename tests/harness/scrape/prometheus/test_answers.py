@@ -20,7 +20,8 @@ def test_answers_are_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"[]", b"null", b"{}", b'{"status": "success"}', b"[" * 100_000, b'{"status": "error"}', b"\xff"]
+    "body",
+    [b"", b"{", b"[]", b"null", b"{}", b'{"status": "success"}', b"[" * 100_000, b'{"status": "error"}', b"\xff"],
 )
 def test_other_bodies_are_refused(body: bytes) -> None:
     """In one line."""
@@ -32,7 +33,8 @@ def test_other_bodies_are_refused(body: bytes) -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        None, [], {}, {"result": None}, {"result": [None]}, {"result": [{}]}, {"result": [{"metric": [], "values": []}]},
+        None, [], {}, {"result": None}, {"result": [None]}, {"result": [{}]}, {"result": [{"metric": [],
+        "values": []}]},
         {"result": [{"metric": {"a": 1}, "values": []}]}, {"result": [{"metric": {}, "values": [[1]], "value": [1]}]},
         {"result": [{"metric": {}, "values": [["1", "2"]], "value": [1, "x"]}]},
         {"result": [{"metric": {}, "values": [[float("inf"), "2"]], "value": [1, "inf"]}]},
