@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 __all__ = [
-    "ODD_TEXT", "ODD_VALUES", "bomb", "document_bytes", "documents", "mutated_text", "pieces", "short", "to_bytes",
+    "ODD_TEXT", "ODD_VALUES", "document_bytes", "documents", "mutated_text", "pieces", "short", "to_bytes", "zeros",
 ]  # fmt: skip
 
 Pieces = Sequence[Sequence[Any]]
@@ -87,12 +87,19 @@ def mutated_text(samples: Sequence[str]) -> SearchStrategy[str]:
     return build() | st.text(max_size=40) | st.sampled_from(ODD_TEXT)
 
 
+def zeros(megabytes: int) -> bytes:
+    """Return so many megabytes of zeros as raw deflate data, made at once from a piece that repeats."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    piece = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
+    return piece * megabytes + packer.flush()
+
+
 @cache
 def bomb(megabytes: int = 600) -> str:
     """Return an encoded histogram that would unpack to so many megabytes."""
-    packer = zlib.compressobj(9)
-    zeros = bytes(1 << 20)
-    packed = b"".join(packer.compress(zeros) for _ in range(megabytes)) + packer.flush()
+    size = megabytes << 20
+    # The checksum of zeros, Adler-32.
+    packed = b"\x78\xda" + zeros(megabytes) + (size % 65521 << 16 | 1).to_bytes(4, "big")
     head = (0x1C849304 | 0x10).to_bytes(4, "big")
     return base64.b64encode(head + len(packed).to_bytes(4, "big") + packed).decode("ascii")
 

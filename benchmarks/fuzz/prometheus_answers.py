@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from benchmarks.fuzz.attempt import Surface, TryOne, refused
-from benchmarks.fuzz.pieces import bomb, document_bytes, documents, pieces, to_bytes
+from benchmarks.fuzz.pieces import document_bytes, documents, pieces, to_bytes
 from benchmarks.fuzz.raw_server import Answer, http_answer, serving
 from harness.errors import HarnessError
 from harness.scrape.scraper import Target
@@ -146,7 +146,6 @@ def _opened() -> Iterator[TryOne]:
         return _use(shared)
 
     where = "harness.scrape.prometheus.scraper"
-    bomb()
     with ExitStack() as stack:
         for name in ("PATIENCE_S", "HURRY_S", "NEWS_S"):
             stack.enter_context(patch(f"{where}.{name}", _PATIENCE_S))

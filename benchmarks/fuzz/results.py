@@ -14,7 +14,7 @@ from hypothesis.strategies import SearchStrategy
 
 from benchmarks.fuzz.attempt import ROOT, Surface, TryOne
 from benchmarks.fuzz.commands import checked, dry, in_process
-from benchmarks.fuzz.pieces import bomb, document_bytes, documents, short
+from benchmarks.fuzz.pieces import document_bytes, documents, short
 
 __all__ = ["SURFACE"]
 
@@ -99,8 +99,6 @@ def _opened() -> Iterator[TryOne]:
         outcomes = [checked(in_process(arguments)) for arguments in _USES[use]]
         return outcomes[0]
 
-    # Made before the time of an input begins.
-    bomb()
     with dry():
         yield try_one
 

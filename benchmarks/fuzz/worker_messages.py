@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from benchmarks.fuzz.attempt import Surface, TryOne, refused
-from benchmarks.fuzz.pieces import bomb, document_bytes, documents, pieces, to_bytes
+from benchmarks.fuzz.pieces import document_bytes, documents, pieces, to_bytes
 from harness.errors import HarnessError
 
 __all__ = ["DISTRIBUTED", "MEASURED", "WIRE"]
@@ -203,8 +203,7 @@ def _distributed() -> Iterator[TryOne]:
             return refused(error)
         return "accepted"
 
-    # Made before the time of an input begins, as are the messages.
-    bomb()
+    # Made before the time of an input begins.
     _said()
     with ExitStack() as stack:
         where = "harness.distributed.coordinator"
@@ -256,7 +255,6 @@ def _measure(program: str) -> None:
 
 @contextmanager
 def _measured() -> Iterator[TryOne]:
-    bomb()
     with tempfile.TemporaryDirectory(prefix="harness-fuzz-") as folder:
         said, program = Path(folder, "said"), Path(folder, "program")
         program.write_text(f"#!/bin/sh\ncat '{said}'\nexec sleep 20\n", encoding="ascii")

@@ -203,7 +203,7 @@ class Side:
         """Wait until the subject is warm; return the worker's whole answer."""
         answer = self.receive()
         self.ns_per_line = answer["ns_per_line"]
-        self.calls_per_line = answer["calls_per_line"]
+        self.calls_per_line = answer.get("calls_per_line")
         self.port = answer["port"]
         return answer
 
