@@ -113,7 +113,10 @@ class _RemoteServed:
         wait = deadline or Deadline(_ANSWER_S * repeats)
         answer = self._connection.ask({"rest": repeats}, wait, f"{self.url} was not read")
         with understood(self._connection.number):
-            return [whole(duration) for duration in answer["rest_ns"]]
+            durations = [whole(duration) for duration in answer["rest_ns"]]
+            if len(durations) != repeats:
+                raise ValueError(f"{len(durations)} durations of {repeats}")
+            return durations
 
 
 class Fleet:

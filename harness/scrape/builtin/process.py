@@ -17,7 +17,9 @@ import http.client
 import json
 import os
 import select
+import socket
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -60,7 +62,9 @@ class Asker:
                 self.error = " ".join(f"HTTP status {response.status} {response.reason}".split())
         except (OSError, ValueError, http.client.HTTPException) as error:
             self._connection.close()
-            timed_out = isinstance(error, TimeoutError)
+            timed_out = isinstance(error, TimeoutError) or time.monotonic_ns() >= self._deadline_ns
+            if timed_out:
+                error = TimeoutError("timed out")
             self.error = " ".join(str(error).split()) or type(error).__name__
         duration_ms = (time.monotonic_ns() - start_ns) / 1e6
         if not self.error:
@@ -74,8 +78,21 @@ class Asker:
             self._connection.connect()
         connected = self._connection.sock
         connected.settimeout(self._left_s())
-        self._connection.request("GET", "/metrics", headers=scrape_headers(self.timeout_ns))
-        response = self._connection.getresponse()
+        # The timeout of a socket begins anew with each byte, of which a head may have any number.
+        ending = threading.Timer(self._left_s(), _end, (connected,))
+        ending.daemon = True
+        ending.start()
+        try:
+            self._connection.request("GET", "/metrics", headers=scrape_headers(self.timeout_ns))
+            response = self._connection.getresponse()
+            body = self._body(connected, response)
+        finally:
+            ending.cancel()
+        # What was cut off at the deadline may look whole.
+        self._left_s()
+        return response, body
+
+    def _body(self, connected: socket.socket, response: http.client.HTTPResponse) -> bytes:
         pieces, size = [], 0
         # A server that closes the connection after its answer has left the socket to the response alone.
         while not response.isclosed():
@@ -87,7 +104,7 @@ class Asker:
             size += len(piece)
             if size > MOST_BYTES:
                 raise BodyError(f"the page has more than {MOST_BYTES >> 20} MiB")
-        return response, b"".join(pieces)
+        return b"".join(pieces)
 
     def _left_s(self) -> float:
         left_ns = self._deadline_ns - time.monotonic_ns()
@@ -103,6 +120,12 @@ class Asker:
             self.error = str(error)
         except BodyError as error:
             self.error = f"the page {error}"
+
+
+def _end(connected: socket.socket) -> None:
+    """End whatever is read from a connection."""
+    with contextlib.suppress(OSError):
+        connected.shutdown(socket.SHUT_RDWR)
 
 
 def _report(**message: Any) -> None:
