@@ -31,17 +31,20 @@ def read_body(response: http.client.HTTPResponse, most: int = MOST_BYTES) -> byt
     return body
 
 
-def unpacked(body: bytes, encoding: str | None, most: int = MOST_BYTES) -> bytes:
+def unpacked(body: bytes, encoding: str | None, most: int = MOST_BYTES) -> bytes | bytearray:
     """Return a body as it was before its ``Content-Encoding``; raises `BodyError` for more than `most` bytes."""
     if (encoding or "").strip().lower() != "gzip":
         return body
+    # Grown in place: pieces that are joined would take their room twice.
+    result = bytearray()
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(body)) as packed:
-            result = packed.read(most + 1)
+            while piece := packed.read(_PIECE_BYTES):
+                result += piece
+                if len(result) > most:
+                    raise BodyError(_too_long(most))
     except (OSError, EOFError, zlib.error) as error:
         raise BodyError(f"is not compressed as it says: {str(error).lower() or type(error).__name__}") from error
-    if len(result) > most:
-        raise BodyError(_too_long(most))
     return result
 
 
