@@ -90,6 +90,9 @@ workers-scale: $(READY) ## Two local workers against one, beside two bare loops,
 coordinator-scale: $(READY) ## The coordinator at 10, 100 and 1 000 workers: start, live progress, results (five minutes)
 	$(BIN)/python benchmarks/coordinator_scale.py
 
+fuzz: $(READY) ## Try 50 000 inputs made at random, and write docs/reliability.md (an hour; FUZZ='--inputs N --seed S')
+	PYTHONPATH=. $(BIN)/python -m benchmarks.fuzz --docs $(FUZZ)
+
 history-scale: $(READY) ## List and check a history of 10 000 runs, timed
 	$(BIN)/python benchmarks/history_scale.py
 

@@ -27,6 +27,9 @@ __all__ = [
     "to_answer",
 ]
 
+# Characters that are told of what another process said.
+_LONGEST = 2000
+
 
 class RunError(HarnessError):
     """The machine or one of the parts did not do what was asked; the text says which and what would help."""
@@ -57,4 +60,11 @@ def from_answer(answer: Mapping[str, object]) -> HarnessError:
     """Return the exception that `to_answer` told, a `RunError` where its kind is not known here."""
     kind = globals().get(str(answer["kind"]))
     known = kind if isinstance(kind, type) and issubclass(kind, HarnessError) else RunError
-    return known(str(answer["error"]), field=str(answer.get("field", "")), value=str(answer.get("value", "")))
+    text, field, value = (_line(answer.get(name, "")) for name in ("error", "field", "value"))
+    return known(text, field=field, value=value)
+
+
+def _line(text: object) -> str:
+    """Return what another process said as one line of bounded length."""
+    line = " ".join(str(text).splitlines())
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}… ({len(line):,} characters)"

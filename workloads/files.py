@@ -2,6 +2,7 @@
 
 import http.client
 import re
+import time
 import urllib.request
 from pathlib import Path
 
@@ -12,6 +13,8 @@ __all__ = ["read_lines", "read_page"]
 
 _MAX_FILE_BYTES = 2**28
 _TIMEOUT_S = 10
+# A server that sends a byte now and then must not keep us waiting for ever.
+_WHOLE_S = 60
 _LINE_ENDING = re.compile(rb"\r\n|\n|\r")
 
 
@@ -57,8 +60,20 @@ def _fetch(url: str) -> bytes:
     request = urllib.request.Request(url, headers={"Accept": "text/plain;version=0.0.4"})  # noqa: S310
     try:
         with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:  # noqa: S310
-            data: bytes = response.read(_MAX_FILE_BYTES)
+            data = _body(response)
     except (OSError, ValueError, http.client.HTTPException) as error:
         reason = str(getattr(error, "reason", error)) or type(error).__name__
         raise GrammarError(f"cannot read the page {quoted(url)}: {quoted(reason)}") from None
     return data
+
+
+def _body(response: http.client.HTTPResponse) -> bytes:
+    pieces, size, until = [], 0, time.monotonic() + _WHOLE_S
+    while size <= _MAX_FILE_BYTES and (piece := response.read1(1 << 20)):
+        pieces.append(piece)
+        size += len(piece)
+        if time.monotonic() > until:
+            raise TimeoutError(f"it took longer than {_WHOLE_S} s")
+    if size > _MAX_FILE_BYTES:
+        raise ValueError("it is larger than 256 MiB")
+    return b"".join(pieces)

@@ -54,6 +54,10 @@ MAX_SIZE = 2**30
 _MAX_DIGITS = 60
 
 
+def _quoted(text: str) -> str:
+    return repr(text if len(text) <= _MAX_DIGITS else f"{text[:_MAX_DIGITS]}…")
+
+
 def _split(text: str, what: str, example: str) -> tuple[Fraction, str]:
     match = _NUMBER.fullmatch(text)
     if match is None or len(match[1]) > _MAX_DIGITS:
@@ -69,14 +73,14 @@ def _scaled(text: str, what: str, example: str, units: dict[str, int]) -> Fracti
     if scale is None:
         known = ", ".join(u for u in units if u and u.isascii())
         raise GrammarError(
-            f"{text!r} has an unknown unit {unit!r}; a {what} is written like {example} (units: {known})"
+            f"{_quoted(text)} has an unknown unit {_quoted(unit)}; a {what} is written like {example} (units: {known})"
         )
     return number * scale
 
 
 def _bounded(value: Fraction, text: str, what: str, low: int, high: int, example: str) -> Fraction:
     if not low <= value <= high:
-        raise GrammarError(f"{text!r} is out of range for a {what}; write something like {example}")
+        raise GrammarError(f"{_quoted(text)} is out of range for a {what}; write something like {example}")
     return value
 
 
@@ -96,12 +100,12 @@ def parse_rate(text: str) -> Fraction:
     """
     number, _, per = text.partition("/")
     if "/" in text and per.strip() not in {"s", "m", "min", "h", "d"}:
-        raise GrammarError(f"{text!r} is not a rate; write it like 5000, 5k, 5000/s or 300/m")
+        raise GrammarError(f"{_quoted(text)} is not a rate; write it like 5000, 5k, 5000/s or 300/m")
     value = _scaled(number, "rate", "5000, 5k or 5000/s", _MULTIPLES)
     seconds = _DURATIONS[per.strip() or "s"] // _DURATIONS["s"]
     value /= seconds
     if not MIN_RATE <= value <= MAX_RATE:
-        raise GrammarError(f"{text!r} is out of range for a rate; write something like 5000, 5k or 5000/s")
+        raise GrammarError(f"{_quoted(text)} is out of range for a rate; write something like 5000, 5k or 5000/s")
     return value
 
 
@@ -109,7 +113,7 @@ def parse_size(text: str) -> int:
     """Return the bytes of a size such as ``80``, ``200B``, ``4kB`` or ``64KiB``; zero is allowed, 1 GiB the most."""
     value = _bounded(_scaled(text, "size", "80, 200B or 64KiB", _SIZES), text, "size", 0, MAX_SIZE, "80 or 64KiB")
     if value.denominator != 1:
-        raise GrammarError(f"{text!r} is not a whole number of bytes; write it like 80, 200B or 64KiB")
+        raise GrammarError(f"{_quoted(text)} is not a whole number of bytes; write it like 80, 200B or 64KiB")
     return int(value)
 
 
@@ -119,7 +123,7 @@ def parse_count(text: str) -> int:
         _scaled(text, "count", "10000, 10k or 2M", _MULTIPLES), text, "count", 1, MAX_COUNT, "10000 or 10k"
     )
     if value.denominator != 1:
-        raise GrammarError(f"{text!r} is not a whole number; write it like 10000, 10k or 2M")
+        raise GrammarError(f"{_quoted(text)} is not a whole number; write it like 10000, 10k or 2M")
     return int(value)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harness.errors import HarnessError, UsageError
 from harness.history.envelope import DamagedError, NewerError, decode
+from harness.history.files import read_whole
 from harness.history.index import Index
 from harness.history.store import Store
 from harness.report.collect import Report, StoredDocument, assembled, read_document
@@ -26,7 +27,7 @@ def _is_file(text: str) -> bool:
 
 def _read_file(path: Path) -> list[StoredDocument]:
     try:
-        data = path.read_bytes()
+        data = read_whole(path)
         document = json.loads(data)
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror or error})") from error

@@ -35,6 +35,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     }.items()
 }
 
+# What somebody gave may stand in an error, however long it is.
+_MOST_WORDS = 2000
+
 
 class LazyGroup(CommandGroup):
     """A group that imports a command only when it is called, so that ``--help`` stays quick."""
@@ -98,9 +101,9 @@ def cli() -> None:
 
 
 def _say(message: str) -> None:
-    """Print one line to standard error, whatever state that is in."""
+    """Print one line to standard error, whatever state that is in and whatever stands in it."""
     with contextlib.suppress(OSError):
-        say(message)
+        say(message if len(message) <= _MOST_WORDS else f"{message[:_MOST_WORDS]}… ({len(message):,} characters)")
 
 
 def _run(arguments: list[str] | None) -> int:

@@ -78,6 +78,9 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the arguments, earlier spellings of flags included."""
+        if any("\0" in arg for arg in args):
+            # No shell passes one on, but a program may, and the system refuses it in the name of a file.
+            raise click.UsageError("a NUL character may not stand in an argument", ctx)
         parts = [arg.partition("=") for arg in args]
         return super().parse_args(ctx, [self.former.get(flag, flag) + equals + value for flag, equals, value in parts])
 

@@ -4,15 +4,16 @@ import contextlib
 import queue
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from harness.deadline import Deadline
 from harness.distributed.clocks import ClockProbe, Clocks, compare_clocks
 from harness.distributed.reader import Reader
+from harness.distributed.values import whole
 from harness.distributed.wire import Message, WireError, receive, send
 from harness.errors import RunError, from_answer
 
-__all__ = ["Connection", "GoneError"]
+__all__ = ["Connection", "GoneError", "understood"]
 
 _PROBES = 20
 # A trip so quick that the clock is known to within a tenth of a millisecond, after which no others are needed.
@@ -21,10 +22,21 @@ _FEWEST_PROBES, _QUICK_NS = 5, 200_000
 _PROBES_SAME_CLOCK = 3
 # What comes without having been asked for.
 _EVENTS = ("snapshot", "record")
+_MOST_WORDS = 300
 
 
 class GoneError(RunError):
     """The connection to a worker has ended."""
+
+
+@contextlib.contextmanager
+def understood(number: int) -> Iterator[None]:
+    """Raise `RunError` where what a worker said does not have the form that is read inside."""
+    try:
+        yield
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:_MOST_WORDS]
+        raise RunError(f"worker {number} said what is not understood ({reason})") from error
 
 
 class Connection:
@@ -65,7 +77,9 @@ class Connection:
         if answer is None:
             raise GoneError(f"worker {self.number} is gone")
         if "error" in answer:
-            raise from_answer(answer)
+            with understood(self.number):
+                met = from_answer(answer)
+            raise met
         return answer
 
     def _reply(self, deadline: Deadline, what: str) -> Message | None:
@@ -97,9 +111,12 @@ class Connection:
             sent, wall = time.monotonic_ns(), time.time_ns()
             answer = self.ask({"probe": True}, deadline, f"worker {self.number} does not tell its time")
             received = time.monotonic_ns()
-            probes.append(
-                ClockProbe(sent, received, wall + (received - sent) // 2, int(answer["now_ns"]), int(answer["wall_ns"]))
-            )
+            with understood(self.number):
+                probes.append(
+                    ClockProbe(
+                        sent, received, wall + (received - sent) // 2, whole(answer["now_ns"]), whole(answer["wall_ns"])
+                    )
+                )
         return compare_clocks(probes, same_clock=same_clock)
 
     def close(self) -> None:

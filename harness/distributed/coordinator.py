@@ -13,12 +13,13 @@ from typing import Any, Protocol
 
 from harness.deadline import Deadline, call_within
 from harness.distributed.clocks import Clocks, ShiftedTruth
-from harness.distributed.connection import Connection, GoneError
+from harness.distributed.connection import Connection, GoneError, understood
 from harness.distributed.display import WholeDisplay, progress_every_ns
 from harness.distributed.reader import Reader
 from harness.distributed.records import record_from
 from harness.distributed.relay import TriggerRelay
 from harness.distributed.silence import SilenceWatch, end_when_silent
+from harness.distributed.values import host_in, port_in, whole
 from harness.distributed.wire import Message, receive
 from harness.distributed.worker import boot_id, versions
 from harness.errors import RunError
@@ -56,6 +57,7 @@ _MOST_WAITING = 64
 # Workers whose endpoints are opened at the same time, and whose clocks are compared where they are far away: more
 # uncertain than this, in nanoseconds.
 _AT_ONCE = 32
+_MOST_WORDS = 300
 _FAR_NS = 150_000
 
 
@@ -97,10 +99,13 @@ class _RemoteServed:
         """The scrapes served until now; what was known before where the worker is gone."""
         try:
             answer = self._connection.ask({"windows": True}, Deadline(_ANSWER_S), "it does not tell its scrapes")
+            shift = self._clocks.offset_ns
+            with understood(self._connection.number):
+                self._windows = [
+                    Window(whole(begin) - shift, whole(end) - shift, *rest) for begin, end, *rest in answer["windows"]
+                ]
         except RunError:
-            return self._windows
-        shift = self._clocks.offset_ns
-        self._windows = [Window(begin - shift, end - shift, *rest) for begin, end, *rest in answer["windows"]]
+            pass
         return self._windows
 
     def page(self, deadline: Deadline | None = None) -> Page:
@@ -109,7 +114,11 @@ class _RemoteServed:
     def rest_durations_ns(self, repeats: int = 5, deadline: Deadline | None = None) -> list[int]:
         wait = deadline or Deadline(_ANSWER_S * repeats)
         answer = self._connection.ask({"rest": repeats}, wait, f"{self.url} was not read")
-        return [int(duration) for duration in answer["rest_ns"]]
+        with understood(self._connection.number):
+            durations = [whole(duration) for duration in answer["rest_ns"]]
+            if len(durations) != repeats:
+                raise ValueError(f"{len(durations)} durations of {repeats}")
+            return durations
 
 
 class Fleet:
@@ -130,6 +139,8 @@ class Fleet:
         self._workload = workload_of(spec, switchable=triggers is not None)
         self._connections: dict[int, Connection] = {}
         self._dialled_from: dict[int, str] = {}
+        # Host and process of each.
+        self._named: dict[int, tuple[str, int]] = {}
         self._reader = Reader()
         self._events: queue.Queue[tuple[int, Message | None]] = queue.Queue(_MOST_WAITING)
         try:
@@ -172,7 +183,7 @@ class Fleet:
             hello = None
         said = "" if hello is None else str(hello.get("hello", ""))
         # As bytes: text that is not ASCII cannot be compared in constant time.
-        known = hmac.compare_digest(said.encode("utf-8", "backslashreplace"), token.encode())
+        known = hello is not None and hmac.compare_digest(said.encode("utf-8", "backslashreplace"), token.encode())
         number = hello.get("number") if hello is not None and known else None
         if hello is None or type(number) is not int or not 0 <= number < count or number in self._connections:
             peer.close()
@@ -182,7 +193,9 @@ class Fleet:
         end_when_silent(peer, _SILENCE_S)
         self._dialled_from[number] = str(peer.getpeername()[0])
         self._connections[number] = Connection(number, peer, hello)
-        here, there = versions(), hello.get("versions", {})
+        with understood(number):
+            here, there = versions(), dict(hello.get("versions", {}))
+            self._named[number] = str(hello["host"]), whole(hello["pid"])
         if different := sorted(name for name in {*here, *there} if here.get(name) != there.get(name)):
             reported = ", ".join(
                 f"{name} {there.get(name, 'none')} instead of {here.get(name, 'none')}" for name in different
@@ -201,8 +214,7 @@ class Fleet:
         self.infos: Sequence[WorkerInfo] = [
             WorkerInfo(
                 number,
-                str(self._connections[number].hello["host"]),
-                int(self._connections[number].hello["pid"]),
+                *self._named[number],
                 target,
                 clocks.offset_ns,
                 clocks.uncertainty_ns,
@@ -239,10 +251,11 @@ class Fleet:
         answer = self._connections[number].ask(
             request, Deadline(_ANSWER_S), f"worker {number} does not open its endpoint"
         )
-        for kind, reason in answer.get("excluded", {}).items():
-            if self._triggers is not None:
-                self._triggers.exclude(kind, reason)
-        return Target(answer["address"], int(answer["port"]))
+        with understood(number):
+            for kind, reason in answer.get("excluded", {}).items():
+                if self._triggers is not None:
+                    self._triggers.exclude(kind, str(reason))
+            return Target(host_in(answer["address"]), port_in(answer["port"]))
 
     def _measure_loops(self) -> None:
         """Let the workers of each machine measure their loops one after the other: two at a time disturb each other."""
@@ -363,8 +376,9 @@ class Fleet:
         views = views_for(self._spec.latency_buckets)
         try:
             record = record_from(state, views, self._workload.methods)
-        except (ValueError, KeyError, TypeError, IndexError) as error:
-            return self._lost(number, f"its result cannot be read: {error}")
+        except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:_MOST_WORDS]
+            return self._lost(number, f"its result cannot be read ({reason})")
         return _shifted(record, self._clocks[number])
 
     def close(self) -> None:

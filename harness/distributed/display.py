@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
+from harness.distributed.values import check_snapshot, whole
 from harness.distributed.wire import Message
 from harness.load.latency.histogram import Histogram
 from harness.load.latency.tail import supported
@@ -67,15 +68,16 @@ class WholeDisplay:
     def take(self, number: int, message: Message) -> None:
         """Take in how one worker stands; a message that cannot be read is left out."""
         try:
+            check_snapshot(message["snapshot"])
             snapshot = Snapshot(**message["snapshot"])
-            scrapes = int(message["scrapes"]), int(message["failed_scrapes"])
+            scrapes = whole(message["scrapes"]), whole(message["failed_scrapes"])
             with self._lock:
                 for name, histogram in self._whole.items():
                     histogram.add_state(message["recorded"][name])
                 self.snapshots[number], self._scrapes[number] = snapshot, scrapes
                 self.heard_ns[number] = time.monotonic_ns()
                 self._new = True
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except (LookupError, TypeError, ValueError, AttributeError, OverflowError):
             return
 
     def show(self) -> None:

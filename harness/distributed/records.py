@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from harness.distributed.values import check_record
 from harness.incidents.lives import Lives
 from harness.load.cpu_time import Machine
 from harness.load.drive_result import DriveResult, Moments
@@ -54,6 +55,7 @@ def _timing(histogram: Histogram, name: str) -> dict[str, Any]:
 
 def record_from(state: Mapping[str, Any], views: tuple[View, ...], methods: tuple[str, ...]) -> ShardRecord:
     """Return the record of a `state`; raises `ValueError`, `KeyError` or `TypeError` where it is none."""
+    check_record(state)
     ledger = Ledger.from_state(views, methods, state["ledger"])
     driven = DriveResult(
         **{name: state[name] for name in _PLAIN},

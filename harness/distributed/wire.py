@@ -88,7 +88,7 @@ def _sizes(head: bytes | bytearray, most: int) -> tuple[int, int]:
 def _decode(text: bytes, blob: memoryview) -> Message:
     try:
         message = _with(json.loads(text), blob, [0])
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise WireError(f"what came in is no message of ours: {error}") from error
     if not isinstance(message, dict):
         raise WireError("what came in is no message of ours: it is no object")

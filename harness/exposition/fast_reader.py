@@ -25,6 +25,8 @@ _MEANING = {"n": "\n"}
 
 # Texts of values and labels repeat; beyond so many different ones, keeping them would cost more than it saves.
 _KEPT = 100_000
+# Characters that are split into lines at a time.
+_AT_ONCE = 1 << 20
 
 
 class Sample(NamedTuple):
@@ -45,7 +47,7 @@ def plain_samples(text: str) -> Iterator[Sample]:
     Descriptions and other comments are left out.
     """
     match_line, values, sets = _LINE.fullmatch, dict[str, float](), dict[str, dict[str, str]]()
-    for line in text.split("\n"):
+    for line in _lines(text):
         if not line:
             continue
         if line[0] == "#":
@@ -62,6 +64,16 @@ def plain_samples(text: str) -> Iterator[Sample]:
             if len(values) < _KEPT:
                 values[written] = value
         yield Sample(name, _labels(labels, sets) if labels else {}, value)
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Yield the lines of a text; all of them at once would take twice the memory of the text itself."""
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start + _AT_ONCE)
+        end = len(text) if end < 0 else end
+        yield from text[start:end].split("\n")
+        start = end + 1
 
 
 def _labels(text: str, sets: dict[str, dict[str, str]]) -> dict[str, str]:

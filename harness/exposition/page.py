@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from harness.errors import ScraperError
 from harness.exposition.fast_reader import NotPlain, Sample, plain_samples
@@ -30,6 +30,9 @@ TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text"
 
 _KEYS = Tags._fields
+# What the library's parsers raise for a page that is none.
+_UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError, RecursionError)
+_LONGEST_REASON = 200
 _TYPE_LINE = re.compile(r"^# (HELP|TYPE|UNIT) (\S+)[ \t]?(.*)$", re.MULTILINE)
 
 
@@ -127,14 +130,18 @@ def _unusual_samples(text: str, content_type: str) -> list[Sample]:
     reason: Exception | None = None
     for read in readers:
         try:
+            # Typed as numbers throughout, which a native histogram is not; no view is shown as one.
+            families: Iterable[Any] = read(text)
             return [
                 Sample(sample.name, sample.labels, float(sample.value))
-                for family in read(text)
+                for family in families
                 for sample in family.samples
+                if sample.value is not None
             ]
-        except (ValueError, IndexError, KeyError) as error:
+        except _UNREADABLE as error:
             reason = error
-    raise ExpositionError(f"not a page of metrics ({reason or 'unreadable'}); it begins with {_beginning(text)!r}")
+    why = " ".join(str(reason).split())[:_LONGEST_REASON] or "unreadable"
+    raise ExpositionError(f"not a page of metrics ({why}); it begins with {_beginning(text)!r}")
 
 
 def _describe(text: str) -> tuple[dict[str, Family], dict[str, int]]:

@@ -51,10 +51,15 @@ class Envelope:
 
 
 def timestamp(moment: datetime) -> str:
-    """Return an aware moment as UTC text that sorts by time; raises `UsageError` for a moment without time zone."""
+    """Return an aware moment as UTC text that sorts by time; raises `UsageError` for a moment that has none."""
     if moment.tzinfo is None:
         raise UsageError(f"{moment.isoformat()} has no time zone")
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    try:
+        there = moment.astimezone(UTC)
+    except OverflowError as error:
+        raise UsageError(f"{moment.isoformat()} is before the first year, or after the last") from error
+    # Years of less than four digits would not sort by time.
+    return f"{there.year:04}{there:-%m-%dT%H:%M:%S.%fZ}"
 
 
 def _finite(value: Any) -> Any:
@@ -121,6 +126,8 @@ def _checked(whole: dict[str, Any]) -> Envelope:
         isinstance(whole[name], dict) for name in maps
     ):
         raise DamagedError("not a kept result: a field has the wrong type")
+    if not all(isinstance(whole["fingerprint"].get(part, {}), dict) for part in ("machine", "versions")):
+        raise DamagedError("not a kept result: a part of its fingerprint has the wrong type")
     try:
         digest = hashlib.sha256(_canonical(whole["document"])).hexdigest()
     except (ValueError, RecursionError) as error:

@@ -16,7 +16,7 @@ from harness.history.figures import Figure, metrics_of, question_of
 from harness.history.problems import Problem, Trouble
 from harness.history.store import Store
 
-__all__ = ["INDEX_NAME", "FigurePoint", "Index", "NewestRun", "RunRow"]
+__all__ = ["INDEX_NAME", "FigurePoint", "Index", "NewestRun", "RunRow", "storable"]
 
 INDEX_NAME = ".index.sqlite"
 
@@ -308,8 +308,9 @@ def _learn(base: sqlite3.Connection, name: str, about: tuple[int, int], entry: E
 
 
 def _storable(values: Sequence[object]) -> list[object]:
-    """Return the values with lone surrogates (bytes that are not UTF-8) escaped, since SQLite rejects them."""
-    return [
-        value.encode("utf-8", "backslashreplace").decode("utf-8") if isinstance(value, str) else value
-        for value in values
-    ]
+    return [storable(value) if isinstance(value, str) else value for value in values]
+
+
+def storable(text: str) -> str:
+    """Return text with lone surrogates (bytes that are not UTF-8) escaped, since SQLite rejects them."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -11,7 +11,7 @@ from harness.errors import UsageError
 from harness.history.envelope import KINDS, Envelope, timestamp
 from harness.history.figures import Figure
 from harness.history.fingerprint import fingerprint, git_state
-from harness.history.index import Index, RunRow
+from harness.history.index import Index, RunRow, storable
 from harness.history.problems import Problem
 from harness.history.store import Store
 
@@ -68,12 +68,12 @@ def list_runs(
             raise UsageError(f"{kind!r} is not one of {', '.join(KINDS)}", field="kind")
         wanted.append(("kind = ?", (kind,)))
     if label is not None:
-        wanted.append(("instr(label, ?) > 0", (label,)))
+        wanted.append(("instr(label, ?) > 0", (storable(label),)))
     if since is not None:
         wanted.append(("created >= ?", (_moment(since),)))
     if instrument is not None:
         measured = "EXISTS (SELECT 1 FROM metrics WHERE metrics.name = runs.name AND (head = ? OR base = ?))"
-        wanted.append((measured, (instrument, instrument)))
+        wanted.append((measured, (storable(instrument), storable(instrument))))
     with Index(store) as index:
         rows = index.rows(" AND ".join(text for text, _ in wanted), [value for _, values in wanted for value in values])
         problems = index.problems
@@ -84,10 +84,10 @@ def list_runs(
 def _moment(since: str) -> str:
     try:
         moment = datetime.fromisoformat(since)
-    except ValueError as error:
+        return timestamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    except (ValueError, UsageError) as error:
         text = f"{since!r} is not a date such as 2026-01-31, nor 2026-01-31T12:00Z"
         raise UsageError(text, field="since") from error
-    return timestamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
 def show_run(store: Store, run_id: str) -> ShownRun:

@@ -18,6 +18,7 @@ from typing import Any
 
 from harness.errors import SaveError, UsageError
 from harness.history.envelope import DamagedError, Envelope, NewerError, decode, encode, timestamp
+from harness.history.files import read_whole
 from harness.history.problems import Problem, Trouble
 
 __all__ = ["DEFAULT_FOLDER", "IGNORED", "Store"]
@@ -136,7 +137,7 @@ class Store:
             # A pipe or a device may never end.
             if not path.is_file() and path.exists():
                 return Problem(path, Trouble.UNREADABLE, "cannot be read (it is not a regular file)")
-            envelope = decode(path.read_bytes())
+            envelope = decode(read_whole(path))
         except OSError as error:
             return Problem(path, Trouble.UNREADABLE, f"cannot be read ({error.strerror or error})")
         except NewerError as error:

@@ -109,7 +109,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if not self._allowed():
             return
-        path = urlsplit(self.path).path
+        path = self._asked_path()
         if path == "/events":
             self._stream()
         elif path in self.server.documents:
@@ -130,7 +130,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _act(self) -> None:
         if not self._allowed(changes=True):
             return
-        action = _ACTIONS.get(urlsplit(self.path).path)
+        action = _ACTIONS.get(self._asked_path())
         if action is None:
             self._answer(HTTPStatus.METHOD_NOT_ALLOWED, "Only GET is understood here.\n", Allow="GET")
             return
@@ -144,6 +144,13 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(HTTPStatus.ACCEPTED, "Handed to the run.\n")
         else:
             self._answer(HTTPStatus.SERVICE_UNAVAILABLE, "The run has not taken earlier requests yet.\n")
+
+    def _asked_path(self) -> str:
+        """Return the path that is asked for; empty where the address is none."""
+        try:
+            return urlsplit(self.path).path
+        except ValueError:
+            return ""
 
     def _refuse_method(self) -> None:
         self._answer(HTTPStatus.METHOD_NOT_ALLOWED, "Only GET and POST are understood here.\n", Allow="GET, POST")

@@ -26,10 +26,10 @@ def _version(library: str, file: str, search: tuple[str, ...]) -> str:
 
 def loaded_of(answer: Mapping[str, Any]) -> tuple[Loaded, ...]:
     """Return the libraries in a worker's answer, with absolute file paths; empty for workers that report none."""
-    search = tuple(answer.get("search", ()))
+    search = tuple(answer.get("search") or ())
     return tuple(
         Loaded(library=library, version=_version(library, file, search), file=file)
-        for library, file in answer.get("loaded", ())
+        for library, file in answer.get("loaded") or ()
     )
 
 

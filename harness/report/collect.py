@@ -99,7 +99,7 @@ def read_document(document: Mapping[str, Any], where: str, created: str = "", la
     from pydantic import ValidationError
 
     kind = document.get("kind")
-    if kind not in {"run", "overhead", "comparison"}:
+    if kind not in ("run", "overhead", "comparison"):
         raise UsageError(f"{where}: not a result of `harness run`, `harness overhead` or `harness compare`")
     version = document.get("schema_version")
     if isinstance(version, int) and version > 1:
@@ -235,7 +235,7 @@ def _minute(created: str) -> str:
     """Return a moment in UTC, to the minute; what is not one, as it is."""
     try:
         return f"{datetime.fromisoformat(created).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    except ValueError:
+    except (ValueError, OverflowError):
         return created
 
 

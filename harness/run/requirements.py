@@ -25,6 +25,7 @@ from fractions import Fraction
 from typing import Any
 
 from workloads.errors import GrammarError, UsageError
+from workloads.grammar import quoted
 from workloads.units import parse_count, parse_duration_ns, parse_fraction, parse_rate
 
 __all__ = ["CheckedRequirement", "Requirement", "check", "parse_requirement"]
@@ -75,12 +76,12 @@ def parse_requirement(text: str) -> Requirement:
     """Return the condition written as `text`; raises `UsageError` that says what would be right."""
     match = _FORM.fullmatch(text)
     if match is None:
-        raise UsageError(f"{text!r} is not a condition; write something like {_EXAMPLES}", field="require")
+        raise UsageError(f"{quoted(text)} is not a condition; write something like {_EXAMPLES}", field="require")
     name, sign, value = match.groups()
     try:
         look, limit, scale = _quantity(name, value)
     except GrammarError as error:
-        raise UsageError(f"{text!r}: {error}", field="require") from error
+        raise UsageError(f"{quoted(text)}: {error}", field="require") from error
     return Requirement(text.strip(), look, _OPERATORS[sign], limit, scale)
 
 
@@ -115,7 +116,9 @@ def _quantity(name: str, value: str) -> tuple[Look, Fraction, Fraction]:
         return _at("self_cost_ns_per_line"), *_duration(value)
     if name == "findings":
         return _findings, *_count(value)
-    raise GrammarError(f"there is no quantity {name!r}; see `harness run --help`, or write something like {_EXAMPLES}")
+    raise GrammarError(
+        f"there is no quantity {quoted(name)}; see `harness run --help`, or write something like {_EXAMPLES}"
+    )
 
 
 def _latency(key: str, part: str, name: str, value: str) -> tuple[Look, Fraction, Fraction]:
@@ -125,7 +128,7 @@ def _latency(key: str, part: str, name: str, value: str) -> tuple[Look, Fraction
         return _at(key, part), *_duration(value)
     match = _PERCENTILE.fullmatch(part)
     if match is None:
-        raise GrammarError(f"{name!r} is no figure of a latency; write p50, p99, p99.9, max, mean or count")
+        raise GrammarError(f"{quoted(name)} is no figure of a latency; write p50, p99, p99.9, max, mean or count")
     return _percentile(key, _percent(match)), *_duration(value)
 
 
@@ -144,7 +147,7 @@ def _scrapes(part: str, name: str, value: str) -> tuple[Look, Fraction, Fraction
     if part in {"p50", "max", "mean"}:
         outcome = _at("scrapes", "duration_ms", part)
         return lambda result: _times(outcome(result), 1e6), *_duration(value)
-    raise GrammarError(f"{name!r} is no figure of the scrapes; write scrapes.count, failed, p50, max or mean")
+    raise GrammarError(f"{quoted(name)} is no figure of the scrapes; write scrapes.count, failed, p50, max or mean")
 
 
 def _times(value: float | None, factor: float) -> float | None:

@@ -19,6 +19,7 @@ DEFAULT_DURATION = "10s"
 # As many processes as one coordinator was ever tried with, and some.
 _MOST_WORKERS = 10_000
 _MOST_INCIDENTS = 1000
+_MOST_SCENARIO = 1 << 20
 # Instead of an address: a Dask cluster of this machine, for the time of the run.
 LOCAL_CLUSTER = "local"
 _ADDRESS = re.compile(r"(?:(?:tcp|tls)://)?(?:[\w.-]+|\[[0-9a-fA-F:.]+\]):\d{1,5}")
@@ -176,11 +177,17 @@ def load_spec(name: str, overrides: dict[str, Any]) -> RunSpec:
     """Return the spec in the scenario `name`, overridden by the flags the user gave; raises `UsageError`."""
     path = find_scenario(name)
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UsageError(f"{path}: not valid TOML: {error}") from error
+        with path.open("rb") as file:
+            data = file.read(_MOST_SCENARIO + 1)
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+    if len(data) > _MOST_SCENARIO:
+        raise UsageError(f"{path}: a scenario has at most {_MOST_SCENARIO >> 10} KiB")
+    try:
+        values = tomllib.loads(data.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n"))
+    except (ValueError, RecursionError) as error:
+        # Not only those of the library: a number of thousands of digits is a ValueError of its own.
+        raise UsageError(f"{path}: not valid TOML: {error}") from error
     spec_from(values, str(path))
     if "count" in overrides or "duration" in overrides:
         # Asking for another amount replaces the scenario's, whichever way it was put there.

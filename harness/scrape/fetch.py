@@ -1,13 +1,13 @@
 """Requests of the harness itself for a page, within a deadline and interruptible by Ctrl-C."""
 
 import contextlib
-import gzip
 import http.client
 import socket
 from collections.abc import Mapping
 
 from harness.deadline import Deadline, call_within
 from harness.errors import EndpointError
+from harness.scrape.body import BodyError, read_body, unpacked
 
 __all__ = ["fetch"]
 
@@ -23,23 +23,26 @@ def fetch(address: str, port: int, headers: Mapping[str, str], deadline: Deadlin
         try:
             connection.request("GET", "/metrics", headers=dict(headers))
             response = connection.getresponse()
-            return response, response.read()
+            return response, read_body(response)
         finally:
             # By the one who opened it: whoever waits may have given up long ago.
             connection.close()
 
     try:
         response, body = call_within(deadline, f"{url} was not read", ask)
-    except (OSError, http.client.HTTPException) as error:
+    except BodyError as error:
+        raise EndpointError(f"{url} answered what is no page: it {error}") from error
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise EndpointError(f"{url} does not answer: {_reason(error)}") from error
     finally:
         _end_read(connection)
     if response.status != http.HTTPStatus.OK:
         detail = body.decode(errors="replace").strip()
-        raise EndpointError(f"{url} answered {response.status} {response.reason}: {detail[:200]}")
+        answered = " ".join(f"{response.status} {response.reason}: {detail[:200]}".split())
+        raise EndpointError(f"{url} answered {answered}")
     try:
-        return (gzip.decompress(body) if response.headers.get("Content-Encoding") == "gzip" else body).decode()
-    except (UnicodeDecodeError, OSError, EOFError) as error:
+        return unpacked(body, response.headers.get("Content-Encoding")).decode()
+    except (UnicodeDecodeError, BodyError) as error:
         raise EndpointError(f"{url} answered what is no text: {_reason(error)}") from error
 
 
@@ -52,4 +55,5 @@ def _end_read(connection: http.client.HTTPConnection) -> None:
 
 
 def _reason(error: Exception) -> str:
-    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()
+    said = " ".join((getattr(error, "strerror", None) or str(error)).split())
+    return (said or type(error).__name__).lower()

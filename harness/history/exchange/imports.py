@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import SaveError, UsageError
+from harness.history.files import read_whole
 from harness.history.fingerprint import epoch_of
 from harness.history.store import Store
 
@@ -39,11 +40,10 @@ def import_benchmarks(store: Store, source: Path | str = Path(".benchmarks"), la
     for path in sorted(top.rglob("*.json")) if top.is_dir() else [top]:
         try:
             document, moment, name = _read(path)
-        except UsageError as error:
-            problems.append(str(error))
-            continue
-        try:
             run_id = _keep(store, document, moment, name, label, have)
+        except UsageError as error:
+            text = str(error)
+            problems.append(text if text.startswith(str(path)) else f"{path}: {text}")
         except FileExistsError:
             known.append(path)
         else:
@@ -93,7 +93,7 @@ def _described(machine: Mapping[str, Any]) -> dict[str, Any]:
 def _read(path: Path) -> tuple[Mapping[str, Any], datetime, str]:
     """Return the document, its time, and a name derived from its content; raises `UsageError` for anything else."""
     try:
-        document = json.loads(path.read_bytes())
+        document = json.loads(read_whole(path))
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror or error})") from error
     except (ValueError, RecursionError) as error:
@@ -104,7 +104,10 @@ def _read(path: Path) -> tuple[Mapping[str, Any], datetime, str]:
         moment = datetime.fromisoformat(document["datetime"])
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(f"{path}: not pytest-benchmark JSON (it has no datetime)") from error
-    content = json.dumps(document, sort_keys=True).encode()
+    try:
+        content = json.dumps(document, sort_keys=True).encode()
+    except RecursionError as error:
+        raise UsageError(f"{path}: not pytest-benchmark JSON (it is too deep)") from error
     # pytest-benchmark before 3.1 wrote UTC without saying so.
     return document, moment if moment.tzinfo else moment.replace(tzinfo=UTC), hashlib.sha256(content).hexdigest()[:16]
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from harness.errors import RunError, from_answer
 from harness.host.topology import Cores, current_cores
 from harness.interrupts import uninterrupted
 from harness.measure.deadlines import answer_within_s
+from harness.measure.pairs.answers import AnswerError, answer_in
 from harness.measure.subject import Subject
 from harness.views import Tags
 
@@ -41,6 +43,8 @@ _MOST_SEED = 4_294_967_295
 # Time for a process that has closed its output to end.
 _ENDING_S = 5.0
 _CHUNK = 65536
+# Bytes of an answer; the longest lists the scrapes of a run.
+_MOST_ANSWER = 64 << 20
 # Pipe capacity in bytes: the lines fit in, so that sending does not wait for the process to read.
 _ROOM = 1 << 20
 # Not by ``-m``, which would add a tenth to the time until the first line.
@@ -104,6 +108,7 @@ class Side:
         self.port = 0
         self._start, self._grace_s = start, grace_s
         self._within_s, self._doing = grace_s, "starting"
+        self._asked: deque[str] = deque()
         self._received = b""
         environment = {**os.environ, **surroundings(subject)}
         environment["PYTHONHASHSEED"] = str(self.hash_seed)
@@ -137,6 +142,7 @@ class Side:
             command, ns_per_line=self.ns_per_line, series=self.subject.series, grace_s=self._grace_s
         )
         self._doing = _DOING.get(command["do"], command["do"])
+        self._asked.append(command["do"])
         stream = _pipe(self._process.stdin).fileno()
         os.set_blocking(stream, False)
         text = json.dumps(command)
@@ -159,8 +165,13 @@ class Side:
             if not chunk:
                 raise self._died()
             self._received += chunk
+            if len(self._received) > _MOST_ANSWER:
+                raise self._not_understood("it does not end")
         line, _, self._received = self._received.partition(b"\n")
-        answer: dict[str, Any] = json.loads(line)
+        try:
+            answer = answer_in(line, self._asked.popleft() if self._asked else "")
+        except AnswerError as error:
+            raise self._not_understood(str(error)) from error
         if "error" in answer:
             raise from_answer(answer)
         return answer
@@ -192,7 +203,7 @@ class Side:
         """Wait until the subject is warm; return the worker's whole answer."""
         answer = self.receive()
         self.ns_per_line = answer["ns_per_line"]
-        self.calls_per_line = answer["calls_per_line"]
+        self.calls_per_line = answer.get("calls_per_line")
         self.port = answer["port"]
         return answer
 
@@ -207,6 +218,12 @@ class Side:
                     f"{self.subject.name} gave no answer within {self._within_s:.3g} s while {self._doing}: it hangs, "
                     "or a line takes far longer than before; its processes were ended"
                 )
+
+    def _not_understood(self, reason: str) -> RunError:
+        self.stop()
+        return RunError(
+            f"what the process measuring {self.subject.name} answered while {self._doing} is not understood: {reason}"
+        )
 
     def _died(self) -> RunError:
         has_ended(self._process, _ENDING_S)

@@ -13,12 +13,13 @@ failed), ``problems`` (of that scrape: since when in ns, name, size, detail) wit
 
 import base64
 import contextlib
-import gzip
 import http.client
 import json
 import os
 import select
+import socket
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -26,6 +27,7 @@ from typing import Any
 from harness.audit.scrape_checks import Checker
 from harness.exposition.headers import scrape_headers
 from harness.exposition.page import ExpositionError, Shown, read_shown
+from harness.scrape.body import MOST_BYTES, BodyError, unpacked
 from harness.scrape.builtin.packing import PageStore, pack
 from harness.views import QUICKSTART_VIEWS, View
 
@@ -57,11 +59,13 @@ class Asker:
         try:
             response, body = self._get()
             if response.status != http.HTTPStatus.OK:
-                self.error = f"HTTP status {response.status} {response.reason}"
-        except (OSError, http.client.HTTPException) as error:
+                self.error = " ".join(f"HTTP status {response.status} {response.reason}".split())
+        except (OSError, ValueError, http.client.HTTPException) as error:
             self._connection.close()
-            timed_out = isinstance(error, TimeoutError)
-            self.error = str(error) or type(error).__name__
+            timed_out = isinstance(error, TimeoutError) or time.monotonic_ns() >= self._deadline_ns
+            if timed_out:
+                error = TimeoutError("timed out")
+            self.error = " ".join(str(error).split()) or type(error).__name__
         duration_ms = (time.monotonic_ns() - start_ns) / 1e6
         if not self.error:
             self._read(response, body)
@@ -74,9 +78,22 @@ class Asker:
             self._connection.connect()
         connected = self._connection.sock
         connected.settimeout(self._left_s())
-        self._connection.request("GET", "/metrics", headers=scrape_headers(self.timeout_ns))
-        response = self._connection.getresponse()
-        pieces = []
+        # The timeout of a socket begins anew with each byte, of which a head may have any number.
+        ending = threading.Timer(self._left_s(), _end, (connected,))
+        ending.daemon = True
+        ending.start()
+        try:
+            self._connection.request("GET", "/metrics", headers=scrape_headers(self.timeout_ns))
+            response = self._connection.getresponse()
+            body = self._body(connected, response)
+        finally:
+            ending.cancel()
+        # What was cut off at the deadline may look whole.
+        self._left_s()
+        return response, body
+
+    def _body(self, connected: socket.socket, response: http.client.HTTPResponse) -> bytes:
+        pieces, size = [], 0
         # A server that closes the connection after its answer has left the socket to the response alone.
         while not response.isclosed():
             connected.settimeout(self._left_s())
@@ -84,7 +101,10 @@ class Asker:
             if not piece:
                 response.close()
             pieces.append(piece)
-        return response, b"".join(pieces)
+            size += len(piece)
+            if size > MOST_BYTES:
+                raise BodyError(f"the page has more than {MOST_BYTES >> 20} MiB")
+        return b"".join(pieces)
 
     def _left_s(self) -> float:
         left_ns = self._deadline_ns - time.monotonic_ns()
@@ -94,11 +114,18 @@ class Asker:
 
     def _read(self, response: http.client.HTTPResponse, body: bytes) -> None:
         try:
-            if response.headers.get("Content-Encoding") == "gzip":
-                body = gzip.decompress(body)
-            self.shown = read_shown(body.decode(), response.headers.get("Content-Type", ""), self._views)
-        except (ExpositionError, UnicodeDecodeError, OSError, EOFError) as error:
+            text = unpacked(body, response.headers.get("Content-Encoding")).decode()
+            self.shown = read_shown(text, response.headers.get("Content-Type", ""), self._views)
+        except (ExpositionError, UnicodeDecodeError) as error:
             self.error = str(error)
+        except BodyError as error:
+            self.error = f"the page {error}"
+
+
+def _end(connected: socket.socket) -> None:
+    """End whatever is read from a connection."""
+    with contextlib.suppress(OSError):
+        connected.shutdown(socket.SHUT_RDWR)
 
 
 def _report(**message: Any) -> None:

@@ -18,6 +18,7 @@ from harness.audit.scrape_checks import Checker, ScrapeProblems, sample_names
 from harness.deadline import Deadline, DeadlineError, call_within
 from harness.errors import ScraperError
 from harness.exposition.page import Sample, Shown, fold
+from harness.scrape.prometheus.answers import Series, counted, data_of, fetch_answer, series_in, understood
 from harness.scrape.prometheus.server import PrometheusServer, default_config, derived_config, prometheus_error
 from harness.scrape.prometheus.shared import WORKER_LABELS, SharedServer
 from harness.scrape.scraper import Scrape, ScrapedPage, ScrapeStats, Target, failures
@@ -41,8 +42,6 @@ _NEARLY = 0.98
 _STALE_INTERVALS = 2.1
 
 _ADDED = ("__name__", "job", "instance", *WORKER_LABELS)
-
-_Raw = list[tuple[dict[str, str], list[tuple[int, float]]]]
 
 
 class PrometheusScraper:
@@ -111,7 +110,8 @@ class PrometheusScraper:
         self._allow_time(None)
         try:
             self._client = httpx.Client(base_url=self._server.url, trust_env=False, timeout=PATIENCE_S)
-            self._version = self._get("/api/v1/status/buildinfo").get("version", "").partition("+")[0]
+            with understood():
+                self._version = str(self._get("/api/v1/status/buildinfo").get("version", "")).partition("+")[0]
             self._await_after(begun_ms)
         except BaseException:
             self.stop()
@@ -253,7 +253,9 @@ class PrometheusScraper:
             for selector, _ in selectors:
                 for labels, values in self._raw(selector, at_ms, 1):
                     own = _own_labels(labels)
-                    yield from (Sample(labels["__name__"], own, value) for when_ms, value in values if when_ms == at_ms)
+                    yield from (
+                        Sample(labels.get("__name__", ""), own, value) for when_ms, value in values if when_ms == at_ms
+                    )
 
         return fold(samples(), self._views)
 
@@ -263,15 +265,13 @@ class PrometheusScraper:
         for labels, values in self._raw(self._ours(), last_ms, last_ms - first_ms + 1):
             own = _own_labels(labels)
             for at_ms, value in values:
-                by_time.setdefault(at_ms, []).append(Sample(labels["__name__"], own, value))
+                by_time.setdefault(at_ms, []).append(Sample(labels.get("__name__", ""), own, value))
         return {at_ms: fold(samples, self._views) for at_ms, samples in by_time.items()}
 
     def _selectors(self, at_ms: int) -> list[tuple[str, int]]:
         """Return selectors of all our series with the number each had at a scrape; a few for a page of many series."""
-        counted = self._get(
-            "/api/v1/query", {"query": f"count by (__name__, le) ({self._ours()})", "time": f"{at_ms / 1e3:.3f}"}
-        )["result"]
-        sizes = [(row["metric"], int(float(row["value"][1]))) for row in counted]
+        query = {"query": f"count by (__name__, le) ({self._ours()})", "time": f"{at_ms / 1e3:.3f}"}
+        sizes = counted(self._get("/api/v1/query", query))
         total = sum(size for _, size in sizes)
         return [(self._ours(), total)] if total <= CHUNK_SAMPLES else list(self._parts(sizes))
 
@@ -279,7 +279,7 @@ class PrometheusScraper:
         """Yield selectors of the samples of one name and some bounds, with the number of series of each."""
         names: dict[str, list[tuple[str, int]]] = {}
         for metric, size in sizes:
-            names.setdefault(metric["__name__"], []).append((metric.get("le", ""), size))
+            names.setdefault(metric.get("__name__", ""), []).append((metric.get("le", ""), size))
         for name, bounds in names.items():
             some: list[str] = []
             held = 0
@@ -315,44 +315,43 @@ class PrometheusScraper:
         return _flat(self._raw(f"up{{{self._ours_only()}}}", now_ms, 3 * self._interval_ms + 5000))
 
     def _last_error(self) -> str:
-        targets = self._get("/api/v1/targets", {"state": "active"}).get("activeTargets", [])
+        targets = self._get("/api/v1/targets", {"state": "active"})
         instance = "" if self._target is None else self._target.netloc
-        errors = [target for target in targets if target.get("labels", {}).get("instance") == instance]
-        return next((str(target["lastError"]) for target in errors if target.get("lastError")), "")
+        with understood():
+            errors = [
+                target
+                for target in targets.get("activeTargets", [])
+                if target.get("labels", {}).get("instance") == instance
+            ]
+            return next((str(target["lastError"]) for target in errors if target.get("lastError")), "")
 
     def _ours(self) -> str:
         names = "|".join(sample_names(self._views))
         return f'{{{self._ours_only()},__name__=~"{names}"}}'
 
-    def _raw(self, selector: str, end_ms: int, range_ms: int) -> _Raw:
+    def _raw(self, selector: str, end_ms: int, range_ms: int) -> Series:
         """Return each series of the selector with its samples (ms, value) in the closed range that ends at `end_ms`."""
-        result = self._get(
-            "/api/v1/query", {"query": f"{selector}[{max(1, range_ms)}ms]", "time": f"{end_ms / 1e3:.3f}"}
-        )
-        return [
-            (series["metric"], [(round(at * 1e3), float(value)) for at, value in series["values"]])
-            for series in result["result"]
-        ]
+        query = {"query": f"{selector}[{max(1, range_ms)}ms]", "time": f"{end_ms / 1e3:.3f}"}
+        return series_in(self._get("/api/v1/query", query))
 
     def _get(self, path: str, parameters: dict[str, Any] | None = None) -> Any:
         if self._client is None or self._server is None:
             raise prometheus_error("is not running")
         try:
-            ask = partial(self._client.get, path, params=parameters)
-            document = call_within(self._deadline, f"{path} was not read", ask).json()
+            ask = partial(fetch_answer, self._client, path, parameters)
+            body = call_within(self._deadline, f"{path} was not read", ask)
         except (httpx.HTTPError, ValueError) as error:
             self._server.check(NEWS_S)
-            raise prometheus_error(f"does not answer: {error}") from error
-        if document.get("status") != "success":
-            raise prometheus_error(f"refused a query: {document.get('error')}")
-        return document["data"]
+            reason = " ".join(str(error).split())
+            raise prometheus_error(f"does not answer: {reason or type(error).__name__}") from error
+        return data_of(body)
 
 
 def _epoch_ms() -> float:
     return time.time() * 1e3 - time.monotonic() * 1e3
 
 
-def _flat(raw: _Raw) -> list[tuple[int, float]]:
+def _flat(raw: Series) -> list[tuple[int, float]]:
     return sorted(pair for _, values in raw for pair in values)
 
 
