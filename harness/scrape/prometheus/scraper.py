@@ -18,7 +18,7 @@ from harness.audit.scrape_checks import Checker, ScrapeProblems, sample_names
 from harness.deadline import Deadline, DeadlineError, call_within
 from harness.errors import ScraperError
 from harness.exposition.page import Sample, Shown, fold
-from harness.scrape.prometheus.server import PrometheusServer, default_config, derived_config, prometheus_error
+from harness.scrape.prometheus.server import PrometheusServer, default_config, derived_config, printable, prometheus_error
 from harness.scrape.prometheus.shared import WORKER_LABELS, SharedServer
 from harness.scrape.scraper import Scrape, ScrapedPage, ScrapeStats, Target, failures
 from harness.views import QUICKSTART_VIEWS, View
@@ -111,7 +111,9 @@ class PrometheusScraper:
         self._allow_time(None)
         try:
             self._client = httpx.Client(base_url=self._server.url, trust_env=False, timeout=PATIENCE_S)
-            self._version = self._get("/api/v1/status/buildinfo").get("version", "").partition("+")[0]
+            about = self._get("/api/v1/status/buildinfo")
+            with _understood("/api/v1/status/buildinfo"):
+                self._version = about.get("version", "").partition("+")[0]
             self._await_after(begun_ms)
         except BaseException:
             self.stop()
@@ -270,8 +272,9 @@ class PrometheusScraper:
         """Return selectors of all our series with the number each had at a scrape; a few for a page of many series."""
         counted = self._get(
             "/api/v1/query", {"query": f"count by (__name__, le) ({self._ours()})", "time": f"{at_ms / 1e3:.3f}"}
-        )["result"]
-        sizes = [(row["metric"], int(float(row["value"][1]))) for row in counted]
+        )
+        with _understood("/api/v1/query"):
+            sizes = [(dict(row["metric"]), int(float(row["value"][1]))) for row in counted["result"]]
         total = sum(size for _, size in sizes)
         return [(self._ours(), total)] if total <= CHUNK_SAMPLES else list(self._parts(sizes))
 
@@ -315,10 +318,12 @@ class PrometheusScraper:
         return _flat(self._raw(f"up{{{self._ours_only()}}}", now_ms, 3 * self._interval_ms + 5000))
 
     def _last_error(self) -> str:
-        targets = self._get("/api/v1/targets", {"state": "active"}).get("activeTargets", [])
+        listed = self._get("/api/v1/targets", {"state": "active"})
         instance = "" if self._target is None else self._target.netloc
-        errors = [target for target in targets if target.get("labels", {}).get("instance") == instance]
-        return next((str(target["lastError"]) for target in errors if target.get("lastError")), "")
+        with _understood("/api/v1/targets"):
+            targets = listed.get("activeTargets", [])
+            errors = [target for target in targets if target.get("labels", {}).get("instance") == instance]
+            return next((str(target["lastError"]) for target in errors if target.get("lastError")), "")
 
     def _ours(self) -> str:
         names = "|".join(sample_names(self._views))
@@ -329,10 +334,11 @@ class PrometheusScraper:
         result = self._get(
             "/api/v1/query", {"query": f"{selector}[{max(1, range_ms)}ms]", "time": f"{end_ms / 1e3:.3f}"}
         )
-        return [
-            (series["metric"], [(round(at * 1e3), float(value)) for at, value in series["values"]])
-            for series in result["result"]
-        ]
+        with _understood("/api/v1/query"):
+            return [
+                (dict(series["metric"]), [(round(at * 1e3), float(value)) for at, value in series["values"]])
+                for series in result["result"]
+            ]
 
     def _get(self, path: str, parameters: dict[str, Any] | None = None) -> Any:
         if self._client is None or self._server is None:
@@ -340,12 +346,22 @@ class PrometheusScraper:
         try:
             ask = partial(self._client.get, path, params=parameters)
             document = call_within(self._deadline, f"{path} was not read", ask).json()
-        except (httpx.HTTPError, ValueError) as error:
+        except (httpx.HTTPError, RecursionError, ValueError) as error:
             self._server.check(NEWS_S)
             raise prometheus_error(f"does not answer: {error}") from error
-        if document.get("status") != "success":
-            raise prometheus_error(f"refused a query: {document.get('error')}")
-        return document["data"]
+        with _understood(path):
+            if document.get("status") != "success":
+                raise prometheus_error(f"refused a query: {printable(str(document.get('error')))}")
+            return document["data"]
+
+
+@contextlib.contextmanager
+def _understood(path: str) -> Iterator[None]:
+    """Raise `ScraperError` where an answer has another form than Prometheus documents for `path`."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise prometheus_error(f"answered {path} with something else than its API documents") from error
 
 
 def _epoch_ms() -> float:
