@@ -114,6 +114,8 @@ class Trial:
         self.spares += spares
         files = [name for name in files_below(command.temporary) if name not in spares]
         assert not files, f"left in the temporary folder: {files}"
+        halves = sorted(path.name for path in command.folder.rglob(".*.part"))
+        assert not halves, f"half a file was left: {halves}"
         stored = {each.id for each in self.added()}
         lost = [each for each in _KEPT.findall(command.told) if each not in stored]
         assert not lost, f"said to be stored and not there: {lost}"
