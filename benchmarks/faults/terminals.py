@@ -104,7 +104,7 @@ def output_blocked(trial: Trial) -> str:
                 if arguments[0] == "run":
                     assert command.wait_until_told("kept as"), command.told
                 else:
-                    assert command.wait_until_used(0.5), command.told
+                    assert command.wait_until_used(0.2), command.told
                 began = time.monotonic()
                 command.interrupt(signal.SIGTERM)
                 assert command.ended(_ENDED_S) == code_of(signal.SIGTERM), command.told

@@ -79,7 +79,7 @@ def write_whole(text: str, path: Path) -> None:
 
 def _write_unnamed(text: str, path: Path) -> None:
     """Write a new file that has no name until it is whole, so that a kill leaves none; raises `OSError`."""
-    descriptor = os.open(path.parent, os.O_TMPFILE | os.O_WRONLY, 0o666)
+    descriptor = os.open(path.parent, getattr(os, "O_TMPFILE", 0) | os.O_WRONLY, 0o666)
     try:
         _write(text, os.dup(descriptor))
         # With a descriptor of a folder to start from, which an absolute path does not use, the link is followed.
