@@ -69,7 +69,9 @@ def main() -> int:
     else:
         print(f"{len(faults)} faults, seed {options.seed}, {options.kills} kills each", flush=True)
         figures = {
-            "command": "make faults" if sys.argv[1:] == ["--docs"] else shlex.join(["python", "-m", "benchmarks.faults", *sys.argv[1:]]),
+            "command": "make faults"
+            if sys.argv[1:] == ["--docs"]
+            else shlex.join(["python", "-m", "benchmarks.faults", *sys.argv[1:]]),
             "date": datetime.now(UTC).date().isoformat(),
             "seed": options.seed,
             "kills": options.kills,

@@ -33,7 +33,9 @@ class Fault:
 FAULTS: dict[str, Fault] = {}
 
 
-def fault(name: str, done: str, expected: str, *, deadline_s: float = 180.0, kills: bool = False) -> Callable[[Act], Act]:
+def fault(
+    name: str, done: str, expected: str, *, deadline_s: float = 180.0, kills: bool = False
+) -> Callable[[Act], Act]:
     """Return a decorator that registers a function as the fault `name`, with what is done and what is expected."""
 
     def register(act: Act) -> Act:

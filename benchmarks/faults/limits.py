@@ -26,7 +26,9 @@ _USER = 61234
 
 
 def _told(trial: Trial, counts: dict[str, int]) -> str:
-    return ", ".join(f"{count} ended with {code}" for code, count in sorted(counts.items())) + f", of {len(trial.codes)}"
+    return (
+        ", ".join(f"{count} ended with {code}" for code, count in sorted(counts.items())) + f", of {len(trial.codes)}"
+    )
 
 
 def limited(trial: Trial, kind: int, values: tuple[int, ...], prefix: tuple[str, ...] = ()) -> str:

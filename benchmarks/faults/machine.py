@@ -1,6 +1,5 @@
 """Faults of the machine: the wall clock is set, the processor is taken away, the scraper is stopped."""
 
-import glob
 import os
 import signal
 from datetime import UTC, datetime, timedelta
@@ -18,13 +17,13 @@ BUILTIN = (*RUN, "--instrument", "prometheus-client", "--scraper", "builtin")
 
 def _faketime(trial: Trial) -> Path:
     """Put libfaketime under every command, and return the file that sets its wall clock."""
-    libraries = glob.glob("/usr/lib/*/faketime/libfaketime.so.1") + glob.glob("/usr/lib*/faketime/libfaketime.so.1")
+    libraries = sorted(Path("/usr").glob("lib*/**/faketime/libfaketime.so.1"))
     if not libraries:
         raise SkippedError("libfaketime is not installed, and the machine's own clock is not ours to set")
     clock = trial.folder / "clock"
     clock.write_text("+0")
     os.environ |= {
-        "LD_PRELOAD": libraries[0],
+        "LD_PRELOAD": str(libraries[0]),
         "FAKETIME_TIMESTAMP_FILE": str(clock),
         "FAKETIME_NO_CACHE": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",

@@ -1,4 +1,4 @@
-"""The process of one fault: ``python -m benchmarks.faults.one NAME FOLDER SEED KILLS``; its report is a file in FOLDER."""
+"""The process of one fault: ``python -m benchmarks.faults.one NAME FOLDER SEED KILLS`` leaves its report in FOLDER."""
 
 import json
 import sys
@@ -29,7 +29,7 @@ def try_fault(name: str, folder: Path, seed: int = 1, kills: int = 3) -> dict[st
     return {
         "name": name,
         "state": state,
-        "observed": observed,
+        "observed": observed.replace(f"{folder}/", ""),
         "seconds": round(time.monotonic() - began, 1),
         **trial.document(),
     }

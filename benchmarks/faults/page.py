@@ -14,15 +14,21 @@ def block(figures: dict[str, Any]) -> str:
     faults = figures["faults"]
     counts = {state: sum(each["state"] == state for each in faults) for state in ("passed", "failed", "skipped")}
     machine = figures["environment"]
-    lines = [
+    counted = (
         f"`{figures['command']}`, {figures['date']}: {len(faults)} faults by name, {counts['passed']} passed, "
         f"{counts['failed']} failed, {counts['skipped']} skipped; {sum(each['commands'] for each in faults)} commands, "
-        f"each command of a `killed-` fault at {figures['kills']} random instants (seed {figures['seed']}). "
-        f"{machine['python']} on Linux {machine['kernel']}, {machine['cpu']}, {machine['cpu_count']} processors.",
-        "",
+        f"each `killed-` fault at {figures['kills']} random instants (seed {figures['seed']}). "
+        f"{machine['python']} on Linux {machine['kernel']}, {machine['cpu']}, {machine['cpu_count']} processors."
+    )
+    meaning = (
         "Passed means: the expected outcome, no stored result lost or changed (every document is read before and "
         "after), no traceback, no process (found by a mark in its environment), no port and no temporary folder left. "
-        "*Ends* is the longest time that a command of the fault took; *gone* the longest until nothing of it was left.",
+        "*Ends* is the longest time that a command of the fault took; *gone* the longest until nothing of it was left."
+    )
+    lines = [
+        counted,
+        "",
+        meaning,
         "",
         "| fault | what was done | expected | observed | exit codes | kept | ends s | gone s |",
         "| --- | --- | --- | --- | --- | --- | --: | --: |",

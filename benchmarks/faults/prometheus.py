@@ -19,7 +19,7 @@ RUN = ("run", "--duration", "3s", "--arrivals", "constant:rate=200", "--instrume
 SCRAPED = (*RUN, "--scraper", "prometheus", "--scrape-interval", "200ms")
 
 # A server that answers as Prometheus does until it is ready, and then in the way that HARNESS_FAKE names.
-FAKE = '''
+FAKE = """
 import json, os, sys, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 options = dict(each.lstrip("-").split("=", 1) for each in sys.argv[1:] if "=" in each)
@@ -59,7 +59,7 @@ address, port = options["web.listen-address"].rsplit(":", 1)
 server = ThreadingHTTPServer((address, int(port)), Handler)
 server.daemon_threads = True
 server.serve_forever()
-'''
+"""
 NONSENSE = (
     "html", "list", "number", "empty", "null", "no-data", "data-null", "data-text", "bytes", "wrong-result",
     "wrong-values", "not-numbers", "deep", "error",

@@ -1,4 +1,4 @@
-"""Faults of what is shared: a port that is taken, a worker that is lost, a store with several writers or without links."""
+"""Faults of what is shared: a taken port, a lost worker, a store with several writers or without links."""
 
 import ctypes
 import errno

@@ -1,4 +1,4 @@
-"""The trial of one fault: commands with folders of their own, and what must hold after each: nothing lost, nothing left."""
+"""The trial of one fault: commands with folders of their own, after which nothing is lost and nothing left."""
 
 import gzip
 import json
@@ -35,7 +35,7 @@ class Trial:
 
     def __init__(self, folder: Path, seed: int = 1, kills: int = 3) -> None:
         self.folder, self.seed, self.kills = folder, seed, kills
-        self.random = random.Random(seed)
+        self.random = random.Random(seed)  # noqa: S311 - when to kill, no secret
         self.mark = os.environ.get(MARK, str(os.getpid()))
         self.codes: list[int] = []
         self.spares: list[str] = []

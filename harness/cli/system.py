@@ -34,5 +34,6 @@ def shortage(error: BaseException) -> str:
         return _PROCESSES
     if isinstance(error, ImportError):
         # A limit of memory or of open files is often met first by an import.
-        return f"a module cannot be imported ({' '.join(str(error).split())}): memory, open files or the module are missing"
+        reason = " ".join(str(error).split())
+        return f"a module cannot be imported ({reason}): the module, memory or open files are missing"
     return ""

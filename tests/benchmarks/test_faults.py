@@ -38,7 +38,7 @@ SHORT = (
 # Leaves a child that listens, and goes away itself.
 LEAVES = (
     "import subprocess, sys, time\n"
-    "code = 'import socket, time; s = socket.socket(); s.bind((\"127.0.0.1\", 0)); s.listen(); print(flush=True); "
+    'code = \'import socket, time; s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen(); print(flush=True); '
     "time.sleep(600)'\n"
     "child = subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.PIPE, start_new_session=True)\n"
     "child.stdout.readline()\n"

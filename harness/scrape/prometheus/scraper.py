@@ -18,7 +18,13 @@ from harness.audit.scrape_checks import Checker, ScrapeProblems, sample_names
 from harness.deadline import Deadline, DeadlineError, call_within
 from harness.errors import ScraperError
 from harness.exposition.page import Sample, Shown, fold
-from harness.scrape.prometheus.server import PrometheusServer, default_config, derived_config, printable, prometheus_error
+from harness.scrape.prometheus.server import (
+    PrometheusServer,
+    default_config,
+    derived_config,
+    printable,
+    prometheus_error,
+)
 from harness.scrape.prometheus.shared import WORKER_LABELS, SharedServer
 from harness.scrape.scraper import Scrape, ScrapedPage, ScrapeStats, Target, failures
 from harness.views import QUICKSTART_VIEWS, View
