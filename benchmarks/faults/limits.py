@@ -51,17 +51,17 @@ def limited(trial: Trial, kind: int, values: tuple[int, ...], prefix: tuple[str,
 
 @fault(
     "open-files-limit",
-    "seven commands under limits of 12 to 96 open files (RLIMIT_NOFILE)",
+    "seven commands under limits of 12 to 64 open files (RLIMIT_NOFILE)",
     "each works, or ends with exit code 1 or 2 and one line",
     deadline_s=900,
 )
 def open_files_limit(trial: Trial) -> str:
-    return limited(trial, resource.RLIMIT_NOFILE, (12, 16, 20, 24, 32, 48, 96))
+    return limited(trial, resource.RLIMIT_NOFILE, (12, 16, 24, 32, 64))
 
 
 @fault(
     "processes-limit",
-    "seven commands under limits of 1 to 16 processes and threads (RLIMIT_NPROC), as a user of its own",
+    "seven commands under limits of 1 to 12 processes and threads (RLIMIT_NPROC), as a user of its own",
     "each works, or ends with exit code 1 or 2 and one line",
     deadline_s=900,
 )
@@ -75,7 +75,7 @@ def processes_limit(trial: Trial) -> str:
     )  # fmt: skip
     if subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode:
         raise SkippedError("setpriv cannot keep the right to read files")
-    return limited(trial, resource.RLIMIT_NPROC, (1, 2, 4, 8, 16), prefix)
+    return limited(trial, resource.RLIMIT_NPROC, (1, 3, 6, 12), prefix)
 
 
 @fault(

@@ -43,6 +43,7 @@ class SysExits(Right):
 class Deadlocks(Right):
     lock = threading.Lock()
     def fails(self):
+        open("deadlocked", "w").close()
         self.lock.acquire()
         self.lock.acquire()
 
@@ -120,7 +121,7 @@ def subject_exits(trial: Trial) -> str:
 def subject_deadlocks(trial: Trial) -> str:
     prepare(trial)
     with trial.running(*CLOSED, "--instrument", "own:Deadlocks", grace_s=10) as command:
-        assert command.wait_until_used(1.5), command.told
+        assert command.wait_for((command.folder / "deadlocked").exists, "deadlock"), command.told
         command.interrupt(signal.SIGTERM)
         assert command.ended(20) == 143, command.told
     document = trial.newest()
