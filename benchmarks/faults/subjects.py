@@ -72,7 +72,8 @@ class SlowPage(Right):
     def describe(self):
         return []
     def collect(self):
-        time.sleep(0.5)
+        if self.lines > 50:
+            time.sleep(0.5)
         return self.inner.registry.collect()
 '''
 CLOSED = ("run", "--count", "1000", "--arrivals", "max", "--scraper", "none")
@@ -165,7 +166,7 @@ def subject_leaks(trial: Trial) -> str:
 
 @fault(
     "page-slower-than-interval",
-    "a page that takes 0.5 s under a scrape interval of 0.1 s, by the built-in scraper and by Prometheus",
+    "a page that takes 0.5 s from the 50th line on, scraped each 0.1 s, by the built-in scraper and by Prometheus",
     "every line is accounted for; nothing waits for ever",
 )
 def page_slower_than_interval(trial: Trial) -> str:
@@ -176,11 +177,8 @@ def page_slower_than_interval(trial: Trial) -> str:
     run = ("run", "--duration", "2s", "--arrivals", "constant:rate=100", "--scrape-interval", "100ms", "--instrument")
     said = []
     for scraper in ("builtin", "prometheus"):
-        command = trial.run(*run, "own:SlowPage", "--scraper", scraper, codes={0, 1})
-        if trial.added():
-            document = trial.newest()
-            assert document["audit"]["conserved"] is not False, document["audit"]
-            said.append(f"{scraper}: {accounted(document)}")
-        else:
-            said.append(f"{scraper}: {Trial.one_line(command)}")
+        trial.run(*run, "own:SlowPage", "--scraper", scraper, codes={0, 1})
+        document = trial.newest()
+        assert document["audit"]["conserved"] is not False, document["audit"]
+        said.append(f"{scraper}: {accounted(document)}")
     return "; ".join(said)
