@@ -2,6 +2,7 @@
 
 import errno
 import json
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -115,3 +116,20 @@ def test_a_limit_that_is_reached_is_one_line_with_a_remedy(
 def test_another_exception_tells_of_no_limit(error: Exception) -> None:
     """A defect of ours is not taken for one of the machine."""
     assert system.shortage(error) == ""
+
+
+@pytest.mark.parametrize("command", ["run", "history", "report"])
+def test_too_low_a_limit_of_memory_is_told_before_any_work(command: str) -> None:
+    """OpenBLAS would hang while it is imported: one line instead, with the limit and what is needed."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (250 << 20, 250 << 20))
+
+    done = subprocess.run(
+        [sys.executable, "-m", "harness.cli", command],
+        capture_output=True, text=True, timeout=60, check=False, preexec_fn=limit,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == (
+        "harness: error: the limit of memory is 250 MiB, and at least 320 MiB are needed: raise it (ulimit -v)\n"
+    )
