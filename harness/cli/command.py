@@ -85,7 +85,7 @@ class Command(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; an error that names a field goes on with the flag by which this command takes it."""
         try:
-            if not isinstance(self, click.Group):
+            if not isinstance(self, click.Group) or self.invoke_without_command:
                 require_memory()
             return super().invoke(ctx)
         except HarnessError as error:

@@ -118,7 +118,7 @@ def test_another_exception_tells_of_no_limit(error: Exception) -> None:
     assert system.shortage(error) == ""
 
 
-@pytest.mark.parametrize("command", ["run", "history", "report"])
+@pytest.mark.parametrize("command", ["run", "history", "report", "overhead"])
 def test_too_low_a_limit_of_memory_is_told_before_any_work(command: str) -> None:
     """OpenBLAS would hang while it is imported: one line instead, with the limit and what is needed."""
 
