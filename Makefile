@@ -124,6 +124,9 @@ three-hosts: $(READY) ## Show one run through Dask on three hosts, and put its o
 signal-times: $(READY) ## How long every command takes to end after a signal, at ten moments each (half an hour)
 	PYTHONPATH=. $(BIN)/python benchmarks/signal_times.py
 
+faults: $(READY) ## Perform some fifty faults, kills at 100 instants each among them, and write docs/reliability.md (as root; two hours)
+	$(BIN)/python -m benchmarks.faults --docs
+
 suites: $(READY) ## The same benchmarks with pytest-benchmark's own tables
 	$(BIN)/python -m pytest benchmarks --quiet --benchmark-columns=median,iqr,rounds --benchmark-sort=name --benchmark-group-by=group
 

@@ -1,13 +1,16 @@
-"""Child processes: import path, deadlines, and the end of their whole process group."""
+"""Child processes: import path, deadlines, the end of their whole process group, and folders that do not outlive us."""
 
 import os
+import secrets
+import shutil
 import signal
 import site
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +26,7 @@ __all__ = [
     "has_ended",
     "kill_group",
     "own_folder",
+    "private_folder",
     "python_path",
     "run_to_end",
 ]
@@ -37,6 +41,30 @@ GRACE_S = 60.0
 ISOLATED = ("-P",)
 
 _SHORTEST_NAP_S, _LONGEST_NAP_S = 0.0005, 0.02
+
+# Makes a folder, says so, and removes it when its input ends, which the system brings about even where we are killed;
+# what we started may still write for a moment. A fork of ours may hold the input open when we are gone.
+_FOLDER_KEEPER = """
+import os, select, shutil, signal, sys, time
+folder, parent = sys.argv[1], int(sys.argv[2])
+for number in (signal.SIGINT, signal.SIGHUP):
+    signal.signal(number, signal.SIG_IGN)
+signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+try:
+    os.mkdir(folder, 0o700)
+except OSError as error:
+    sys.exit(print(error.strerror, flush=True))
+try:
+    print(flush=True)
+    while os.getppid() == parent and not select.select([0], [], [], 1)[0]:
+        pass
+finally:
+    for _ in range(50):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not os.path.exists(folder):
+            break
+        time.sleep(0.1)
+"""
 
 
 def python_path(*folders: str) -> str:
@@ -88,6 +116,36 @@ def end_group(process: "subprocess.Popen[bytes]") -> int:
     kill_group(process)
     process.wait()
     return process.returncode
+
+
+@contextmanager
+def private_folder(prefix: str) -> Iterator[Path]:
+    """Yield a new folder of ours alone in the temporary folder; it is removed however we end, SIGKILL included.
+
+    Raises `RunError` where none can be made.
+    """
+    folder = Path(tempfile.gettempdir()).absolute() / f"{prefix}{secrets.token_hex(8)}"
+    with uninterrupted():
+        keeper = subprocess.Popen(  # noqa: S603 - our own script
+            [sys.executable, "-I", "-S", "-c", _FOLDER_KEEPER, str(folder), str(os.getpid())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            process_group=0,
+        )
+    try:
+        said = b"" if keeper.stdout is None else keeper.stdout.readline()
+        if said != b"\n":
+            reason = said.decode(errors="replace").strip() or "its keeper ended"
+            raise RunError(f"no temporary folder can be made in {folder.parent}: {reason}")
+        yield folder
+    finally:
+        for stream in (keeper.stdin, keeper.stdout):
+            if stream is not None:
+                stream.close()
+        has_ended(keeper, GRACE_S)
+        end_group(keeper)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass(frozen=True, slots=True)

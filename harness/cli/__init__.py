@@ -12,8 +12,8 @@ import click
 from harness import __version__, interrupts
 from harness.cli.command import CommandGroup
 from harness.cli.console import say
-from harness.cli.system import INTERRUPTED
-from harness.errors import HarnessError, SaveError, UsageError
+from harness.cli.system import INTERRUPTED, shortage
+from harness.errors import HarnessError, RunError, SaveError, UsageError
 
 __all__ = ["cli", "main"]
 
@@ -67,6 +67,8 @@ class LazyGroup(CommandGroup):
             raise SaveError("standard output was closed before everything was written") from error
         except OSError as error:
             _discard(sys.stdout)
+            if reached := shortage(error):
+                raise RunError(reached) from error
             raise SaveError(f"{error.filename or 'standard output'}: {error.strerror or error}") from error
         return result
 
@@ -127,11 +129,14 @@ def _run(arguments: list[str] | None) -> int:
         return 1
     except (KeyboardInterrupt, click.Abort):
         return _interrupted()
-    except Exception:
+    except Exception as error:
         # What a library makes of an interrupt, or of a terminal that is gone.
-        if interrupts.received() is None:
+        if interrupts.received() is not None:
+            return _interrupted()
+        if not (reached := shortage(error)):
             raise
-        return _interrupted()
+        _say(f"error: {reached}")
+        return 1
     return code if isinstance(code, int) else 0
 
 

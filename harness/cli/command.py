@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
+from harness.cli.system import require_memory
 from harness.errors import HarnessError
 
 __all__ = ["Command", "CommandGroup", "command", "exit_codes", "flag_of", "option_group"]
@@ -87,6 +88,8 @@ class Command(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; an error that names a field goes on with the flag by which this command takes it."""
         try:
+            if not isinstance(self, click.Group) or self.invoke_without_command:
+                require_memory()
             return super().invoke(ctx)
         except HarnessError as error:
             if error.field:

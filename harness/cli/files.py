@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -39,9 +40,13 @@ def spare_copy(document: Mapping[str, Any]) -> str | None:
     """Write the document to the temporary folder and return where; None when not even that can be written."""
     with suppress(OSError):
         handle, spare = tempfile.mkstemp(prefix="harness-result-", suffix=".json")
-        with os.fdopen(handle, "w", encoding="utf-8") as out:
-            out.write(json.dumps(document, indent=2) + "\n")
-        return spare
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as out:
+                out.write(json.dumps(document, indent=2) + "\n")
+        except OSError:
+            Path(spare).unlink()
+        else:
+            return spare
     return None
 
 
@@ -59,16 +64,32 @@ def write_whole(text: str, path: Path) -> None:
         # A device or a pipe, such as /dev/stdout, cannot be replaced.
         path.write_text(text, encoding="utf-8")
         return
-    handle, partial = tempfile.mkstemp(prefix=f".{path.name}-", suffix=".part", dir=path.parent)
+    partial = path.with_name(f".{path.name}-{secrets.token_hex(4)}.part")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as out:
-            out.write(text)
-            out.flush()
-            os.fsync(out.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(partial).chmod(0o666 & ~umask)
-        Path(partial).replace(path)
+        try:
+            _write_unnamed(text, partial)
+        except OSError:
+            # Not every file system has files without a name; a full one is so once more.
+            _write(text, os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        partial.replace(path)
     except BaseException:
-        Path(partial).unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
         raise
+
+
+def _write_unnamed(text: str, path: Path) -> None:
+    """Write a new file that has no name until it is whole, so that a kill leaves none; raises `OSError`."""
+    descriptor = os.open(path.parent, getattr(os, "O_TMPFILE", 0) | os.O_WRONLY, 0o666)
+    try:
+        _write(text, os.dup(descriptor))
+        # With a descriptor of a folder to start from, which an absolute path does not use, the link is followed.
+        os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write(text: str, descriptor: int) -> None:
+    with os.fdopen(descriptor, "w", encoding="utf-8") as out:
+        out.write(text)
+        out.flush()
+        os.fsync(out.fileno())

@@ -2,10 +2,12 @@
 
     temporary file, locked -> written -> fsync -> linked under its own name -> temporary name removed -> folder fsync
 
-Names start with the time and end with random letters, so copies of the folder merge without conflicts. A temporary file
-belongs to a living writer while it is locked; an unlocked one older than a minute is removed at the next save.
+Where the file system has no hard links it is renamed instead. Names start with the time and end with random letters, so
+copies of the folder merge without conflicts. A temporary file belongs to a living writer while it is locked; an
+unlocked one older than a minute is removed at the next save.
 """
 
+import errno
 import fcntl
 import os
 import secrets
@@ -30,6 +32,8 @@ IGNORED = ".index.*\n.saving-*\n"
 _SUFFIX = ".json"
 _TEMPORARY = ".saving-"
 _SWEEP_AFTER_S = 60.0
+# What file systems without hard links answer, such as FAT and some that are mounted over a network.
+_NO_LINKS = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK}
 
 
 def _now() -> datetime:
@@ -199,9 +203,30 @@ class Store:
                 while written < len(data):
                     written += os.write(descriptor, view[written:])
             os.fsync(descriptor)
-            # A link, unlike a rename, never replaces what is there.
-            os.link(name, path)
+            self._name(name, path)
         self._sync_folder()
+
+    def _name(self, temporary: Path, path: Path) -> None:
+        """Give a whole file its name; raises `FileExistsError` where that is taken."""
+        try:
+            # A link, unlike a rename, never replaces what is there.
+            os.link(temporary, path)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            self._rename(temporary, path)
+
+    def _rename(self, temporary: Path, path: Path) -> None:
+        """Rename on a file system without hard links, where writers look for the name one after the other."""
+        descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            with suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if path.exists():
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+            temporary.rename(path)
+        finally:
+            os.close(descriptor)
 
     def _sync_folder(self) -> None:
         descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)

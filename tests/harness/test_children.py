@@ -1,15 +1,18 @@
 """What children may import, how long they may take, and that nothing of their group is left."""
 
+import os
 import signal
+import stat
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import psutil
 import pytest
 
-from harness.children import ISOLATED, end_group, has_ended, python_path, run_to_end
+from harness.children import ISOLATED, end_group, has_ended, private_folder, python_path, run_to_end
 from harness.errors import RunError
 
 # Starts a child that ignores SIGTERM and holds our pipes, tells its number, and waits for it.
@@ -99,3 +102,45 @@ def test_an_isolated_python_does_not_import_from_where_it_stands(tmp_path, how):
     Path(tmp_path, "queue.py").write_text("raise ImportError('the wrong one')")
     found = run_to_end([sys.executable, *ISOLATED, *how], what="it", within_s=60, folder=tmp_path)
     assert (found.code, found.complaints) == (0, "")
+
+
+def test_a_private_folder_lasts_as_long_as_its_block(tmp_path, monkeypatch):
+    """It is ours alone, and gone with everything in it."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with private_folder("some-") as folder:
+        assert folder.name.startswith("some-")
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        (folder / "deep").mkdir()
+        (folder / "deep" / "file").write_text("")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_private_folder_goes_away_however_we_end(tmp_path, number):
+    """Also after SIGKILL."""
+    program = (
+        "import time\n"
+        "from harness.children import private_folder\n"
+        "with private_folder('some-') as folder:\n"
+        "    (folder / 'file').write_text('')\n"
+        "    print(flush=True)\n"
+        "    time.sleep(600)\n"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
+    ) as process:
+        assert process.stdout.readline()
+        assert len(list(tmp_path.iterdir())) == 1
+        process.send_signal(number)
+    deadline = time.monotonic() + 60
+    while list(tmp_path.iterdir()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_private_folder_that_cannot_be_made_is_one_line(tmp_path, monkeypatch):
+    """The place is named with the system's reason."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    with pytest.raises(RunError, match=r"can be made in .*none: No such file"), private_folder("x-"):
+        pass

@@ -1,11 +1,10 @@
 """Revisions of the user's git repository: resolved, and checked out elsewhere; the work tree is never changed."""
 
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.children import GRACE_S, run_to_end
+from harness.children import GRACE_S, private_folder, run_to_end
 from harness.errors import RunError
 from harness.measure.deadlines import INSTALLING_S
 
@@ -55,8 +54,8 @@ def check_out(revision: Revision, folder: Path) -> None:
     where git fails, or where the revision has no folder `inside`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="harness-index-") as spare:
-        index = str(Path(spare) / "index")
+    with private_folder("harness-index-") as spare:
+        index = str(spare / "index")
         _git(revision.repository, "read-tree", revision.commit, index=index)
         _git(revision.repository, "checkout-index", "--all", f"--prefix={folder}/", index=index)
     if not (folder / revision.inside).is_dir():

@@ -11,14 +11,13 @@ import os
 import re
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.children import ISOLATED, run_to_end
+from harness.children import ISOLATED, private_folder, run_to_end
 from harness.errors import RunError, from_answer
 from harness.host.environment import environment
 from harness.interrupts import interruptible
@@ -136,9 +135,9 @@ def count_instructions(
         "count": number,
         "repeats": repeats,
     }
-    with tempfile.TemporaryDirectory(prefix="harness-callgrind-") as folder:
-        answer = _watch(valgrind, Path(folder), command, subject)
-        dumps = sorted(Path(folder).glob("dump.*"), key=lambda path: int(path.suffix[1:]))
+    with private_folder("harness-callgrind-") as folder:
+        answer = _watch(valgrind, folder, command, subject)
+        dumps = sorted(folder.glob("dump.*"), key=lambda path: int(path.suffix[1:]))
         parts = parse_parts([path.read_text() for path in dumps], repeats)
     return Counted(number, parts, voided(subject.name, subject.threads, answer), answer)
 

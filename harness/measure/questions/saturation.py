@@ -7,7 +7,6 @@ tried repeatedly, and the edge has an interval (`harness.measure.questions.edge`
 
 import math
 import random
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -17,6 +16,7 @@ from typing import Protocol, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from harness.children import private_folder
 from harness.errors import RunError
 from harness.measure.inputs import lines_for
 from harness.measure.pairs.pair import voided
@@ -149,8 +149,8 @@ class Processes:
 
     def __enter__(self) -> Self:
         self._open.enter_context(apart(self._cores))
-        folder = self._open.enter_context(tempfile.TemporaryDirectory(prefix="harness-rates-"))
-        self._file = Path(folder) / "due"
+        folder = self._open.enter_context(private_folder("harness-rates-"))
+        self._file = folder / "due"
         return self
 
     def __exit__(self, *exc_info: object) -> None:

@@ -5,13 +5,12 @@ scrape appear in the response time, which counts from the due time; see `harness
 """
 
 import random
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 
+from harness.children import private_folder
 from harness.errors import RunError
 from harness.measure.inputs import lines_for
 from harness.measure.pairs.pair import voided
@@ -47,7 +46,7 @@ class _Bench:
         scraper = stack.enter_context(SlotScraper(conditions.scraper, conditions.interval_ms, ports=ports))
         self.description = scraper.description
         self._rng = random.Random(conditions.seed)  # noqa: S311 - a seeded order, nothing secret
-        self._file = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="harness-trace-"))) / "due"
+        self._file = stack.enter_context(private_folder("harness-trace-")) / "due"
         self.closed_loop = self._closed_loop()
         self.rate = preferred_rate(conditions.load * self.closed_loop)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from harness.scrape.prometheus.server import prometheus_error
+from harness.scrape.prometheus.server import printable, prometheus_error
 
 __all__ = ["Series", "counted", "data_of", "fetch_answer", "series_in", "understood"]
 
@@ -36,7 +36,7 @@ def understood() -> Iterator[None]:
     """Raise `ScraperError` where an answer does not have the form that is read inside."""
     try:
         yield
-    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:_MOST_WORDS]
         raise prometheus_error(f"answered what is not understood ({reason})") from error
 
@@ -48,7 +48,7 @@ def data_of(body: bytes) -> Any:
         status = document["status"]
         if status == "success":
             return document["data"]
-        reason = " ".join(str(document.get("error")).split())[:_MOST_WORDS]
+        reason = printable(str(document.get("error")))[:_MOST_WORDS]
     raise prometheus_error(f"refused a query: {reason}")
 
 

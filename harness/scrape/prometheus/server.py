@@ -20,7 +20,14 @@ from typing import Any, Self
 from harness.errors import ScraperError
 from harness.scrape.scraper import Target
 
-__all__ = ["PrometheusServer", "default_config", "derived_config", "find_prometheus", "prometheus_error"]
+__all__ = [
+    "PrometheusServer",
+    "default_config",
+    "derived_config",
+    "find_prometheus",
+    "printable",
+    "prometheus_error",
+]
 
 START_S = 30.0
 STOP_S = 3.0
@@ -30,6 +37,11 @@ _FOLDER_PREFIX = "harness-prometheus-"
 _LOCK = "in-use"
 
 prometheus_error = partial(ScraperError, field="scraper", value="prometheus")
+
+
+def printable(text: str) -> str:
+    """Return a text from a server as one line that no terminal takes for more than text."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def find_prometheus() -> str:
@@ -180,7 +192,7 @@ class PrometheusServer:
         with contextlib.suppress(OSError):
             lines = (self._folder / "log").read_text(errors="replace").split("\n")
             line = next((line for line in reversed(lines) if line.strip()), "")
-            return re.sub(r"^ts=\S+ caller=\S+ ", "", line.strip())[:300]
+            return printable(re.sub(r"^ts=\S+ caller=\S+ ", "", line.strip())[:300])
         return ""
 
     def stop(self) -> None:
@@ -245,8 +257,11 @@ class PrometheusServer:
 
     def _is_ours(self, client: Any) -> bool:
         """Return whether our server answers on this port, judged by the configuration's folder."""
-        flags = client.get(f"{self.url}/api/v1/status/flags").json().get("data", {})
-        return bool(flags.get("config.file") == f"{self._folder}/config.yaml")
+        # Another program may answer, with anything.
+        with contextlib.suppress(AttributeError, ValueError):
+            flags = client.get(f"{self.url}/api/v1/status/flags").json().get("data", {})
+            return bool(flags.get("config.file") == f"{self._folder}/config.yaml")
+        return False
 
     def _listen(self, timeout_s: float) -> None:
         """Read the keeper's messages."""

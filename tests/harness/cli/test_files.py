@@ -1,6 +1,9 @@
 """Result files are whole or absent, and a result is never lost with the file it was meant for."""
 
+import errno
 import json
+import os
+import stat
 import tempfile
 from pathlib import Path
 
@@ -53,3 +56,42 @@ def test_what_is_no_file_is_written_to_and_not_replaced() -> None:
     """A device such as /dev/null stays a device."""
     files.write_whole("text", Path("/dev/null"))
     assert Path("/dev/null").is_char_device()
+
+
+def test_a_file_that_is_not_whole_has_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kill while it is written leaves nothing beside it."""
+    seen: list[list[Path]] = []
+    monkeypatch.setattr("os.fsync", lambda _descriptor: seen.append(list(tmp_path.iterdir())))
+    files.write_whole("text", tmp_path / "page.html")
+    assert seen == [[]]
+    assert [(each.name, each.read_text()) for each in tmp_path.iterdir()] == [("page.html", "text")]
+
+
+def test_a_file_system_without_unnamed_files_or_links_does_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is written all the same, with the mode that the user's mask allows."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr("os.link", refuse)
+    mask = os.umask(0o027)
+    try:
+        files.write_whole("text", tmp_path / "page.html")
+    finally:
+        os.umask(mask)
+    (page,) = tmp_path.iterdir()
+    assert (page.name, page.read_text(), stat.S_IMODE(page.stat().st_mode)) == ("page.html", "text", 0o640)
+
+
+def test_half_a_spare_copy_is_not_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the temporary folder is full as well, nothing is said to be there, and nothing is."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fdopen", full)
+    assert files.spare_copy({"a": 1}) is None
+    assert list(tmp_path.iterdir()) == []

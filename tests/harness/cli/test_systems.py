@@ -1,6 +1,8 @@
 """Commands that measure say in one line that they need Linux; those that read what was measured work elsewhere."""
 
+import errno
 import json
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -82,3 +84,52 @@ def test_kept_results_are_read_elsewhere(tmp_path: Path) -> None:
     assert json.loads(result.read_text())["schema_version"] == 1
     done = elsewhere("report", str(result), "--output", str(tmp_path / "page.html"), folder=tmp_path)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (MemoryError(), "ulimit -v"),
+        (OSError(errno.ENOMEM, "x"), "ulimit -v"),
+        (OSError(errno.EAGAIN, "x"), "ulimit -u"),
+        (RuntimeError("can't start new thread"), "ulimit -u"),
+        (OSError(errno.EMFILE, "x"), "ulimit -n"),
+        (ImportError("cannot map\nlibx.so"), "(cannot map libx.so)"),
+    ],
+)
+def test_a_limit_that_is_reached_is_one_line_with_a_remedy(
+    error: Exception, remedy: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Memory, processes and open files: no traceback, exit code 1."""
+
+    def fail(**_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(cli.cli, "main", fail)
+    assert cli._run([]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("harness: error: ")
+    assert remedy in line
+
+
+@pytest.mark.parametrize("error", [RuntimeError("other"), OSError(errno.ENOENT, "x"), ValueError()])
+def test_another_exception_tells_of_no_limit(error: Exception) -> None:
+    """A defect of ours is not taken for one of the machine."""
+    assert system.shortage(error) == ""
+
+
+@pytest.mark.parametrize("command", ["run", "history", "report", "overhead"])
+def test_too_low_a_limit_of_memory_is_told_before_any_work(command: str) -> None:
+    """OpenBLAS would hang while it is imported: one line instead, with the limit and what is needed."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (250 << 20, 250 << 20))
+
+    done = subprocess.run(
+        [sys.executable, "-m", "harness.cli", command],
+        capture_output=True, text=True, timeout=60, check=False, preexec_fn=limit,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == (
+        "harness: error: the limit of memory is 250 MiB, and at least 320 MiB are needed: raise it (ulimit -v)\n"
+    )

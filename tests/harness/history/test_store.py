@@ -189,6 +189,24 @@ def test_a_real_full_disk_is_one_line(store: Store) -> None:
     assert list(store.folder.glob(".saving-*")) == []
 
 
+@pytest.mark.parametrize("code", [errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_a_file_system_without_hard_links_keeps_results(
+    store: Store, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """What FAT and others answer to a link changes nothing: results are stored, and none is ever replaced."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "link", refuse)
+    kept = store.save("run", {"a": 1}, fingerprint=HERE, created=START, name="same")
+    assert store.load(kept.id) == kept
+    with pytest.raises(SaveError, match="is already kept"):
+        store.save("run", {"a": 2}, fingerprint=HERE, created=START, name="same")
+    assert _runs(store) == [kept]
+    assert list(store.folder.glob(".saving-*")) == []
+
+
 def test_a_store_whose_place_is_taken_by_a_file_is_one_line(tmp_path: Path) -> None:
     """A store below a file can be neither written nor listed; both say so."""
     (tmp_path / "file").write_text("")
