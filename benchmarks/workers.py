@@ -254,8 +254,8 @@ def block(figures: dict[str, Any]) -> str:
     workers, loops, share = rate_share(figures["rates"])
     rates = figures["rates"]
     rows = [
-        ["one worker, lines/s", f"{np.mean(rates['workers_1']):,.0f}", ""],
-        ["two workers, lines/s", f"{np.mean(rates['workers_2']):,.0f}", ""],
+        ["one worker, lines/s", *_words(interval(rates["workers_1"]), ",.0f")],
+        ["two workers, lines/s", *_words(interval(rates["workers_2"]), ",.0f")],
         ["two workers / one", *_words(workers, ".2f")],
         ["two bare loops / one", *_words(loops, ".2f")],
         ["share of the machine's limit", *_words(share, ".1%")],

@@ -7,13 +7,13 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["MOST_POINTS", "LiveEvent", "LiveState", "Points", "Watcher"]
+__all__ = ["MOST_PAGES", "MOST_POINTS", "LiveEvent", "LiveState", "Points", "Watcher"]
 
 MOST_POINTS = 600
 MOST_WATCHERS = 16
 # Events that wait for one browser. Five a second come at most, so this is what it may be behind.
 _QUEUED = 256
-_MOST_PAGES = 600
+MOST_PAGES = 600
 _MOST_NOTES = 50
 _MOST_INCIDENTS = 100
 # Of these the larger value is kept when points are merged, so that no peak is lost.
@@ -99,7 +99,7 @@ class LiveState:
         point = now.pop("point", None)
         for begin, end in now.get("pages", ()):
             self._pages[begin] = end
-            if len(self._pages) > _MOST_PAGES:
+            if len(self._pages) > MOST_PAGES:
                 del self._pages[next(iter(self._pages))]
         self._now, self._phase = {**now, "pages": []}, ""
         self._send("now", now)

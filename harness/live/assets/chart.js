@@ -187,9 +187,12 @@ export class Chart {
 
   curve({ key, low, high, tone, dashed }) {
     const runs = [[]];
-    for (const point of this.data.points) {
-      if (point.t_ns < this.time.start) continue;
+    const points = this.data.points.filter((point) => point.t_ns >= this.time.start);
+    // While the loop stands still there are no points, and a line across would show what nobody measured.
+    const apart = points.length > 1 ? (3 * (points.at(-1).t_ns - points[0].t_ns)) / (points.length - 1) : 0;
+    for (const [index, point] of points.entries()) {
       const top = this.scale.at(point[key ?? high]);
+      if (index && point.t_ns - points[index - 1].t_ns > apart) runs.push([]);
       if (top === null) runs.push([]);
       else runs.at(-1).push([this.x(point.t_ns), top, low ? (this.scale.at(point[low]) ?? top) : top]);
     }

@@ -75,6 +75,15 @@ def lines_drawn(window: Browser, chart: str) -> int:
     return len(re.findall(r"[ML]", str(window.run(f"return {path}", chart))))
 
 
+def curves(window: Browser) -> list[int]:
+    """Return the number of points of each curve of the rate that was sent."""
+    paths = "document.querySelectorAll('#chart-rate path.line:not(.dashed)')"
+    return [
+        len(re.findall(r"[ML]", path))
+        for path in window.run(f"return [...{paths}].map(each => each.getAttribute('d'))")
+    ]
+
+
 class Switch:
     """Notes what is switched on."""
 
@@ -245,6 +254,17 @@ def test_the_page_can_be_closed_from_the_browser(window: Browser) -> None:
         assert served.wait_closed(60.0)
     until(lambda: "ended" in text(window, "link"), "end")
     assert window.problems() == []
+
+
+def test_no_line_is_drawn_across_seconds_that_are_missing(window: Browser) -> None:
+    """A loop that stands still tells nothing: the curve ends there and begins anew after it."""
+    with page() as served:
+        observer = filled(served, 10)
+        for second in range(30, 40):
+            observer.progress(snapshot(second), 0, 0)
+        show(window, served.url)
+        until(lambda: curves(window) == [10, 10], "two curves")
+        assert not window.problems()
 
 
 def test_a_picture_is_read_with_the_arrow_keys(window: Browser) -> None:

@@ -4,6 +4,7 @@ import re
 import signal
 from collections.abc import Mapping
 from contextlib import ExitStack
+from typing import Any
 
 import psutil
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from harness.errors import UsageError
 from harness.live.feed import LivePage
 from harness.live.observer import LiveObserver
+from harness.live.state import MOST_PAGES
 from tests.harness.live.feeding import SECOND_NS, Beside, client, events, page, snapshot, until
 
 
@@ -69,6 +71,29 @@ def test_the_page_is_told_once_a_second_and_misses_no_scrape() -> None:
         told = [stream.next("now") for _ in range(3)]
     assert [each["elapsed_ns"] for each in told] == [SECOND_NS, 2 * SECOND_NS, 3 * SECOND_NS]
     assert [len(each["pages"]) for each in told] == [1, 5, 5]
+
+
+def test_a_page_that_takes_nothing_costs_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The newest pages are told when it takes messages again, and no more than it would show."""
+    told: list[Mapping[str, Any]] = []
+    takes = False
+
+    def tell(message: Mapping[str, Any], *, droppable: bool = False) -> bool:
+        if takes:
+            told.append(message)
+        return takes
+
+    with page() as served:
+        monkeypatch.setattr(served, "tell", tell)
+        observer = LiveObserver(served, Beside())
+        for number in range(MOST_PAGES + 50):
+            at_ns = number * SECOND_NS // 5
+            observer.progress(snapshot(1, elapsed_ns=at_ns, pages=[(at_ns, at_ns + 1000)]), 0, 0)
+        takes = True
+        observer.progress(snapshot(1, elapsed_ns=at_ns + SECOND_NS, pages=[]), 0, 0)
+    pages = told[0]["now"]["pages"]
+    assert len(pages) == MOST_PAGES
+    assert pages[-1] == [at_ns, at_ns + 1000]
 
 
 def test_several_workers_have_a_row_each() -> None:

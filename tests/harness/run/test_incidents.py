@@ -262,7 +262,7 @@ def test_an_incident_that_is_switched_on_is_recorded_and_its_load_is_exact(kinds
 def test_workers_begin_what_is_switched_on_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """The union is the load of one, digest included, and each worker restarts for itself."""
     # However busy the machine is, each worker hears of it in time.
-    monkeypatch.setattr("harness.distributed.coordinator._INCIDENT_LEAD_NS", 2 * S)
+    monkeypatch.setattr("harness.distributed.relay._INCIDENT_LEAD_NS", 2 * S)
     kinds = ["flood", "errors", "series", "restart", "stall"]
     result, refused = triggered(kinds, open_workers, workers=2, duration="4s")
     assert not refused
