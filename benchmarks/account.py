@@ -43,7 +43,7 @@ def run(instrument: str, lines: int, seed: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="harness-account-") as folder:
         path = Path(folder) / "result.json"
         command = harness(
-            "run", "--quiet", "--no-save", "--json", str(path), "--name", "account", "--instrument", instrument,
+            "run", "--quiet", "--no-save", "--json", str(path), "--instrument", instrument,
             "--arrivals", "max", "--count", str(lines), "--errors", ERRORS, "--series", str(SERIES),
             "--seed", str(seed), "--scraper", "prometheus",
         )  # fmt: skip
@@ -151,9 +151,9 @@ def block(figures: Mapping[str, Any]) -> str:
     scrapes = ", ".join(f"{row['scrapes_compared']} of {row['scrapes']}" for row in runs if not row["reason"])
     text = table(HEADS, [cells(row) for row in runs])
     text += (
-        f"\nEach run is one `harness run` in a closed loop with {budget['series']} methods, one seed, and "
-        f"{budget['errors']} of the lines refused ({refused} lines); a refused line is recorded as well. The page after "
-        "the last line and what Prometheus stored of it are compared with the account series by series, bucket by bucket "
+        f"\nEach run is one `harness run` in a closed loop with {budget['series']} methods and "
+        f"{budget['errors']} of the lines refused ({refused} lines), which are recorded as well. The page after "
+        "the last line and what Prometheus stored are compared with the account series by series, bucket by bucket "
         f"and in the sums. Scrapes on the way that were compared as well: {scrapes}. Memory is the largest resident "
         "memory of a process, and beside it what the harness had after a tenth of the run.\n"
     )

@@ -92,7 +92,7 @@ def slope(times: Sequence[float], values: Sequence[float], confidence: float = 0
 def batch_means(
     times: NDArray[np.float64], values: NDArray[np.float64], batches: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the means of times and of values over `batches` spans of equal length; spans without a sample are left out."""
+    """Return the means of times and of values over `batches` equal spans; those without a sample are left out."""
     if not times.size or times[-1] <= times[0]:
         return times[:1], values[:1]
     places = np.minimum(((times - times[0]) / (times[-1] - times[0]) * batches).astype(np.int64), batches - 1)

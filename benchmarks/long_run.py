@@ -1,4 +1,4 @@
-"""Commands that run for long: watched from outside with a deadline, ended cleanly on Ctrl-C, their figures published."""
+"""Commands that run for long: watched with a deadline, ended cleanly on Ctrl-C, their figures published."""
 
 import os
 import signal

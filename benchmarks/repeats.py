@@ -218,7 +218,9 @@ def repeated(what: str, count: int, once: Any) -> dict[str, Any]:
         if (now := time.monotonic()) - told >= _TOLD_S:
             told = now
             memory = f"{columns['memory_kb'][-1] // 1000} MB"
-            tell(f"{what}: {number + 1} of {count} after {now - began:.0f} s, ends by {deadline - began:.0f} s; {memory}")
+            tell(
+                f"{what}: {number + 1} of {count} after {now - began:.0f} s, ends by {deadline - began:.0f} s; {memory}"
+            )
     return {
         "asked": count,
         "interrupted": interrupted,
@@ -254,7 +256,8 @@ def missed_of(name: str, part: Mapping[str, Any]) -> list[str]:
     words += [
         f"{title}: {each} are not constant: {_counts(column(part, each))}"
         for each in ("descriptors", "threads")
-        if not constant(column(part, each))
+        # Of commands they are the most that was seen at once, which a sample may miss.
+        if name == "process" and not constant(column(part, each))
     ]
     words += [
         f"{title}: {each} are left: {max(column(part, each))}"
@@ -309,10 +312,10 @@ def block(figures: Mapping[str, Any]) -> str:
     budget = figures["budget"]
     text = table(HEADS, rows)
     text += (
-        f"\nEach run sends {budget['lines']} lines through one of {', '.join(budget['instruments'])} in turn, is scraped "
-        f"by {budget['scraper']} and audited; each command saves its result. The first fifth is warm-up and left "
-        "out. Memory is, of the process of all runs, what no other process shares after each run, and of a command the "
-        "largest while it ran; descriptors and threads of a command are the most seen at once. Growth is flat where its "
+        f"\nEach run sends {budget['lines']} lines through one of {', '.join(budget['instruments'])} in turn, is "
+        f"scraped by {budget['scraper']} and audited; each command saves its result. The first fifth is warm-up and left "
+        "out. Memory is, of the process of all runs, what no other process shares after each run, and of a command "
+        "the largest while it ran; descriptors and threads of a command are the most seen at once. Growth is flat if its "
         "interval includes zero and excludes 1 MB over all of them; the interval is that of the slopes above.\n"
     )
     return text + "".join(f"\n- {words}" for words in notes) + ("\n" if notes else "") + f"\n{origin(figures)}\n"

@@ -48,7 +48,6 @@ NOT_JUDGED = "prometheus"
 HEADS = ["process", "own memory, MB", "slope, MB/h (95 %)", "verdict", "descriptors", "threads"]
 
 
-
 @dataclass(frozen=True)
 class Process:
     """What is said of one process after the warm-up."""
@@ -134,7 +133,7 @@ def processes_of(part: Mapping[str, Any]) -> list[Process]:
 
 
 def trend(part: Mapping[str, Any], figure: str) -> tuple[Slope, float | None]:
-    """Return the change an hour of a duration after the warm-up, as a share, and its median in ms (None without any)."""
+    """Return the change an hour of a duration, as a share, and its median in ms (None without any), after warm-up."""
     times = [float(each) for each in part[figure]["at_s"].split()]
     values = [float(each) for each in part[figure]["ns"].split()]
     late = [(at_s / 3600, ns) for at_s, ns in zip(times, values, strict=True) if at_s >= part["warm_up_s"]]
@@ -170,7 +169,7 @@ def undecided_of(part: Mapping[str, Any]) -> list[str]:
 
 
 def _share(drift: Slope) -> str:
-    if not math.isfinite(drift.low):
+    if not math.isfinite(drift.high):
         return "too few values to tell"
     return f"{drift.value:+.0%} ({drift.low:+.0%} to {drift.high:+.0%})".replace("-", "−")
 

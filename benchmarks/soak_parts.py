@@ -49,7 +49,7 @@ def demo_looks_s(seconds: float) -> list[float]:
 def run_command(seconds: float, seed: int, workers: int, file: Path) -> list[str]:
     """Return the command of a run by so many workers."""
     return harness(
-        "run", "--quiet", "--no-save", "--json", str(file), "--name", "soak", "--instrument", INSTRUMENT,
+        "run", "--quiet", "--no-save", "--json", str(file), "--instrument", INSTRUMENT,
         "--arrivals", f"poisson:rate={RATE}", "--duration", _duration(seconds), "--errors", ERRORS,
         "--series", str(SERIES), "--seed", str(seed), "--scraper", "prometheus", "--workers", str(workers),
     )  # fmt: skip
@@ -78,9 +78,7 @@ def measure_part(what: str, seconds: float, seed: int, every_s: float) -> dict[s
             "workers": lambda: run_command(seconds, seed, WORKERS, file),
             "demo": lambda: demo_command(seconds, seed, file),
         }
-        watched = watch(
-            commands[what](), what=what, within_s=seconds + BESIDES_S, every_s=every_s, folder=Path(folder)
-        )
+        watched = watch(commands[what](), what=what, within_s=seconds + BESIDES_S, every_s=every_s, folder=Path(folder))
         result = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
     return figures_of(what, seconds, result, watched)
 
