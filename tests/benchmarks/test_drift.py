@@ -38,7 +38,7 @@ def test_a_leak_of_a_megabyte_an_hour_is_found(phi: float) -> None:
     """And never called flat."""
     rng = np.random.default_rng(2)
     verdicts = [judge(slope(HOURS.tolist(), (100 + HOURS + correlated(rng, phi)).tolist()), 1.0) for _ in range(100)]
-    assert verdicts.count(Verdict.GROWS) >= 90
+    assert verdicts.count(Verdict.GROWS) >= 80
     assert verdicts.count(Verdict.FLAT) <= 5
 
 

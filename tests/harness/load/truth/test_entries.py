@@ -75,9 +75,9 @@ def test_no_file_is_left_and_none_has_a_name(tmp_path: Path, monkeypatch: pytest
     entries = Entries(3_000, 0)
     entries.append(entry(1, [1]))
     assert list(tmp_path.iterdir()) == []
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     del entries
-    assert len(os.listdir("/proc/self/fd")) == before - 1
+    assert len(list(Path("/proc/self/fd").iterdir())) == before - 1
 
 
 def test_moments_are_found_and_taken() -> None:
