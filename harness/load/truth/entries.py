@@ -206,4 +206,4 @@ class _File:
 
 
 def _size(entry: Entry) -> int:
-    return _HEAD + _WORD * entry.series.size * (1 + entry.rows.shape[1])
+    return _HEAD + _WORD * int(entry.series.size) * (1 + int(entry.rows.shape[1]))

@@ -16,7 +16,7 @@ from harness.expected import Range
 from harness.load.recorder import EVALUATED, RAISED
 from harness.load.truth.entries import Entries, Entry
 from harness.load.truth.ledger import Ledger
-from harness.load.truth.moments import Moments
+from harness.load.truth.moments import PageMoments
 from harness.views import LATENCY_MS, LINE_LENGTH, Aggregation, Tags, View
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ class TruthLog:
         self._touched = np.zeros(ledger.series_count, dtype=np.bool_)
         self._entries = Entries(budget_bytes)
         # The moment and the position for each page begun and made.
-        self._begun = Moments()
-        self._made = Moments()
+        self._begun = PageMoments()
+        self._made = PageMoments()
         self._forgotten_ns = -1
         self._closed_ns: int | None = None
         self._reader: _Reader | None = None

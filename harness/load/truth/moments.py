@@ -7,13 +7,13 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Moments"]
+__all__ = ["PageMoments"]
 
 # So many at the front are removed at once.
 _REMOVED = 1024
 
 
-class Moments:
+class PageMoments:
     """Moments (ns) in order with a number of lines each; those at the front can be taken."""
 
     __slots__ = ("_first", "_lines", "_ns")

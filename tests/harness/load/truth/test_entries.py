@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.load.truth.entries import Entries, Entry
-from harness.load.truth.moments import Moments
+from harness.load.truth.moments import PageMoments
 
 COLUMNS = 3
 
@@ -82,7 +82,7 @@ def test_no_file_is_left_and_none_has_a_name(tmp_path: Path, monkeypatch: pytest
 
 def test_moments_are_found_and_taken() -> None:
     """The first from a moment on, the last until one; those taken are gone."""
-    moments = Moments()
+    moments = PageMoments()
     moments.extend((10 * number, number) for number in range(3_000))
     assert (moments.from_on(15), moments.until(15)) == ((20, 2), (10, 1))
     assert [moments.popleft() for _ in range(2_000)] == [10 * number for number in range(2_000)]
