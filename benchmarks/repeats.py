@@ -315,7 +315,7 @@ def block(figures: Mapping[str, Any]) -> str:
         f"\nEach run sends {budget['lines']} lines through one of {', '.join(budget['instruments'])} in turn, is "
         f"scraped by {budget['scraper']} and audited; each command saves its result. The first fifth is left "
         "out. Memory is, of the process of all runs, its own memory after each run, and of a command "
-        "the largest while it ran; those of a command the most seen at once. Growth is flat if its "
+        "the largest while it ran; its descriptors and threads are the most seen. Growth is flat if its "
         "interval includes zero and excludes 1 MB over all of them; the interval is that of the slopes above.\n"
     )
     return text + "".join(f"\n- {words}" for words in notes) + ("\n" if notes else "") + f"\n{origin(figures)}\n"
