@@ -51,6 +51,16 @@ lean-wheel: $(READY) ## Build the wheel of opencensus-lean, for programs that wa
 lean-cost: $(READY) ## Compare the cost of a line between opencensus-lean and prometheus-client, at 1 to 1 000 series (ten minutes)
 	$(BIN)/python benchmarks/lean_cost.py --docs
 
+account: $(READY) ## Account for 100 000 000 lines through each of two ways of recording, to the last (an hour)
+	$(BIN)/python benchmarks/account.py --docs
+
+SOAK ?= 60m
+soak: $(READY) ## Memory, descriptors, lag and page times of a run, a demo and four workers, an hour each; SOAK=10m shortens
+	$(BIN)/python benchmarks/soak.py --duration $(SOAK) --docs
+
+repeats: $(READY) ## 1 000 runs in one process and 200 commands in a row leave nothing behind (an hour)
+	$(BIN)/python benchmarks/repeats.py --docs
+
 opencensus-tests: $(READY) ## Run OpenCensus' own unit tests from OPENCENSUS=path, with and without opencensus-lean
 	$(BIN)/python benchmarks/opencensus_tests.py "$(OPENCENSUS)"
 

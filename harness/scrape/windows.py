@@ -2,8 +2,9 @@
 
 import threading
 import time
+from array import array
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ __all__ = ["CLIENT_GONE", "MAX_WINDOWS", "Window", "WindowLog"]
 
 # As many pages may have been made since the driver last asked: one for each connection.
 _RECENT = 128
-MAX_WINDOWS = 65_536  # 18 hours of one scrape a second; some 10 MB
+MAX_WINDOWS = 65_536  # 18 hours of one scrape a second; 2 MB
 
 # The status of a page whose client went away before it was made, as nginx writes it into its log.
 CLIENT_GONE = 499
@@ -35,6 +36,31 @@ class Window(NamedTuple):
         return self.end_ns - self.start_ns
 
 
+class _Windows:
+    """The last `most` windows, 32 bytes each."""
+
+    def __init__(self, most: int) -> None:
+        self._numbers = array("q")
+        self._most = most
+        self._next = 0
+
+    def append(self, window: Window) -> None:
+        row = array("q", window)
+        if len(self._numbers) < self._most * len(row):
+            self._numbers.extend(row)
+            return
+        at = self._next * len(row)
+        self._numbers[at : at + len(row)] = row
+        self._next = (self._next + 1) % self._most
+
+    def __iter__(self) -> Iterator[Window]:
+        width, held = len(Window._fields), self._numbers
+        rows = len(held) // width
+        for row in range(rows):
+            at = (self._next + row) % rows * width
+            yield Window(*held[at : at + width])
+
+
 class WindowLog:
     """The windows, and the moments between which pages were made, the last `MAX_WINDOWS` of each."""
 
@@ -44,7 +70,7 @@ class WindowLog:
         self.served = 0
         self.failed = 0
         self.last_good_ns = -1
-        self._windows: deque[Window] = deque(maxlen=MAX_WINDOWS)
+        self._windows = _Windows(MAX_WINDOWS)
         # Pages being made, by thread, and the last ones made: what holds the interpreter, unlike writing them out.
         self._making: dict[int, int] = {}
         self._rendered: deque[tuple[int, int]] = deque(maxlen=_RECENT)

@@ -5,9 +5,7 @@ begun by the second. The log cuts the blocks of lines at these moments and store
 series that changed since the moment before, within a limit of bytes; the oldest moments are discarded first.
 """
 
-from bisect import bisect_left, bisect_right
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -16,7 +14,9 @@ from numpy.typing import NDArray
 
 from harness.expected import Range
 from harness.load.recorder import EVALUATED, RAISED
+from harness.load.truth.entries import Entries, Entry
 from harness.load.truth.ledger import Ledger
+from harness.load.truth.moments import PageMoments
 from harness.views import LATENCY_MS, LINE_LENGTH, Aggregation, Tags, View
 
 if TYPE_CHECKING:
@@ -57,42 +57,19 @@ class LineLog(Protocol):
         """Store the final state; see `TruthLog.close`."""
 
 
-class _Entry(NamedTuple):
-    """Changes of the ledger up to a position, which is the number of lines accounted for."""
-
-    position: int
-    series: NDArray[np.int64]
-    rows: NDArray[np.float64]
-
-    @property
-    def size_bytes(self) -> int:
-        return self.series.nbytes + self.rows.nbytes + 300
-
-    def followed_by(self, later: "_Entry") -> "_Entry":
-        """Return both entries as one: the state at the later position."""
-        stored = ~np.isin(self.series, later.series)
-        return _Entry(
-            later.position,
-            np.concatenate([self.series[stored], later.series]),
-            np.concatenate([self.rows[stored], later.rows]),
-        )
-
-
 class TruthLog:
     """Adds lines to a ledger and stores its state where `pages` were made; see `harness.expected.TruthOverTime`."""
 
     def __init__(self, ledger: Ledger, pages: Pages, budget_bytes: int = BUDGET_BYTES) -> None:
         self._ledger = ledger
         self._pages = pages
-        self._budget_bytes = budget_bytes
-        self._size_bytes = 0
         self._position = 0
         self._raised = 0
         self._touched = np.zeros(ledger.series_count, dtype=np.bool_)
-        self._entries: deque[_Entry] = deque()
+        self._entries = Entries(budget_bytes)
         # The moment and the position for each page begun and made.
-        self._begun: deque[tuple[int, int]] = deque()
-        self._made: deque[tuple[int, int]] = deque()
+        self._begun = PageMoments()
+        self._made = PageMoments()
         self._forgotten_ns = -1
         self._closed_ns: int | None = None
         self._reader: _Reader | None = None
@@ -141,7 +118,7 @@ class TruthLog:
         self._made.extend(zip(made, (self._position + line for line in possible), strict=True))
         for moments in (self._begun, self._made):
             while len(moments) > MAX_MOMENTS:
-                self._forgotten_ns = max(self._forgotten_ns, moments.popleft()[0])
+                self._forgotten_ns = max(self._forgotten_ns, moments.popleft())
 
     def _keep(self) -> None:
         """Store the ledger's state at this position, as the series that changed since the last one."""
@@ -149,19 +126,9 @@ class TruthLog:
         if not series.size and self._entries:
             return
         self._touched[series] = False
-        entry = _Entry(self._position, series, self._ledger.rows(series))
-        self._entries.append(entry)
-        self._size_bytes += entry.size_bytes
-        while self._size_bytes > self._budget_bytes and len(self._entries) > 2:
-            first, second = self._entries.popleft(), self._entries.popleft()
-            merged = first.followed_by(second)
-            self._size_bytes += merged.size_bytes - first.size_bytes - second.size_bytes
-            self._entries.appendleft(merged)
-            self._forget_before(merged.position)
-
-    def _forget_before(self, position: int) -> None:
-        while self._begun and self._begun[0][1] < position:
-            self._forgotten_ns = max(self._forgotten_ns, self._begun.popleft()[0])
+        self._entries.append(Entry(self._position, series, self._ledger.rows(series)))
+        while self._begun and self._begun.first[1] < self._entries.known_from:
+            self._forgotten_ns = max(self._forgotten_ns, self._begun.popleft())
 
     def close(self, now_ns: int) -> None:
         """Store the final state, at `now_ns`: pages made later show all of it."""
@@ -172,17 +139,18 @@ class TruthLog:
 
     def state(self) -> dict[str, Any]:
         """Return what it remembers as plain values and arrays, for `from_state` in another process."""
+        entries = list(self._entries)
         return {
             "position": self._position,
             "raised": self._raised,
             "forgotten_ns": self._forgotten_ns,
             "closed_ns": self._closed_ns,
-            "begun": np.array(self._begun, dtype=np.int64).reshape(-1, 2),
-            "made": np.array(self._made, dtype=np.int64).reshape(-1, 2),
-            "positions": np.array([entry.position for entry in self._entries], dtype=np.int64),
-            "sizes": np.array([entry.series.size for entry in self._entries], dtype=np.int64),
-            "series": np.concatenate([np.zeros(0, dtype=np.int64), *(entry.series for entry in self._entries)]),
-            "rows": np.concatenate([self._ledger.rows(np.zeros(0, dtype=np.int64)), *(e.rows for e in self._entries)]),
+            "begun": self._begun.rows(),
+            "made": self._made.rows(),
+            "positions": np.array([entry.position for entry in entries], dtype=np.int64),
+            "sizes": np.array([entry.series.size for entry in entries], dtype=np.int64),
+            "series": np.concatenate([np.zeros(0, dtype=np.int64), *(entry.series for entry in entries)]),
+            "rows": np.concatenate([self._ledger.rows(np.zeros(0, dtype=np.int64)), *(e.rows for e in entries)]),
         }
 
     @classmethod
@@ -191,15 +159,15 @@ class TruthLog:
         result = cls(ledger, NoPages())
         result._position, result._raised = state["position"], state["raised"]
         result._forgotten_ns, result._closed_ns = state["forgotten_ns"], state["closed_ns"]
-        result._begun.extend(map(tuple, state["begun"].tolist()))
-        result._made.extend(map(tuple, state["made"].tolist()))
+        result._begun.extend(state["begun"].tolist())
+        result._made.extend(state["made"].tolist())
         ends = np.cumsum(state["sizes"])
         for position, end, size in zip(
             state["positions"].tolist(), ends.tolist(), state["sizes"].tolist(), strict=True
         ):
             piece = slice(end - size, end)
             # Copied, so that the message they came with need not be kept.
-            result._entries.append(_Entry(position, state["series"][piece].copy(), state["rows"][piece].copy()))
+            result._entries.hold(Entry(position, state["series"][piece].copy(), state["rows"][piece].copy()))
         return result
 
     def between(self, begin_ns: int, end_ns: int) -> Mapping[str, Mapping[Tags, Range]] | None:
@@ -211,11 +179,11 @@ class TruthLog:
         if self._closed_ns is None or self._raised or begin_ns <= self._forgotten_ns:
             return None
         least = self.certain(begin_ns)
-        before = bisect_right(self._made, (end_ns, self._position))
+        made = self._made.until(end_ns)
         if end_ns >= self._closed_ns:
             most = self._position
-        elif before:
-            most = self._made[before - 1][1]
+        elif made is not None:
+            most = made[1]
         else:
             return None
         if most < least:
@@ -235,13 +203,13 @@ class TruthLog:
 
     def certain(self, begin_ns: int) -> int:
         """Return how many lines a page requested at `begin_ns` shows at least."""
-        later = bisect_left(self._begun, (begin_ns, -1))
-        return self._begun[later][1] if later < len(self._begun) else self._position
+        later = self._begun.from_on(begin_ns)
+        return self._position if later is None else later[1]
 
     def begun_within(self, begin_ns: int, end_ns: int) -> bool:
         """Return whether a page was begun between two moments, both included."""
-        later = bisect_left(self._begun, (begin_ns, -1))
-        return later < len(self._begun) and self._begun[later][0] <= end_ns
+        later = self._begun.from_on(begin_ns)
+        return later is not None and later[0] <= end_ns
 
 
 class NoPages:
@@ -259,18 +227,17 @@ def _part(truth: "Truth", piece: slice) -> "Truth":
 class _Cursor:
     """The state of each series that ever occurred, at successive positions."""
 
-    def __init__(self, active: NDArray[np.int64], columns: int, entries: Sequence[_Entry]) -> None:
+    def __init__(self, active: NDArray[np.int64], columns: int, entries: Iterable[Entry]) -> None:
         self._active = active
-        self._entries = entries
-        self._next = 0
+        self._entries = iter(entries)
+        self._next = next(self._entries, None)
         self.position = -1
         self.state = np.zeros((active.size, columns))
 
     def advance(self, position: int) -> None:
-        while self._next < len(self._entries) and self._entries[self._next].position <= position:
-            entry = self._entries[self._next]
-            self.state[np.searchsorted(self._active, entry.series)] = entry.rows
-            self._next += 1
+        while self._next is not None and self._next.position <= position:
+            self.state[np.searchsorted(self._active, self._next.series)] = self._next.rows
+            self._next = next(self._entries, None)
         self.position = position
 
 
@@ -288,12 +255,11 @@ class _Layout(NamedTuple):
 class _Reader:
     """A pass through the entries with two cursors: what must be shown, and what may be."""
 
-    def __init__(self, ledger: Ledger, entries: Sequence[_Entry]) -> None:
+    def __init__(self, ledger: Ledger, entries: Entries) -> None:
         active = ledger.active_series()
         columns = ledger.rows(active[:0]).shape[1]
-        self._entries = list(entries)
-        self._least = _Cursor(active, columns, self._entries)
-        self._most = _Cursor(active, columns, self._entries)
+        self._least = _Cursor(active, columns, entries)
+        self._most = _Cursor(active, columns, entries)
         self._layouts = [_layout(ledger, view, active) for view in ledger.views]
 
     def reaches(self, least: int, most: int) -> bool:

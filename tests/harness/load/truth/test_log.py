@@ -189,7 +189,7 @@ def test_memory_is_bounded_and_the_newest_pages_are_kept() -> None:
     lines = steady(400)
     pages = [Made(asked=10 * i - 3, begun=10 * i - 2, made=10 * i - 1, received=10 * i) for i in range(1, 400)]
     whole, small = logged(lines, pages, []), logged(lines, pages, [], budget_bytes=20_000)
-    assert small._size_bytes <= 20_000 < whole._size_bytes
+    assert small._entries.size_bytes <= 20_000 < whole._entries.size_bytes
     known = [small.between(page.asked, page.received) for page in pages]
     assert known[0] is None
     assert known[-1] is not None
