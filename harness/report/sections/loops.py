@@ -1,0 +1,168 @@
+"""Event loops: how long a scrape or push stalls one, what it does to requests, and the law of the stall."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from harness.report.experiments import measured
+from harness.report.numbers import UNKNOWN, MeasuredValue, Unit, finite, plain, plus_minus, unit_for, with_interval
+from harness.report.plots.laws import LawsPicture, cost_at, formula, law_unit, terms_of
+from harness.report.plots.percentiles import quantile_text
+from harness.report.tables import Column, Illustration, Note, Part, ReportTable, Section, TableCell, row_of
+
+if TYPE_CHECKING:
+    from harness.measure.questions.laws import CostLaw
+    from harness.measure.questions.loop_effect import LoopEffect
+    from harness.measure.questions.scrape_effect import Shift
+
+__all__ = ["loops_section", "stall_sentence", "stalls_table"]
+
+_NAME = Column("Deployment", kind="text")
+# Chi-squared per degree of freedom from which on the sentence says that a law does not fit.
+_FITS = 10.0
+_INTRO = (
+    "A service with one event loop answers requests that are due on schedule; half of its windows, drawn at random, "
+    "have one scrape or push. The stall is the longest lag of a heartbeat in a window."
+)
+
+
+def loops_section(effects: "Sequence[LoopEffect]") -> Section | None:
+    """Return the stalls as a table, their law as a picture, and the percentiles behind them; None without any."""
+    if not effects:
+        return None
+    from harness.measure.questions.loop_effect import stall_laws
+
+    laws = stall_laws(effects)
+    parts: list[Part] = [stalls_table(effects)]
+    sizes = {effect.asked_series for effect in effects}
+    if len(sizes) > 1:
+        words = tuple(Note(stall_sentence(law), tone="" if law.fit is not None else "warning") for law in laws)
+        parts += [Illustration(_picture(laws), _points_table(laws)), *words]
+    parts += [_percentiles_table(effects, beats=True), _percentiles_table(effects, beats=False)]
+    brief = (stalls_table(effects), *(Note(f"  {stall_sentence(law)}") for law in laws if law.fit is not None))
+    return Section("loops", "Event loops", tuple(parts), _INTRO, brief)
+
+
+def stalls_table(effects: "Sequence[LoopEffect]") -> ReportTable:
+    """Return a row for each deployment and size of page: the stall of the loop and the longest response, compared."""
+    values = [each.difference for effect in effects for each in (effect.stall, effect.longest_response)]
+    unit = unit_for([value for value in values if value is not None])
+    columns = (
+        _NAME,
+        Column("Series"),
+        Column("Page", "KiB"),
+        Column("Scrape takes"),
+        Column("Longest lag without"),
+        Column("with"),
+        Column("Stall"),
+        Column("Longest response without"),
+        Column("with"),
+        Column("Difference"),
+    )
+    rows = tuple(_row(effect, unit) for effect in effects)
+    return ReportTable(
+        f"Stall of the event loop and longest response in a window, with and without a scrape, {unit.name}",
+        columns,
+        rows,
+        tuple(_notes(effects)),
+    )
+
+
+def _row(effect: "LoopEffect", unit: Unit) -> tuple[TableCell, ...]:
+    return row_of(
+        effect.deployment,
+        plain(effect.series, 15),
+        plain(effect.page_bytes / 1024),
+        _scaled(effect.scrape_ns, unit),
+        *_compared(effect.stall, unit),
+        *_compared(effect.longest_response, unit),
+    )
+
+
+def _compared(shift: "Shift", unit: Unit) -> Iterator[str]:
+    yield _scaled(shift.unscraped, unit)
+    yield _scaled(shift.scraped, unit)
+    yield plus_minus(measured(shift.difference, shift.interval), unit)
+
+
+def _scaled(value: float | None, unit: Unit) -> str:
+    known = finite(value)
+    return UNKNOWN if known is None else with_interval(MeasuredValue(known), unit)[0]
+
+
+def _notes(effects: "Sequence[LoopEffect]") -> Iterator[Note]:
+    first = effects[0]
+    scrapes, requests = sum(each.scrapes for each in effects), sum(each.requests for each in effects)
+    processes = sum(each.processes for each in effects)
+    words = (
+        f"{plain(requests, 15)} requests and {plain(scrapes, 15)} scrapes or pushes in {processes} processes, "
+        f"{plain(first.rate)} requests/s; ± is the 95\u202f% interval over processes"
+    )
+    lags = [trace.sender_lag for each in effects for trace in each.traces if trace.sender_lag is not None]
+    if lags:
+        unit = unit_for(lags)
+        words += f"; the sender itself was up to {_scaled(max(lags), unit)} {unit.name} late (p99 without scrapes)"
+    yield Note(words, tone="quiet")
+    for effect in effects:
+        reasons = dict.fromkeys(trace.void for trace in effect.traces if trace.void)
+        for reason in reasons:
+            count = sum(trace.void == reason for trace in effect.traces)
+            words = f"{effect.deployment}, {effect.asked_series} series: {count} of {len(effect.traces)} processes void"
+            yield Note(f"{words}: {reason}", tone="warning")
+
+
+def stall_sentence(law: "CostLaw") -> str:
+    """Return the law of a stall in words: ``stall = 0.3 ms + 0.08 ms × KiB``, or why there is none."""
+    if law.fit is None:
+        return f"{law.instrument}: no law: it takes pages of three sizes, each measured in four processes"
+    slope = terms_of(law)[1]
+    low, high = law.fit.b_interval
+    if low <= 0 <= high:
+        return f"{law.instrument}: whether the stall grows with the page is undecided ({slope.value} for each KiB)"
+    misfit = (
+        "" if law.fit.misfit < _FITS else f"; the points do not lie on the line (misfit {plain(law.fit.misfit, 2)})"
+    )
+    return f"{law.instrument}: {formula(law, intervals=True, what='stall')}{misfit}"
+
+
+_FITS = 10.0
+
+
+def _picture(laws: "Sequence[CostLaw]") -> LawsPicture:
+    words = "; ".join(f"{law.instrument}: {formula(law, what='stall') or 'no law fitted'}" for law in laws)
+    description = f"Stalls measured, with 95 % intervals over processes, and the fitted lines. {words}."
+    title = "Stall of the event loop against the size of the page"
+    return LawsPicture("loop-stalls", title, description, laws, "stall of the event loop")
+
+
+def _points_table(laws: "Sequence[CostLaw]") -> ReportTable:
+    columns = (_NAME, Column("Page", "KiB"), Column("Unit", kind="text"), Column("Stall"))
+    rows = tuple(
+        row_of(law.instrument, plain(point.x), law_unit(law).name, plus_minus(cost_at(point), law_unit(law)))
+        for law in laws
+        for point in law.points
+    )
+    return ReportTable("Stall by size of the page", columns, rows, quiet=True)
+
+
+def _percentiles_table(effects: "Sequence[LoopEffect]", *, beats: bool) -> ReportTable:
+    """Return percentiles of the heartbeat's lag, or of the response time, without scrapes and during one."""
+    what = "Lag of the heartbeat" if beats else "Response time"
+    sides = [effect.beats_by_moment if beats else effect.responses_by_moment for effect in effects]
+    unit = unit_for([shift.scraped for side in sides for shift in side])
+    percentiles = [shift.percentile for shift in sides[0]]
+    columns = (
+        _NAME,
+        Column("Series"),
+        *(Column(f"{quantile_text(each)} {side}") for each in percentiles for side in ("without", "in a scrape")),
+    )
+    rows = tuple(
+        row_of(
+            effect.deployment,
+            plain(effect.series, 15),
+            *(_scaled(value, unit) for shift in side for value in (shift.unscraped, shift.scraped)),
+        )
+        for effect, side in zip(effects, sides, strict=True)
+    )
+    caption = f"{what} of what is due in windows without scrapes, and while one is served, {unit.name}"
+    note = Note(f"{UNKNOWN}: fewer than ten of some process lie beyond that percentile", tone="quiet")
+    return ReportTable(caption, columns, rows, (note,))
