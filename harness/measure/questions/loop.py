@@ -8,7 +8,6 @@ due times fixed in advance, and this process scrapes in some windows and not in 
 import random
 import tempfile
 import time
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -211,7 +210,7 @@ def measure_loops(plan: LoopPlan, progress: Progress = lambda _step: None) -> tu
 
 
 def _effects(plan: LoopPlan, traces: dict[LoopPoint, list[LoopTrace]], *, interrupted: bool) -> list[LoopEffect]:
-    measured: Sequence[LoopPoint] = [point for point in plan.points if point in traces]
+    measured = [point for point in plan.points if point in traces]
     versions = {name: version for name in _LIBRARIES if (version := version_here(name)) is not None}
     return [
         loop_effect(point, traces[point], rate=plan.rate, libraries=versions, interrupted=interrupted)

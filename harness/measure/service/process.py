@@ -2,7 +2,7 @@
 
 Commands and answers are lines of JSON on standard input and output:
 
-{"do": "start", "deployment", "series", "core", "home", "folder", "gateway"} -> {"port", "metrics_port", "loaded"}
+{"do": "start", "deployment", "series", "core", "home", "folder", "gateway"} -> {"port", "metrics_port"}
 {"do": "beat", "start_ns", "interval_ns", "count"}                           -> {}
 {"do": "finish", "file"}                                                     -> {"beats", "recorded"}
 
@@ -21,7 +21,6 @@ from typing import Any
 import uvicorn
 
 from harness.errors import HarnessError, UsageError, to_answer
-from harness.host.libraries import loaded_libraries
 from harness.measure.service.deployments import (
     Deployment,
     Receive,
@@ -78,6 +77,7 @@ class _Service:
         config = uvicorn.Config(
             self._app, lifespan="off", access_log=False, log_level="error", backlog=_BACKLOG,
             timeout_keep_alive=_KEEP_ALIVE_S, loop="asyncio", http="h11",
+            interface="asgi3", proxy_headers=False,
         )  # fmt: skip
         self._server = uvicorn.Server(config)
         self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
@@ -85,7 +85,7 @@ class _Service:
         while not self._server.started and time.monotonic() < deadline and not self._serving.done():
             await asyncio.sleep(0.005)
         port = listener.getsockname()[1]
-        return {"port": port, "metrics_port": deployment.port or port, "loaded": loaded_libraries("")}
+        return {"port": port, "metrics_port": deployment.port or port}
 
     async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
         deployment = self._deployment

@@ -57,7 +57,7 @@ class _Connection(asyncio.Protocol):
         if self._answer.endswith(_DONE):
             self._sender.answered(self, self._index, good=self._answer.startswith(_OK))
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _exc: Exception | None) -> None:
         self._sender.lost(self, self._index)
 
     def close(self) -> None:
