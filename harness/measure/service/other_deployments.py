@@ -21,7 +21,8 @@ class AioprometheusOnTheLoop:
     port = 0
 
     def __init__(self, _surroundings: Surroundings) -> None:
-        from aioprometheus import Counter, Histogram, Registry, render
+        from aioprometheus.collectors import Counter, Histogram, Registry
+        from aioprometheus.renderer import render
 
         self._render, self._registry = render, Registry()
         bounds = (*BOUNDS, float("inf"))

@@ -100,13 +100,12 @@ class _Service:
         self.recorded += 1
 
     def _finish(self, file: str) -> dict[str, Any]:
-        lags = [] if self._heartbeat is None else self._heartbeat.lags
-        if self._heartbeat is not None:
-            self._heartbeat.stop()
-            self._heartbeat = None
-            with open(file, "wb") as target:  # noqa: PTH123 - array writes to a plain file
-                lags.tofile(target)  # type: ignore[union-attr]
-        return {"beats": len(lags), "recorded": self.recorded}
+        if self._heartbeat is None:
+            raise UsageError("a service must have a heartbeat first")
+        self._heartbeat.stop()
+        with open(file, "wb") as target:  # noqa: PTH123 - array writes to a plain file
+            self._heartbeat.lags.tofile(target)
+        return {"beats": len(self._heartbeat.lags), "recorded": self.recorded}
 
     async def close(self) -> None:
         """Stop the server and release the deployment."""

@@ -38,7 +38,10 @@ def loops_section(effects: "Sequence[LoopEffect]") -> Section | None:
         words = tuple(Note(stall_sentence(law), tone="" if law.fit is not None else "warning") for law in laws)
         parts += [Illustration(_picture(laws), _points_table(laws)), *words]
     parts += [_percentiles_table(effects, beats=True), _percentiles_table(effects, beats=False)]
-    brief = (stalls_table(effects), *(Note(f"  {stall_sentence(law)}") for law in laws if law.fit is not None))
+    brief: tuple[Part, ...] = (
+        stalls_table(effects),
+        *(Note(f"  {stall_sentence(law)}") for law in laws if law.fit is not None),
+    )
     return Section("loops", "Event loops", tuple(parts), _INTRO, brief)
 
 
@@ -49,18 +52,16 @@ def stalls_table(effects: "Sequence[LoopEffect]") -> ReportTable:
     columns = (
         _NAME,
         Column("Series"),
-        Column("Page", "KiB"),
-        Column("Scrape takes"),
-        Column("Longest lag without"),
-        Column("with"),
-        Column("Stall"),
-        Column("Longest response without"),
-        Column("with"),
-        Column("Difference"),
+        Column("KiB", narrow="KiB"),
+        Column("Scrape takes", narrow="scrape\ntakes"),
+        Column("Longest lag", narrow="longest\nlag"),
+        Column("Stall", narrow="stall"),
+        Column("Longest response", narrow="longest\nresponse"),
+        Column("Difference", narrow="longer\nby"),
     )
     rows = tuple(_row(effect, unit) for effect in effects)
     return ReportTable(
-        f"Stall of the event loop and longest response in a window, with and without a scrape, {unit.name}",
+        f"Stall of the event loop and longest response in a window, without → with a scrape, {unit.name}",
         columns,
         rows,
         tuple(_notes(effects)),
@@ -79,9 +80,13 @@ def _row(effect: "LoopEffect", unit: Unit) -> tuple[TableCell, ...]:
 
 
 def _compared(shift: "Shift", unit: Unit) -> Iterator[str]:
-    yield _scaled(shift.unscraped, unit)
-    yield _scaled(shift.scraped, unit)
+    yield _both(shift, unit)
     yield plus_minus(measured(shift.difference, shift.interval), unit)
+
+
+def _both(shift: "Shift", unit: Unit) -> str:
+    """Return the level without scrapes and with one."""
+    return f"{_scaled(shift.unscraped, unit)} → {_scaled(shift.scraped, unit)}"
 
 
 def _scaled(value: float | None, unit: Unit) -> str:
@@ -149,20 +154,11 @@ def _percentiles_table(effects: "Sequence[LoopEffect]", *, beats: bool) -> Repor
     what = "Lag of the heartbeat" if beats else "Response time"
     sides = [effect.beats_by_moment if beats else effect.responses_by_moment for effect in effects]
     unit = unit_for([shift.scraped for side in sides for shift in side])
-    percentiles = [shift.percentile for shift in sides[0]]
-    columns = (
-        _NAME,
-        Column("Series"),
-        *(Column(f"{quantile_text(each)} {side}") for each in percentiles for side in ("without", "in a scrape")),
-    )
+    columns = (_NAME, Column("Series"), *(Column(quantile_text(shift.percentile)) for shift in sides[0]))
     rows = tuple(
-        row_of(
-            effect.deployment,
-            plain(effect.series, 15),
-            *(_scaled(value, unit) for shift in side for value in (shift.unscraped, shift.scraped)),
-        )
+        row_of(effect.deployment, plain(effect.series, 15), *(_both(shift, unit) for shift in side))
         for effect, side in zip(effects, sides, strict=True)
     )
-    caption = f"{what} of what is due in windows without scrapes, and while one is served, {unit.name}"
+    caption = f"{what} in windows without scrapes → of what is due while one is served, {unit.name}"
     note = Note(f"{UNKNOWN}: fewer than ten of some process lie beyond that percentile", tone="quiet")
     return ReportTable(caption, columns, rows, (note,))

@@ -76,7 +76,7 @@ def test_a_void_process_is_named_with_its_reason() -> None:
     assert section is not None
     text = write_markdown([section])
     assert "x, 1000 series: 2 of 2 processes void: the page shows 1999 of 2000 requests" in text
-    assert "| x | 1\u202f000 | 100 | – | – | – | – | – | – | – |" in text
+    assert "| x | 1\u202f000 | 100 | – | – → – | – | – → – | – |" in text
 
 
 def test_the_picture_says_what_it_shows(answer: Answer) -> None:
