@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["loops_section", "stall_sentence", "stalls_table"]
 
 _NAME = Column("Deployment", kind="text")
+_FEW = Note(f"{UNKNOWN}: fewer than ten of some process lie beyond that percentile", tone="quiet")
 # Chi-squared per degree of freedom from which on the sentence says that a law does not fit.
 _FITS = 10.0
 _INTRO = (
@@ -37,7 +38,7 @@ def loops_section(effects: "Sequence[LoopEffect]") -> Section | None:
     if len(sizes) > 1:
         words = tuple(Note(stall_sentence(law), tone="" if law.fit is not None else "warning") for law in laws)
         parts += [Illustration(_picture(laws), _points_table(laws)), *words]
-    parts += [_percentiles_table(effects, beats=True), _percentiles_table(effects, beats=False)]
+    parts += [_windows_table(effects, beats=True), _windows_table(effects, beats=False), _moments_table(effects)]
     brief: tuple[Part, ...] = (
         stalls_table(effects),
         *(Note(f"  {stall_sentence(law)}") for law in laws if law.fit is not None),
@@ -46,42 +47,30 @@ def loops_section(effects: "Sequence[LoopEffect]") -> Section | None:
 
 
 def stalls_table(effects: "Sequence[LoopEffect]") -> ReportTable:
-    """Return a row for each deployment and size of page: the stall of the loop and the longest response, compared."""
+    """Return a row for each deployment and size of page: the stall of the loop, and how much longer responses took."""
     values = [each.difference for effect in effects for each in (effect.stall, effect.longest_response)]
     unit = unit_for([value for value in values if value is not None])
     columns = (
-        _NAME,
-        Column("Series"),
-        Column("KiB", narrow="KiB"),
-        Column("Scrape takes", narrow="scrape\ntakes"),
-        Column("Longest lag", narrow="longest\nlag"),
-        Column("Stall", narrow="stall"),
-        Column("Longest response", narrow="longest\nresponse"),
-        Column("Difference", narrow="longer\nby"),
+        _NAME, Column("Series"), Column("KiB"), Column("Longest lag", narrow="longest\nlag"), Column("Stall"),
+        Column("Longest response later by", narrow="response\nlater by"),
+    )  # fmt: skip
+    rows = tuple(
+        row_of(
+            effect.deployment,
+            plain(effect.series, 15),
+            plain(effect.page_bytes / 1024),
+            _both(effect.stall, unit),
+            _difference(effect.stall, unit),
+            _difference(effect.longest_response, unit),
+        )
+        for effect in effects
     )
-    rows = tuple(_row(effect, unit) for effect in effects)
-    return ReportTable(
-        f"Stall of the event loop and longest response in a window, without → with a scrape, {unit.name}",
-        columns,
-        rows,
-        tuple(_notes(effects)),
-    )
+    caption = f"Stall of the event loop in a window, without → with a scrape, {unit.name}"
+    return ReportTable(caption, columns, rows, tuple(_notes(effects)))
 
 
-def _row(effect: "LoopEffect", unit: Unit) -> tuple[TableCell, ...]:
-    return row_of(
-        effect.deployment,
-        plain(effect.series, 15),
-        plain(effect.page_bytes / 1024),
-        _scaled(effect.scrape_ns, unit),
-        *_compared(effect.stall, unit),
-        *_compared(effect.longest_response, unit),
-    )
-
-
-def _compared(shift: "Shift", unit: Unit) -> Iterator[str]:
-    yield _both(shift, unit)
-    yield plus_minus(measured(shift.difference, shift.interval), unit)
+def _difference(shift: "Shift", unit: Unit) -> str:
+    return plus_minus(measured(shift.difference, shift.interval), unit)
 
 
 def _both(shift: "Shift", unit: Unit) -> str:
@@ -149,16 +138,55 @@ def _points_table(laws: "Sequence[CostLaw]") -> ReportTable:
     return ReportTable("Stall by size of the page", columns, rows, quiet=True)
 
 
-def _percentiles_table(effects: "Sequence[LoopEffect]", *, beats: bool) -> ReportTable:
-    """Return percentiles of the heartbeat's lag, or of the response time, without scrapes and during one."""
-    what = "Lag of the heartbeat" if beats else "Response time"
-    sides = [effect.beats_by_moment if beats else effect.responses_by_moment for effect in effects]
+def _windows_table(effects: "Sequence[LoopEffect]", *, beats: bool) -> ReportTable:
+    """Return percentiles of the heartbeat's lag, or of the response time, by window."""
+    sides = [effect.beats_by_window if beats else effect.responses_by_window for effect in effects]
     unit = unit_for([shift.scraped for side in sides for shift in side])
-    columns = (_NAME, Column("Series"), *(Column(quantile_text(shift.percentile)) for shift in sides[0]))
+    known = _known(sides)
+    columns = (_NAME, Column("Series"), *(Column(name) for name in known))
     rows = tuple(
-        row_of(effect.deployment, plain(effect.series, 15), *(_both(shift, unit) for shift in side))
+        row_of(
+            effect.deployment,
+            plain(effect.series, 15),
+            *(_both(shift, unit) for shift in side if quantile_text(shift.percentile) in known),
+        )
         for effect, side in zip(effects, sides, strict=True)
     )
-    caption = f"{what} in windows without scrapes → of what is due while one is served, {unit.name}"
-    note = Note(f"{UNKNOWN}: fewer than ten of some process lie beyond that percentile", tone="quiet")
-    return ReportTable(caption, columns, rows, (note,))
+    what = "Lag of the heartbeat" if beats else "Response time"
+    return ReportTable(f"{what} in windows without → with a scrape, {unit.name}", columns, rows, _few(rows))
+
+
+def _moments_table(effects: "Sequence[LoopEffect]") -> ReportTable:
+    """Return how long a scrape takes, and percentiles of what was due meanwhile."""
+    sides = [(effect.beats_by_moment, effect.responses_by_moment) for effect in effects]
+    unit = unit_for([effect.scrape_ns for effect in effects])
+    beats, responses = _known([each for each, _ in sides]), _known([each for _, each in sides])
+    columns = (
+        _NAME, Column("Series"), Column("Scrape takes", narrow="scrape\ntakes"),
+        *(Column(f"Lag {name}", narrow=f"lag\n{name}") for name in beats),
+        *(Column(f"Response {name}", narrow=f"response\n{name}") for name in responses),
+    )  # fmt: skip
+    rows = tuple(
+        row_of(
+            effect.deployment,
+            plain(effect.series, 15),
+            _scaled(effect.scrape_ns, unit),
+            *(_scaled(shift.scraped, unit) for shift in beat if quantile_text(shift.percentile) in beats),
+            *(_scaled(shift.scraped, unit) for shift in response if quantile_text(shift.percentile) in responses),
+        )
+        for effect, (beat, response) in zip(effects, sides, strict=True)
+    )
+    return ReportTable(
+        f"Beats and requests due while a scrape or push is served, {unit.name}", columns, rows, _few(rows)
+    )
+
+
+def _few(rows: Sequence[tuple[TableCell, ...]]) -> tuple[Note, ...]:
+    """Return what a missing figure means, where there is one."""
+    return (_FEW,) if any(UNKNOWN in cell.value for row in rows for cell in row) else ()
+
+
+def _known(sides: "Sequence[Sequence[Shift]]") -> list[str]:
+    """Return the percentiles that at least one row has."""
+    names = (quantile_text(shift.percentile) for side in sides for shift in side if shift.scraped is not None)
+    return sorted(dict.fromkeys(names), key=lambda name: float(name.removeprefix("p")))

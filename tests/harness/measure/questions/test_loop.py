@@ -216,3 +216,24 @@ def test_every_deployment_is_measured_and_loses_nothing(name: str) -> None:
     assert trace.requests > 50
     assert found.scrapes == 4
     assert found.series >= 100
+
+
+def test_ctrl_c_before_the_first_process_ends_it_and_later_keeps_what_was_measured(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The effects measured until then are returned, and said to be of an interrupted measurement."""
+    traces = [loop_trace(20.0, seed) for seed in (1, 2)]
+
+    def trace(_bench: object, _point: LoopPoint) -> object:
+        if not traces:
+            raise KeyboardInterrupt
+        return traces.pop()
+
+    monkeypatch.setattr("harness.measure.questions.loop._Bench.trace", trace)
+    plan = LoopPlan(("prometheus-client-asgi",), (100,), processes=5)
+    effects, interrupted = measure_loops(plan)
+    assert interrupted
+    assert [effect.processes for effect in effects] == [2]
+    assert effects[0].interrupted
+    with pytest.raises(KeyboardInterrupt):
+        measure_loops(plan)
