@@ -112,7 +112,7 @@ pair-rate: $(READY) ## Pairs a minute and A/A spread, this tree against an earli
 saturation-coverage: $(READY) ## How often the interval of a sustained rate holds the true one, simulated (some five minutes)
 	$(BIN)/python benchmarks/saturation_coverage.py
 
-event-loops: $(READY) ## Measure how long a scrape stalls an event loop, and write docs/event-loops.md (half an hour)
+event-loops: $(READY) ## Measure how long a scrape stalls an event loop, and write docs/event-loops.md (an hour)
 	PYTHONPATH=. $(BIN)/python benchmarks/event_loops.py
 
 three-hosts: $(READY) ## Show one run through Dask on three hosts, and put its output into docs/distributed.md (as root)

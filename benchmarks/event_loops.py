@@ -1,4 +1,4 @@
-"""The figures of docs/event-loops.md: the stall of an event loop by deployment and size of page (half an hour).
+"""The figures of docs/event-loops.md: the stall of an event loop by deployment and size of page (an hour).
 
 Measured through the same code as `harness overhead loop`; the whole answer is stored, and the page's block is written
 from it. ``--render`` writes the block again from the stored answer.

@@ -88,7 +88,7 @@ def _notes(effects: "Sequence[LoopEffect]") -> Iterator[Note]:
     scrapes, requests = sum(each.scrapes for each in effects), sum(each.requests for each in effects)
     processes = sum(each.processes for each in effects)
     words = (
-        f"{plain(requests, 15)} requests and {plain(scrapes, 15)} scrapes or pushes in {processes} processes, "
+        f"{plain(requests, 15)} requests and {plain(scrapes, 15)} scrapes or pushes, fresh processes: {processes}, "
         f"{plain(first.rate)} requests/s; ± is the 95\u202f% interval over processes"
     )
     lags = [trace.sender_lag for each in effects for trace in each.traces if trace.sender_lag is not None]
