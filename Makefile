@@ -128,6 +128,9 @@ saturation-coverage: $(READY) ## How often the interval of a sustained rate hold
 four-workers: $(READY) ## Show one run of four workers of this machine, and put its output into docs/distributed.md
 	PYTHONPATH=. $(BIN)/python benchmarks/shown_runs.py four-workers --docs
 
+event-loops: $(READY) ## Measure how long a scrape stalls an event loop, and write docs/event-loops.md (an hour)
+	PYTHONPATH=. $(BIN)/python benchmarks/event_loops.py
+
 three-hosts: $(READY) ## Show one run through Dask on three hosts, and put its output into docs/distributed.md (as root)
 	PYTHONPATH=. $(BIN)/python benchmarks/shown_runs.py three-hosts --docs
 

@@ -51,5 +51,10 @@ def test_every_requirement_is_imported_by_the_code_that_is_installed() -> None:
 def test_everything_imported_is_required() -> None:
     """No module of the packages needs what neither the requirements nor an extra would install."""
     extras = PROJECT["optional-dependencies"]
-    known = names(PROJECT["dependencies"]) | names(extras["opentelemetry"]) | names(extras["cluster"])
+    known = (
+        names(PROJECT["dependencies"])
+        | names(extras["opentelemetry"])
+        | names(extras["cluster"])
+        | names(extras["loop"])
+    )
     assert distributions(set(imported())) - known == set()

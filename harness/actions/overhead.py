@@ -17,11 +17,13 @@ from harness.measure.questions.answer import Answer, outcome_of, outcome_of_tabl
 from harness.measure.questions.full import SHORT, FullPlan, measure_full, self_test_outcome
 from harness.measure.questions.ladder import measure_ladder
 from harness.measure.questions.laws import FACTORS, measure_laws
+from harness.measure.questions.loop import QUICK, LoopPlan, measure_loops
 from harness.measure.questions.pages import exposition_diff
 from harness.measure.questions.saturation import Saturation, saturate
 from harness.measure.questions.scrapes import Conditions, ScrapeEffect, measure_scrapes, sweep
 from harness.measure.questions.selftest import measure_self_test
 from harness.measure.questions.table import ROWS, TablePlan, measure_table
+from harness.measure.service.deployments import INSTALL, available
 from harness.measure.subject import Subject
 from harness.progress import Progress, Step
 from workloads.units import parse_duration_ns
@@ -252,6 +254,24 @@ def _pages(flags: Flags, _progress: Progress) -> Answer:
     return outcome_of("diff", exposition=[result], elapsed_s=time.monotonic() - began)
 
 
+def _loop(flags: Flags, progress: Progress) -> Answer:
+    base = QUICK if flags.get("quick") else LoopPlan()
+    deployments = flags.get("deployments", available())
+    if not deployments:
+        raise UsageError(f"an event loop is measured with uvicorn: {INSTALL}", field="deployments")
+    loop_plan = replace(
+        base,
+        deployments=tuple(deployments),
+        series=tuple(flags.get("series", base.series)),
+        processes=flags.get("processes", base.processes),
+        rate=flags.get("rate", base.rate),
+        seed=flags.get("seed", 1),
+    )
+    began = time.monotonic()
+    effects, interrupted = measure_loops(loop_plan, progress)
+    return outcome_of("loop", loops=effects, elapsed_s=time.monotonic() - began, interrupted=interrupted)
+
+
 def _full(flags: Flags, progress: Progress) -> Answer:
     instruments = tuple(_instruments(flags))
     return measure_full(
@@ -269,5 +289,6 @@ MEASURE: dict[str, Callable[[Flags, Progress], Answer]] = {
     "saturation": _saturation,
     "self-test": _self_test,
     "pages": _pages,
+    "loop": _loop,
     "full": _full,
 }

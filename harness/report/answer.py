@@ -12,6 +12,7 @@ from harness.report.sections.environment import environment_words
 from harness.report.sections.ladder import ladder_section, ladders_of
 from harness.report.sections.latency import latency_section
 from harness.report.sections.laws import laws_section
+from harness.report.sections.loops import loops_section
 from harness.report.sections.overhead import overhead_section
 from harness.report.sections.pages import pages_section
 from harness.report.sections.saturation import saturation_section
@@ -70,6 +71,7 @@ _NEXT = {
         "more exact: harness overhead --instruments opencensus,opencensus-lean --precision 1%",
         "why it costs that: harness overhead ladder   how it grows: harness overhead laws series",
     ),
+    "loop": ("what to do about a stall: docs/event-loops.md",),
     "comparison": ("to be sure of the measuring: harness overhead self-test",),
     "ladder": ("how it grows with the number of series: harness overhead laws series",),
 }
@@ -97,6 +99,7 @@ def answer_sections(answer: "Answer") -> list[Section]:
         ladder_section(() if ladder is None else ladders_of(ladder)),
         laws_section(answer.laws),
         latency_section(answer.scrapes),
+        loops_section(answer.loops),
         # The default table has a column of rates.
         None if answer.table else saturation_section(answer.saturation),
         selftest_section(answer.self_test),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from harness.host.environment import Environment
     from harness.measure.questions.answer import Answer
     from harness.measure.questions.laws import CostLaw
+    from harness.measure.questions.loop_effect import LoopEffect
     from harness.measure.questions.pages import ExpositionDiff
     from harness.measure.questions.saturation import Saturation
     from harness.measure.questions.scrape_effect import ScrapeEffect
@@ -33,6 +34,7 @@ _WORDS = {
     "scrape": "latency in and outside scrapes",
     "saturation": "saturation",
     "diff": "exposition compared",
+    "loop": "stalls of an event loop",
     "full": "whole matrix",
 }
 # Parts of a document whose experiments are rows of the overhead table.
@@ -70,6 +72,7 @@ class Report:
     ladder: "Experiments | None" = None
     laws: "Sequence[CostLaw]" = ()
     scrapes: "Sequence[ScrapeEffect]" = ()
+    loops: "Sequence[LoopEffect]" = ()
     self_test: "SelfTest | None" = None
     expositions: "Sequence[ExpositionDiff]" = ()
     trends: Sequence[Trend] = ()
@@ -159,6 +162,7 @@ class _Newest:
     laws: "dict[tuple[str, str], CostLaw]" = field(default_factory=dict)
     rates: "dict[tuple[str, int], Saturation]" = field(default_factory=dict)
     scrapes: "dict[tuple[object, ...], ScrapeEffect]" = field(default_factory=dict)
+    loops: "dict[tuple[str, int], LoopEffect]" = field(default_factory=dict)
     self_test: "SelfTest | None" = None
     pages: "dict[tuple[str, str], ExpositionDiff]" = field(default_factory=dict)
     runs: "dict[tuple[str, str], RunResult]" = field(default_factory=dict)
@@ -196,6 +200,7 @@ class _Newest:
         self.laws |= {(law.factor, law.instrument): law for law in answer.laws}
         self.rates |= {(rate.instrument, rate.series): rate for rate in answer.saturation}
         self.scrapes |= {(effect.instrument, tuple(effect.factors.items())): effect for effect in answer.scrapes}
+        self.loops |= {(effect.deployment, effect.asked_series): effect for effect in answer.loops}
         self.self_test = answer.self_test or self.self_test
         self.pages |= {(diff.left.instrument, diff.right.instrument): diff for diff in answer.exposition}
 
@@ -265,6 +270,7 @@ def assembled(documents: Sequence[StoredDocument], problems: Sequence[str] = (),
         ladder=newest.ladder,
         laws=list(newest.laws.values()),
         scrapes=list(newest.scrapes.values()),
+        loops=list(newest.loops.values()),
         self_test=newest.self_test,
         expositions=list(newest.pages.values()),
         evidence=evidence,

@@ -10,6 +10,7 @@ from harness.report.sections.evidence import raw_section
 from harness.report.sections.ladder import ladder_section, ladders_of
 from harness.report.sections.latency import latency_section
 from harness.report.sections.laws import laws_section
+from harness.report.sections.loops import loops_section
 from harness.report.sections.overhead import overhead_section
 from harness.report.sections.pages import pages_section
 from harness.report.sections.runs import runs_section
@@ -34,6 +35,7 @@ def sections_of(report: Report) -> list[Section]:
         laws_section(report.laws),
         saturation_section(report.saturation),
         latency_section(report.scrapes, report.runs),
+        loops_section(report.loops),
         selftest_section(report.self_test),
         trend_section(report.trends, report.more_trends),
         audits_section(list(audits_in(report))),

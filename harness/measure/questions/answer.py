@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from harness.host.environment import Environment, environment
 from harness.measure.questions.laws import CostLaw, laws_of
+from harness.measure.questions.loop_effect import LoopEffect
 from harness.measure.questions.pages import ExpositionDiff
 from harness.measure.questions.saturation import Saturation
 from harness.measure.questions.scrape_effect import ScrapeEffect
@@ -19,7 +20,7 @@ from harness.measure.result import Experiment, Experiments, TermsUsed
 __all__ = ["Answer", "Mode", "Part", "ResultRow", "joined", "outcome_of", "outcome_of_table", "renewed"]
 
 Mode = Literal[
-    "table", "comparison", "target", "ladder", "laws", "scrape", "saturation", "self-test", "diff", "full"
+    "table", "comparison", "target", "ladder", "laws", "scrape", "saturation", "self-test", "diff", "loop", "full"
 ]  # fmt: skip
 
 _NO_PAIRS = TermsUsed(precision=None, budget_s=None, rounds=0, block_ns=0, seed=0, tolerance=0.0)
@@ -63,6 +64,7 @@ class Answer(Experiments):
     scrapes: list[ScrapeEffect] = Field(default_factory=list)
     self_test: SelfTest | None = Field(None, description="its experiments are among the others")
     exposition: list[ExpositionDiff] = Field(default_factory=list)
+    loops: list[LoopEffect] = Field(default_factory=list, description="scrapes and pushes of event loops")
 
     def part(self, what: str) -> Experiments | None:
         """Return the experiments of the part `what` as a document of their own; None where there are none."""
@@ -183,7 +185,7 @@ def joined(mode: Mode, outcomes: list[Answer]) -> Answer:
     for outcome in outcomes:
         parts |= {part.what: document for part in outcome.parts if (document := outcome.part(part.what)) is not None}
     paired = sum(document.elapsed_s for document in parts.values())
-    lists = ("table", "laws", "saturation", "scrapes", "exposition")
+    lists = ("table", "laws", "saturation", "scrapes", "exposition", "loops")
     return outcome_of(
         mode,
         parts,

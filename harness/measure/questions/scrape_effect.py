@@ -21,13 +21,13 @@ from harness.measure.result import Interval, interval_of, number_or_none
 from harness.measure.stats import t_interval
 
 __all__ = [
-    "PERCENTILES", "Classes", "Conditions", "Histograms", "Process", "ScrapeEffect", "Shift", "Trace", "classes_of",
-    "scrape_effect",
+    "PERCENTILES", "SETTLE_SHARE", "Classes", "Conditions", "Histograms", "Process", "ScrapeEffect", "Shift", "Trace",
+    "classes_of", "scrape_effect", "shifts_of",
 ]  # fmt: skip
 
 PERCENTILES = (50.0, 90.0, 99.0, 99.9)
 # The first part of each window is excluded: a scrape from the end of the window before is over by then, with its queue.
-_SETTLE_SHARE = 0.2
+SETTLE_SHARE = 0.2
 _FEWEST_WINDOWS = 8
 # A process that is busier than this in windows without scrapes has a queue that does not come from scrapes.
 _MOST_BUSY = 0.9
@@ -163,7 +163,7 @@ class Classes:
 def classes_of(due: Ns, served: Ns, schedule: Windows) -> Classes:
     """Return the classes of lines by due time, ns; `served` has a row (start, end) for each scrape, by start."""
     index, offset = np.divmod(due - schedule.start_ns, schedule.window_ns)
-    within = (index >= 0) & (index < len(schedule.scraped)) & (offset >= _SETTLE_SHARE * schedule.window_ns)
+    within = (index >= 0) & (index < len(schedule.scraped)) & (offset >= SETTLE_SHARE * schedule.window_ns)
     flags = np.asarray(schedule.scraped, dtype=bool)
     drawn = np.zeros(len(due), dtype=bool)
     drawn[within] = flags[index[within]]
@@ -176,7 +176,7 @@ def classes_of(due: Ns, served: Ns, schedule: Windows) -> Classes:
     return Classes(unscraped=within & ~drawn & ~during, scraped=drawn, during=during)
 
 
-def _shifts(outside: Sequence[Ns], inside: Sequence[Ns]) -> list[Shift]:
+def shifts_of(outside: Sequence[Ns], inside: Sequence[Ns]) -> list[Shift]:
     """Return the shift of each percentile from the durations, ns, of each process outside and inside."""
     fewest = min((min(len(o), len(i)) for o, i in zip(outside, inside, strict=True)), default=0)
     return [_shift(percentile, outside, inside, fewest) for percentile in PERCENTILES]
@@ -241,9 +241,9 @@ def scrape_effect(
         scrapes=sum(len(run.served) for run in runs),
         lines=sum(run.sent for run in runs),
         served_share=min(1.0, serving / open_ns) if open_ns else 0.0,
-        by_window=_shifts(response(unscraped), response(scraped)),
-        by_moment=_shifts(response(unscraped), response(during)),
-        service_by_window=_shifts(service(unscraped), service(scraped)),
+        by_window=shifts_of(response(unscraped), response(scraped)),
+        by_moment=shifts_of(response(unscraped), response(during)),
+        service_by_window=shifts_of(service(unscraped), service(scraped)),
         histograms=Histograms(
             unscraped=_encode(response(unscraped)),
             scraped=_encode(response(scraped)),
@@ -252,7 +252,7 @@ def scrape_effect(
         rate=rate,
         closed_loop=closed_loop,
         busy=_busy(service(unscraped), rate),
-        settle_ms=_SETTLE_SHARE * conditions.window_ms,
+        settle_ms=SETTLE_SHARE * conditions.window_ms,
         traces=records,
         interrupted=interrupted,
     )

@@ -97,10 +97,11 @@ def void_points(laws: "Sequence[CostLaw]") -> str:
     return f"Void, marked below the axis, and in no fit: {'; '.join(words)}." if words else ""
 
 
-def formula(law: "CostLaw", *, intervals: bool = False) -> str:
+def formula(law: "CostLaw", *, intervals: bool = False, what: str = "cost") -> str:
     """Return the law as people write it: ``cost = 21.3 µs + 71.9 µs × series``; empty without a fit.
 
-    With `intervals`, each coefficient is followed by its own: ``cost = 21.3 µs (20.1–22.5) + ...``.
+    With `intervals`, each coefficient is followed by its own: ``cost = 21.3 µs (20.1–22.5) + ...``. `what` is the word
+    for the quantity.
     """
     parts: list[str] = []
     for term in terms_of(law):
@@ -112,7 +113,7 @@ def formula(law: "CostLaw", *, intervals: bool = False) -> str:
         size = f"{plain(abs(value) / unit.scale)} {unit.name}{bounds}{term.times}"
         sign = "−" if value < 0 else "+"
         parts.append(f"{sign} {size}" if parts else f"{'−' if value < 0 else ''}{size}")
-    return f"cost = {' '.join(parts)}" if parts else ""
+    return f"{what} = {' '.join(parts)}" if parts else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,7 @@ class LawsPicture(Picture):
     """Laws over one factor in one plot."""
 
     laws: "Sequence[CostLaw]"
+    what: str = "cost per line"
 
     def draw(self, width: int, suffix: str = "") -> Element:
         """Return the picture at `width` pixels."""
@@ -131,7 +133,7 @@ class LawsPicture(Picture):
         draw_legend(canvas, labels)
         x, y = _axes(self.laws, area)
         factor = self.laws[0].factor if self.laws else ""
-        draw_y(canvas, area, y.ticks(7 if y.log else 5, 2), f"cost per line, {y.unit.name}{y.note}")
+        draw_y(canvas, area, y.ticks(7 if y.log else 5, 2), f"{self.what}, {y.unit.name}{y.note}")
         draw_x(canvas, area, x.ticks(8 if width == WIDE else 4, 4), f"{factor}{x.note}")
         _draw_void(canvas, area, x, factor, void)
         for index, law in enumerate(self.laws):

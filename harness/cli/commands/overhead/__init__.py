@@ -15,6 +15,7 @@ from harness.cli.options import (
     given,
     json_option,
     keeping_options,
+    load,
     measuring,
     output,
     quiet_option,
@@ -264,6 +265,29 @@ def self_test(**flags: Any) -> int:
 def pages(**flags: Any) -> int:
     """Compare the pages that two ways of recording expose after the same lines."""
     return _ask("pages", flags)
+
+
+@overhead.command(
+    examples=(
+        "harness overhead loop --quick",
+        "harness overhead loop --deployments prometheus-client-asgi --series 1k,10k",
+    ),
+    exits=_UNPAIRED,
+)
+@_options(
+    recording(
+        "--deployments", type=ValueList(), metavar="A,B",
+        help="Ways for a page to leave the service, or package.module:Name. [default: those that are installed]",
+    ),
+    recording("--series", type=ValueList(COUNT), metavar="N,N", help="Numbers of series. [default: 100,1k,10k,30k]"),
+    load("--rate", type=click.IntRange(1, 20_000), metavar="N", help="Requests due per second. [default: 400]"),
+    measuring("--processes", type=click.IntRange(1, 100), metavar="N", help="Fresh processes for each. [default: 5]"),
+    measuring("--quick", is_flag=True, default=None, help="Measure 1k series in 3 processes only (two minutes)."),
+    _SEED,
+)  # fmt: skip
+def loop(**flags: Any) -> int:
+    """Measure how long a scrape or push stalls the event loop of an asyncio service, and delays its requests."""
+    return _ask("loop", flags)
 
 
 @overhead.command(

@@ -62,7 +62,7 @@ def ask(
                     save_json(answer.document(), json_file)
             finally:
                 # Delays put in on purpose say nothing about recording; nor does what found nothing.
-                result = answer.experiments or answer.scrapes or answer.saturation or answer.exposition
+                result = answer.experiments or answer.scrapes or answer.saturation or answer.exposition or answer.loops
                 save = bool(result) and answer.mode != "self-test" and not no_save
                 try:
                     keep_result("overhead", answer.document(), store=store, label=label, save=save, quiet=quiet)

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from harness.instruments.catalog import BUILT_IN
+from harness.measure.service.deployments import DEPLOYMENTS
 
 # What only the process that starts it needs; the contract in pyproject.toml says the same of our own imports.
 FORBIDDEN = {"numpy", "scipy", "pydantic", "rich", "click", "httpx", "faker"}
@@ -38,3 +39,16 @@ def test_no_instrument_brings_a_library_of_the_parent_into_the_measured_process(
 def test_the_bare_repl_imports_no_metrics_library() -> None:
     """The base of all comparisons holds nothing that it does not need."""
     assert modules_of("none") & (FORBIDDEN | HEAVY) == set()
+
+
+@pytest.mark.parametrize("deployment", sorted(DEPLOYMENTS))
+def test_a_measured_service_imports_no_library_of_the_parent(deployment: str) -> None:
+    """Whatever library is measured in it; uvicorn itself imports click."""
+    code = (
+        "import sys, harness.measure.service.process\n"
+        "from harness.measure.service.deployments import load_deployment\n"
+        f"load_deployment({deployment!r})\n"
+        "print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) & FORBIDDEN <= {"click"}

@@ -1,0 +1,106 @@
+"""The page of a measured service as a scraper or a gateway gets it."""
+
+import gzip
+import http.client
+import threading
+import time
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from types import TracebackType
+from typing import Self
+
+from harness.errors import RunError
+from harness.exposition.headers import SCRAPE_HEADERS
+from harness.measure.service.deployments import COUNTER
+
+__all__ = ["FetchedPage", "PushSink", "fetch_page"]
+
+_WITHIN_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedPage:
+    """A page with the start and the end of the request for it, ns of ``time.monotonic_ns``; `body` is uncompressed."""
+
+    start_ns: int
+    end_ns: int
+    good: bool
+    body: bytes
+
+    @property
+    def series(self) -> int:
+        """Number of samples."""
+        return sum(1 for line in self.body.splitlines() if line and not line.startswith(b"#"))
+
+    @property
+    def requests(self) -> int:
+        """Number of requests that the page shows, all paths together; raise `RunError` for a page without them."""
+        prefix = f"{COUNTER}{{".encode()
+        values = [line.partition(b"} ")[2].split()[0] for line in self.body.splitlines() if line.startswith(prefix)]
+        if not values:
+            raise RunError(f"the service's page has no {COUNTER}")
+        return round(sum(map(float, values)))
+
+
+def fetch_page(port: int) -> FetchedPage:
+    """Fetch ``/metrics`` with the headers of Prometheus; a failure is a page that is not `good`."""
+    start_ns = time.monotonic_ns()
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_WITHIN_S)
+    try:
+        connection.request("GET", "/metrics", headers=SCRAPE_HEADERS)
+        answer = connection.getresponse()
+        body = answer.read()
+        end_ns = time.monotonic_ns()
+        packed = answer.headers.get("Content-Encoding") == "gzip"
+        return FetchedPage(start_ns, end_ns, answer.status == 200, gzip.decompress(body) if packed else body)
+    except (OSError, http.client.HTTPException):
+        return FetchedPage(start_ns, time.monotonic_ns(), good=False, body=b"")
+    finally:
+        connection.close()
+
+
+class _Sink(BaseHTTPRequestHandler):
+    server: "_SinkServer"
+
+    def do_PUT(self) -> None:
+        """Keep the page."""
+        self.server.body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
+        """Log nothing."""
+
+
+class _SinkServer(HTTPServer):
+    body = b""
+
+
+class PushSink:
+    """The receiving end of a push, as a gateway of Prometheus on a free port; a context manager that ends it."""
+
+    def __init__(self) -> None:
+        self._server = _SinkServer(("127.0.0.1", 0), _Sink)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+
+    @property
+    def address(self) -> str:
+        """Host and port."""
+        return f"127.0.0.1:{self._server.server_address[1]}"
+
+    @property
+    def body(self) -> bytes:
+        """The page of the last push; empty before the first."""
+        return self._server.body
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
