@@ -13,9 +13,9 @@ _ASSETS = Path(__file__).parent / "assets"
 _TILES = (
     ("rate", "Rate", "lines/s"),
     ("lines", "Lines", "sent so far"),
-    ("lag", "Lag p99", "start − due"),
-    ("service", "Service p99", "end − start"),
-    ("response", "Response p99", "end − due"),
+    ("lag", "Lag p99", "start − due, whole run"),
+    ("service", "Service p99", "end − start, whole run"),
+    ("response", "Response p99", "end − due, whole run"),
     ("failed", "Failed", "refused or raised"),
     ("scrapes", "Scrapes", "of the metrics page"),
     ("audit", "Audit", "ledger = page = store?"),

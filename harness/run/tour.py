@@ -4,8 +4,9 @@ from workloads.incidents import KINDS, Incident
 
 __all__ = ["tour", "words"]
 
-# A restart follows the label explosion, whose series it clears away.
-_ORDER = ("errors", "long-lines", "silence", "flood", "slow", "stall", "series", "restart", "bad-deploy")
+# A restart follows the label explosion, whose series it clears away. The flood comes last: what forms a queue (a stall,
+# slow lines) is over long before it, so that its lines are the only ones that are handled so fast.
+_ORDER = ("errors", "long-lines", "silence", "stall", "slow", "bad-deploy", "series", "restart", "flood")
 
 
 def tour(length_ns: int) -> tuple[Incident, ...]:
