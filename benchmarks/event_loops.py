@@ -10,7 +10,7 @@ import time
 
 from benchmarks.stored_block import ROOT, load, store, write_block
 from harness.measure.questions.answer import Answer, outcome_of
-from harness.measure.questions.loop import LoopPlan, measure_loops
+from harness.measure.questions.event_loop.loop import LoopPlan, measure_loops
 from harness.measure.service.deployments import available
 from harness.progress import Step
 from harness.report.sections.environment import environment_words

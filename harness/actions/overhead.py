@@ -14,13 +14,13 @@ from harness.measure.inputs import edge_lines
 from harness.measure.pairs.measure import comparisons_for, measure_overhead, target_comparison
 from harness.measure.pairs.schedule import Terms
 from harness.measure.questions.answer import Answer, outcome_of, outcome_of_table
+from harness.measure.questions.event_loop.loop import QUICK, LoopPlan, measure_loops
 from harness.measure.questions.full import SHORT, FullPlan, measure_full, self_test_outcome
 from harness.measure.questions.ladder import measure_ladder
 from harness.measure.questions.laws import FACTORS, measure_laws
-from harness.measure.questions.loop import QUICK, LoopPlan, measure_loops
 from harness.measure.questions.pages import exposition_diff
 from harness.measure.questions.saturation import Saturation, saturate
-from harness.measure.questions.scrapes import Conditions, ScrapeEffect, measure_scrapes, sweep
+from harness.measure.questions.scraping.scrapes import Conditions, ScrapeEffect, measure_scrapes, sweep
 from harness.measure.questions.selftest import measure_self_test
 from harness.measure.questions.table import ROWS, TablePlan, measure_table
 from harness.measure.service.deployments import INSTALL, available

@@ -12,11 +12,11 @@ from harness.report.trends import Trend
 if TYPE_CHECKING:
     from harness.host.environment import Environment
     from harness.measure.questions.answer import Answer
+    from harness.measure.questions.event_loop.effect import LoopEffect
     from harness.measure.questions.laws import CostLaw
-    from harness.measure.questions.loop_effect import LoopEffect
     from harness.measure.questions.pages import ExpositionDiff
     from harness.measure.questions.saturation import Saturation
-    from harness.measure.questions.scrape_effect import ScrapeEffect
+    from harness.measure.questions.scraping.effect import ScrapeEffect
     from harness.measure.questions.selftest import SelfTest
     from harness.measure.questions.table import Audited
     from harness.measure.result import Experiment, Experiments

@@ -7,11 +7,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.host.environment import Environment, environment
+from harness.measure.questions.event_loop.effect import LoopEffect
 from harness.measure.questions.laws import CostLaw, laws_of
-from harness.measure.questions.loop_effect import LoopEffect
 from harness.measure.questions.pages import ExpositionDiff
 from harness.measure.questions.saturation import Saturation
-from harness.measure.questions.scrape_effect import ScrapeEffect
+from harness.measure.questions.scraping.effect import ScrapeEffect
 from harness.measure.questions.selftest import SelfTest, recovered
 from harness.measure.questions.table import Audited, Table
 from harness.measure.reference import at_reference_speed

@@ -10,7 +10,7 @@ from harness.measure.pairs.schedule import Comparison, Terms
 from harness.measure.questions.answer import Answer, joined, outcome_of, outcome_of_table
 from harness.measure.questions.ladder import measure_ladder, rung_comparisons
 from harness.measure.questions.laws import FACTORS, law_comparisons, measure_laws
-from harness.measure.questions.scrapes import Conditions, sweep
+from harness.measure.questions.scraping.scrapes import Conditions, sweep
 from harness.measure.questions.selftest import SELF_TESTED, SHARES, SelfTest, delayed_pair, measure_self_test
 from harness.measure.questions.table import ROWS, TablePlan, measure_table, table_comparisons, table_terms
 from harness.progress import Progress, part_of

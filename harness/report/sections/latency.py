@@ -21,7 +21,7 @@ from harness.report.plots.percentiles import Curve, decoded, percentiles_picture
 from harness.report.tables import Column, Illustration, Note, Part, ReportTable, Section, TableCell, row_of
 
 if TYPE_CHECKING:
-    from harness.measure.questions.scrape_effect import ScrapeEffect, Shift
+    from harness.measure.questions.scraping.effect import ScrapeEffect, Shift
     from harness.run.result import RunResult
 
 __all__ = ["effect_table", "latency_section", "study_words"]

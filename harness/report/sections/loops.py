@@ -10,9 +10,9 @@ from harness.report.plots.percentiles import quantile_text
 from harness.report.tables import Column, Illustration, Note, Part, ReportTable, Section, TableCell, row_of
 
 if TYPE_CHECKING:
+    from harness.measure.questions.event_loop.effect import LoopEffect
     from harness.measure.questions.laws import CostLaw
-    from harness.measure.questions.loop_effect import LoopEffect
-    from harness.measure.questions.scrape_effect import Shift
+    from harness.measure.questions.scraping.effect import Shift
 
 __all__ = ["loops_section", "stall_sentence", "stalls_table"]
 
@@ -30,7 +30,7 @@ def loops_section(effects: "Sequence[LoopEffect]") -> Section | None:
     """Return the stalls as a table, their law as a picture, and the percentiles behind them; None without any."""
     if not effects:
         return None
-    from harness.measure.questions.loop_effect import stall_laws
+    from harness.measure.questions.event_loop.effect import stall_laws
 
     laws = stall_laws(effects)
     parts: list[Part] = [stalls_table(effects)]

@@ -13,7 +13,7 @@ from harness.history.store import Store
 from harness.load.latency.histogram import Histogram
 from harness.measure.questions.answer import outcome_of
 from harness.measure.questions.saturation import Saturation
-from harness.measure.questions.scrape_effect import Histograms, ScrapeEffect, Shift
+from harness.measure.questions.scraping.effect import Histograms, ScrapeEffect, Shift
 from harness.measure.questions.table import Audited
 from harness.measure.steps import RUNGS
 from harness.report.sections.audits import findings_of

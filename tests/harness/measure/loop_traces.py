@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from harness.measure.questions.gate import Windows
-from harness.measure.questions.loop_effect import LoopEffect, LoopPoint, LoopTrace, loop_effect
+from harness.measure.questions.event_loop.effect import LoopEffect, LoopPoint, LoopTrace, loop_effect
+from harness.measure.questions.scraping.gate import Windows
 
 MS = 1_000_000
 BEAT_NS = MS

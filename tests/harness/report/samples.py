@@ -9,7 +9,7 @@ from typing import Any
 from harness.measure.questions.laws import CostLaw, Fit, Point
 from harness.measure.questions.pages import ExpositionDiff, FamilyShown, ShownPages
 from harness.measure.questions.saturation import Saturation, Trial
-from harness.measure.questions.scrape_effect import Histograms, ScrapeEffect, Shift
+from harness.measure.questions.scraping.effect import Histograms, ScrapeEffect, Shift
 from harness.measure.questions.selftest import Recovered, SelfTest
 from harness.measure.questions.table import Audited
 from harness.measure.result import COUNTED, BootstrapCheck, Control, Experiment, Experiments, RawPair, TermsUsed

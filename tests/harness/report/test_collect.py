@@ -6,8 +6,9 @@ from harness.history.figures import Figure
 from harness.history.index import FigurePoint, Index
 from harness.history.queries import keep
 from harness.history.store import Store
-from harness.measure.questions import laws, saturation, scrape_effect
+from harness.measure.questions import laws, saturation
 from harness.measure.questions import pages as exposition_diff
+from harness.measure.questions.scraping import effect as scrape_effect
 from harness.measure.steps import RUNGS
 from harness.report.collect import Report, report_of
 from harness.report.numbers import NOT_KNOWN, MeasuredValue

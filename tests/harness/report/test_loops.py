@@ -6,7 +6,7 @@ from xml.etree.ElementTree import tostring
 import pytest
 
 from harness.measure.questions.answer import Answer, joined, outcome_of
-from harness.measure.questions.loop_effect import LoopPoint, loop_effect, stall_laws
+from harness.measure.questions.event_loop.effect import LoopPoint, loop_effect, stall_laws
 from harness.report.answer import answer_markdown
 from harness.report.collect import assembled, read_document
 from harness.report.contents import sections_of

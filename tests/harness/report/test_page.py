@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from harness.measure.questions.laws import CostLaw, Fit, Point
-from harness.measure.questions.scrape_effect import Histograms
+from harness.measure.questions.scraping.effect import Histograms
 from harness.measure.questions.table import Audited
 from harness.measure.result import Control, Experiments
 from harness.report.collect import Report

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from harness.measure.questions.gate import Windows
 from harness.measure.questions.laws import CostLaw, Fit, Point, fit_line
 from harness.measure.questions.open_loop import Ns
-from harness.measure.questions.scrape_effect import SETTLE_SHARE, Shift, classes_of, shifts_of
+from harness.measure.questions.scraping.effect import SETTLE_SHARE, Shift, classes_of, shifts_of
+from harness.measure.questions.scraping.gate import Windows
 from harness.measure.result import Interval, interval_of, number_or_none
 from harness.measure.stats import standard_deviation, t_interval
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from harness.errors import UsageError
-from harness.measure.questions.gate import Windows
-from harness.measure.questions.loop import LoopPlan, measure_loops
-from harness.measure.questions.loop_effect import LoopPoint, longest, loop_effect, stall_laws
-from harness.measure.questions.loop_page import FetchedPage
+from harness.measure.questions.event_loop.effect import LoopPoint, longest, loop_effect, stall_laws
+from harness.measure.questions.event_loop.loop import LoopPlan, measure_loops
+from harness.measure.questions.event_loop.page import FetchedPage
+from harness.measure.questions.scraping.gate import Windows
 from harness.measure.service import deployments
 from harness.measure.service.deployments import DEPLOYMENTS, load_deployment, missing_library, paths_for
 from harness.measure.service.heartbeat import note_beats
@@ -229,7 +229,7 @@ def test_ctrl_c_before_the_first_process_ends_it_and_later_keeps_what_was_measur
             raise KeyboardInterrupt
         return traces.pop()
 
-    monkeypatch.setattr("harness.measure.questions.loop._Bench.trace", trace)
+    monkeypatch.setattr("harness.measure.questions.event_loop.loop._Bench.trace", trace)
     plan = LoopPlan(("prometheus-client-asgi",), (100,), processes=5)
     effects, interrupted = measure_loops(plan)
     assert interrupted

@@ -2,7 +2,7 @@
 
 The service is a fresh process with one event loop, on the measured core. A sender in another process sends requests at
 due times fixed in advance, and this process scrapes in some windows and not in others, in random order; see
-`harness.measure.questions.loop_effect`.
+`harness.measure.questions.event_loop.effect`.
 """
 
 import random
@@ -19,11 +19,11 @@ from harness.errors import RunError, UsageError
 from harness.host.libraries import version_here
 from harness.interrupts import interruptible
 from harness.measure.pairs.side import apart, cores
-from harness.measure.questions.gate import Windows
-from harness.measure.questions.loop_effect import LoopEffect, LoopPoint, LoopTrace, loop_effect
-from harness.measure.questions.loop_page import FetchedPage, PushSink, fetch_page
+from harness.measure.questions.event_loop.effect import LoopEffect, LoopPoint, LoopTrace, loop_effect
+from harness.measure.questions.event_loop.page import FetchedPage, PushSink, fetch_page
 from harness.measure.questions.open_loop import due_until
-from harness.measure.questions.scrape_effect import SETTLE_SHARE
+from harness.measure.questions.scraping.effect import SETTLE_SHARE
+from harness.measure.questions.scraping.gate import Windows
 from harness.measure.service.child import ChildProcess
 from harness.measure.service.deployments import DEPLOYMENTS, load_deployment, paths_for
 from harness.progress import Progress, Step

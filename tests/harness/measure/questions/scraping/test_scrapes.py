@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from harness.errors import UsageError
 from harness.measure.pairs.side import Lines
 from harness.measure.questions.answer import Answer
-from harness.measure.questions.gate import Gate, Windows
 from harness.measure.questions.open_loop import OpenLoop, due_until
-from harness.measure.questions.scrape_effect import Conditions, Trace, classes_of, scrape_effect
-from harness.measure.questions.scrapes import measure_scrapes
+from harness.measure.questions.scraping.effect import Conditions, Trace, classes_of, scrape_effect
+from harness.measure.questions.scraping.gate import Gate, Windows
+from harness.measure.questions.scraping.scrapes import measure_scrapes
 from harness.measure.worker.paced import run_paced
 from harness.report.sections.latency import effect_table
 from harness.report.writers.markdown import write_markdown

@@ -1,7 +1,7 @@
 """The measurement of scrapes: open-loop runs with randomised windows with and without scrapes.
 
 Lines have due times drawn in advance, at a share of the rate that the subject reaches without a schedule. Delays by a
-scrape appear in the response time, which counts from the due time; see `harness.measure.questions.scrape_effect`.
+scrape appear in the response time, which counts from the due time; see `harness.measure.questions.scraping.effect`.
 """
 
 import random
@@ -17,9 +17,9 @@ from harness.measure.pairs.pair import voided
 from harness.measure.pairs.side import Lines, Side, apart, cores, start_sides
 from harness.measure.pairs.slots import SlotScraper
 from harness.measure.questions.edge import preferred_rate
-from harness.measure.questions.gate import Gate, Windows
 from harness.measure.questions.open_loop import closed_loop_rate, due_until, run_open_loop
-from harness.measure.questions.scrape_effect import Conditions, ScrapeEffect, Trace, scrape_effect
+from harness.measure.questions.scraping.effect import Conditions, ScrapeEffect, Trace, scrape_effect
+from harness.measure.questions.scraping.gate import Gate, Windows
 from harness.measure.subject import Subject
 from harness.progress import Progress, Step, part_of
 

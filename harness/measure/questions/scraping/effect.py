@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from harness.errors import UsageError
 from harness.load.latency.histogram import Histogram
 from harness.load.latency.tail import supported
-from harness.measure.questions.gate import Windows
 from harness.measure.questions.open_loop import Ns, OpenLoop
+from harness.measure.questions.scraping.gate import Windows
 from harness.measure.result import Interval, interval_of, number_or_none
 from harness.measure.stats import t_interval
 

@@ -1,0 +1,1 @@
+"""What scrapes cost the lines that are handled meanwhile."""
