@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -37,11 +38,15 @@ _BATCH_S = 1800.0
 _PATIENT_S = 60.0
 
 
-def _batch(surface: str, count: int, seed: int, folder: Path, seconds: float) -> dict[str, Any]:
+def try_inputs(surface: str, inputs: Sequence[Any], folder: Path, seconds: float) -> dict[str, Any]:
+    """Return what became of given inputs, tried in a process of their own."""
+    return _batch(surface, folder, seconds, count=len(inputs), inputs=inputs)
+
+
+def _batch(surface: str, folder: Path, seconds: float, **which: Any) -> dict[str, Any]:
     """Return what became of one batch; a process that died is a defect of the input it died of."""
     current = folder / "current"
-    request = {"surface": surface, "count": count, "seed": seed, "seconds": seconds, "megabytes": MEGABYTES,
-               "current": str(current)}  # fmt: skip
+    request = {"surface": surface, "seconds": seconds, "megabytes": MEGABYTES, "current": str(current), **which}
     command = [sys.executable, "-m", "benchmarks.fuzz.batch", json.dumps(request)]
     # Arenas of many threads would count as address space that nobody uses.
     surroundings = {**os.environ, "PYTHONPATH": str(ROOT), "MALLOC_ARENA_MAX": "2"}
@@ -68,7 +73,7 @@ def _surface(name: str, count: int, draw: random.Random, seconds: float) -> dict
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="harness-fuzz-") as folder:
         while (left := count - sum(outcomes.values())) > 0:
-            batch = _batch(name, min(left, _BATCH), draw.randrange(2**32), Path(folder), seconds)
+            batch = _batch(name, Path(folder), seconds, count=min(left, _BATCH), seed=draw.randrange(2**32))
             outcomes.update(batch["outcomes"])
             slowest, most = max(slowest, batch["slowest_s"]), max(most, batch["most_megabytes"])
             for defect in batch["defects"]:

@@ -1,7 +1,7 @@
 """One batch of inputs of one surface, in a process of its own; run as ``python -m benchmarks.fuzz.batch REQUEST``.
 
-REQUEST is a JSON object: ``surface``, ``count``, ``seed``, ``seconds`` and ``megabytes``. It prints one JSON object at
-the end, and keeps the input that is being tried in the file ``current``, for whoever finds it dead.
+REQUEST is a JSON object: ``surface``, ``seconds``, ``megabytes``, ``count``, and ``seed`` or ``inputs``. It prints one
+JSON object at the end, and keeps the input that is being tried in the file ``current``, for whoever finds it dead.
 """
 
 import json
@@ -53,9 +53,14 @@ class Batch:
         }  # fmt: skip
 
 
-def run(surface: str, count: int, start: int, limits: Limits, current: Path) -> Batch:
-    """Try `count` inputs of a surface, made from the seed `start`."""
-    what, result = SURFACES[surface], Batch()
+def run(request: dict[str, Any]) -> Batch:
+    """Try the inputs of a surface: those given, or `count` made from the seed."""
+    what, result = SURFACES[request["surface"]], Batch()
+    limits, current, count = (
+        Limits(request["seconds"], request["megabytes"]),
+        Path(request["current"]),
+        request["count"],
+    )
     with what.opened() as try_one, current.open("w", encoding="ascii") as file:
 
         def one(tried: Any) -> None:
@@ -65,11 +70,15 @@ def run(surface: str, count: int, start: int, limits: Limits, current: Path) -> 
             os.pwrite(file.fileno(), json.dumps(tried).encode("ascii"), 0)
             result.add(tried, attempt(what, try_one, tried, limits))
 
+        if (inputs := request.get("inputs")) is not None:
+            for each in inputs:
+                one(each)
+            return result
         quiet = settings(
             max_examples=count, database=None, deadline=None, phases=[Phase.generate], verbosity=Verbosity.quiet,
             suppress_health_check=list(HealthCheck),
         )  # fmt: skip
-        seed(start)(quiet(given(what.strategy())(one)))()
+        seed(request["seed"])(quiet(given(what.strategy())(one)))()
     return result
 
 
@@ -82,11 +91,10 @@ def main(arguments: list[str]) -> int:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
         most = pages * resource.getpagesize() + _MOST_BYTES
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
-    limits = Limits(request["seconds"], request["megabytes"])
     # What a surface prints by mistake must not be taken for the answer.
     answer = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    batch = run(request["surface"], request["count"], request["seed"], limits, Path(request["current"]))
+    batch = run(request)
     answer.write(json.dumps(batch.document()))
     answer.flush()
     # Threads of servers may still wait for somebody.
