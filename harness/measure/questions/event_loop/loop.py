@@ -6,7 +6,6 @@ due times fixed in advance, and this process scrapes in some windows and not in 
 """
 
 import random
-import tempfile
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.children import GRACE_S
+from harness.children import GRACE_S, private_folder
 from harness.errors import RunError, UsageError
 from harness.host.libraries import version_here
 from harness.interrupts import interruptible
@@ -84,7 +83,7 @@ class _Bench:
     def trace(self, point: LoopPoint) -> LoopTrace:
         """Measure one fresh process; raise `RunError` where the service or the sender does not work."""
         with ExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="harness-loop-")))
+            folder = stack.enter_context(private_folder("harness-loop-"))
             sink = stack.enter_context(PushSink())
             what = f"the service with {point.deployment}"
             service = stack.enter_context(ChildProcess("process", what, self.rng))
