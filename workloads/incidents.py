@@ -69,7 +69,7 @@ KINDS: dict[str, IncidentKind] = {
         shapes_load=True,
     ),
     "series": IncidentKind(
-        "each line carries one of 100 further values of the tag method",
+        "each line carries one of 60 further values of the tag method",
         "The number of series and the size of a page jump, and stay high until a restart.",
         ("SeriesExplosion",),
         shapes_load=True,
