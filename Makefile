@@ -146,8 +146,8 @@ suites: $(READY) ## The same benchmarks with pytest-benchmark's own tables
 test: $(READY) ## Run the tests (under four minutes)
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
-test-slow: $(READY) ## Run the tests that take longer
-	$(BIN)/python -m pytest -m slow
+test-slow: $(READY) ## Run the tests that take longer (three quarters of an hour)
+	$(BIN)/python -m pytest -m slow --numprocesses auto --dist loadfile
 
 test-hosts: $(READY) ## Run the tests with several hosts, which are network namespaces (as root, two minutes)
 	$(BIN)/python -m pytest -m namespaces
