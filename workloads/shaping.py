@@ -19,8 +19,8 @@ _FLOOD = 5
 _LONGER = 20
 # Of 2^32, so that a share is compared in whole numbers.
 _HALF, _QUARTER = 2**31, 2**30
-# Enough for an alert on more than 50 series. OpenCensus takes time for each at every line, and with twice as many a demo
-# on two cores would fall behind its schedule.
+# Enough for an alert on more than 50 series. OpenCensus takes time for each at every line: with twice as many a demo on
+# two cores would fall behind its schedule.
 FURTHER_SERIES = 60
 FURTHER_METHODS = tuple(f"{Tags().method}-id-{i:02}" for i in range(FURTHER_SERIES))
 

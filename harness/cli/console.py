@@ -168,6 +168,9 @@ class RunDisplay:
         self._quiet = quiet
         self._live: Live | None = None
         self._said_ns = 0
+        if not quiet:
+            # Here: where it is first needed, lines would be late by the time that its import takes.
+            import harness.report.live  # noqa: F401
 
     def __enter__(self) -> Self:
         if not self._quiet and sys.stderr.isatty():
@@ -214,11 +217,13 @@ class RunDisplay:
 
     def progress(self, progress: "Snapshot", scrapes: int, failed_scrapes: int) -> None:
         """Show one snapshot."""
+        if self._quiet:
+            return
         from harness.report.live import live_table, plain_line
 
         with self._shown():
             if self._live is not None:
                 self._live.update(live_table(progress, scrapes, failed_scrapes, self._total_ns), refresh=True)
-            elif not self._quiet and progress.elapsed_ns - self._said_ns >= _PLAIN_EVERY_NS:
+            elif progress.elapsed_ns - self._said_ns >= _PLAIN_EVERY_NS:
                 self._said_ns = progress.elapsed_ns
                 click.echo(plain_line(progress, scrapes, failed_scrapes), err=True)

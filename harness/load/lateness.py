@@ -224,7 +224,7 @@ class Stretches:
             self._judge(self._marks[0])
 
     def _mark(self) -> tuple[Nanoseconds, Nanoseconds, int]:
-        return self._lag.copy_counts(), self._lateness.copy_counts(), self._lag.count
+        return self._lag.reached(), self._lateness.reached(), self._lag.count
 
     def _judge(self, since: tuple[Nanoseconds, Nanoseconds, int]) -> None:
         percent = typical(self._lag.count - since[2])

@@ -43,7 +43,8 @@ _SLICE_NS = 100_000_000
 # Until it is known how long a line takes, a slice has so many; each later one may be twice as long.
 _FIRST_SLICE = 16
 _PROGRESS_NS = 200_000_000
-# Showing progress waits for a gap this long, but not longer than `_PROGRESS_AT_LAST_NS`.
+# Showing progress waits for a gap twice as long as it took the last time, at most this long, but does not wait longer
+# than `_PROGRESS_AT_LAST_NS`: then the lines that follow are late by as much.
 _PROGRESS_GAP_NS = 2_000_000
 _PROGRESS_AT_LAST_NS = 1_000_000_000
 # Snapshots over which a rate is averaged, some five seconds: at a few lines a second less would fluctuate.
@@ -109,6 +110,7 @@ class _Pump:
         self.counting_ns = self.longest_counting_ns = 0
         self.slice_lines = _FIRST_SLICE
         self.shown_ns = 0
+        self.show_gap_ns = _PROGRESS_GAP_NS
         # Moment, lines offered and last due time at the last few progresses: rates are those since the oldest.
         self.shown: deque[tuple[int, int, int]] = deque(maxlen=_RATE_OVER)
         # The end of the slice before, and the thread's turns at that moment.
@@ -246,22 +248,28 @@ class _Pump:
         since = now - self.shown_ns
         if since < _PROGRESS_NS:
             return
-        if due_ns is not None and due_ns - now < _PROGRESS_GAP_NS and since < _PROGRESS_AT_LAST_NS:
+        if due_ns is not None and due_ns - now < self.show_gap_ns and since < _PROGRESS_AT_LAST_NS:
             return
-        self.progress(self._snapshot(now))
+        snapshot = self._snapshot(now)
+        self.progress(snapshot)
+        self.show_gap_ns = min(_PROGRESS_GAP_NS, 2 * (self.clock.now_ns() - now))
         self.shown_ns = now
-        self.shown.append((now, self.ledger.offered, self.last_due_ns))
+        self.shown.append((now, snapshot.offered, self.last_due_ns))
 
     def _snapshot(self, now: int) -> Snapshot:
         ledger, timings = self.ledger, self.recorder.timings
         then, offered, due = self.shown[0] if self.shown else (self.start_ns, 0, 0)
-        lines, span = ledger.offered - offered, self.last_due_ns - due
+        # Each of these is a sum over all kinds and series.
+        processed, refused, raised = ledger.processed, ledger.refused, ledger.raised
+        failed = sum(refused.values()) + raised.total()
+        total = processed + failed + ledger.dropped
+        lines, span = total - offered, self.last_due_ns - due
         lag, service, response = (one.percentiles((50, 99)) for one in (timings.lag, timings.service, timings.response))
         return Snapshot(
             elapsed_ns=now - self.start_ns,
-            offered=ledger.offered,
-            processed=ledger.processed,
-            failed=ledger.failed,
+            offered=total,
+            processed=processed,
+            failed=failed,
             dropped=ledger.dropped,
             rate=lines * 1e9 / max(1, now - then),
             target_rate=None if self.closed or span <= 0 else lines * 1e9 / span,
@@ -271,7 +279,7 @@ class _Pump:
             service_p99_ns=service[99],
             response_p50_ns=response[50],
             response_p99_ns=response[99],
-            errors={**ledger.refused, **ledger.raised},
+            errors={**refused, **raised},
             recent=self.recent.at(now - self.start_ns),
             pages=[(begin - self.start_ns, end - self.start_ns) for begin, end in self.pages(self.shown_ns)],
             incidents=() if self.interventions is None else self.interventions.active(),

@@ -212,27 +212,32 @@ class Histogram:
         """
         if self.max is None or self.min is None:
             return dict.fromkeys(percents)
-        places, counts = self.packed()
         ranks = [rank(self.count, percent) for percent in percents]
-        at = places[np.searchsorted(np.cumsum(counts), ranks)].tolist()
+        if self._dense is None:
+            places, counts = self.packed()
+            at = places[np.searchsorted(np.cumsum(counts), ranks)].tolist()
+        else:
+            # While a run goes on this is asked for every second, between two lines.
+            at = np.searchsorted(self.reached(), ranks).tolist()
         return {
             percent: max(min(highest_at(place), self.max), self.min)
             for percent, place in zip(percents, at, strict=True)
         }
 
-    def copy_counts(self) -> NDArray[np.int64]:
-        """Return the counts until now, for `percentile_since`: only the positions in use."""
-        return self.counts[: self._places()].copy()
+    def reached(self) -> NDArray[np.int64]:
+        """Return the number of values up to each position, as far as the largest value lies."""
+        return np.cumsum(self.counts[: self._places()])
 
     def percentile_since(self, before: NDArray[np.int64], percent: float) -> int | None:
-        """Return the percentile of the values recorded after `copy_counts` returned `before`, None without any."""
+        """Return the percentile of the values recorded after `reached` returned `before`, None without any."""
         return self.percentiles_since(before, (percent,))[percent]
 
     def percentiles_since(self, before: NDArray[np.int64], percents: tuple[float, ...]) -> Mapping[float, int | None]:
-        """Return several percentiles of the values recorded after `copy_counts` returned `before`."""
-        counts = self.counts[: self._places()].copy()
-        counts[: before.size] -= before
-        reached = np.cumsum(counts)
+        """Return several percentiles of the values recorded after `reached` returned `before`."""
+        reached = self.reached()
+        reached[: before.size] -= before
+        if before.size:
+            reached[before.size :] -= before[-1]
         count = int(reached[-1]) if reached.size else 0
         if not count or self.max is None:
             return dict.fromkeys(percents)
@@ -240,7 +245,11 @@ class Histogram:
         return {percent: min(highest_at(int(place)), self.max) for percent, place in zip(percents, places, strict=True)}
 
     def _places(self) -> int:
-        return 0 if self.max is None else int(_index(np.array([self.max]))[0]) + 1
+        """Return how many positions there are up to the largest value's: `_index` for one."""
+        if self.max is None:
+            return 0
+        bucket = (self.max | _MASK).bit_length() - (_HALF_MAGNITUDE + 1)
+        return (bucket << _HALF_MAGNITUDE) + (self.max >> bucket) + 1
 
     def summary(self) -> Summary:
         """Return the figures every result carries."""

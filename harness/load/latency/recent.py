@@ -36,7 +36,7 @@ class RecentPercentiles:
 
     def _copy(self) -> None:
         timings = self._timings
-        self._before = [each.copy_counts() for each in (timings.lag, timings.service, timings.response)]
+        self._before = [each.reached() for each in (timings.lag, timings.service, timings.response)]
 
     def at(self, elapsed_ns: int) -> Recent | None:
         """Return the percentiles of the last second that was complete `elapsed_ns` after the start, None before."""

@@ -63,7 +63,7 @@ def test_the_percentile_of_160_values_covers_99_percent():
 def test_percentiles_of_the_values_since_a_moment_are_those_of_these_values_alone(before, after):
     """What had been counted before the copy was made has no say."""
     histogram = of(before)
-    copied = histogram.copy_counts()
+    copied = histogram.reached()
     histogram.record(np.array(after, dtype=np.int64))
     for percent in PERCENTS:
         found, alone = histogram.percentile_since(copied, percent), of(after).percentile(percent)
