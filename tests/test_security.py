@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import signal
 import socket
 import stat
 import time
@@ -99,7 +100,7 @@ def test_nothing_waits_for_others_beyond_this_machine(tmp_path: Path, arguments:
     with running(tmp_path, arguments) as command:
         seen = watched(command, lambda seen: len(seen) >= least)
         assert {address for address, _ in seen} <= LOOPBACK
-        command.interrupt()
+        command.interrupt(signal.SIGINT)
         command.ended()
 
 
@@ -110,7 +111,7 @@ def test_every_interface_is_served_only_when_told(tmp_path: Path, address: tuple
     arguments = ["repl", "lines", "--port", "0", "--linger", "60s", "--instrument", "prometheus-client", *address]
     with running(tmp_path, arguments) as command:
         assert {ip for ip, _ in watched(command, bool)} == {expected}
-        command.interrupt()
+        command.interrupt(signal.SIGINT)
         command.ended()
 
 
@@ -309,7 +310,7 @@ def test_temporary_files_are_private(tmp_path: Path) -> None:
             for path in command.temporary.iterdir():
                 found[path.name] = stat.S_IMODE(path.lstat().st_mode)
             time.sleep(0.05)
-        command.interrupt()
+        command.interrupt(signal.SIGINT)
         command.ended()
     assert {mode & 0o077 for mode in found.values()} == {0}, found
 

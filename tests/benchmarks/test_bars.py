@@ -44,6 +44,7 @@ def test_a_missed_bar_is_told_with_its_reason_and_fails_nothing(tmp_path: Path) 
     assert "a thing" not in done.stdout
 
 
+@pytest.mark.slow
 def test_a_strict_run_fails_for_it(tmp_path: Path) -> None:
     """For maintainers a missed bar is a failure, and the others are not."""
     done = bars(tmp_path, "--strict-bars")

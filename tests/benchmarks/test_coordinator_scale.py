@@ -54,6 +54,7 @@ def test_a_missed_bar_is_told() -> None:
     assert missed(figures(run_of(10, start_s=50.0))) == []
 
 
+@pytest.mark.slow
 def test_a_real_coordinator_takes_in_the_fakes_records() -> None:
     """Every share is proven, every worker is in the document, and each part took its time."""
     command = [sys.executable, coordinator_scale.__file__, "--one", "5"]

@@ -45,6 +45,7 @@ def test_tests_that_pass_either_way_end_well(tmp_path: Path, capsys: pytest.Capt
     assert capsys.readouterr().out == "opencensus: 1 of 2 pass\nwith lean: 1 of 2 pass\n"
 
 
+@pytest.mark.slow
 def test_a_test_that_only_fails_with_lean_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With what became of it; the command says so with 1."""
     assert main([str(written(tmp_path, TESTS + ONLY_PLAIN))]) == 1

@@ -111,6 +111,7 @@ def stretched(lines):
     return stretches
 
 
+@pytest.mark.slow
 def test_the_worst_second_is_found_wherever_it_lies():
     """One bad second among ten shows with its own p90, however good the rest is, the last one included."""
     for bad in range(10):

@@ -267,6 +267,7 @@ class TestSimulated:
         found = rates.simulate(self.CALLS[name], count, draw, bias=1.0)
         assert found.controls_void >= 0.8 * found.controls
 
+    @pytest.mark.slow
     def test_a_slow_machine_decides_little_instead_of_wrongly(self):
         """Where the time holds half of the A/A pairs, identical code is hardly ever called different for the bias."""
         found = rates.simulate(self.CALLS["the same where a pair takes 1.3 s"], 40, rates.normal, bias=1.0)
@@ -277,6 +278,7 @@ class TestSimulated:
         """The command runs each mode; over 60 experiments more than 13 alarms come one time in 30 000 at 6 %."""
         assert rates.false_alarms(rates.MODES[mode], 0.02, 60) <= 13
 
+    @pytest.mark.slow
     def test_the_command_prints_every_plan_and_mode(self, capsys):
         """One line of each share, with its exact interval."""
         assert rates.main(["--calls", "4", "--experiments", "2", "--noise", "normal"]) == 0

@@ -131,6 +131,7 @@ def test_real_noise_raises_no_more_alarms_than_the_level_allows(records):
     assert shares(records, count, 0.0, precision=0.01, budget_s=120.0) <= scipy_stats.binom.ppf(0.99, count, 0.05)
 
 
+@pytest.mark.slow
 def test_one_percent_is_found_in_real_noise(records):
     """A slowdown of 1 %, put into real pairs, is found in at least 95 % of trials of two minutes."""
     count = 100

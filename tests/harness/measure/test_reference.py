@@ -47,6 +47,7 @@ def test_costs_on_one_base_are_comparable_whenever_they_were_measured(early, lat
     assert cheap.cost_interval[0] < cheap.cost_per_line < cheap.cost_interval[1] < 1.01 * cheap.cost_per_line
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_cost_at_the_reference_speed_and_are_narrow():
     """Where the machine's speed moves by 30 % they cover 95 % of the time; mean differences are ten times as wide."""
     source = random.Random(5)  # noqa: S311 - a simulation

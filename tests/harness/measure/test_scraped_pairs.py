@@ -137,6 +137,7 @@ class TestRealScrapes:
         assert found.head_scrapes <= sum(found.head_blocks) / MS
         assert (rest.head_scrapes, rest.base_scrapes) == (0, 0)
 
+    @pytest.mark.slow
     @pytest.mark.prometheus
     def test_the_document_names_the_real_prometheus_and_its_version(self):
         """Where it is installed it scrapes, and the figure says that it did."""

@@ -89,6 +89,7 @@ class TestTheWorkingDirectory:
         assert "site-packages" in loaded["prometheus-client"].file
         assert not loaded["prometheus-client"].file.startswith("/")
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("checkout")
     def test_compare_measures_what_each_interpreter_has(self, tmp_path):
         """Sides that are interpreters do not import the checkout around us."""
@@ -98,6 +99,7 @@ class TestTheWorkingDirectory:
         assert found.base.libraries["prometheus-client"] == version_here("prometheus-client")
         assert found.documents[0].experiments[0].void_pairs == 0
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("checkout")
     def test_a_target_there_is_found_after_everything_else(self):
         """The user's own module is imported from where the user stands; what it imports is what is installed."""
@@ -116,6 +118,7 @@ class TestTheWorkingDirectory:
         own = target_comparison("shop:sell").head
         assert count_instructions(own, lines=lambda _series: FEW, count=2).per_line > 0
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("checkout")
     def test_runs_and_probes_do_too(self):
         """A load run of its own process, its built-in scraper, and a probe."""

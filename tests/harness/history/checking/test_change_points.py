@@ -20,6 +20,7 @@ def test_unchanged_noise_is_flagged_in_at_most_five_percent_of_series(phi: float
     assert once.mean() <= 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phi", [0.0, 0.5, 0.8])
 def test_looking_after_every_run_finds_a_lasting_change_in_at_most_five_percent(phi: float) -> None:
     """Of 400 unchanged series, at most 5 % are ever given a lasting change at any of the looks from run 10 to 100."""

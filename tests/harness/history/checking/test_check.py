@@ -251,6 +251,7 @@ def test_the_level_is_shared_between_figures(store: Store) -> None:
     assert [finding.confidence for finding in found.findings] == pytest.approx([0.975, 1 - 0.05 / 3, 0.975])
 
 
+@pytest.mark.slow
 def test_unchanged_figures_are_called_changed_at_most_as_often_as_stated(tmp_path: Path) -> None:
     """Of 60 unchanged histories of 5 figures, with no tolerance at all, at most 5 % plus chance are called anything."""
     called = 0

@@ -237,6 +237,7 @@ class TestProcesses:
         while psutil.pid_exists(worker) and psutil.Process(worker).status() != psutil.STATUS_ZOMBIE:
             assert time.monotonic() < deadline
 
+    @pytest.mark.slow
     def test_ctrl_c_keeps_the_pairs_and_leaves_no_process(self, tmp_path):
         """An interrupt in the middle of a real pair ends with the document of the pairs before it, and no worker."""
         script = tmp_path / "parent.py"

@@ -37,6 +37,7 @@ def sell(line):
 """
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(st.integers(1, 2000))
 def test_a_heap_has_as_many_objects_as_were_asked_for(objects: int) -> None:

@@ -1,5 +1,6 @@
 import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,6 +36,7 @@ def test_a_page_comes_back_as_it_was(before: Shown, page: Shown) -> None:
     assert unpack(pack(page, before), before) == page
 
 
+@pytest.mark.slow
 @given(st.lists(pages, max_size=8))
 def test_all_pages_are_kept_while_there_is_room(taken: list[Shown]) -> None:
     """Pages come back in order, each as it was."""
@@ -45,6 +47,7 @@ def test_all_pages_are_kept_while_there_is_room(taken: list[Shown]) -> None:
     assert store.last == (taken[-1] if taken else {})
 
 
+@pytest.mark.slow
 @given(st.lists(pages, min_size=2, max_size=8))
 def test_the_oldest_pages_go_first(taken: list[Shown]) -> None:
     """With no room but for one page the newest is kept, whole."""

@@ -26,7 +26,7 @@ from harness.report.writers.markdown import write_markdown
 from harness.views import Tags
 from tests.fakes import FakeClock
 
-DATA = Path(__file__).resolve().parents[3] / "data" / "earlier"
+DATA = Path(__file__).resolve().parents[4] / "data" / "earlier"
 LINES = Lines(("a", "hello", "x" * 20, ""), (Tags("a"), Tags("b"), Tags("a"), Tags("b")))
 MS = 1_000_000
 NOBODY = np.empty((0, 2), dtype=np.int64)
