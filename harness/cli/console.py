@@ -1,5 +1,6 @@
 """What commands show: views on standard output; a progress bar, the state of a run and notes on standard error."""
 
+import errno
 import io
 import os
 import shutil
@@ -7,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import click
 
@@ -32,11 +33,17 @@ def print_view(view: Any, *, plain_width: int = _PLAIN_WIDTH, least_width: int =
     """Print what rich renders, at the width of the terminal but at least `least_width`, else at `plain_width`."""
     from rich.console import Console
 
+    class Output(Console):
+        """Leaves a closed pipe to the command line; rich would end the process without a word."""
+
+        def on_broken_pipe(self) -> NoReturn:
+            raise BrokenPipeError(errno.EPIPE, "nobody reads the output any more")
+
     width: int | None = plain_width
     if sys.stdout.isatty():
         width = max(least_width, shutil.get_terminal_size().columns) if least_width else None
     if not on_github():
-        Console(highlight=False, width=width).print(view)
+        Output(highlight=False, width=width).print(view)
     else:
         with io.StringIO() as text:
             Console(file=text, highlight=False, width=width).print(view)

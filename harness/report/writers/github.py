@@ -20,7 +20,7 @@ def write_summary(section: Section) -> str:
 
 def annotation(level: str, title: str, message: str) -> str:
     """Return a workflow command; nothing in a message can end it or begin another."""
-    return f"::{level} title={_property(title)}::{_data(inert(message))}"
+    return f"::{level} title={_property(title)}::{_data(without_commands(inert(message)))}"
 
 
 def without_commands(text: str) -> str:

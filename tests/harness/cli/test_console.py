@@ -1,8 +1,11 @@
 """What is shown while a command works, and what it leaves out."""
 
+import contextlib
+import os
+
 import pytest
 
-from harness.cli.console import Bar, note_printer
+from harness.cli.console import Bar, note_printer, print_view
 from harness.progress import Step
 
 
@@ -32,3 +35,16 @@ def test_a_note_is_printed_once_with_the_time_left(capsys: pytest.CaptureFixture
             show(step)
         lines = capsys.readouterr().err.splitlines()
         assert lines == ([] if quiet else ["harness: installing", "harness: measuring, about 12 s left"])
+
+
+def test_a_view_that_nobody_reads_is_a_broken_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line makes one line of it; rich by itself ends the process without a word."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w", encoding="utf-8") as stream:
+        monkeypatch.setattr("sys.stdout", stream)
+        with pytest.raises(BrokenPipeError):
+            print_view("a view")
+        monkeypatch.undo()
+        with contextlib.suppress(BrokenPipeError):
+            stream.close()
