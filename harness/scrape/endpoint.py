@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.registry import CollectorRegistry
 
-__all__ = ["Endpoint", "Window", "fetch_page", "page_url", "serve"]
+__all__ = ["Endpoint", "Window", "fetch_page", "listen", "page_url", "serve", "time_page"]
 
 MAX_CONNECTIONS = 128
 SILENCE_S = 10.0  # how long a client may say nothing, or read nothing
@@ -152,6 +152,15 @@ def fetch_page(address: str, port: int, deadline: Deadline | None = None) -> Pag
     return parse_page(_fetch_own(address, port, {"Accept": TEXT}, deadline or Deadline(PAGE_S)), TEXT)
 
 
+def time_page(address: str, port: int, deadline: Deadline) -> int:
+    """Return how long a page takes its client (ns); does not count as a scrape. Raises as `fetch_page` does."""
+    from harness.exposition.headers import SCRAPE_HEADERS
+
+    began_ns = time.monotonic_ns()
+    _fetch_own(address, port, SCRAPE_HEADERS, deadline)
+    return time.monotonic_ns() - began_ns
+
+
 def _fetch_own(address: str, port: int, headers: dict[str, str], deadline: Deadline) -> str:
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)  # noqa: S104 - compared, not bound
     return fetch(host, port, {**headers, _OWN: "1"}, deadline, page_url(address, port))
@@ -167,25 +176,38 @@ def serve(
     address: str = "127.0.0.1",
     port: int = 0,
     now_ns: Callable[[], int] = time.monotonic_ns,
+    listener: socket.socket | None = None,
 ) -> Endpoint:
     """Serve `registry`, and nothing else, on ``http://address:port/metrics``; port 0 takes any free one.
 
     Each scrape runs on a separate thread, so a client that stalls delays nobody; a page is abandoned when its client
-    has gone away, or pages slower than a scraper's timeout would accumulate. `now_ns` is the clock of the windows.
+    has gone away, or pages slower than a scraper's timeout would accumulate. `now_ns` is the clock of the windows. A
+    `listener` of `listen` takes the place of address and port.
     Raises `EndpointError`, of `address` or `port`, when nothing can be served there.
     """
-    if not 0 <= port <= 65_535:
-        raise EndpointError(f"{port} is not a port; choose one between 0 (any free one) and 65535", field="port")
     log = WindowLog(now_ns)
-    family, host = _resolve(address, port)
-    server_class = type("_Bound", (_Server,), {"address_family": family})
-    try:
-        server = server_class((host, port), _Handler)
-    except (OSError, OverflowError) as error:
-        raise _refusal(error, address, port) from error
+    server = _Server(listener or listen(address, port), _Handler)
     server.now_ns = now_ns
     server.set_app(_application(registry, log))
     return Endpoint(server, log)
+
+
+def listen(address: str, port: int) -> socket.socket:
+    """Return a listening socket, on which forked processes may `serve` together; raises `EndpointError` as it does."""
+    if not 0 <= port <= 65_535:
+        raise EndpointError(f"{port} is not a port; choose one between 0 (any free one) and 65535", field="port")
+    family, host = _resolve(address, port)
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(MAX_CONNECTIONS)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise _refusal(error, address, port) from error
+    # Another process may have taken the connection that this one was woken for.
+    listener.setblocking(False)
+    return listener
 
 
 def _resolve(address: str, port: int) -> tuple[int, str]:
@@ -333,17 +355,15 @@ class _Server(socketserver.ThreadingMixIn, WSGIServer):
 
     daemon_threads = True
     block_on_close = False
-    request_queue_size = 128
     now_ns: Callable[[], int] = staticmethod(time.monotonic_ns)
 
-    def __init__(self, where: tuple[str, int], handler: type[WSGIRequestHandler]) -> None:
+    def __init__(self, listener: socket.socket, handler: type[WSGIRequestHandler]) -> None:
         self._open: dict[socket.socket, threading.Thread | None] = {}
         self._guard = threading.Lock()
-        super().__init__(where, handler)
-
-    def server_bind(self) -> None:
-        # HTTPServer asks the name service for the host's full name here, which may take seconds.
-        socketserver.TCPServer.server_bind(self)
+        super().__init__(listener.getsockname(), handler, bind_and_activate=False)
+        self.socket.close()
+        # HTTPServer would ask the name service for the host's full name, which may take seconds.
+        self.socket, self.server_address = listener, listener.getsockname()
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
         self.setup_environ()
 
