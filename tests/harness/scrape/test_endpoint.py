@@ -357,10 +357,10 @@ def test_a_port_without_the_privilege_names_the_field(
 ) -> None:
     """A privileged port is told apart from a taken one."""
 
-    def refuse(server: object) -> None:
+    def refuse(listener: object, where: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(module._Server, "server_bind", refuse)
+    monkeypatch.setattr(module.socket.socket, "bind", refuse)
     with pytest.raises(EndpointError, match=r"^80 may not be used without privileges") as raised:
         serve(registry, port=80)
     assert raised.value.field == "port"
