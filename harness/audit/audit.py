@@ -9,7 +9,7 @@ from itertools import pairwise
 from harness.audit.bounds import sum_tolerance
 from harness.audit.descriptions import check_descriptions
 from harness.audit.findings import Finding, Name, Severity, unseen
-from harness.audit.forks import Forked, counted_apart, settled, worker_killed
+from harness.audit.forks import Forked, explain
 from harness.audit.scrape_checks import parts_of
 from harness.expected import Expected, SeriesTruth
 from harness.exposition.page import Page, SeriesShown, Shown, fold
@@ -97,21 +97,24 @@ def audit(
             findings.append(Finding(Name.PAGE_UNREADABLE, 1, {"reason": "it was not fetched"}))
         return Audit(tuple(findings))
     shown = fold(page.samples, views)
-    if forked is not None:
-        findings[:0] = [*counted_apart(expected, forked, views, shown), *worker_killed(forked)]
-        expected = settled(expected, forked, views, shown)
+    of_forks, expected = explain(expected, forked, views, shown)
+    findings[:0] = of_forks
     findings += check_descriptions(page, [view for view in views if shown[view.name]])
     for view in views:
         findings += _compare_view(view, expected.get(view.name, {}), shown[view.name])
-    if stored is None:
-        if not any(finding.name in _NO_STORE for finding in findings):
-            findings.append(Finding(Name.NOT_STORED))
-    else:
-        findings += _compare_stored(shown, stored)
+    findings += _of_store(shown, stored, findings)
     if page.repeated:
         detail = {"families": len(page.repeated), "examples": sorted(page.repeated)[:MAX_EXAMPLES]}
         findings.append(Finding(Name.HELP_TYPE_REPEATED, sum(page.repeated.values()), detail))
     return Audit(tuple(findings))
+
+
+def _of_store(shown: Shown, stored: Shown | None, findings: Sequence[Finding]) -> list[Finding]:
+    names = {finding.name for finding in findings}
+    if stored is None:
+        return [] if names & _NO_STORE else [Finding(Name.NOT_STORED)]
+    # Where workers count apart, the last scrape may have met another one.
+    return [] if Name.WORKERS_COUNTED_APART in names else _compare_stored(shown, stored)
 
 
 def _compare_view(view: View, truth: Mapping[Tags, SeriesTruth], shown: Mapping[Tags, SeriesShown]) -> list[Finding]:

@@ -11,7 +11,7 @@ from harness.expected import Expected, SeriesTruth
 from harness.exposition.page import SeriesShown, Shown
 from harness.views import Aggregation, Tags, View
 
-__all__ = ["KILLED", "Forked", "counted_apart", "settled", "worker_killed"]
+__all__ = ["KILLED", "Forked", "explain"]
 
 # What a ledger calls the line at which a worker was killed, among the exceptions of lines that failed.
 KILLED = "WorkerKilled"
@@ -32,7 +32,21 @@ class Forked:
     killed: int = 0
 
 
-def settled(expected: Expected, forked: Forked, views: Sequence[View], shown: Shown) -> Expected:
+def explain(
+    expected: Expected, forked: Forked | None, views: Sequence[View], shown: Shown
+) -> tuple[list[Finding], Expected]:
+    """Return what forking explains of a page, as findings, and the truth that the page is to be compared with."""
+    if forked is None:
+        return [], expected
+    killed = [Finding(Name.WORKER_KILLED, forked.killed, {"lines": len(forked.doubtful)})] if forked.killed else []
+    apart = _counted_apart(expected, forked, views, shown)
+    if apart is None:
+        return killed, _settled_truth(expected, forked, views, shown)
+    # The rest is to be explained by that worker alone.
+    return [apart[0], *killed], apart[1]
+
+
+def _settled_truth(expected: Expected, forked: Forked, views: Sequence[View], shown: Shown) -> Expected:
     """Return the truth with those lines in doubt that the page shows; as it was where they cannot explain the page."""
     result = {name: dict(series) for name, series in expected.items()}
     for view in views:
@@ -68,18 +82,20 @@ def _nothing(view: View) -> SeriesTruth:
     return SeriesTruth(0, 0.0, (0,) * (len(view.bounds) + 1), (0,) * len(view.bounds))
 
 
-def counted_apart(expected: Expected, forked: Forked, views: Sequence[View], shown: Shown) -> list[Finding]:
-    """Return a finding where the page has the counts of one worker in the place of those of all."""
+def _counted_apart(
+    expected: Expected, forked: Forked, views: Sequence[View], shown: Shown
+) -> tuple[Finding, Expected] | None:
+    """Return a finding where the page has the counts of one worker in the place of those of all, and its truth."""
     page = {view.name: _counts_shown(shown[view.name]) for view in views}
     everything = {view.name: _counts(expected.get(view.name, {})) for view in views}
     if page == everything:
-        return []
+        return None
     for one in forked.serving:
         if page == {view.name: _counts(one.get(view.name, {})) for view in views}:
             lines, whole = _lines(page), _lines(everything)
-            detail = {"shown": lines, "lines": whole, "workers": len(forked.serving)}
-            return [Finding(Name.WORKERS_COUNTED_APART, whole - lines, detail)]
-    return []
+            detail = {"lines": whole, "workers": len(forked.serving)}
+            return Finding(Name.WORKERS_COUNTED_APART, whole - lines, detail), one
+    return None
 
 
 def _lines(counts: Mapping[str, Mapping[Tags, float]]) -> float:
@@ -92,10 +108,3 @@ def _counts(series: Mapping[Tags, SeriesTruth]) -> dict[Tags, float]:
 
 def _counts_shown(series: Mapping[Tags, SeriesShown]) -> dict[Tags, float]:
     return {tags: each.count for tags, each in series.items() if each.count}
-
-
-def worker_killed(forked: Forked) -> list[Finding]:
-    """Return a finding where workers were killed."""
-    if not forked.killed:
-        return []
-    return [Finding(Name.WORKER_KILLED, forked.killed, {"lines": len(forked.doubtful)})]

@@ -6,8 +6,8 @@ from harness.audit.audit import Audit, AuditOutcome, audit
 from harness.audit.findings import Name, Severity, sentence
 from harness.audit.forks import Forked
 from harness.exposition.page import fold
-from harness.views import Tags
-from tests.harness.scrape.conforming import VIEWS, expected_of, page_of
+from harness.views import LINE_LENGTHS, Tags
+from tests.harness.scrape.conforming import VIEWS, expected_of, page_of, truth_of
 
 REPL, OTHER = Tags(), Tags("other")
 # What two workers recorded, and both together.
@@ -31,15 +31,21 @@ class TestApart:
 
     @pytest.mark.parametrize(("shown", "missing"), [(FIRST, 3), (SECOND, 2), ({}, 5)], ids=["first", "second", "none"])
     def test_a_page_of_one_worker_is_found_and_sized(self, shown: dict[Tags, list[int]], missing: int) -> None:
-        """It comes before whatever else follows from it, with the lines that are not shown."""
+        """With the lines that are not shown, and without whatever else follows from it."""
         forked = Forked(serving=(*APART.serving, {}))
-        finding = audited(BOTH, shown, forked).findings[0]
+        (finding,) = audited(BOTH, shown, forked).findings
         assert (finding.name, finding.severity, finding.size) == (Name.WORKERS_COUNTED_APART, Severity.ERROR, missing)
         assert sentence(finding).startswith(f"{missing} of 5 lines are not on the page: it shows one of 3")
 
     def test_the_page_of_all_is_right(self) -> None:
         """Nothing is found."""
         assert audited(BOTH, BOTH, APART).findings == ()
+
+    def test_what_is_wrong_with_that_worker_is_found_as_well(self) -> None:
+        """A sum that is not that of its lines."""
+        page = page_of({**expected_of(FIRST), "demo_line_lengths": {REPL: truth_of([3, 4], LINE_LENGTHS.bounds)}})
+        result = audit(expected_of(BOTH), VIEWS, page, None, forked=APART)
+        assert {Name.WORKERS_COUNTED_APART, Name.SUM_MISMATCH} <= {finding.name for finding in result.findings}
 
     def test_another_loss_has_another_name(self) -> None:
         """A page that no single worker explains is not taken for one of theirs."""
