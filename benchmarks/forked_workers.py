@@ -6,6 +6,7 @@ python benchmarks/forked_workers.py --quick      a short trial, printed and not 
 """
 
 import argparse
+import contextlib
 import json
 import random
 import statistics
@@ -24,6 +25,7 @@ from harness.distributed.choose import open_workers
 from harness.errors import HarnessError, RunError
 from harness.host.environment import Environment, environment
 from harness.load.pump import Snapshot
+from harness.load.stop import Stop
 from harness.measure.pairs.measure import comparisons_for, measure_overhead
 from harness.measure.pairs.schedule import Terms
 from harness.measure.questions.laws import fit_line
@@ -32,10 +34,10 @@ from harness.measure.stats import t_interval
 from harness.progress import Step
 from harness.report.sections.environment import environment_words
 from harness.run.execute import execute
+from harness.run.shard import ShardRecord
 from harness.run.spec import RunSpec
-from harness.run.workers import Workers
+from harness.run.workers import Lost, Progress
 from harness.scrape.endpoint import fetch_page
-from harness.scrape.scraper import Target
 
 NAME = "forked-workers"
 PAGE = ROOT / "docs" / "forked-workers.md"
@@ -121,34 +123,39 @@ class _Quiet:
         """Ignore it."""
 
 
-class Samples:
-    """The number of lines on the page of a run, read every half second as a scraper does."""
+class Sampled:
+    """Workers of a run, with samples of the number of lines on their page.
 
-    def __init__(self) -> None:
+    They are taken before the first line, each half second as by a scraper, and after the last line.
+    """
+
+    def __init__(self, spec: RunSpec) -> None:
+        self._workers = open_workers(spec)
+        self.infos, self.served, self.close = self._workers.infos, self._workers.served, self._workers.close
         self.values: list[float] = []
-        self._ended = threading.Event()
-        self._thread: threading.Thread | None = None
 
-    def open_workers(self, spec: RunSpec) -> Workers:
-        """Open the workers of a run, and read their page from then on."""
-        workers = open_workers(spec)
-        self._thread = threading.Thread(target=self._read, args=(workers.infos[0].target,))
-        self._thread.start()
-        return workers
+    def drive(self, stop: Stop, progress: Progress) -> Sequence[ShardRecord | Lost]:
+        """Let the workers send their lines, and read their page meanwhile."""
+        ended = threading.Event()
+        thread = threading.Thread(target=self._read, args=(ended,))
+        self._take()
+        thread.start()
+        try:
+            return self._workers.drive(stop, progress)
+        finally:
+            ended.set()
+            thread.join()
+            self._take()
 
-    def _read(self, target: Target) -> None:
-        while not self._ended.wait(_SAMPLE_S):
-            try:
-                page = fetch_page(*target, Deadline(10.0))
-            except RunError:
-                continue
+    def _read(self, ended: threading.Event) -> None:
+        while not ended.wait(_SAMPLE_S):
+            self._take()
+
+    def _take(self) -> None:
+        # Without a page there is no sample, as for a scraper.
+        with contextlib.suppress(RunError):
+            page = fetch_page(*self.infos[0].target, Deadline(10.0))
             self.values.append(sum(sample.value for sample in page.samples if sample.name == LINES_IN))
-
-    def close(self) -> None:
-        """Read no more."""
-        self._ended.set()
-        if self._thread is not None:
-            self._thread.join()
 
 
 def increase_of(values: Iterable[float]) -> tuple[float, int]:
@@ -173,16 +180,18 @@ def measure_rates(plan: Plan) -> list[dict[str, Any]]:
             shown, falls = [], []
             for run in range(plan.runs):
                 print(f"rate(): {instrument}, recycle {recycle}, run {run + 1}", file=sys.stderr)
-                samples = Samples()
+                opened: list[Sampled] = []
                 spec = RunSpec(
                     arrivals="poisson:rate=1000", duration=f"{plan.run_s}s", fork=4, recycle=recycle, seed=SEED + run,
                     instrument=instrument, scraper="none",
                 )  # fmt: skip
-                try:
-                    result = execute(spec, _Quiet(), samples.open_workers)
-                finally:
-                    samples.close()
-                increase, fell = increase_of(samples.values)
+
+                def sampled(spec: RunSpec, opened: list[Sampled] = opened) -> Sampled:
+                    opened.append(Sampled(spec))
+                    return opened[-1]
+
+                result = execute(spec, _Quiet(), sampled)
+                increase, fell = increase_of(opened[0].values)
                 shown.append(increase / result.ledger.offered)
                 falls.append(fell)
             rows.append({"instrument": instrument, "recycle": recycle, "increase": shown, "falls": falls})

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks.forked_workers import (
+    IN_MEMORY,
     MULTIPROCESS,
     NAME,
     PAGE,
@@ -85,5 +86,7 @@ def test_what_rate_sees_is_measured() -> None:
     rows = measure_rates(Plan(runs=1, run_s=3))
     multiprocess = [row for row in rows if row["instrument"] == MULTIPROCESS]
     assert [row["falls"] for row in multiprocess] == [[0], [0]]
-    assert all(0 < row["increase"][0] <= 1 for row in multiprocess)
+    assert [row["increase"] for row in multiprocess] == [[1.0], [1.0]]
+    in_memory = [row for row in rows if row["instrument"] == IN_MEMORY and row["recycle"] is None]
+    assert in_memory[0]["increase"] != [1.0]
     assert len(rows) == 8
