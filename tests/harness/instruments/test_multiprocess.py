@@ -2,6 +2,7 @@
 
 import os
 import signal
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -56,6 +57,16 @@ def test_closing_removes_the_files_and_a_forked_copy_leaves_them(folder: Path) -
     instrument.close()
     assert list(folder.iterdir()) == []
     assert page_of(instrument.registry) == {}
+
+
+def test_a_file_without_a_first_byte_fails_the_page(folder: Path) -> None:
+    """The library creates a file before it writes into it, and reads whatever is there: docs/forked-workers.md."""
+    instrument = PrometheusClientMultiprocessInstrument(QUICKSTART_VIEWS)
+    instrument.record(1.0, 5, Tags())
+    next(folder.glob("harness-multiprocess-*")).joinpath("counter_0.db").touch()
+    with pytest.raises(struct.error):
+        page_of(instrument.registry)
+    instrument.close()
 
 
 def test_other_metrics_of_the_process_stay_in_memory(folder: Path) -> None:

@@ -79,9 +79,12 @@ class TestMultiprocess:
         assert forked["scrapes"]["count"] >= 2
 
 
-def test_the_page_is_exact_after_a_kill(tmp_path):
+@pytest.mark.parametrize(
+    "recycle", [[], pytest.param(["--recycle", "20"], marks=pytest.mark.slow)], ids=["not recycled", "recycled"]
+)
+def test_the_page_is_exact_after_a_kill(tmp_path, recycle):
     """What a killed worker had recorded is known to the line, the load goes on, and the line in doubt is told."""
-    arguments = ["--count", "200", "--fork", "2", *MULTIPROCESS]
+    arguments = ["--count", "200", "--fork", "2", *recycle, *MULTIPROCESS]
     with running(tmp_path, ["run", *LOAD, *SCRAPED, "--json", "result.json", *arguments]) as command:
         assert command.wait_until_told("lines/s"), command.told
         forked_by(command)[0].send_signal(signal.SIGKILL)
@@ -95,7 +98,13 @@ def test_the_page_is_exact_after_a_kill(tmp_path):
     assert result["ledger"]["raised"] in ({"WorkerKilled": 1}, {})
 
 
-@pytest.mark.parametrize("instrument", ["prometheus-client", "opencensus", "opencensus-lean", "opentelemetry"])
+@pytest.mark.parametrize(
+    "instrument",
+    [
+        "prometheus-client",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("opencensus", "opencensus-lean", "opentelemetry")),
+    ],
+)
 def test_counters_in_memory_are_found_to_be_apart(tmp_path, instrument):
     """A scrape shows one worker; the finding says how many lines the page lacks."""
     result = run(tmp_path / "run", "--count", "100", "--fork", "2", "--instrument", instrument)
@@ -108,7 +117,8 @@ def test_counters_in_memory_are_found_to_be_apart(tmp_path, instrument):
 def test_nothing_is_left_where_a_run_is_interrupted(tmp_path):
     """Workers, files and folders are gone; what was sent until then is accounted for and compared."""
     arguments = ["--duration", "60s", "--fork", "2", "--recycle", "10", *MULTIPROCESS]
-    with running(tmp_path, ["run", *LOAD, *SCRAPED, "--json", "result.json", *arguments]) as command:
+    options = ["run", *LOAD, *SCRAPED, "--json", "result.json", *arguments]
+    with running(tmp_path, options, grace_s=100) as command:
         assert command.wait_until_told("lines/s"), command.told
         command.interrupt(signal.SIGINT)
         assert command.ended() == 130
