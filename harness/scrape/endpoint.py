@@ -17,7 +17,7 @@ from harness.deadline import Deadline
 from harness.errors import EndpointError
 from harness.exposition.page import TEXT, Page, parse_page
 from harness.scrape.disconnects import ClientGoneError, PageTurns, WatchedRegistry
-from harness.scrape.fetch import fetch
+from harness.scrape.fetch import OWN, bracketed, fetch_own, page_url
 from harness.scrape.windows import CLIENT_GONE, Window, WindowLog
 
 if TYPE_CHECKING:
@@ -25,16 +25,15 @@ if TYPE_CHECKING:
 
     from prometheus_client.registry import CollectorRegistry
 
-__all__ = ["Endpoint", "Window", "fetch_page", "listen", "page_url", "serve", "time_page"]
+__all__ = ["Endpoint", "Window", "fetch_page", "listen", "page_url", "serve"]
 
 MAX_CONNECTIONS = 128
 SILENCE_S = 10.0  # how long a client may say nothing, or read nothing
 STOP_S = 0.5  # how long a scrape under way may go on after stop()
+_NAP_S = 0.005
 PAGE_S = 30.0  # how long the harness itself waits for a page unless told otherwise
 
-# What the harness itself asks for is no scrape; this header tells the two apart.
-_OWN = "X-Harness-Own"
-_OWN_KEY = "HTTP_X_HARNESS_OWN"
+_OWN_KEY = f"HTTP_{OWN.upper().replace('-', '_')}"
 _STARTED = "harness.started_ns"
 _CONNECTION = "harness.connection"
 
@@ -123,8 +122,11 @@ class Endpoint:
             time.sleep(0.001)
         return [window.duration_ns for window in list(self._log.own)]
 
-    def stop(self) -> None:
-        """Stop serving and free the port; scrapes in progress may finish; a second call does nothing."""
+    def stop(self, patience_s: float = 0.0) -> None:
+        """Stop serving and free the port; scrapes in progress may finish; a second call does nothing.
+
+        Clients that are connected already may take `patience_s` seconds for their requests and answers.
+        """
         with self._stopping:
             if self._stopped:
                 return
@@ -132,7 +134,7 @@ class Endpoint:
             self._server.shutdown()
             self._thread.join()
             self._server.server_close()
-            self._server.close_connections(STOP_S)
+            self._server.close_connections(patience_s, STOP_S)
 
     def __enter__(self) -> Self:
         return self
@@ -141,7 +143,7 @@ class Endpoint:
         self.stop()
 
     def _ask(self, headers: dict[str, str], deadline: Deadline) -> str:
-        return _fetch_own(self.address, self.port, headers, deadline)
+        return fetch_own(self.address, self.port, headers, deadline)
 
 
 def fetch_page(address: str, port: int, deadline: Deadline | None = None) -> Page:
@@ -149,26 +151,7 @@ def fetch_page(address: str, port: int, deadline: Deadline | None = None) -> Pag
 
     Raises as `Endpoint.page` does.
     """
-    return parse_page(_fetch_own(address, port, {"Accept": TEXT}, deadline or Deadline(PAGE_S)), TEXT)
-
-
-def time_page(address: str, port: int, deadline: Deadline) -> int:
-    """Return how long a page takes its client (ns); does not count as a scrape. Raises as `fetch_page` does."""
-    from harness.exposition.headers import SCRAPE_HEADERS
-
-    began_ns = time.monotonic_ns()
-    _fetch_own(address, port, SCRAPE_HEADERS, deadline)
-    return time.monotonic_ns() - began_ns
-
-
-def _fetch_own(address: str, port: int, headers: dict[str, str], deadline: Deadline) -> str:
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)  # noqa: S104 - compared, not bound
-    return fetch(host, port, {**headers, _OWN: "1"}, deadline, page_url(address, port))
-
-
-def page_url(address: str, port: int) -> str:
-    """Return where the page of an endpoint is, as a scraper or a browser asks for it."""
-    return f"http://{_bracketed(address)}:{port}/metrics"
+    return parse_page(fetch_own(address, port, {"Accept": TEXT}, deadline or Deadline(PAGE_S)), TEXT)
 
 
 def serve(
@@ -233,15 +216,11 @@ def _refusal(error: Exception, address: str, port: int) -> EndpointError:
     if code in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
         text = f"{address!r} is no address of this machine; write 127.0.0.1 or 0.0.0.0"
         return EndpointError(text, field="address")
-    return EndpointError(f"cannot serve on {_bracketed(address)}:{port}: {_reason(error)}", field="address/port")
+    return EndpointError(f"cannot serve on {bracketed(address)}:{port}: {_reason(error)}", field="address/port")
 
 
 def _reason(error: Exception) -> str:
     return (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()
-
-
-def _bracketed(address: str) -> str:
-    return f"[{address}]" if ":" in address else address
 
 
 class _Body:
@@ -387,8 +366,11 @@ class _Server(socketserver.ThreadingMixIn, WSGIServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Log nothing: the status is in the window."""
 
-    def close_connections(self, grace_s: float) -> None:
-        """End open connections: idle ones at once, those being answered after `grace_s` seconds."""
+    def close_connections(self, patience_s: float, grace_s: float) -> None:
+        """End open connections: idle ones after `patience_s` seconds, those being answered `grace_s` later."""
+        until = time.monotonic() + patience_s
+        while self._open and time.monotonic() < until:
+            time.sleep(_NAP_S)
         with self._guard:
             open_ones = dict(self._open)
         deadline = time.monotonic() + grace_s

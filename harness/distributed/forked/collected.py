@@ -18,7 +18,6 @@ from harness.load.recorder import EVALUATED, RAISED
 from harness.load.truth.ledger import Ledger
 from harness.load.truth.log import TruthLog
 from harness.run.shard import Fork, ShardRecord
-from harness.scrape.windows import Window
 from harness.views import Tags, View
 from workloads.workload import Truth, Workload
 
@@ -55,8 +54,6 @@ class Collected:
         self._parts: list[LoggedPart | KilledPart] = []
         self._log: TruthLog | None = None
         self._self_cost_ns = 0.0
-        self.windows: list[Window] = []
-        """Scrapes that were served by processes that have ended."""
 
     @property
     def unfinished(self) -> list[int]:
@@ -77,8 +74,6 @@ class Collected:
             self._parts.append(LoggedPart(record.log, message["since_ns"]))
         before = [] if self._driven is None else [self._driven]
         self._driven = merge_results([*before, record.driven], closed=False)
-        if not message["last"]:
-            self.windows += [Window(*window) for window in message["windows"]]
         return _outcomes(record.driven.ledger)
 
     def _record(self, state: Mapping[str, Any]) -> ShardRecord:

@@ -3,9 +3,10 @@
 Run as ``python -m harness.distributed.forked.master FD``, with the socket to the coordinator. It has one thread, since
 others would not survive in the copies. Commands and answers are messages of `harness.distributed.wire`:
 
-{"open": spec}              -> {"address", "port", "workers": pids}, or an error
-{"go": start_ns, "every_ns"} -> later, from each worker: {"snapshot", ...}, {"record", ...} or {"killed", ...}
-{"stop": true}, {"windows": true} -> {"windows": those of all workers that run}
+{"open": spec}                   -> {"address", "port"} when all are ready, or an error
+{"go": start_ns, "every_ns"}     -> later, from workers: {"snapshot"}, {"record"}, {"killed"}, {"left"}, {"failed"}
+{"windows": true}                -> {"windows": those of all workers that run}
+{"stop": true}
 
 What comes from a worker has its ``worker`` (its number), and with a record or a kill also ``first`` (the line of the
 workload that it began with) and ``last`` (whether its share of the load ends there). It ends all workers and itself
@@ -83,12 +84,7 @@ class Master:
         self._stopped = False
         for number in range(self._of):
             self._running[number] = self._fork(number)
-
-    @property
-    def about(self) -> Message:
-        """What the coordinator is told once everything is ready."""
-        address, port = self._listener.getsockname()[:2]
-        return {"address": address, "port": port, "workers": [child.pid for child in self._running.values()]}
+        self._unready = {child.pid for child in self._running.values()}
 
     def _fork(self, number: int) -> _Child:
         mine, theirs = socket.socketpair()
@@ -163,11 +159,21 @@ class Master:
         self._begin(successor, following)
         self._prepare(child.number)
 
+    def _get_ready(self, child: _Child) -> None:
+        """Tell the coordinator once every worker is ready."""
+        if child.pid in self._unready:
+            self._unready.remove(child.pid)
+            if not self._unready:
+                address, port = self._listener.getsockname()[:2]
+                send(self._coordinator, {"address": address, "port": port})
+
     def _hear(self, child: _Child, message: Message) -> None:
-        if "done" in message and child.first is not None:
+        if "ready" in message:
+            self._get_ready(child)
+        elif "done" in message and child.first is not None:
             child.done = message["done"]
             self._succeed(child, child.first + message["done"] * self._of)
-        elif "windows" in message and "record" not in message:
+        elif "windows" in message:
             if self._windows is not None:
                 self._windows += message["windows"]
             self._waiting.discard(child.pid)
@@ -194,7 +200,7 @@ class Master:
         code = os.waitstatus_to_exitcode(os.waitpid(child.pid, 0)[1])
         self._waiting.discard(child.pid)
         self._answer_windows()
-        if code > 0:
+        if code > 0 and not child.recorded:
             # It cannot work at all, so another one would not either.
             send(self._coordinator, {"failed": child.number, "code": code})
             return
@@ -246,7 +252,6 @@ def main() -> None:
         send(coordinator, to_answer(error))
         return
     try:
-        send(coordinator, master.about)
         with contextlib.suppress(ConnectionError, WireError):
             master.run()
     finally:

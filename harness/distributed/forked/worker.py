@@ -2,10 +2,11 @@
 
 Its parent has built the instrument and listens already. It answers, over the connection to its parent,
 
-{"go": start_ns, "first", "count", "every_ns"} -> {"done": lines}, then {"record", "since_ns", "windows"}
+                                               -> {"ready"} at once
+{"go": start_ns, "first", "count", "every_ns"} -> {"done": lines}, then {"record", "since_ns"}
 {"windows": true}                              -> {"windows"}
 
-and ends with the connection.
+and ends with the connection, with {"left": windows}.
 """
 
 import contextlib
@@ -33,6 +34,8 @@ from harness.scrape.endpoint import serve
 __all__ = ["Inherited", "work"]
 
 _PR_SET_PDEATHSIG = 1
+# For clients that are connected when it ends; less than `Inbox` leaves it.
+_PATIENCE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +75,17 @@ def _serve_parent(inherited: Inherited, connection: socket.socket, journal: Jour
     shard.keeping = journal.keeping
     stop, outbox = Stop(), Outbox(connection)
     inbox = Inbox(connection, stop, Triggers())
+    outbox.send({"ready": True})
     while (message := inbox.next()) is not None:
         if "go" in message:
             shard.adopt(inherited.instrument, endpoint, ticks := Ticks())
             _send_lines(shard, message, ticks.since_ns, stop, outbox)
         elif "windows" in message:
             outbox.send({"windows": [list(window) for window in endpoint.windows]})
+    # Whoever has asked for the page by now is answered.
+    endpoint.stop(_PATIENCE_S)
+    with contextlib.suppress(OSError):
+        outbox.send({"left": [list(window) for window in endpoint.windows]})
 
 
 def _send_lines(shard: Shard, message: Message, since_ns: int, stop: Stop, outbox: Outbox) -> None:
@@ -85,5 +93,4 @@ def _send_lines(shard: Shard, message: Message, since_ns: int, stop: Stop, outbo
     record = shard.drive(stop, reporter, message["go"], first=message["first"], count=message["count"])
     # Another one takes over at once, and need not wait until all of this is told.
     outbox.send({"done": record.driven.ledger.offered})
-    windows = [list(window) for window in shard.endpoint.windows]
-    outbox.send({"record": state_of(record), "since_ns": since_ns, "windows": windows})
+    outbox.send({"record": state_of(record), "since_ns": since_ns})

@@ -26,7 +26,8 @@ from harness.load.stop import Stop
 from harness.run.shard import ShardRecord, workload_of
 from harness.run.spec import RunSpec
 from harness.run.workers import Lost, Progress, WorkerInfo
-from harness.scrape.endpoint import fetch_page, page_url, time_page
+from harness.scrape.endpoint import fetch_page
+from harness.scrape.fetch import page_url, time_page
 from harness.scrape.scraper import Target
 from harness.scrape.windows import Window
 from harness.views import views_for
@@ -50,6 +51,8 @@ class _Master:
     def __init__(self) -> None:
         self._connection, theirs = socket.socketpair()
         self._incoming, self._messages = Incoming(), list[Message]()
+        # Scrapes that were served by workers that have ended.
+        self.left: list[Window] = []
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
         environment = {name: value for name, value in os.environ.items() if name != _UNWANTED}
         try:
@@ -91,6 +94,8 @@ class _Master:
         if not self._messages:
             return None
         message = self._messages.pop(0)
+        if "left" in message:
+            self.left += [Window(*window) for window in message["left"]]
         if "error" in message:
             raise from_answer(message)
         if "failed" in message:
@@ -125,8 +130,8 @@ class _Master:
 class _Served:
     """The page of all, which any of the workers makes."""
 
-    def __init__(self, master: _Master, target: Target, collected: Collected) -> None:
-        self._master, self._target, self._collected = master, target, collected
+    def __init__(self, master: _Master, target: Target) -> None:
+        self._master, self._target = master, target
         self._windows: list[Window] = []
 
     @property
@@ -140,7 +145,7 @@ class _Served:
             self._master.send({"windows": True})
             answer = self._master.answer("windows", Deadline(_ANSWER_S), "the workers do not tell their scrapes")
             own = [Window(*window) for window in answer["windows"]]
-            self._windows = sorted([*self._collected.windows, *own], key=lambda window: window.end_ns)
+            self._windows = sorted([*self._master.left, *own], key=lambda window: window.end_ns)
         return self._windows
 
     def page(self, deadline: Deadline | None = None) -> Page:
@@ -210,7 +215,7 @@ class ForkedWorkers:
             raise
         target = Target(about["address"], about["port"])
         self.infos: Sequence[WorkerInfo] = (WorkerInfo(0, "", self._master.pid, target),)
-        self.served = (_Served(self._master, target, self._collected),)
+        self.served = (_Served(self._master, target),)
 
     def drive(self, stop: Stop, progress: Progress) -> Sequence[ShardRecord | Lost]:
         """Let all begin at one instant and gather what every process did."""

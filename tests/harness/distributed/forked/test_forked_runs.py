@@ -1,6 +1,7 @@
 """Runs of workers that are forked from one process: real processes, scraped and audited."""
 
 import json
+import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -74,10 +75,6 @@ class TestMultiprocess:
             {"number": number, "lines": 50, "processes": 5, "recycled": 4, "killed": 0} for number in (0, 1)
         ]
 
-    def test_the_page_is_served_while_workers_are_replaced(self, forked):
-        """By whichever of them takes the connection."""
-        assert forked["scrapes"]["count"] >= 2
-
 
 @pytest.mark.parametrize(
     "recycle", [[], pytest.param(["--recycle", "20"], marks=pytest.mark.slow)], ids=["not recycled", "recycled"]
@@ -136,6 +133,30 @@ def test_nothing_is_left_where_the_command_is_killed(tmp_path):
         assert command.wait_until_told("lines/s"), command.told
         command.interrupt(signal.SIGKILL)
         command.ended()
+        command.leaves_nothing()
+
+
+BREAKS = """
+import os
+from harness.instruments.none import NoInstrument
+
+class Breaks(NoInstrument):
+    builder = os.getpid()
+
+    @property
+    def registry(self):
+        if os.getpid() != self.builder:
+            raise RuntimeError("not behind a fork")
+"""
+
+
+def test_an_instrument_that_breaks_behind_a_fork_ends_the_run_in_one_line(tmp_path):
+    """With the number of the worker and the reason, and without a second try."""
+    (tmp_path / "own.py").write_text(BREAKS)
+    with running(tmp_path, ["run", *LOAD, *SCRAPED, "--fork", "2", "--instrument", "own:Breaks"]) as command:
+        assert command.ended() == 1
+        assert re.search(r"error: forked worker \d ended with code 1: RuntimeError: not behind a fork", command.told)
+        assert "Traceback" not in command.told
         command.leaves_nothing()
 
 
