@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable
 
 from harness.distributed.coordinator import Fleet, is_loopback
-from harness.distributed.forked.workers import ForkedWorkers
 from harness.distributed.local import LocalLauncher
 from harness.errors import UsageError
 from harness.incidents.triggers import Triggers
@@ -53,6 +52,9 @@ def open_workers(spec: RunSpec, triggers: Triggers | None = None, tell: Callable
     `harness.distributed.dask.launcher.DaskLauncher` raise.
     """
     if spec.fork is not None:
+        # Only here as well: it is needed for nothing else.
+        from harness.distributed.forked.workers import ForkedWorkers
+
         return ForkedWorkers(spec, triggers)
     if spec.recycle is not None:
         raise UsageError("is for forked workers; say how many with fork", field="recycle")

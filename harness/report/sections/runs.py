@@ -88,7 +88,8 @@ def _sent(run: "RunResult") -> Iterator[Part]:
 def _forked(run: "RunResult") -> str:
     """Return how many workers were forked, and how their places were taken over."""
     recycled, killed = (sum(getattr(fork, name) for fork in run.forks) for name in ("recycled", "killed"))
-    words = f"{plain(len(run.forks), 15)} workers behind one page, {plain(recycled, 15)} recycled"
+    count = len(run.forks)
+    words = f"{count} worker{'s' * (count > 1)} behind one page, {plain(recycled, 15)} recycled"
     return f"{words}, {plain(killed, 15)} killed" if killed else words
 
 
