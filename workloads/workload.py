@@ -250,24 +250,30 @@ class Workload:
         part._handed = deque(maxlen=_REMEMBERED)  # noqa: SLF001
         return part
 
-    def blocks(self, size: int = 4096) -> Iterator[Block]:
-        """Yield all lines from the first on, at most `size` and some 4 MiB of text at a time; starts a new digest."""
+    def blocks(self, size: int = 4096, *, first: int | None = None, count: int | None = None) -> Iterator[Block]:
+        """Yield all lines from the first on, at most `size` and some 4 MiB of text at a time; starts a new digest.
+
+        `first` is the line of this workload, or shard, to begin with, and `count` how many follow at most; by default
+        all.
+        """
         if size < 1:
             raise ValueError(f"a block needs at least one line, not {size}")
         self._sent = Digest()
         self._handed.clear()
         self.made = 0
-        return self._from(self._first, size)
+        return self._from(self._first if first is None else first, size, count)
 
-    def _from(self, first: int, size: int) -> Iterator[Block]:
-        while self.total is None or first < self.total:
+    def _from(self, first: int, size: int, count: int | None = None) -> Iterator[Block]:
+        while count != 0 and (self.total is None or first < self.total):
             n = size if self.total is None else min(size, -(-(self.total - first) // self._step))
+            n = n if count is None else min(n, count)
             block = self._block(first, n)
             if self._switchable:
                 self._handed.append(_Handed(block, self._sent.copy(), self.made))
             self._add(block, len(block.lines))
             yield block
             first += len(block.lines) * self._step
+            count = None if count is None else count - len(block.lines)
 
     def _add(self, block: Block, count: int) -> None:
         method = block.truth.method[:count] if self._switchable or self.digests_methods else None

@@ -9,6 +9,7 @@ from itertools import pairwise
 from harness.audit.bounds import sum_tolerance
 from harness.audit.descriptions import check_descriptions
 from harness.audit.findings import Finding, Name, Severity, unseen
+from harness.audit.forks import Forked, explain
 from harness.audit.scrape_checks import parts_of
 from harness.expected import Expected, SeriesTruth
 from harness.exposition.page import Page, SeriesShown, Shown, fold
@@ -77,12 +78,14 @@ def audit(
     *,
     raised: int = 0,
     others: Sequence[Finding] = (),
+    forked: Forked | None = None,
 ) -> Audit:
     """Compare the ledger's truth with the page, series by series and bucket by bucket, and the page with the store.
 
     `expected` is None for an instrument that exposes nothing by design; `page` is None when it could not be fetched
     (give the reason among `others`, as `PAGE_UNREADABLE`); `stored` is None when nothing is ever stored. `raised` is
     the number of lines on which recording raised. `others` are findings from elsewhere, such as the scraper's.
+    `forked` is known of a page of forked workers.
     """
     findings = list(others)
     if raised:
@@ -94,18 +97,24 @@ def audit(
             findings.append(Finding(Name.PAGE_UNREADABLE, 1, {"reason": "it was not fetched"}))
         return Audit(tuple(findings))
     shown = fold(page.samples, views)
+    of_forks, expected = explain(expected, forked, views, shown)
+    findings[:0] = of_forks
     findings += check_descriptions(page, [view for view in views if shown[view.name]])
     for view in views:
         findings += _compare_view(view, expected.get(view.name, {}), shown[view.name])
-    if stored is None:
-        if not any(finding.name in _NO_STORE for finding in findings):
-            findings.append(Finding(Name.NOT_STORED))
-    else:
-        findings += _compare_stored(shown, stored)
+    findings += _of_store(shown, stored, findings)
     if page.repeated:
         detail = {"families": len(page.repeated), "examples": sorted(page.repeated)[:MAX_EXAMPLES]}
         findings.append(Finding(Name.HELP_TYPE_REPEATED, sum(page.repeated.values()), detail))
     return Audit(tuple(findings))
+
+
+def _of_store(shown: Shown, stored: Shown | None, findings: Sequence[Finding]) -> list[Finding]:
+    names = {finding.name for finding in findings}
+    if stored is None:
+        return [] if names & _NO_STORE else [Finding(Name.NOT_STORED)]
+    # Where workers count apart, the last scrape may have met another one.
+    return [] if Name.WORKERS_COUNTED_APART in names else _compare_stored(shown, stored)
 
 
 def _compare_view(view: View, truth: Mapping[Tags, SeriesTruth], shown: Mapping[Tags, SeriesShown]) -> list[Finding]:
@@ -113,7 +122,7 @@ def _compare_view(view: View, truth: Mapping[Tags, SeriesTruth], shown: Mapping[
     both = [tags for tags in expected if tags in shown]
     missing = [tags for tags in expected if tags not in shown]
     # A child that was made beforehand and never used is nothing to complain about.
-    invented = [tags for tags, series in shown.items() if tags not in expected and not _is_zero(series)]
+    invented = [tags for tags, series in shown.items() if tags not in truth and not _is_zero(series)]
     findings = [
         _of_series(Name.SERIES_MISSING, view, missing, sum(expected[tags].count for tags in missing)),
         _of_series(Name.SERIES_UNEXPECTED, view, invented, sum(shown[tags].count or 0.0 for tags in invented)),

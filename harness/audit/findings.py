@@ -41,6 +41,8 @@ class Name(StrEnum):
     RESTART_UNSEEN = "restart_unseen"
     SCRAPE_BEHIND = "scrape_behind"
     SCRAPE_AHEAD = "scrape_ahead"
+    WORKERS_COUNTED_APART = "workers_counted_apart"
+    WORKER_KILLED = "worker_killed"
     LOST_WORKER_AHEAD = "lost_worker_ahead"
     LOST_WORKER_BEHIND = "lost_worker_behind"
     BUCKET_BOUND_EXCLUSIVE = "bucket_bound_exclusive"
@@ -183,6 +185,18 @@ _ENTRIES: dict[Name, _Entry] = {
         "the last {size:g} lines before the restart were on no scrape",
         "no scrape came between the last line and the restart, as when a service crashes",
         "what rate() and increase() show lacks these lines; the page before the restart had them",
+    ),
+    Name.WORKERS_COUNTED_APART: _Entry(
+        Severity.ERROR,
+        "{size:g} of {lines:g} lines are not on the page: it shows one of {workers} forked workers",
+        "each worker counts in memory of its own from the fork on, and a scrape reaches any one of them",
+        "use --instrument prometheus-client-multiprocess, or expose each worker by itself: a port, or a named push",
+    ),
+    Name.WORKER_KILLED: _Entry(
+        Severity.WARNING,
+        "{size:g} forked workers were killed; of {lines} lines it is not known whether they were recorded",
+        "a signal, the memory limit, or a timeout of the process manager ended them in the middle of their work",
+        "what they had recorded before is compared exactly; latencies of these workers are not in the result",
     ),
     Name.LOST_WORKER_AHEAD: _Entry(
         Severity.ERROR,

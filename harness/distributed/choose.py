@@ -44,12 +44,20 @@ def _check_address(spec: RunSpec) -> None:
 
 
 def open_workers(spec: RunSpec, triggers: Triggers | None = None, tell: Callable[[str], object] = str) -> Workers:
-    """Return the workers of a spec, all of them ready: this process alone, processes of this machine, or a cluster's.
+    """Return the workers of a spec, all of them ready: this process alone, others of this machine, or a cluster's.
 
     Of a cluster, ``auto`` takes a worker beside each of its Dask workers. `triggers` switch on incidents meanwhile.
     `tell` hears which addresses are opened. Raises what `harness.run.workers.Single`,
-    `harness.distributed.coordinator.Fleet` and `harness.distributed.dask.launcher.DaskLauncher` raise.
+    `harness.distributed.coordinator.Fleet`, `harness.distributed.forked.workers.ForkedWorkers` and
+    `harness.distributed.dask.launcher.DaskLauncher` raise.
     """
+    if spec.fork is not None:
+        # Only here as well: it is needed for nothing else.
+        from harness.distributed.forked.workers import ForkedWorkers
+
+        return ForkedWorkers(spec, triggers)
+    if spec.recycle is not None:
+        raise UsageError("is for forked workers; say how many with fork", field="recycle")
     if spec.cluster is not None:
         return _cluster(spec, spec.cluster, triggers, tell)
     count = worker_count(spec)

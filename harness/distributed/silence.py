@@ -22,7 +22,10 @@ def end_when_silent(connection: socket.socket, silence_s: float) -> None:
 
     The system asks and answers by itself, so a process that is busy or stopped is not taken for one that is gone. One
     that does not read what it is sent for so long is.
+    Of a process of this machine the system tells at once.
     """
+    if connection.family == socket.AF_UNIX:
+        return
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in (*_KEEPALIVE, ("TCP_USER_TIMEOUT", round(1000 * silence_s))):
         if hasattr(socket, name):

@@ -34,7 +34,7 @@ from harness.run.spec import RunSpec
 from workloads.incidents import Incident
 from workloads.units import parse_duration_ns
 
-__all__ = ["dial", "main", "serve_coordinator", "versions"]
+__all__ = ["Inbox", "Outbox", "Reporter", "dial", "main", "serve_coordinator", "versions"]
 
 # After the connection has ended a line under way may take so long; then the process ends with it.
 _LEAVE_S = 3.0
@@ -59,7 +59,7 @@ def boot_id() -> str:
     return ""
 
 
-class _Inbox:
+class Inbox:
     """Takes what comes in: an order to stop and an incident take effect at once, all else waits for its turn."""
 
     def __init__(self, connection: socket.socket, stop: Stop, triggers: Triggers) -> None:
@@ -87,7 +87,7 @@ class _Inbox:
         os._exit(1)
 
 
-class _Outbox:
+class Outbox:
     """Sends how the shard stands from a thread of its own: a coordinator that reads slowly holds up no line."""
 
     def __init__(self, connection: socket.socket) -> None:
@@ -119,7 +119,7 @@ class _Outbox:
 
 def serve_coordinator(connection: socket.socket, token: str, number: int) -> None:
     """Answer a coordinator until it closes the connection; raises `OSError` when that breaks."""
-    stop, triggers, outbox = Stop(), Triggers(), _Outbox(connection)
+    stop, triggers, outbox = Stop(), Triggers(), Outbox(connection)
     outbox.send(
         {
             "hello": token,
@@ -130,7 +130,7 @@ def serve_coordinator(connection: socket.socket, token: str, number: int) -> Non
             "versions": versions(),
         }
     )
-    inbox = _Inbox(connection, stop, triggers)
+    inbox = Inbox(connection, stop, triggers)
     shard: Shard | None = None
     try:
         while (message := inbox.next()) is not None:
@@ -153,7 +153,7 @@ def _service(message: Message) -> TextSink:
     return SimulatedService(parse_duration_ns(message["service_time"]), spec["seed"] + message["number"])
 
 
-def _open(message: Message, outbox: _Outbox, triggers: Triggers | None) -> Shard | None:
+def _open(message: Message, outbox: Outbox, triggers: Triggers | None) -> Shard | None:
     try:
         spec = RunSpec.model_validate(message["open"])
         shard = Shard(spec, message["number"], message["of"], triggers=triggers)
@@ -171,10 +171,10 @@ def _open(message: Message, outbox: _Outbox, triggers: Triggers | None) -> Shard
     return shard
 
 
-class _Reporter:
+class Reporter:
     """Tells the coordinator how the shard stands, at most every `every_ns`; called between two lines."""
 
-    def __init__(self, shard: Shard, outbox: _Outbox, every_ns: int) -> None:
+    def __init__(self, shard: Shard, outbox: Outbox, every_ns: int) -> None:
         self._endpoint, self._outbox, self._every_ns = shard.endpoint, outbox, every_ns
         self._increments = Increments(shard.timings)
         self._served, self._failed = self._endpoint.served, self._endpoint.failed
@@ -182,6 +182,7 @@ class _Reporter:
         self._told_ns = -every_ns
 
     def __call__(self, snapshot: Snapshot) -> None:
+        """Tell it, unless it is too early or the message before still waits."""
         if snapshot.elapsed_ns - self._told_ns < self._every_ns:
             return
         message = self._increments.message(snapshot)
@@ -192,11 +193,11 @@ class _Reporter:
             self._told_ns = snapshot.elapsed_ns
 
 
-def _answer(message: Message, shard: Shard, stop: Stop, outbox: _Outbox) -> None:
+def _answer(message: Message, shard: Shard, stop: Stop, outbox: Outbox) -> None:
     if "cost" in message:
         outbox.send({"self_cost_ns": shard.measure_self_cost()})
     elif "go" in message:
-        record = shard.drive(stop, _Reporter(shard, outbox, message["every_ns"]), message["go"])
+        record = shard.drive(stop, Reporter(shard, outbox, message["every_ns"]), message["go"])
         outbox.send({"record": state_of(record)})
     elif "rest" in message:
         outbox.send(_rest(shard, message["rest"]))

@@ -23,6 +23,9 @@ BUILT_IN: dict[str, str] = {
     "opencensus-lean": "harness.instruments.opencensus_lean:OpenCensusLeanInstrument",
     "prometheus-client": "harness.instruments.prometheus_client_:PrometheusClientInstrument",
     "prometheus-client-cached": "harness.instruments.prometheus_client_:CachedPrometheusClientInstrument",
+    "prometheus-client-multiprocess": (
+        "harness.instruments.prometheus_multiprocess:PrometheusClientMultiprocessInstrument"
+    ),
     "opentelemetry": "harness.instruments.opentelemetry:OpenTelemetryInstrument",
     "reference": "harness.instruments.reference:ReferenceInstrument",
 }

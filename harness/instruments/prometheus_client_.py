@@ -9,7 +9,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from harness.views import LATENCY_MS, LINE_LENGTH, REFUSED, TAG_KEYS, Aggregation, Measure, Tags, View
 
-__all__ = ["CachedPrometheusClientInstrument", "PrometheusClientInstrument"]
+__all__ = ["CachedPrometheusClientInstrument", "PrometheusClientInstrument", "ViewMetrics"]
 
 
 class _WithoutCreated(Collector):
@@ -38,10 +38,13 @@ def _child(metric: _Metric, keys: int, tags: Tags) -> _Metric:
     return metric.labels(*tags[:keys]) if keys else metric
 
 
-class _Metrics:
-    """One counter or histogram for each view, sorted by what it takes of a line."""
+class ViewMetrics:
+    """One metric for each view, sorted by what it takes of a line; made by `counter` or `histogram`."""
 
-    def __init__(self, views: tuple[View, ...]) -> None:
+    def __init__(
+        self, views: tuple[View, ...], counter: type[Counter] = Counter, histogram: type[Histogram] = Histogram
+    ) -> None:
+        self._counter, self._histogram = counter, histogram
         self.observe_latency: list[Histogram] = []
         self.observe_length: list[Histogram] = []
         self.count_line: list[Counter] = []
@@ -54,10 +57,10 @@ class _Metrics:
 
     def _make(self, view: View) -> Counter | Histogram:
         if view.aggregation is Aggregation.COUNT:
-            counter = Counter(view.family, view.description, view.tag_keys, registry=None)
+            counter = self._counter(view.family, view.description, view.tag_keys, registry=None)
             (self.count_refused if view.measure == REFUSED else self.count_line).append(counter)
             return counter
-        histogram = Histogram(view.family, view.description, view.tag_keys, registry=None, buckets=view.bounds)
+        histogram = self._histogram(view.family, view.description, view.tag_keys, registry=None, buckets=view.bounds)
         self._observers(view.measure).append(histogram)
         return histogram
 
@@ -70,10 +73,10 @@ class _Metrics:
 
 
 class PrometheusClientInstrument:
-    """Calls ``labels()`` for each metric of each line."""
+    """Calls ``labels()`` for each metric of each line; `metrics` are those of the views, by default new ones."""
 
-    def __init__(self, views: tuple[View, ...]) -> None:
-        metrics = _Metrics(views)
+    def __init__(self, views: tuple[View, ...], metrics: ViewMetrics | None = None) -> None:
+        metrics = metrics or ViewMetrics(views)
         self.registry = metrics.registry
         self._latency = tuple(metrics.observe_latency)
         self._length = tuple(metrics.observe_length)
@@ -138,7 +141,7 @@ class CachedPrometheusClientInstrument:
     """Keeps the children of each set of tags, as the library's documentation advises."""
 
     def __init__(self, views: tuple[View, ...]) -> None:
-        self._metrics = _Metrics(views)
+        self._metrics = ViewMetrics(views)
         self.registry = self._metrics.registry
         self._children: dict[Tags, _Children] = {}
 

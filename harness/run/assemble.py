@@ -3,7 +3,7 @@
 import statistics
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from harness.audit.audit import Audit, conserved, worst_outcome
@@ -18,6 +18,7 @@ from harness.run.requirements import Requirement, check
 from harness.run.result import (
     AuditResult,
     FindingResult,
+    ForkResult,
     IncidentResult,
     Latency,
     LedgerResult,
@@ -133,6 +134,7 @@ def assemble(record: RunRecord) -> RunResult:
         "reasons": reasons,
         "incidents": _incidents(record, present),
         "workers": [_worker(worker, here.get(worker.info.number)) for worker in record.workers] if several else [],
+        "forks": [ForkResult(**asdict(fork)) for worker in present for fork in worker.shard.forks],
         "timeline": timeline_of(driven, scrapes.windows, closed=record.workload.closed_loop),
     }
     result = RunResult(**partial, requirements=[])

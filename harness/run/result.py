@@ -12,6 +12,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "AuditResult",
     "FindingResult",
+    "ForkResult",
     "IncidentResult",
     "Latency",
     "LedgerResult",
@@ -163,6 +164,16 @@ class WorkerResult(_Part):
     wall_offset_ns: int = Field(0, description="the same of the time of day, for information")
 
 
+class ForkResult(_Part):
+    """What one of several forked workers did, all processes that took its place one after the other together."""
+
+    number: int
+    lines: int = Field(description="lines offered")
+    processes: int = Field(description="processes that sent them, one after the other")
+    recycled: int = Field(description="how many of these ended after their number of lines")
+    killed: int = Field(description="how many were killed")
+
+
 class IncidentResult(_Part):
     """An incident that happened, in ns from the start of the run."""
 
@@ -199,6 +210,7 @@ class RunResult(_Part):
     reasons: list[str] = Field(description="why a run is invalid: what it missed, and which resource ran out")
     requirements: list[RequirementResult]
     workers: list[WorkerResult] = Field([], description="each of several workers; empty for a run of one")
+    forks: list[ForkResult] = Field([], description="each of the workers forked for `fork`; empty without")
     timeline: TimelineResult | None = Field(
         None, description="the run by second, or by several; null in results of earlier versions"
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from harness.audit.audit import Audit, audit
 from harness.audit.findings import Finding
+from harness.audit.forks import KILLED
 from harness.exposition.page import Page, Shown
 from harness.incidents.lives import Lives
 from harness.run.shard import ShardRecord
@@ -52,8 +53,9 @@ def compare(seen: Seen, shard: ShardRecord, views: Sequence[View]) -> Seen:
         views,
         seen.page,
         seen.stored,
-        raised=sum(ledger.raised.values()),
+        raised=sum(number for name, number in ledger.raised.items() if name != KILLED),
         others=[*seen.problems, *(shard.log.findings if isinstance(shard.log, Lives) else ())],
+        forked=shard.forked,
     )
     looked_at = {"page": seen.page, seen.scraper: seen.stored}
     names = tuple(name for name, value in looked_at.items() if value is not None)

@@ -9,12 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from harness.audit.forks import Forked
 from harness.expected import Expected, TruthOverTime
 from harness.incidents.affected import Use, affected, renewable
 from harness.incidents.lives import Lives
 from harness.incidents.renewal import Renewal
 from harness.incidents.triggers import Triggers
-from harness.instruments import create
+from harness.instruments import Instrument, create
 from harness.instruments.none import NoInstrument
 from harness.load.clock import Clock, MonotonicClock
 from harness.load.drive_result import DriveResult
@@ -24,9 +25,9 @@ from harness.load.recorder import Timings
 from harness.load.selfcost import measure_self_cost
 from harness.load.stop import Stop
 from harness.load.truth.ledger import Ledger
-from harness.load.truth.log import TruthLog
+from harness.load.truth.log import Pages, TruthLog
 from harness.run.spec import DEFAULT_DURATION, RunSpec
-from harness.scrape.endpoint import serve
+from harness.scrape.endpoint import Endpoint, serve
 from harness.views import LENGTH_BOUNDS_BYTES, views_for
 from workloads.incidents import Incident
 from workloads.units import parse_duration_ns
@@ -35,7 +36,7 @@ from workloads.workload import Workload, WorkloadSpec
 if TYPE_CHECKING:
     from harness.repl import TextSink
 
-__all__ = ["Shard", "ShardRecord", "planned_ns", "workload_of"]
+__all__ = ["Fork", "Shard", "ShardRecord", "planned_ns", "workload_of"]
 
 
 def planned_ns(spec: RunSpec) -> int | None:
@@ -72,12 +73,24 @@ def workload_of(spec: RunSpec, triggered: Sequence[Incident] = (), *, switchable
 
 
 @dataclass(frozen=True, slots=True)
+class Fork:
+    """One of several forked workers: its lines and its processes, of which some were recycled and some killed."""
+
+    number: int
+    lines: int
+    processes: int = 1
+    recycled: int = 0
+    killed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ShardRecord:
     """What one worker did.
 
     `log` is the truth at the moments when its pages were made; None for an instrument that exposes nothing by design.
     `digest` is of the lines and due times that were made, and `made` their number: a run that is stopped has made some
     that it did not send. `triggered` are the incidents that were switched on meanwhile.
+    `forks` are the workers of a forked run, and `forked` what the audit of their page has to know.
     """
 
     driven: DriveResult
@@ -87,6 +100,8 @@ class ShardRecord:
     made: int
     shifted: TruthOverTime | None = None
     triggered: tuple[Incident, ...] = ()
+    forks: tuple[Fork, ...] = ()
+    forked: Forked | None = None
 
     @property
     def truth(self) -> TruthOverTime | None:
@@ -124,6 +139,8 @@ class Shard:
         self.output: TextSink | None = None
         # Unknown until it is measured.
         self.self_cost_ns = 0.0
+        # Puts a witness of its own before that of the ledger, which hears the latency of each line; see `Repl`.
+        self.keeping: Callable[[Callable[[float], object]], Callable[[float], object]] = lambda keep: keep
 
     def open(self, address: str, port: int) -> None:
         """Create the instrument and serve it; raises `UsageError`, `InstrumentError` or `EndpointError`."""
@@ -139,9 +156,17 @@ class Shard:
             self._open_until.callback(self._renewable.close)
         registry: Any = self._renewable or self.instrument.registry
         self.endpoint = self._open_until.enter_context(serve(registry, address, port))
+        self._account(self.endpoint)
+
+    def adopt(self, instrument: Instrument, endpoint: Endpoint, pages: Pages) -> None:
+        """Use what others made and will close; `pages` are the moments at which the truth about pages is stored."""
+        self.instrument, self.endpoint, self._renewable = instrument, endpoint, None
+        self._account(pages)
+
+    def _account(self, pages: Pages) -> None:
         self.ledger = Ledger(self._views, self.workload.methods)
         self.timings = Timings()
-        self.log = self._new_log()
+        self.log = self._new_log(pages)
 
     def measure_self_cost(self) -> float:
         """Return what the loop itself costs (ns per line), for the record; disturbed by whatever runs meanwhile."""
@@ -149,16 +174,25 @@ class Shard:
         self.self_cost_ns = cost.closed_ns if self.workload.closed_loop else cost.paced_ns
         return self.self_cost_ns
 
-    def _new_log(self) -> TruthLog | Lives | None:
+    def _new_log(self, pages: Pages) -> TruthLog | Lives | None:
         """Return what keeps the truth about pages; an instrument that exposes nothing by design has none."""
         if isinstance(self.instrument, NoInstrument):
             return None
-        return Lives(self.ledger, self.endpoint) if self._renewable else TruthLog(self.ledger, self.endpoint)
+        return Lives(self.ledger, self.endpoint) if self._renewable else TruthLog(self.ledger, pages)
 
     def drive(
-        self, stop: Stop, progress: Callable[[Snapshot], object] | None = None, start_ns: int | None = None
+        self,
+        stop: Stop,
+        progress: Callable[[Snapshot], object] | None = None,
+        start_ns: int | None = None,
+        *,
+        first: int | None = None,
+        count: int | None = None,
     ) -> ShardRecord:
-        """Send the lines, from `start_ns` of the monotonic clock on, or at once; return what came of them."""
+        """Send the lines, from `start_ns` of the monotonic clock on, or at once; return what came of them.
+
+        By default all lines of the shard, otherwise `count` of them at most, from line `first` of the workload on.
+        """
         latencies_ms: list[float] = []
         clock, spec = MonotonicClock(), self.spec
         policy = CLOSED if self.workload.closed_loop else drop() if spec.policy == "drop" else BURST
@@ -168,7 +202,7 @@ class Shard:
                 self.workload,
                 self.instrument,
                 self.output or sink,
-                latencies_ms.append,
+                self.keeping(latencies_ms.append),
                 clock,
                 stop,
                 renewal=self._renewal(clock, stop),
@@ -176,7 +210,7 @@ class Shard:
                 began=self._began,
             )
             driven = drive_workload(
-                self.workload.blocks(BLOCK_LINES),
+                self.workload.blocks(BLOCK_LINES, first=first, count=count),
                 evaluate,
                 self.ledger,
                 clock,

@@ -19,6 +19,7 @@ DEFAULT_DURATION = "10s"
 # As many processes as one coordinator was ever tried with, and some.
 _MOST_WORKERS = 10_000
 _MOST_INCIDENTS = 1000
+_MOST_FORKS = 256
 _MOST_SCENARIO = 1 << 20
 # Instead of an address: a Dask cluster of this machine, for the time of the run.
 LOCAL_CLUSTER = "local"
@@ -107,6 +108,10 @@ class RunSpec(BaseModel):
     cluster: Cluster | None = Field(
         None, description="address of the Dask scheduler that starts the workers, or local for one of this machine"
     )
+    fork: int | None = Field(
+        None, ge=1, le=_MOST_FORKS, description="workers forked from one process, behind one page, as gunicorn does it"
+    )
+    recycle: Count | None = Field(None, description="lines after which a forked worker is replaced by another")
     address: str = Field("127.0.0.1", min_length=1, description="address the views are served on while running")
     port: int = Field(0, ge=0, le=65535, description="port the views are served on; 0 takes any free one")
 

@@ -17,7 +17,7 @@ from harness.deadline import Deadline
 from harness.errors import EndpointError
 from harness.exposition.page import TEXT, Page, parse_page
 from harness.scrape.disconnects import ClientGoneError, PageTurns, WatchedRegistry
-from harness.scrape.fetch import fetch
+from harness.scrape.fetch import OWN, bracketed, fetch_own, page_url
 from harness.scrape.windows import CLIENT_GONE, Window, WindowLog
 
 if TYPE_CHECKING:
@@ -25,16 +25,15 @@ if TYPE_CHECKING:
 
     from prometheus_client.registry import CollectorRegistry
 
-__all__ = ["Endpoint", "Window", "fetch_page", "page_url", "serve"]
+__all__ = ["Endpoint", "Window", "fetch_page", "listen", "page_url", "serve"]
 
 MAX_CONNECTIONS = 128
 SILENCE_S = 10.0  # how long a client may say nothing, or read nothing
 STOP_S = 0.5  # how long a scrape under way may go on after stop()
+_NAP_S = 0.005
 PAGE_S = 30.0  # how long the harness itself waits for a page unless told otherwise
 
-# What the harness itself asks for is no scrape; this header tells the two apart.
-_OWN = "X-Harness-Own"
-_OWN_KEY = "HTTP_X_HARNESS_OWN"
+_OWN_KEY = f"HTTP_{OWN.upper().replace('-', '_')}"
 _STARTED = "harness.started_ns"
 _CONNECTION = "harness.connection"
 
@@ -123,8 +122,11 @@ class Endpoint:
             time.sleep(0.001)
         return [window.duration_ns for window in list(self._log.own)]
 
-    def stop(self) -> None:
-        """Stop serving and free the port; scrapes in progress may finish; a second call does nothing."""
+    def stop(self, patience_s: float = 0.0) -> None:
+        """Stop serving and free the port; scrapes in progress may finish; a second call does nothing.
+
+        Clients that are connected already may take `patience_s` seconds for their requests and answers.
+        """
         with self._stopping:
             if self._stopped:
                 return
@@ -132,7 +134,7 @@ class Endpoint:
             self._server.shutdown()
             self._thread.join()
             self._server.server_close()
-            self._server.close_connections(STOP_S)
+            self._server.close_connections(patience_s, STOP_S)
 
     def __enter__(self) -> Self:
         return self
@@ -141,7 +143,7 @@ class Endpoint:
         self.stop()
 
     def _ask(self, headers: dict[str, str], deadline: Deadline) -> str:
-        return _fetch_own(self.address, self.port, headers, deadline)
+        return fetch_own(self.address, self.port, headers, deadline)
 
 
 def fetch_page(address: str, port: int, deadline: Deadline | None = None) -> Page:
@@ -149,17 +151,7 @@ def fetch_page(address: str, port: int, deadline: Deadline | None = None) -> Pag
 
     Raises as `Endpoint.page` does.
     """
-    return parse_page(_fetch_own(address, port, {"Accept": TEXT}, deadline or Deadline(PAGE_S)), TEXT)
-
-
-def _fetch_own(address: str, port: int, headers: dict[str, str], deadline: Deadline) -> str:
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)  # noqa: S104 - compared, not bound
-    return fetch(host, port, {**headers, _OWN: "1"}, deadline, page_url(address, port))
-
-
-def page_url(address: str, port: int) -> str:
-    """Return where the page of an endpoint is, as a scraper or a browser asks for it."""
-    return f"http://{_bracketed(address)}:{port}/metrics"
+    return parse_page(fetch_own(address, port, {"Accept": TEXT}, deadline or Deadline(PAGE_S)), TEXT)
 
 
 def serve(
@@ -167,25 +159,38 @@ def serve(
     address: str = "127.0.0.1",
     port: int = 0,
     now_ns: Callable[[], int] = time.monotonic_ns,
+    listener: socket.socket | None = None,
 ) -> Endpoint:
     """Serve `registry`, and nothing else, on ``http://address:port/metrics``; port 0 takes any free one.
 
     Each scrape runs on a separate thread, so a client that stalls delays nobody; a page is abandoned when its client
-    has gone away, or pages slower than a scraper's timeout would accumulate. `now_ns` is the clock of the windows.
+    has gone away, or pages slower than a scraper's timeout would accumulate. `now_ns` is the clock of the windows. A
+    `listener` of `listen` takes the place of address and port.
     Raises `EndpointError`, of `address` or `port`, when nothing can be served there.
     """
-    if not 0 <= port <= 65_535:
-        raise EndpointError(f"{port} is not a port; choose one between 0 (any free one) and 65535", field="port")
     log = WindowLog(now_ns)
-    family, host = _resolve(address, port)
-    server_class = type("_Bound", (_Server,), {"address_family": family})
-    try:
-        server = server_class((host, port), _Handler)
-    except (OSError, OverflowError) as error:
-        raise _refusal(error, address, port) from error
+    server = _Server(listener or listen(address, port), _Handler)
     server.now_ns = now_ns
     server.set_app(_application(registry, log))
     return Endpoint(server, log)
+
+
+def listen(address: str, port: int) -> socket.socket:
+    """Return a listening socket, on which forked processes may `serve` together; raises `EndpointError` as it does."""
+    if not 0 <= port <= 65_535:
+        raise EndpointError(f"{port} is not a port; choose one between 0 (any free one) and 65535", field="port")
+    family, host = _resolve(address, port)
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(MAX_CONNECTIONS)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise _refusal(error, address, port) from error
+    # Another process may have taken the connection that this one was woken for.
+    listener.setblocking(False)
+    return listener
 
 
 def _resolve(address: str, port: int) -> tuple[int, str]:
@@ -211,15 +216,11 @@ def _refusal(error: Exception, address: str, port: int) -> EndpointError:
     if code in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
         text = f"{address!r} is no address of this machine; write 127.0.0.1 or 0.0.0.0"
         return EndpointError(text, field="address")
-    return EndpointError(f"cannot serve on {_bracketed(address)}:{port}: {_reason(error)}", field="address/port")
+    return EndpointError(f"cannot serve on {bracketed(address)}:{port}: {_reason(error)}", field="address/port")
 
 
 def _reason(error: Exception) -> str:
     return (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()
-
-
-def _bracketed(address: str) -> str:
-    return f"[{address}]" if ":" in address else address
 
 
 class _Body:
@@ -333,17 +334,15 @@ class _Server(socketserver.ThreadingMixIn, WSGIServer):
 
     daemon_threads = True
     block_on_close = False
-    request_queue_size = 128
     now_ns: Callable[[], int] = staticmethod(time.monotonic_ns)
 
-    def __init__(self, where: tuple[str, int], handler: type[WSGIRequestHandler]) -> None:
+    def __init__(self, listener: socket.socket, handler: type[WSGIRequestHandler]) -> None:
         self._open: dict[socket.socket, threading.Thread | None] = {}
         self._guard = threading.Lock()
-        super().__init__(where, handler)
-
-    def server_bind(self) -> None:
-        # HTTPServer asks the name service for the host's full name here, which may take seconds.
-        socketserver.TCPServer.server_bind(self)
+        super().__init__(listener.getsockname(), handler, bind_and_activate=False)
+        self.socket.close()
+        # HTTPServer would ask the name service for the host's full name, which may take seconds.
+        self.socket, self.server_address = listener, listener.getsockname()
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
         self.setup_environ()
 
@@ -367,8 +366,11 @@ class _Server(socketserver.ThreadingMixIn, WSGIServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Log nothing: the status is in the window."""
 
-    def close_connections(self, grace_s: float) -> None:
-        """End open connections: idle ones at once, those being answered after `grace_s` seconds."""
+    def close_connections(self, patience_s: float, grace_s: float) -> None:
+        """End open connections: idle ones after `patience_s` seconds, those being answered `grace_s` later."""
+        until = time.monotonic() + patience_s
+        while self._open and time.monotonic() < until:
+            time.sleep(_NAP_S)
         with self._guard:
             open_ones = dict(self._open)
         deadline = time.monotonic() + grace_s

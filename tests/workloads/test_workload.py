@@ -137,6 +137,21 @@ def test_shards_together_are_the_whole(n: int) -> None:
         assert flat(Workload(spec).shard(k, n), 300) == whole[k::n]
 
 
+@pytest.mark.parametrize("size", [1, 7, 300])
+def test_a_part_of_a_shard_is_a_part_of_the_whole(size: int) -> None:
+    """Lines from any line of it on, as many as asked for; the digest is of these."""
+    spec = WorkloadSpec(count=1000, errors="5%", series="3")
+    whole, shard = flat(Workload(spec)), Workload(spec).shard(1, 3)
+    lines = [line for block in shard.blocks(size, first=31, count=50) for line in block.lines]
+    assert lines == [row[1] for row in whole[31::3][:50]]
+    assert shard.made == 50
+    digest = shard.digest
+    assert [len(block.lines) for block in shard.blocks(4096, first=31, count=50)] == [50]
+    assert shard.digest == digest
+    assert [len(block.lines) for block in shard.blocks(4096, first=991, count=50)] == [3]
+    assert list(shard.blocks(first=31, count=0)) == []
+
+
 def test_a_shard_of_a_shard_and_a_wrong_shard() -> None:
     """Sharding nests; a shard that does not exist is refused."""
     spec = WorkloadSpec(count=100)

@@ -12,6 +12,7 @@ from harness.cli.console import RunDisplay, print_view
 from harness.cli.files import check_writable, save_json
 from harness.cli.live import incident_facts, live_option, page_options, served_page, stay
 from harness.cli.options import (
+    COUNT,
     DURATION,
     given,
     incident_option,
@@ -103,6 +104,7 @@ def _conclude(page: "LivePage", result: "RunResult", *, quiet: bool) -> None:
     "harness run --instrument none --arrivals constant:rate=100k --require 'lag.p99<1ms'",
     "harness run --errors 1% --series 10 --latency-buckets fine",
     "harness run --workers 2 --arrivals poisson:rate=20k --instrument prometheus-client",
+    "harness run --fork 4 --recycle 1000 --instrument prometheus-client-multiprocess",
     "harness run --duration 2m --open",
     exits=exit_codes(
         "all held",
@@ -128,6 +130,13 @@ def _conclude(page: "LivePage", result: "RunResult", *, quiet: bool) -> None:
     metavar="ADDRESS",
     help="Dask scheduler that starts the workers, such as tcp://10.0.0.1:8786; local: a cluster of this machine.",
 )
+@load(
+    "--fork",
+    type=click.IntRange(1, 256),
+    metavar="N",
+    help="Number of workers forked from one process that has built the instrument, behind one page, as with gunicorn.",
+)
+@load("--recycle", type=COUNT, metavar="LINES", help="Lines after which a forked worker is replaced by a new one.")
 @recording("--instrument", metavar="NAME", help="Way of recording, or package.module:Name. [default: opencensus]")
 @recording(
     "--latency-buckets",

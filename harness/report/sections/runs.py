@@ -78,9 +78,19 @@ def _sent(run: "RunResult") -> Iterator[Part]:
         rows["Rate"] = f"{plain(rate.achieved, 6)} lines/s of {plain(rate.target, 6)} scheduled ({missed:+.3f} %)"
     if spec.cluster is not None:
         rows["Cluster"] = f"Dask, {spec.cluster}; pages served on {_page_hosts(run)}"
+    if run.forks:
+        rows["Forked"] = _forked(run)
     rows["Loop's own cost"] = f"{format_duration(run.self_cost_ns_per_line)} a line"
     digest = ("Digest", TableCell(run.workload.digest, code=True))
     yield Facts((*((name, TableCell(words)) for name, words in rows.items() if words), digest))
+
+
+def _forked(run: "RunResult") -> str:
+    """Return how many workers were forked, and how their places were taken over."""
+    recycled, killed = (sum(getattr(fork, name) for fork in run.forks) for name in ("recycled", "killed"))
+    count = len(run.forks)
+    words = f"{count} worker{'s' * (count > 1)} behind one page, {plain(recycled, 15)} recycled"
+    return f"{words}, {plain(killed, 15)} killed" if killed else words
 
 
 def _incident(happened: "IncidentResult") -> str:

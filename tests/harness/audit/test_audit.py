@@ -339,6 +339,8 @@ def test_each_finding_has_wording_and_is_documented(name: Name) -> None:
             "compared": 9,
             "shown": "'gauge'",
             "right": "'counter'",
+            "lines": 5,
+            "workers": 2,
         },
     ):
         text = sentence(Finding(name, 1, detail))

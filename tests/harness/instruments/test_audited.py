@@ -37,7 +37,15 @@ def audited(name: str) -> Audit:
 
 
 @pytest.mark.parametrize(
-    "name", ["opencensus-lean", "prometheus-client", "prometheus-client-cached", "opentelemetry", "reference"]
+    "name",
+    [
+        "opencensus-lean",
+        "prometheus-client",
+        "prometheus-client-cached",
+        "prometheus-client-multiprocess",
+        "opentelemetry",
+        "reference",
+    ],
 )
 def test_the_audit_finds_nothing(name: str) -> None:
     """Every count, bucket and sum equals the ledger's, and the page is as it should be; promtool may be missing."""

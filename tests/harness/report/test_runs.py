@@ -11,7 +11,7 @@ from harness.report.collect import Report
 from harness.report.page import render
 from harness.report.sections.runs import on_schedule, run_parts
 from harness.report.writers.terminal import write_terminal
-from harness.run.result import IncidentResult, Latency, Rate, RunResult, Schedule, WorkerResult
+from harness.run.result import ForkResult, IncidentResult, Latency, Rate, RunResult, Schedule, WorkerResult
 from harness.run.spec import RunSpec
 from tests.harness.report.run_samples import run_result
 
@@ -123,3 +123,22 @@ def test_the_addresses_that_a_cluster_opened_are_told(urls: list[str], said: str
     lines = printed(run_result(spec=spec, workers=workers)).splitlines()
     assert next(line for line in lines if line.startswith("Cluster")).rstrip().endswith(f"{spec.cluster}; {said}")
     assert "Cluster" not in printed(run_result(workers=workers))
+
+
+@pytest.mark.parametrize(
+    ("killed", "words"),
+    [
+        ([0, 0], "2 workers behind one page, 9 recycled"),
+        ([1, 0], "2 workers behind one page, 9 recycled, 1 killed"),
+        ([2], "1 worker behind one page, 4 recycled, 2 killed"),
+    ],
+)
+def test_a_forked_run_tells_its_workers(killed: list[int], words: str) -> None:
+    """How many there were, and how often another one took a worker's place."""
+    forks = [
+        ForkResult(number=number, lines=50, processes=6, recycled=4 + number, killed=count)
+        for number, count in enumerate(killed)
+    ]
+    line = next(line for line in printed(run_result(forks=forks)).splitlines() if line.startswith("Forked"))
+    assert line.removeprefix("Forked").strip() == words
+    assert "Forked" not in printed(run_result())

@@ -312,6 +312,41 @@ def test_stop_frees_the_port_and_may_be_called_again(registry: CollectorRegistry
         assert second.port == first.port
 
 
+def test_a_client_that_is_connected_already_gets_its_page_from_one_that_stops_with_patience(
+    registry: CollectorRegistry,
+) -> None:
+    """A worker that shares its socket may end between a scraper's connection and its request."""
+    endpoint = serve(registry)
+    with socket.create_connection((endpoint.address, endpoint.port)) as client:
+        deadline = time.monotonic() + 30
+        while not endpoint._server._open:
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        stopping = threading.Thread(target=endpoint.stop, args=(30.0,))
+        stopping.start()
+        # It accepts no others from then on.
+        while endpoint._thread.is_alive():
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        assert client.makefile("rb").readline().split()[1] == b"200"
+    stopping.join(30)
+    assert not stopping.is_alive()
+    assert [window.status for window in endpoint.windows] == [200]
+
+
+def test_processes_that_serve_on_one_socket_share_its_connections(registry: CollectorRegistry) -> None:
+    """Whichever of them takes one answers it; when one ends, the others go on."""
+    listener = module.listen("127.0.0.1", 0)
+    first, second = serve(registry, listener=listener), serve(registry, listener=listener.dup())
+    assert first.port == second.port
+    for _ in range(10):
+        first.page()
+    first.stop(30.0)
+    assert second.page().samples
+    second.stop()
+
+
 def test_windows_stay_bounded(monkeypatch: pytest.MonkeyPatch, registry: CollectorRegistry) -> None:
     """A long run keeps the latest windows and still counts them all."""
     monkeypatch.setattr(windows, "MAX_WINDOWS", 3)
@@ -357,10 +392,10 @@ def test_a_port_without_the_privilege_names_the_field(
 ) -> None:
     """A privileged port is told apart from a taken one."""
 
-    def refuse(server: object) -> None:
+    def refuse(listener: object, where: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(module._Server, "server_bind", refuse)
+    monkeypatch.setattr(module.socket.socket, "bind", refuse)
     with pytest.raises(EndpointError, match=r"^80 may not be used without privileges") as raised:
         serve(registry, port=80)
     assert raised.value.field == "port"
