@@ -131,6 +131,9 @@ four-workers: $(READY) ## Show one run of four workers of this machine, and put 
 event-loops: $(READY) ## Measure how long a scrape stalls an event loop, and write docs/event-loops.md (an hour)
 	PYTHONPATH=. $(BIN)/python benchmarks/event_loops.py
 
+push: $(READY) ## Measure what a push costs, what is lost and how old values get, and write docs/push.md (forty minutes)
+	PYTHONPATH=. $(BIN)/python benchmarks/push.py
+
 three-hosts: $(READY) ## Show one run through Dask on three hosts, and put its output into docs/distributed.md (as root)
 	PYTHONPATH=. $(BIN)/python benchmarks/shown_runs.py three-hosts --docs
 

@@ -7,6 +7,7 @@ from harness.audit.audit import Audit, audit
 from harness.audit.findings import Finding
 from harness.exposition.page import Page, Shown
 from harness.incidents.lives import Lives
+from harness.run.pushes import push_findings
 from harness.run.shard import ShardRecord
 from harness.scrape.scraper import ScrapeStats
 from harness.scrape.windows import Window
@@ -53,8 +54,8 @@ def compare(seen: Seen, shard: ShardRecord, views: Sequence[View]) -> Seen:
         seen.page,
         seen.stored,
         raised=sum(ledger.raised.values()),
-        others=[*seen.problems, *(shard.log.findings if isinstance(shard.log, Lives) else ())],
+        others=[*seen.problems, *push_findings(shard), *(shard.log.findings if isinstance(shard.log, Lives) else ())],
     )
-    looked_at = {"page": seen.page, seen.scraper: seen.stored}
+    looked_at = {"page" if shard.pushed is None else "sink": seen.page, seen.scraper: seen.stored}
     names = tuple(name for name, value in looked_at.items() if value is not None)
     return replace(seen, page=None, stored=None, audited=audited, compared=names)
