@@ -134,6 +134,9 @@ event-loops: $(READY) ## Measure how long a scrape stalls an event loop, and wri
 forked-workers: $(READY) ## Measure multiprocess mode by the line and by the page, and write docs/forked-workers.md (half an hour)
 	PYTHONPATH=. $(BIN)/python benchmarks/forked_workers.py
 
+push: $(READY) ## Measure what a push costs, what is lost and how old values get, and write docs/push.md (forty minutes)
+	PYTHONPATH=. $(BIN)/python benchmarks/push.py
+
 three-hosts: $(READY) ## Show one run through Dask on three hosts, and put its output into docs/distributed.md (as root)
 	PYTHONPATH=. $(BIN)/python benchmarks/shown_runs.py three-hosts --docs
 

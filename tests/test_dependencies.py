@@ -56,5 +56,8 @@ def test_everything_imported_is_required() -> None:
         | names(extras["opentelemetry"])
         | names(extras["cluster"])
         | names(extras["loop"])
+        | names(extras["dogstatsd"])
+        | names(extras["otlp"])
+        | names(extras["statsd"])
     )
     assert distributions(set(imported())) - known == set()

@@ -12,7 +12,7 @@ from harness.audit.findings import Finding, Name, Severity, unseen
 from harness.audit.forks import Forked, explain
 from harness.audit.scrape_checks import parts_of
 from harness.expected import Expected, SeriesTruth
-from harness.exposition.page import Page, SeriesShown, Shown, fold
+from harness.exposition.page import FOLDED, Page, SeriesShown, Shown, fold
 from harness.views import Aggregation, Tags, View
 
 __all__ = ["Audit", "AuditOutcome", "audit", "conserved", "worst_outcome"]
@@ -21,8 +21,8 @@ MAX_EXAMPLES = 5
 # Unit roundoff of a double, the relative error of one rounding.
 _ROUNDOFF = 2.0**-53
 
-# Either says by itself why nothing was compared with the store.
-_NO_STORE = {Name.SCRAPER_DIED, Name.STORE_UNREADABLE}
+# Each says by itself why nothing was compared with the store.
+_NO_STORE = {Name.SCRAPER_DIED, Name.STORE_UNREADABLE, Name.PUSHED}
 
 
 class AuditOutcome(StrEnum):
@@ -121,9 +121,13 @@ def _compare_view(view: View, truth: Mapping[Tags, SeriesTruth], shown: Mapping[
     expected = {tags: series for tags, series in truth.items() if series.count}
     both = [tags for tags in expected if tags in shown]
     missing = [tags for tags in expected if tags not in shown]
+    folded = _folded(view, missing, expected, shown)
+    if folded is not None:
+        missing, shown = [], {tags: series for tags, series in shown.items() if tags != FOLDED}
     # A child that was made beforehand and never used is nothing to complain about.
     invented = [tags for tags, series in shown.items() if tags not in truth and not _is_zero(series)]
     findings = [
+        folded,
         _of_series(Name.SERIES_MISSING, view, missing, sum(expected[tags].count for tags in missing)),
         _of_series(Name.SERIES_UNEXPECTED, view, invented, sum(shown[tags].count or 0.0 for tags in invented)),
         _repeated(view, shown),
@@ -133,6 +137,16 @@ def _compare_view(view: View, truth: Mapping[Tags, SeriesTruth], shown: Mapping[
         pairs = {tags: (expected[tags], shown[tags]) for tags in both}
         findings += [*_buckets(view, pairs), _torn(view, shown), *_sums(view, pairs)]
     return [finding for finding in findings if finding is not None]
+
+
+def _folded(
+    view: View, missing: Sequence[Tags], expected: Mapping[Tags, SeriesTruth], shown: Mapping[Tags, SeriesShown]
+) -> Finding | None:
+    """Return the series that were folded into one, where it has all of their values; None otherwise."""
+    values = sum(expected[tags].count for tags in missing)
+    if FOLDED not in shown or shown[FOLDED].count != values:
+        return None
+    return _of_series(Name.SERIES_FOLDED, view, missing, values)
 
 
 _Pairs = Mapping[Tags, tuple[SeriesTruth, SeriesShown]]

@@ -58,6 +58,10 @@ class Name(StrEnum):
     PROMTOOL_MISSING = "promtool_missing"
     NOT_STORED = "not_stored"
     NOTHING_EXPOSED = "nothing_exposed"
+    SERIES_FOLDED = "series_folded"
+    DATAGRAMS_LOST = "datagrams_lost"
+    PUSH_UNREADABLE = "push_unreadable"
+    PUSHED = "pushed"
     LOST_WORKER_WITHIN = "lost_worker_within"
 
 
@@ -287,6 +291,30 @@ _ENTRIES: dict[Name, _Entry] = {
         "this instrument exposes nothing, so there is nothing to compare",
         "the instrument records nothing by design",
         "choose another --instrument to audit what it exposes",
+    ),
+    Name.SERIES_FOLDED: _Entry(
+        Severity.ERROR,
+        "{size:g} series folded into one, {values:g} values in it ({view})",
+        "the library keeps so many series of an instrument and folds the others into an overflow series",
+        "raise the limit (`cardinality_limits` of the SDK's readers), or use fewer values of a tag",
+    ),
+    Name.DATAGRAMS_LOST: _Entry(
+        Severity.ERROR,
+        "{size:g} of {sent} datagrams were lost: {at_client} in the client, {at_sink} at the sink's full buffer",
+        "they came faster than the sink reads; UDP drops them then, and a client that never waits does so itself",
+        "send fewer and fuller datagrams (a buffer in the client), or give the sink a larger receive buffer",
+    ),
+    Name.PUSH_UNREADABLE: _Entry(
+        Severity.ERROR,
+        "{size:g} values or requests that arrived could not be decoded",
+        "the client writes something else than the protocol, or values of another kind than the view's",
+        "look at what the client sends, as with `tcpdump -A -i lo`",
+    ),
+    Name.PUSHED: _Entry(
+        Severity.INFO,
+        "{size:g} packets arrived over {transport}; the newest value at the sink was {age_s:.2g} s old at most",
+        "the instrument pushes its values, so that nothing is scraped",
+        "nothing has to be done; docs/push.md says what a push costs",
     ),
     Name.LOST_WORKER_WITHIN: _Entry(
         Severity.INFO,

@@ -393,4 +393,6 @@ def _shifted(record: ShardRecord, clocks: Clocks) -> ShardRecord:
     if not clocks.offset_ns and not clocks.uncertainty_ns:
         return record
     driven = replace(record.driven, start_ns=record.driven.start_ns - clocks.offset_ns)
-    return replace(record, driven=driven, shifted=None if record.log is None else ShiftedTruth(record.log, clocks))
+    pushed = None if record.pushed is None else record.pushed.earlier(clocks.offset_ns)
+    shifted = None if record.log is None else ShiftedTruth(record.log, clocks)
+    return replace(record, driven=driven, shifted=shifted, pushed=pushed)

@@ -14,6 +14,7 @@ from harness.load.lateness import Behind
 from harness.load.recorder import Timings
 from harness.load.truth.ledger import Ledger
 from harness.load.truth.log import TruthLog
+from harness.push.sink import PushOutcome
 from harness.run.shard import ShardRecord
 from harness.views import View
 from workloads.incidents import Incident
@@ -44,6 +45,7 @@ def state_of(record: ShardRecord) -> dict[str, Any]:
         "self_cost_ns": record.self_cost_ns,
         "digest": record.digest,
         "made": record.made,
+        "pushed": None if record.pushed is None else asdict(record.pushed),
         "triggered": [[each.kind, each.start_ns, each.duration_ns] for each in record.triggered],
     }
 
@@ -68,7 +70,11 @@ def record_from(state: Mapping[str, Any], views: tuple[View, ...], methods: tupl
     )
     log = _log_from(state["log"], ledger)
     triggered = tuple(Incident(*each) for each in state["triggered"])
-    return ShardRecord(driven, log, state["self_cost_ns"], state["digest"], state["made"], triggered=triggered)
+    pushed = state["pushed"]
+    return ShardRecord(
+        driven, log, state["self_cost_ns"], state["digest"], state["made"], triggered=triggered,
+        pushed=None if pushed is None else PushOutcome(**{**pushed, "arrivals": tuple(map(tuple, pushed["arrivals"]))}),
+    )  # fmt: skip
 
 
 def _log_from(state: Mapping[str, Any] | None, ledger: Ledger) -> TruthLog | Lives | None:

@@ -12,6 +12,7 @@ from harness.exposition.fast_reader import NotPlain, Sample, plain_samples
 from harness.views import Aggregation, Tags, View
 
 __all__ = [
+    "FOLDED",
     "OPENMETRICS",
     "TEXT",
     "ExpositionError",
@@ -30,6 +31,9 @@ TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text"
 
 _KEYS = Tags._fields
+# Where OpenTelemetry puts the values of series beyond its limit (`otel.metric.overflow`); in place of a series' tags.
+_OVERFLOW = "otel_metric_overflow"
+FOLDED = Tags(_OVERFLOW, "", "")
 # What the library's parsers raise for a page that is none.
 _UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError, RecursionError)
 _LONGEST_REASON = 200
@@ -161,8 +165,13 @@ def _describe(text: str) -> tuple[dict[str, Family], dict[str, int]]:
 
 
 def tags_of(labels: Mapping[str, str]) -> Tags:
-    """Return the tags that labels carry; a label that is missing counts as empty, other labels are left out."""
+    """Return the tags that labels carry; a label that is missing counts as empty, other labels are left out.
+
+    The series into which OpenTelemetry folds others has the tags `FOLDED`.
+    """
     method, status, error = _KEYS
+    if labels.get(_OVERFLOW):
+        return FOLDED
     return Tags(labels.get(method, ""), labels.get(status, ""), labels.get(error, ""))
 
 

@@ -20,6 +20,9 @@ LIBRARIES: Mapping[str, str] = {
     "prometheus-client": "prometheus_client",
     "opentelemetry-sdk": "opentelemetry.sdk.metrics",
     "opentelemetry-exporter-prometheus": "opentelemetry.exporter.prometheus",
+    "opentelemetry-exporter-otlp-proto-http": "opentelemetry.exporter.otlp.proto.http",
+    "statsd": "statsd",
+    "datadog": "datadog.dogstatsd.base",
 }
 
 

@@ -4,6 +4,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from harness.errors import HarnessError, InstrumentError, UsageError
@@ -13,7 +14,7 @@ from harness.views import View
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-__all__ = ["BUILT_IN", "ENTRY_POINT_GROUP", "EXTRAS", "create", "installed", "load_factory", "load_object"]
+__all__ = ["BUILT_IN", "ENTRY_POINT_GROUP", "EXTRAS", "create", "installed", "load_factory", "load_object", "pushes"]
 
 ENTRY_POINT_GROUP = "recording_harness.instruments"
 
@@ -27,16 +28,33 @@ BUILT_IN: dict[str, str] = {
         "harness.instruments.prometheus_multiprocess:PrometheusClientMultiprocessInstrument"
     ),
     "opentelemetry": "harness.instruments.opentelemetry:OpenTelemetryInstrument",
+    "opentelemetry-no-exemplars": "harness.instruments.opentelemetry:NoExemplarsOpenTelemetryInstrument",
+    "opentelemetry-default-limit": "harness.instruments.opentelemetry:DefaultLimitOpenTelemetryInstrument",
+    "opentelemetry-otlp": "harness.instruments.opentelemetry_otlp:OtlpOpenTelemetryInstrument",
+    "statsd": "harness.instruments.statsd:StatsdInstrument",
+    "dogstatsd": "harness.instruments.dogstatsd:DogstatsdInstrument",
+    "dogstatsd-buffered": "harness.instruments.dogstatsd:BufferedDogstatsdInstrument",
+    "dogstatsd-unix": "harness.instruments.dogstatsd:UnixDogstatsdInstrument",
+    "dogstatsd-unix-buffered": "harness.instruments.dogstatsd:BufferedUnixDogstatsdInstrument",
     "reference": "harness.instruments.reference:ReferenceInstrument",
 }
+
+_OPENTELEMETRY = "the OpenTelemetry SDK and its Prometheus exporter: pip install 'recording-harness[opentelemetry]'"
+_DOGSTATSD = "the package datadog: pip install 'recording-harness[dogstatsd]'"
 
 # What to install when the library behind a built-in name is missing.
 EXTRAS: dict[str, str] = {
     # It comes with this project, and goes where opencensus-lean was installed beside it and removed.
     "opencensus-lean": "the package opencensus_lean: install recording-harness or opencensus-lean anew",
-    "opentelemetry": (
-        "the OpenTelemetry SDK and its Prometheus exporter: pip install 'recording-harness[opentelemetry]'"
-    ),
+    "opentelemetry": _OPENTELEMETRY,
+    "opentelemetry-no-exemplars": _OPENTELEMETRY,
+    "opentelemetry-default-limit": _OPENTELEMETRY,
+    "opentelemetry-otlp": "the OpenTelemetry SDK and its exporters: pip install 'recording-harness[otlp]'",
+    "statsd": "the package statsd: pip install 'recording-harness[statsd]'",
+    "dogstatsd": _DOGSTATSD,
+    "dogstatsd-buffered": _DOGSTATSD,
+    "dogstatsd-unix": _DOGSTATSD,
+    "dogstatsd-unix-buffered": _DOGSTATSD,
 }
 
 
@@ -130,9 +148,23 @@ def installed(names: Iterable[str]) -> list[str]:
     return loaded
 
 
-def create(name: str, views: tuple[View, ...], field: str = "instrument") -> Instrument:
-    """Build the instrument `name` for `views`; raises `UsageError` or `InstrumentError` with the reason."""
+def pushes(name: str, field: str = "instrument") -> bool:
+    """Return whether an instrument pushes its values to a sink, so that nothing is scraped; raises `UsageError`."""
+    return bool(getattr(load_factory(name, field), "pushes", False))
+
+
+def create(
+    name: str, views: tuple[View, ...], field: str = "instrument", push_interval_ns: int | None = None
+) -> Instrument:
+    """Build the instrument `name` for `views`; raises `UsageError` or `InstrumentError` with the reason.
+
+    One that pushes all its series at an interval does it every `push_interval_ns`, where that is given.
+    """
     factory = load_factory(name, field)
+    if push_interval_ns is not None and getattr(factory, "takes_interval", False):
+        factory = cast(
+            "InstrumentFactory", partial(cast("Callable[..., Instrument]", factory), interval_ns=push_interval_ns)
+        )
     try:
         instrument = factory(views)
     except HarnessError:

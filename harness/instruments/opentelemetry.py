@@ -1,15 +1,19 @@
 """The OpenTelemetry SDK as an instrument: one SDK instrument for each view, the same bounds, its Prometheus reader."""
 
+from collections.abc import Callable
+from typing import Any
+
 from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import MetricReader
 from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation
 from opentelemetry.sdk.metrics.view import View as SdkView
 from opentelemetry.sdk.resources import Resource
 from prometheus_client.registry import CollectorRegistry
 
-from harness.instruments.opentelemetry_reader import make_reader
+from harness.instruments.opentelemetry_reader import SERIES_LIMIT, make_reader
 from harness.views import LATENCY_MS, LINE_LENGTH, REFUSED, TAG_KEYS, Aggregation, Tags, View
 
-__all__ = ["OpenTelemetryInstrument"]
+__all__ = ["DefaultLimitOpenTelemetryInstrument", "NoExemplarsOpenTelemetryInstrument", "OpenTelemetryInstrument"]
 
 
 class OpenTelemetryInstrument:
@@ -20,16 +24,26 @@ class OpenTelemetryInstrument:
     and scope information are left out for the same reason.
     """
 
+    _series_limit: int | None = SERIES_LIMIT
+
     def __init__(self, views: tuple[View, ...]) -> None:
         self.registry = CollectorRegistry()
-        reader, self._detach = make_reader(self.registry)
+        self._build(views, *make_reader(self.registry, self._series_limit))
+
+    def _build(self, views: tuple[View, ...], reader: MetricReader, detach: Callable[[], None]) -> None:
+        """Build the SDK's instruments; `detach` is called after the end of their provider."""
+        self._detach = detach
         buckets = [
             SdkView(instrument_name=v.family, aggregation=ExplicitBucketHistogramAggregation(v.bounds))
             for v in views
             if v.aggregation is Aggregation.DISTRIBUTION
         ]
         self._provider: MeterProvider | None = MeterProvider(
-            metric_readers=[reader], resource=Resource.get_empty(), shutdown_on_exit=False, views=buckets
+            metric_readers=[reader],
+            resource=Resource.get_empty(),
+            shutdown_on_exit=False,
+            views=buckets,
+            **self._options(),
         )
         meter = self._provider.get_meter("harness")
         histograms = [v for v in views if v.aggregation is Aggregation.DISTRIBUTION]
@@ -47,6 +61,10 @@ class OpenTelemetryInstrument:
             # Decided once, so that recording has no branch for it; and written out in full, since a call that both
             # ways shared would be measured as the library's.
             self.record = self._record_some  # type: ignore[method-assign]
+
+    def _options(self) -> dict[str, Any]:
+        """Return further options of the provider."""
+        return {}
 
     def record(self, latency_ms: float, length_bytes: int, tags: Tags, /) -> None:
         """Record one line."""
@@ -81,3 +99,19 @@ class OpenTelemetryInstrument:
             self._provider.shutdown()
             self._detach()
             self._provider = None
+
+
+class NoExemplarsOpenTelemetryInstrument(OpenTelemetryInstrument):
+    """With exemplars off, as ``OTEL_METRICS_EXEMPLAR_FILTER=always_off`` turns them off."""
+
+    def _options(self) -> dict[str, Any]:
+        # Earlier releases, which are measured as well, have no exemplars.
+        from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter
+
+        return {"exemplar_filter": AlwaysOffExemplarFilter()}
+
+
+class DefaultLimitOpenTelemetryInstrument(OpenTelemetryInstrument):
+    """With the limit that the SDK has by default: it folds the series of an instrument beyond 2 000 into one."""
+
+    _series_limit = None

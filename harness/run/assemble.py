@@ -14,6 +14,7 @@ from harness.load.drive_result import DriveResult, merge_results
 from harness.load.latency.histogram import Histogram
 from harness.load.truth.ledger import Ledger
 from harness.load.validity import Evidence, evidence_of, judge, max_lateness_ns, words
+from harness.run.pushes import push_result
 from harness.run.requirements import Requirement, check
 from harness.run.result import (
     AuditResult,
@@ -133,6 +134,7 @@ def assemble(record: RunRecord) -> RunResult:
         "verdict": "invalid" if reasons else "valid",
         "reasons": reasons,
         "incidents": _incidents(record, present),
+        "push": push_result([worker.shard for worker in present]),
         "workers": [_worker(worker, here.get(worker.info.number)) for worker in record.workers] if several else [],
         "forks": [ForkResult(**asdict(fork)) for worker in present for fork in worker.shard.forks],
         "timeline": timeline_of(driven, scrapes.windows, closed=record.workload.closed_loop),

@@ -22,7 +22,7 @@ from harness.run.shard import ShardRecord, workload_of
 from harness.run.spec import RunSpec
 from harness.run.together import together
 from harness.run.workers import Lost, Single, Workers
-from harness.scrape.choose import check_scraper, make_scrapers
+from harness.scrape.choose import check_scraper, kind_for, make_scrapers
 from harness.scrape.scraper import Scraper
 from harness.views import View, views_for
 from workloads.workload import Workload
@@ -61,6 +61,7 @@ def execute(spec: RunSpec, observer: Observer, open_workers: OpenWorkers = Singl
     requirements = [parse_requirement(text) for text in spec.require]
     workload = workload_of(spec)
     check_scraper(spec.scraper, spec.scrape_interval_ns)
+    spec = spec.model_copy(update={"scraper": kind_for(spec.scraper, spec.instrument)})
     results: list[RunResult] = []
     try:
         with ExitStack() as stack:

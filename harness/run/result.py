@@ -16,6 +16,7 @@ __all__ = [
     "IncidentResult",
     "Latency",
     "LedgerResult",
+    "PushResult",
     "Rate",
     "RequirementResult",
     "RunResult",
@@ -92,6 +93,19 @@ class Scrapes(_Part):
     failed: int
     duration_ms: dict[str, float | None] = Field(description="p50, max and mean while driving; `rest` after it")
     windows: list[tuple[int, int]] = Field(description="start and end of each scrape being served, ns from the start")
+
+
+class PushResult(_Part):
+    """What became of the packets of an instrument that pushes its values, datagrams or requests."""
+
+    transport: str = Field(description="UDP, a Unix socket, or HTTP")
+    arrived: int = Field(description="packets that the sink has decoded")
+    lost_at_client: int = Field(description="packets that the client says it could not send")
+    lost_at_sink: int = Field(description="datagrams dropped because the receive buffer of the sink was full")
+    unreadable: int = Field(description="values or requests that could not be decoded")
+    age_ms: dict[str, float | None] = Field(
+        description="p50, p99, max and mean over time of the age of the newest value at the sink, while lines were sent"
+    )
 
 
 class FindingResult(_Part):
@@ -217,6 +231,7 @@ class RunResult(_Part):
     incidents: list[IncidentResult] = Field(
         [], description="what went wrong on purpose, in the order in which it began"
     )
+    push: PushResult | None = Field(None, description="what became of pushed values; null where nothing is pushed")
 
     def document(self) -> dict[str, Any]:
         """Return the document as plain JSON values."""

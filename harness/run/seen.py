@@ -8,6 +8,7 @@ from harness.audit.findings import Finding
 from harness.audit.forks import KILLED
 from harness.exposition.page import Page, Shown
 from harness.incidents.lives import Lives
+from harness.run.pushes import push_findings
 from harness.run.shard import ShardRecord
 from harness.scrape.scraper import ScrapeStats
 from harness.scrape.windows import Window
@@ -54,9 +55,9 @@ def compare(seen: Seen, shard: ShardRecord, views: Sequence[View]) -> Seen:
         seen.page,
         seen.stored,
         raised=sum(number for name, number in ledger.raised.items() if name != KILLED),
-        others=[*seen.problems, *(shard.log.findings if isinstance(shard.log, Lives) else ())],
+        others=[*seen.problems, *push_findings(shard), *(shard.log.findings if isinstance(shard.log, Lives) else ())],
         forked=shard.forked,
     )
-    looked_at = {"page": seen.page, seen.scraper: seen.stored}
+    looked_at = {"page" if shard.pushed is None else "sink": seen.page, seen.scraper: seen.stored}
     names = tuple(name for name, value in looked_at.items() if value is not None)
     return replace(seen, page=None, stored=None, audited=audited, compared=names)

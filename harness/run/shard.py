@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from harness.audit.forks import Forked
+from harness.errors import RunError
 from harness.expected import Expected, TruthOverTime
 from harness.incidents.affected import Use, affected, renewable
 from harness.incidents.lives import Lives
@@ -26,6 +27,7 @@ from harness.load.selfcost import measure_self_cost
 from harness.load.stop import Stop
 from harness.load.truth.ledger import Ledger
 from harness.load.truth.log import Pages, TruthLog
+from harness.push.sink import PushOutcome, SinkProcess
 from harness.run.spec import DEFAULT_DURATION, RunSpec
 from harness.scrape.endpoint import Endpoint, serve
 from harness.views import LENGTH_BOUNDS_BYTES, views_for
@@ -89,8 +91,9 @@ class ShardRecord:
 
     `log` is the truth at the moments when its pages were made; None for an instrument that exposes nothing by design.
     `digest` is of the lines and due times that were made, and `made` their number: a run that is stopped has made some
-    that it did not send. `triggered` are the incidents that were switched on meanwhile.
-    `forks` are the workers of a forked run, and `forked` what the audit of their page has to know.
+    that it did not send. `triggered` are the incidents that were switched on meanwhile, `forks` the workers of a forked
+    run, and `forked` what the audit of their page has to know. `pushed` is what became of what was pushed; None for an
+    instrument that is scraped.
     """
 
     driven: DriveResult
@@ -102,6 +105,7 @@ class ShardRecord:
     triggered: tuple[Incident, ...] = ()
     forks: tuple[Fork, ...] = ()
     forked: Forked | None = None
+    pushed: PushOutcome | None = None
 
     @property
     def truth(self) -> TruthOverTime | None:
@@ -144,11 +148,11 @@ class Shard:
 
     def open(self, address: str, port: int) -> None:
         """Create the instrument and serve it; raises `UsageError`, `InstrumentError` or `EndpointError`."""
-        self.instrument = create(self.spec.instrument, self._views)
+        self.instrument = self._new_instrument()
         self._open_until.callback(self.instrument.close)
         self._renewable = renewable(
             self.instrument,
-            lambda: create(self.spec.instrument, self._views),
+            self._new_instrument,
             self.workload.spec.incidents,
             self._triggers,
         )
@@ -167,6 +171,20 @@ class Shard:
         self.ledger = Ledger(self._views, self.workload.methods)
         self.timings = Timings()
         self.log = self._new_log(pages)
+
+    def _new_instrument(self) -> Instrument:
+        return create(self.spec.instrument, self._views, push_interval_ns=self.spec.scrape_interval_ns)
+
+    def _pushed(self) -> PushOutcome | None:
+        """Return what became of what the instrument pushed; None for one that is scraped."""
+        instrument = self.instrument if self._renewable is None else self._renewable.current
+        sink = getattr(instrument, "sink", None)
+        if not isinstance(sink, SinkProcess):
+            return None
+        try:
+            return sink.pushed()
+        except RunError:
+            return PushOutcome(sink.transport)  # reading the page reports it, and what was measured is kept
 
     def measure_self_cost(self) -> float:
         """Return what the loop itself costs (ns per line), for the record; disturbed by whatever runs meanwhile."""
@@ -226,7 +244,13 @@ class Shard:
             )
         triggered = () if incidents is None else tuple(incidents.triggered)
         return ShardRecord(
-            driven, self.log, self.self_cost_ns, self.workload.digest, self.workload.made, triggered=triggered
+            driven,
+            self.log,
+            self.self_cost_ns,
+            self.workload.digest,
+            self.workload.made,
+            triggered=triggered,
+            pushed=self._pushed(),
         )
 
     def _renewal(self, clock: Clock, stop: Stop) -> Callable[[Use], Renewal] | None:
@@ -241,7 +265,7 @@ class Shard:
             stop,
             lives=self.log if isinstance(self.log, Lives) else None,
             views=self._views,
-            interval_ns=None if self.spec.scraper == "none" else self.spec.scrape_interval_ns,
+            interval_ns=None if self.spec.scraper in {"sink", "none"} else self.spec.scrape_interval_ns,
         )
 
     @contextmanager

@@ -96,8 +96,10 @@ class RunSpec(BaseModel):
     duration: Duration | None = Field(None, description="how long to send; 10s when `count` is not given either")
     instrument: str = Field("opencensus", min_length=1, description="way of recording, or package.module:Name")
     latency_buckets: Literal["quickstart", "fine"] = Field("quickstart", description="bounds of the latency view")
-    scraper: Literal["auto", "prometheus", "builtin", "none"] = Field("auto", description="who scrapes meanwhile")
-    scrape_interval: Duration = Field("1s", description="time between two scrapes")
+    scraper: Literal["auto", "prometheus", "builtin", "sink", "none"] = Field(
+        "auto", description="who scrapes meanwhile; sink: nobody, since the instrument pushes"
+    )
+    scrape_interval: Duration = Field("1s", description="time between two scrapes, or two pushes of all series")
     policy: Literal["burst", "drop"] = Field("burst", description="what to do with lines that are behind schedule")
     max_lag: Duration = Field(
         "100ms", description="a lag above this, or a lateness above a part of it, makes the run invalid"

@@ -4,17 +4,19 @@ import os
 import shutil
 from collections.abc import Sequence
 
-from harness.errors import UsageError
+from harness.errors import HarnessError, UsageError
+from harness.instruments.catalog import pushes
 from harness.scrape.builtin.scraper import BuiltinScraper
 from harness.scrape.prometheus.scraper import PrometheusScraper
 from harness.scrape.prometheus.shared import SharedServer
-from harness.scrape.scraper import NoScraper, Scraper, Target
+from harness.scrape.scraper import NoScraper, Scraper, SinkScraper, Target
 from harness.views import QUICKSTART_VIEWS, View
 
-__all__ = ["KINDS", "MIN_INTERVAL_NS", "check_scraper", "make_scraper", "make_scrapers"]
+__all__ = ["KINDS", "MIN_INTERVAL_NS", "check_scraper", "kind_for", "make_scraper", "make_scrapers"]
 
-KINDS = ("auto", "prometheus", "builtin", "none")
+KINDS = ("auto", "prometheus", "builtin", "sink", "none")
 MIN_INTERVAL_NS = 10_000_000  # Prometheus counts in milliseconds; below ten it would do nothing else
+_NOBODY: dict[str, type[NoScraper]] = {"none": NoScraper, "sink": SinkScraper}
 
 
 def make_scraper(kind: str, interval_ns: int, views: tuple[View, ...] = QUICKSTART_VIEWS) -> Scraper:
@@ -25,8 +27,8 @@ def make_scraper(kind: str, interval_ns: int, views: tuple[View, ...] = QUICKSTA
     unknown kind and an interval below 10 ms.
     """
     check_scraper(kind, interval_ns)
-    if kind == "none":
-        return NoScraper()
+    if kind in _NOBODY:
+        return _NOBODY[kind]()
     why = ""
     if kind == "auto":
         kind, why = _choose()
@@ -49,8 +51,8 @@ def make_scrapers(
     why = ""
     if kind == "auto":
         kind, why = _choose()
-    if kind == "none":
-        return [NoScraper() for _ in targets]
+    if kind in _NOBODY:
+        return [_NOBODY[kind]() for _ in targets]
     if kind == "prometheus":
         shared = SharedServer(targets, run)
         return [PrometheusScraper(interval_ns, views, why, shared=shared) for _ in targets]
@@ -66,6 +68,28 @@ def check_scraper(kind: str, interval_ns: int) -> None:
         raise UsageError(f"there is no {kind!r}; choose one of {', '.join(KINDS)}", field="scraper")
     if interval_ns < MIN_INTERVAL_NS:
         raise UsageError("is too short; write 10ms or more, such as 1s", field="scrape_interval")
+
+
+def kind_for(kind: str, instrument: str) -> str:
+    """Return the kind of scraper for an instrument: ``sink`` in place of ``auto`` for one that pushes its values.
+
+    Raises `UsageError` where they do not go together.
+    """
+    if _pushes(instrument):
+        if kind in {"prometheus", "builtin"}:
+            text = f"{instrument} pushes its values and is not scraped; choose sink, none or auto"
+            raise UsageError(text, field="scraper")
+        return "sink" if kind == "auto" else kind
+    if kind == "sink":
+        raise UsageError(f"{instrument} pushes nothing to a sink; choose another, or auto", field="scraper")
+    return kind
+
+
+def _pushes(instrument: str) -> bool:
+    try:
+        return pushes(instrument)
+    except HarnessError:
+        return False  # said by whoever builds it, which may be another machine
 
 
 def _choose() -> tuple[str, str]:

@@ -14,6 +14,7 @@ __all__ = [
     "ScrapeStats",
     "ScrapedPage",
     "Scraper",
+    "SinkScraper",
     "Target",
     "failures",
     "slowness",
@@ -96,7 +97,7 @@ class Scraper(Protocol):
 
     @property
     def kind(self) -> str:
-        """``prometheus``, ``builtin`` or ``none``."""
+        """``prometheus``, ``builtin``, ``sink`` or ``none``."""
 
     @property
     def description(self) -> str:
@@ -168,6 +169,13 @@ class NoScraper:
 
     def stop(self) -> None:
         """Do nothing."""
+
+
+class SinkScraper(NoScraper):
+    """Scrapes nothing, since the instrument pushes its values to a sink; the page shows what has arrived there."""
+
+    kind = "sink"
+    description = "none: values are pushed to a sink"
 
 
 def failures(stats: ScrapeStats, reason: str) -> list[Finding]:

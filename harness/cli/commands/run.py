@@ -145,10 +145,10 @@ def _conclude(page: "LivePage", result: "RunResult", *, quiet: bool) -> None:
 )
 @scraping(
     "--scraper",
-    type=click.Choice(["auto", "prometheus", "builtin", "none"]),
-    help="Scraper of the endpoint during the run. [default: auto]",
+    type=click.Choice(["auto", "prometheus", "builtin", "sink", "none"]),
+    help="Scraper of the endpoint during the run, where sink is for instruments that push. [default: auto]",
 )
-@scraping("--scrape-interval", type=DURATION, metavar="TIME", help="Time between two scrapes. [default: 1s]")
+@scraping("--scrape-interval", type=DURATION, metavar="TIME", help="Time between two scrapes or pushes. [default: 1s]")
 @scraping("--address", metavar="ADDR", help="Address that the endpoint is served on. [default: 127.0.0.1]")
 @scraping("--port", type=click.IntRange(0, 65535), help="Port of the endpoint. [default: any free one]")
 @checking(

@@ -92,14 +92,15 @@ def figures(
 def voided(name: str, threads: int, finished: dict[str, Any]) -> str:
     """Return why a side's figures do not count; empty where all of its records arrived.
 
-    With several threads losses are a result, reported beside the time, and do not void the pair.
+    With several threads losses are a result, reported beside the time, and do not void the pair. Neither do packets
+    that are known to be lost on their way: what they cost the side that sent them is measured.
     """
     if threads > 1:
         return ""
     if finished["raised"]:
         return f"{name} raised for {finished['raised']} of {finished['evaluated']} lines"
     for view, shown in finished["shown"].items():
-        if shown != finished["evaluated"]:
+        if shown != finished["evaluated"] and not (finished.get("lost_packets") and shown < finished["evaluated"]):
             return f"{name} shows {shown} of {finished['evaluated']} lines in {view}"
     return ""
 

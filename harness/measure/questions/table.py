@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.errors import HarnessError, RunError
-from harness.instruments.catalog import load_factory
+from harness.instruments.catalog import load_factory, pushes
 from harness.interrupts import end_children, interruptible
 from harness.measure.counts.instructions import Counted, count_instructions, find_valgrind, repeat_spread
 from harness.measure.pairs.measure import comparisons_for, measure_overhead
@@ -190,7 +190,7 @@ class _Background:
         # Lengths at the bounds and invalid lines are the most likely causes of wrong counts.
         spec = RunSpec(
             name="audit", instrument=name, lengths="edges", errors="0.02", series="3", arrivals="poisson:rate=2000",
-            duration="1500ms", scraper="builtin", scrape_interval="200ms",
+            duration="1500ms", scraper="sink" if pushes(name) else "builtin", scrape_interval="200ms",
         )  # fmt: skip
         result = run_trial(spec, self._cores.home).audit
         findings = sorted({finding.name for finding in result.findings if finding.severity != "info"})

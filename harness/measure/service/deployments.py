@@ -35,11 +35,13 @@ DEPLOYMENTS: dict[str, str] = {
     "prometheus-client-push": f"{_HERE}.prometheus_deployments:Pushed",
     "aioprometheus-asgi": f"{_HERE}.other_deployments:AioprometheusOnTheLoop",
     "opentelemetry-asgi": f"{_HERE}.other_deployments:OpenTelemetryOnTheLoop",
+    "opentelemetry-push": f"{_HERE}.other_deployments:OpenTelemetryPushed",
 }
 # The module that each needs beside the requirements of this project, and what installs it.
 _NEEDS = {
     "aioprometheus-asgi": ("aioprometheus", INSTALL),
     "opentelemetry-asgi": ("opentelemetry.exporter.prometheus", "pip install 'recording-harness[opentelemetry]'"),
+    "opentelemetry-push": ("opentelemetry.exporter.otlp.proto.http", "pip install 'recording-harness[otlp]'"),
 }
 
 

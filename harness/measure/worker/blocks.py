@@ -10,7 +10,7 @@ Commands and answers are lines of JSON on standard input and output:
                                                       -> {"ns", "cpu_ns", "raised"}
 {"do": "pace", "file", "start_ns", "give_up_ns", "planned_s"}
                                                       -> {"start_ns", "lines", "raised", "served"}
-{"do": "finish"}                                      -> {"evaluated", "raised", "shown", "scrapes"}
+{"do": "finish"}                                      -> {"evaluated", "raised", "shown", "scrapes", "lost_packets"}
 
 An answer {"error", "kind"} ends the process, and so do the end of its input and the death of its parent.
 
@@ -77,6 +77,8 @@ class Worker:
         self.raised = 0
         # Start and end of the timed blocks, ns of `time.monotonic_ns`.
         self.turns: list[tuple[int, int]] = []
+        # When values that were pushed were sent and had been read, known once they are shown.
+        self.pushes: Sequence[tuple[int, int]] = ()
 
     def run(self, count: int, *, timed: bool = False) -> dict[str, int]:
         """Evaluate the next `count` lines; return the wall time and processor time in ns, and how many raised.
@@ -93,6 +95,9 @@ class Worker:
             self.turns.append((began, time.monotonic_ns()))
         self.evaluated += count
         self.raised += raised
+        if self._body.sink is not None:
+            # A pause for the sink, outside of the timed part: each block finds an empty buffer.
+            self._body.sink.settle()
         return {"ns": elapsed, "cpu_ns": cpu, "raised": raised}
 
     def populate(self, tags: Sequence[Tags]) -> None:
@@ -127,10 +132,16 @@ class Worker:
         return trace
 
     def finish(self) -> dict[str, Any]:
-        """Return the lines evaluated and the records on the page, or in the library's own data, by view."""
-        counts = self._body.counts()
+        """Return the lines evaluated and the records on the page, or in the library's own data, by view.
+
+        Of what is pushed also the packets that are known to be lost.
+        """
+        counts, lost, sink = self._body.counts(), 0, self._body.sink
+        if sink is not None:
+            pushed = sink.pushed()
+            lost, self.pushes = pushed.lost, pushed.arrivals
         self._body.close()
-        return {"evaluated": self.evaluated, "raised": self.raised, "shown": counts}
+        return {"evaluated": self.evaluated, "raised": self.raised, "shown": counts, "lost_packets": lost}
 
 
 def _alone(evaluators: Sequence[Evaluate], shares: Sequence[Lines]) -> tuple[int, int, int]:
@@ -164,9 +175,9 @@ def _in_threads(evaluators: Sequence[Evaluate], shares: Sequence[Lines]) -> tupl
     return wall() - start, cpu() - cpu_start, sum(raised)
 
 
-def _pin(core: int) -> None:
-    """Move every thread of this process to `core`."""
-    for thread in os.listdir("/proc/self/task"):  # noqa: PTH208 - only names are needed, between two blocks
+def _pin(core: int, process: int | str = "self") -> None:
+    """Move every thread of this process, or another, to `core`."""
+    for thread in os.listdir(f"/proc/{process}/task"):  # noqa: PTH208 - only names are needed, between two blocks
         try:
             os.sched_setaffinity(int(thread), {core})
         except ProcessLookupError:
@@ -203,8 +214,9 @@ class _Session:
         return {**self._worker.finish(), "scrapes": self._scrapes(self._worker.turns)}
 
     def _scrapes(self, turns: Sequence[tuple[int, int]]) -> int:
-        """Return the number of scrapes whose serving began during a timed block."""
-        return sum(any(start <= served < end for start, end in turns) for served, _ in self._served())
+        """Return the number of scrapes whose serving began during a timed block, or of pushes that were sent in one."""
+        served = self._served() or ([] if self._worker is None else self._worker.pushes)
+        return sum(any(start <= moment < end for start, end in turns) for moment, _ in served)
 
     def _load(self, command: dict[str, Any]) -> dict[str, Any]:
         subject = Subject.from_json(command["subject"])
@@ -218,6 +230,9 @@ class _Session:
             gc.enable()  # the user's code is imported as in the user's program
         body = build(subject)
         gc.enable()
+        if body.sink is not None:
+            # It inherited this process's processor.
+            _pin(self._home, body.sink.pid)
         self._worker = Worker(body, lines)
         if subject.threads == 1:
             # With threads, the creation of series during recording is part of what is measured.
@@ -238,7 +253,7 @@ class _Session:
         }
 
     def _serve(self, body: Body, port: int | None) -> int:
-        if port is None:
+        if port is None or body.sink is not None:
             return 0
         if body.registry is None:
             raise UsageError("this subject has no page to be scraped")

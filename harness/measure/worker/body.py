@@ -12,6 +12,8 @@ from harness.views import ERRORS, View
 if TYPE_CHECKING:
     from prometheus_client.registry import CollectorRegistry
 
+    from harness.push.sink import SinkProcess
+
 __all__ = ["Body", "Sink", "no_counts", "page_counts", "touched"]
 
 
@@ -47,13 +49,15 @@ class Body:
 
     `evaluators` has one function for each thread. `counts` returns, for each view that every line must reach, its
     number of records; it raises `InstrumentError` where a function that must not record has recorded. `registry` is
-    what an endpoint would serve; None where the subject has no page.
+    what an endpoint would serve; None where the subject has no page. `sink` is where an instrument pushes to, in place
+    of being scraped.
     """
 
     evaluators: Sequence[Evaluate]
     counts: Callable[[], dict[str, int]] = no_counts
     registry: "CollectorRegistry | None" = None
     close: Callable[[], object] = _nothing
+    sink: "SinkProcess | None" = None
     # Recording calls of known libraries per line of a user's own function; None where they were not counted.
     calls_per_line: int | None = field(default=None)
 

@@ -44,7 +44,9 @@ def build(subject: Subject) -> Body:
 
 def _instrument(subject: Subject) -> Body:
     views = subject.view_objects()
-    instrument = create(subject.instrument, views)
+    # What is scraped at an interval is pushed at it, by an instrument that pushes all its series.
+    interval_ns = subject.interval_ms * 1_000_000 if subject.scraped else None
+    instrument = create(subject.instrument, views, push_interval_ns=interval_ns)
     sink = Sink()
     evaluators = [Repl(instrument, _Clock(), sink.open()).evaluate for _ in range(subject.threads)]
     # The bare REPL has a page only where it is served, so that the metrics library is not imported otherwise.
@@ -60,7 +62,8 @@ def _instrument(subject: Subject) -> Body:
         instrument.close()
         sink.close()
 
-    return Body(evaluators, counts if recording else no_counts, registry, close)
+    receiver = getattr(instrument, "sink", None)
+    return Body(evaluators, counts if recording else no_counts, registry, close, receiver)
 
 
 def _target(subject: Subject) -> Body:

@@ -14,7 +14,7 @@ from harness.report.tables import Bullets, Column, Facts, Note, Part, ReportTabl
 from workloads.units import format_duration
 
 if TYPE_CHECKING:
-    from harness.run.result import AuditResult, IncidentResult, Latency, RunResult, WorkerResult
+    from harness.run.result import AuditResult, IncidentResult, Latency, PushResult, RunResult, WorkerResult
 
 __all__ = ["on_schedule", "run_parts", "runs_section"]
 
@@ -171,8 +171,21 @@ def _exposed(run: "RunResult") -> Iterator[Part]:
         beside = "" if rest is None else f" (at rest {format_duration(rest * 1e6)})"
         took = "" if driving is None else f", each {format_duration(driving * 1e6)} at the median while driving{beside}"
         rows["Scrapes"] = f"{plain(scrapes.count, 15)}, {plain(scrapes.failed, 15)} failed{took}"
+    if run.push is not None:
+        rows["Pushed"] = _pushed(run.push)
     rows["Audit"] = _audited(run.audit)
     yield Facts(tuple((name, TableCell(words)) for name, words in rows.items()))
+
+
+def _pushed(push: "PushResult") -> str:
+    """Return what became of the packets, and how old the newest value at the sink was."""
+    lost = push.lost_at_client + push.lost_at_sink
+    words = f"{plain(push.arrived, 15)} packets arrived over {push.transport}, {plain(lost, 15)} known to be lost"
+    p50, most = push.age_ms.get("p50"), push.age_ms.get("max")
+    if p50 is None or most is None:
+        return words
+    old = f"{format_duration(p50 * 1e6)} old at the median, {format_duration(most * 1e6)} at most"
+    return f"{words}; the newest value was {old}"
 
 
 def _audited(audit: "AuditResult") -> str:

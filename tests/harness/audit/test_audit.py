@@ -341,6 +341,11 @@ def test_each_finding_has_wording_and_is_documented(name: Name) -> None:
             "right": "'counter'",
             "lines": 5,
             "workers": 2,
+            "sent": 5,
+            "at_client": 2,
+            "at_sink": 3,
+            "transport": "UDP",
+            "age_s": 0.5,
         },
     ):
         text = sentence(Finding(name, 1, detail))
@@ -381,3 +386,22 @@ def test_without_promtool_the_audit_says_so(monkeypatch: pytest.MonkeyPatch) -> 
     finding = check_with_promtool(page_of(SIMPLE))
     assert finding is not None
     assert (finding.name, finding.severity) == (Name.PROMTOOL_MISSING, Severity.INFO)
+
+
+OVERFLOW = Sample(f"{LINES_IN.family}_total", {"otel_metric_overflow": "True"}, 4.0)
+
+
+@pytest.mark.parametrize("count", [4, 5])
+def test_folded_series_are_one_finding_where_the_overflow_has_all_their_values(count: int) -> None:
+    """Else the series are missing, and the overflow is one that no line has: something more is wrong."""
+    expected: Expected = {LINES_IN.name: {Tags("a"): SeriesTruth(3, 30.0), Tags("b"): SeriesTruth(count, 40.0)}}
+    page = page_of({LINES_IN.name: {Tags("a"): SeriesTruth(3, 30.0)}})
+    page = dataclasses.replace(page, samples=(*page.samples, OVERFLOW))
+    found = audit(expected, (LINES_IN,), page, fold(page.samples, (LINES_IN,))).findings
+    if count == 4:
+        folded = only(found, Name.SERIES_FOLDED)
+        assert (folded.size, folded.detail["values"]) == (1, 4)
+        assert names(found) == {Name.SERIES_FOLDED}
+        assert sentence(folded) == "1 series folded into one, 4 values in it (demo_lines_in)"
+    else:
+        assert names(found) == {Name.SERIES_MISSING, Name.SERIES_UNEXPECTED}

@@ -6,7 +6,7 @@ import pytest
 from harness.audit.bounds import BoundsChecker, sum_tolerance
 from harness.audit.findings import Name
 from harness.expected import Range
-from harness.exposition.page import SeriesShown
+from harness.exposition.page import FOLDED, SeriesShown
 from harness.views import LINE_LENGTHS, LINES_IN, Tags
 
 VIEWS = (LINES_IN, LINE_LENGTHS)
@@ -108,3 +108,12 @@ def test_the_tolerance_of_a_sum_is_a_billionth_until_adding_explains_more() -> N
     """Ten million roundings may add up to more than a billionth."""
     assert sum_tolerance(1) == sum_tolerance(9_000_000) == 1e-9
     assert sum_tolerance(10_000_000) == pytest.approx(1.11e-9, rel=0.01)
+
+
+def test_series_that_were_folded_into_one_are_left_to_the_last_page() -> None:
+    """What is missing is in the overflow series; the series that are there are compared as always."""
+    ranges = {LINES_IN.name: {A: Range([5], [8]), B: Range([5], [8])}, LINE_LENGTHS.name: {}}
+    folded = SeriesShown(5.0)
+    assert checked(ranges, {LINES_IN.name: {A: SeriesShown(6.0), FOLDED: folded}}) == set()
+    assert checked(ranges, {LINES_IN.name: {A: SeriesShown(4.0), FOLDED: folded}}) == BEHIND
+    assert checked(ranges, {LINES_IN.name: {A: SeriesShown(6.0)}}) == BEHIND

@@ -1,6 +1,7 @@
 """What workers did arrives whole, and merges into what one worker would have had."""
 
 import socket
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from harness.load.pump import drive_workload
 from harness.load.truth.ledger import Ledger
 from harness.load.truth.log import TruthLog
 from harness.load.truth.sums import ExactSums
+from harness.push.sink import PushOutcome
 from harness.run.shard import ShardRecord
 from harness.views import QUICKSTART_VIEWS, Tags
 from tests.fakes import FakeClock, FakeRunQueue
@@ -163,3 +165,12 @@ def test_what_is_no_state_is_refused(spoil):
     else:
         with pytest.raises(ValueError, match="no exact sums"):
             ExactSums.from_state({"limbs": np.zeros(3, dtype=np.int64), "others": {}})
+
+
+def test_what_became_of_pushed_values_arrives_with_the_record():
+    """Packets, losses and moments; nothing for an instrument that is scraped."""
+    load = whole()
+    record = drive(load)
+    assert through_the_wire(record, load.methods).pushed is None
+    pushed = PushOutcome("udp", 700, 1, 2, 3, ((START_NS, START_NS + 5), (START_NS + 9, START_NS + 11)))
+    assert through_the_wire(replace(record, pushed=pushed), load.methods).pushed == pushed

@@ -120,7 +120,7 @@ def test_an_entry_point_is_found_by_its_name(folder: Path) -> None:
     with pytest.raises(UsageError, match="cannot load 'broken': ModuleNotFoundError"):
         create("broken", QUICKSTART_VIEWS)
     assert type(create("none", QUICKSTART_VIEWS)).__name__ == "NoInstrument"
-    with pytest.raises(UsageError, match="opentelemetry, reference, broken, mine, or give"):
+    with pytest.raises(UsageError, match="dogstatsd-unix-buffered, reference, broken, mine, or give"):
         create("nothing", QUICKSTART_VIEWS)
 
 

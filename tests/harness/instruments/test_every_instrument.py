@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY, generate_latest
 
 from harness.instruments import BUILT_IN, Instrument, create
 from harness.views import LATENCY, LENGTH_BOUNDS_BYTES, LINES_IN, QUICKSTART_VIEWS, Tags, views_for
-from tests.harness.instruments.pages import Line, at_most, below, expected, page_of
+from tests.harness.instruments.pages import Line, at_most, below, expected, page_of, record
 
 RECORDING = [name for name in BUILT_IN if name != "none"]
 # OpenCensus counts a value equal to a bound above it; see docs/probes.md.
@@ -25,7 +25,9 @@ def workload(count: int = 400, seed: int = 7) -> list[Line]:
         tags = Tags(f"method{i % 5}")
         tags = tags.refused(draw.choice(["nul", "too_long"])) if i % 10 == 9 else tags
         lengths = [0, draw.randrange(2000), int(draw.choice(LENGTH_BOUNDS_BYTES))]
-        lines.append((draw.choice([0.0, 25.0, 6000.0, draw.expovariate(0.01)]), draw.choice(lengths), tags))
+        # Whole nanoseconds, as clocks count them: plain StatsD writes six decimals of a millisecond.
+        latencies = [0.0, 25.0, 6000.0, round(draw.expovariate(0.01) * 1e6) / 1e6]
+        lines.append((draw.choice(latencies), draw.choice(lengths), tags))
     return lines
 
 
@@ -39,11 +41,6 @@ def instrument(name: str) -> Iterator[Instrument]:
     made = create(name, QUICKSTART_VIEWS)
     yield made
     made.close()
-
-
-def record(instrument: Instrument, lines: list[Line]) -> None:
-    for line in lines:
-        instrument.record(*line)
 
 
 def test_every_count_bucket_and_sum_is_on_the_page_label_for_label(name: str, instrument: Instrument) -> None:

@@ -9,6 +9,7 @@ from harness.errors import InstrumentError
 from harness.exposition.page import parse_page
 from harness.instruments import BUILT_IN, create
 from harness.views import QUICKSTART_VIEWS, TAG_KEYS, Tags
+from tests.harness.instruments.pages import record
 
 RECORDING = [name for name in BUILT_IN if name != "none"]
 
@@ -21,8 +22,7 @@ def test_a_view_shows_the_tags_it_has_and_counts_every_line(name: str, count: in
     instrument = create(name, tuple(replace(view, tag_keys=keys) for view in QUICKSTART_VIEWS))
     try:
         for tags in (Tags("a"), Tags("b"), Tags("a").refused("nul")):
-            for _ in range(5):
-                instrument.record(1.0, 7, tags)
+            record(instrument, 5 * [(1.0, 7, tags)])
         samples = parse_page(generate_latest(instrument.registry).decode()).samples
     finally:
         instrument.close()

@@ -37,7 +37,13 @@ _FEWEST_WINDOWS = 8
 # The scrape begins within this share of its window after the part that is excluded, at a moment drawn at random.
 _SPREAD_SHARE = 0.2
 _MOST_RATE = 20_000.0
-_LIBRARIES = ("uvicorn", "prometheus-client", "aioprometheus", "opentelemetry-sdk")
+_LIBRARIES = (
+    "uvicorn",
+    "prometheus-client",
+    "aioprometheus",
+    "opentelemetry-sdk",
+    "opentelemetry-exporter-otlp-proto-http",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +112,7 @@ class _Bench:
         if not page.good:
             raise RunError(f"{what} did not answer a request for its page")
         # What was pushed is the page; the answer to the request that caused it is not.
-        return replace(page, body=sink.body) if sink.body else page
+        return sink.page(page)
 
     def _drawn(self, point: LoopPoint, page: FetchedPage) -> Windows:
         """Return windows for a point, as long in each of its processes, that begin after a short lead."""

@@ -5,15 +5,15 @@ import http.client
 import threading
 import time
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from harness.errors import RunError
 from harness.exposition.headers import SCRAPE_HEADERS
 from harness.measure.service.deployments import COUNTER
 
-__all__ = ["FetchedPage", "PushSink", "fetch_page"]
+__all__ = ["FetchedPage", "OtlpRequest", "PushSink", "fetch_page"]
 
 _WITHIN_S = 120.0
 
@@ -42,6 +42,36 @@ class FetchedPage:
         return round(sum(map(float, values)))
 
 
+class OtlpRequest(FetchedPage):
+    """A request of OTLP in place of a page."""
+
+    __slots__ = ()
+
+    @property
+    def series(self) -> int:
+        """Number of samples that a page would have."""
+        return sum(len(getattr(point, "bucket_counts", ())) + 2 if hasattr(point, "bucket_counts") else 1
+                   for metric in self._metrics() for point in _points(metric))  # fmt: skip
+
+    @property
+    def requests(self) -> int:
+        """Number of requests that the counter shows, all paths together; raise `RunError` where it is not there."""
+        counters = [metric for metric in self._metrics() if metric.name == COUNTER]
+        if not counters:
+            raise RunError(f"the service's push has no {COUNTER}")
+        return sum(point.as_int for metric in counters for point in _points(metric))
+
+    def _metrics(self) -> list[Any]:
+        from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+
+        request = ExportMetricsServiceRequest.FromString(self.body)
+        return [metric for each in request.resource_metrics for scope in each.scope_metrics for metric in scope.metrics]
+
+
+def _points(metric: Any) -> Any:
+    return getattr(metric, metric.WhichOneof("data")).data_points
+
+
 def fetch_page(port: int) -> FetchedPage:
     """Fetch ``/metrics`` with the headers of Prometheus; a failure is a page that is not `good`."""
     start_ns = time.monotonic_ns()
@@ -62,9 +92,20 @@ def fetch_page(port: int) -> FetchedPage:
 class _Sink(BaseHTTPRequestHandler):
     server: "_SinkServer"
 
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1
+
     def do_PUT(self) -> None:
         """Keep the page."""
+        self._keep(FetchedPage)
+
+    def do_POST(self) -> None:
+        """Keep the request of OTLP, which nobody decodes before its service has been measured."""
+        self._keep(OtlpRequest)
+
+    def _keep(self, kind: type[FetchedPage]) -> None:
         self.server.body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        self.server.kind = kind
         self.send_response(200)
         self.send_header("Content-Length", "0")
         self.end_headers()
@@ -73,12 +114,14 @@ class _Sink(BaseHTTPRequestHandler):
         """Log nothing."""
 
 
-class _SinkServer(HTTPServer):
+class _SinkServer(ThreadingHTTPServer):
+    daemon_threads = True
     body = b""
+    kind: type[FetchedPage] = FetchedPage
 
 
 class PushSink:
-    """The receiving end of a push, as a gateway of Prometheus on a free port; a context manager that ends it."""
+    """The receiving end of a push on a free port, for Prometheus or OTLP; a context manager that ends it."""
 
     def __init__(self) -> None:
         self._server = _SinkServer(("127.0.0.1", 0), _Sink)
@@ -89,10 +132,10 @@ class PushSink:
         """Host and port."""
         return f"127.0.0.1:{self._server.server_address[1]}"
 
-    @property
-    def body(self) -> bytes:
-        """The page of the last push; empty before the first."""
-        return self._server.body
+    def page(self, answer: FetchedPage) -> FetchedPage:
+        """Return what was pushed last, with the times of the request that caused it; its answer where nothing was."""
+        server = self._server
+        return server.kind(answer.start_ns, answer.end_ns, answer.good, server.body) if server.body else answer
 
     def __enter__(self) -> Self:
         self._thread.start()

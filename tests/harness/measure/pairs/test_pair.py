@@ -343,3 +343,31 @@ def test_lines_go_round_the_series():
     assert found.tags[:10] == found.tags[10:20]
     assert found == lines_for.__wrapped__(10)
     assert len(found.texts) == len(found.tags) >= 2000
+
+
+@pytest.mark.parametrize(
+    ("lost", "shown", "says"),
+    [(0, 9, "shows 9 of 10 lines"), (3, 9, ""), (3, 11, "shows 11 of 10 lines"), (0, 10, "")],
+)
+def test_packets_that_are_known_to_be_lost_do_not_void_a_pair(lost, shown, says):
+    """What sending them cost is measured; lines that vanish otherwise, or come from nowhere, void it as ever."""
+    finished = {"evaluated": 10, "raised": 0, "shown": {"v": shown}, "lost_packets": lost}
+    assert (says in voided("statsd", 1, finished)) if says else voided("statsd", 1, finished) == ""
+
+
+@pytest.mark.parametrize("instrument", ["statsd", "dogstatsd-buffered", "opentelemetry-otlp"])
+def test_a_side_that_pushes_proves_what_arrived(instrument):
+    """Its sink is a process on the home core; what it has decoded are the lines evaluated, less what is known lost."""
+    which = cores()
+    with apart(which), Side(Subject(instrument=instrument, scraped=True, interval_ms=50), RNG) as side:
+        side.load(FEW, which, port=0, roam=True)
+        side.loaded()
+        (sink,) = psutil.Process(side.pid).children()
+        assert set(sink.cpu_affinity()) == {which.home}
+        side.ask({"do": "pin"})
+        for _ in range(3):
+            side.ask({"do": "run", "lines": 50})
+        end = side.ask({"do": "finish"})
+    assert not voided(instrument, 1, end)
+    if not end["lost_packets"]:
+        assert set(end["shown"].values()) == {end["evaluated"]}

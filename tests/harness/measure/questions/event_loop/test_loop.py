@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
-from harness.errors import UsageError
+from harness.errors import RunError, UsageError
 from harness.measure.questions.event_loop.effect import LoopPoint, longest, loop_effect, stall_laws
 from harness.measure.questions.event_loop.loop import LoopPlan, measure_loops
-from harness.measure.questions.event_loop.page import FetchedPage
+from harness.measure.questions.event_loop.page import FetchedPage, OtlpRequest
 from harness.measure.questions.scraping.gate import Windows
 from harness.measure.service import deployments
 from harness.measure.service.deployments import DEPLOYMENTS, load_deployment, missing_library, paths_for
@@ -185,6 +186,22 @@ def test_a_page_tells_its_samples_and_its_requests() -> None:
     page = FetchedPage(0, 1, good=True, body=body)
     assert page.series == 3
     assert page.requests == 7
+
+
+def test_a_request_of_otlp_tells_the_same_as_a_page() -> None:
+    """Samples as a page would have them, and requests from the counter; without the counter it is refused."""
+    message = ExportMetricsServiceRequest()
+    metrics = message.resource_metrics.add().scope_metrics.add().metrics
+    duration = metrics.add(name="http_request_duration_seconds").histogram.data_points.add(count=7)
+    duration.bucket_counts.extend([3, 4])
+    other = OtlpRequest(0, 1, good=True, body=message.SerializeToString())
+    assert other.series == 4
+    with pytest.raises(RunError, match="the service's push has no http_requests_total"):
+        _ = other.requests
+    for count in (3, 4):
+        metrics.add(name="http_requests_total").sum.data_points.add(as_int=count)
+    page = OtlpRequest(0, 1, good=True, body=message.SerializeToString())
+    assert (page.series, page.requests) == (6, 7)
 
 
 @pytest.mark.slow
