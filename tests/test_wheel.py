@@ -67,8 +67,10 @@ def test_an_installed_copy_runs_a_scenario_and_finds_its_configuration(unpacked:
     """The scenarios and promconfig.yaml come from the wheel; a run, and an experiment's fresh processes, work there."""
     for path in run(unpacked, "-c", LOOK).splitlines():
         assert Path(path).is_relative_to(unpacked)
-    told = run(unpacked, "-m", "harness.cli", "run", "quickstart", "--duration", "1s", "--scraper", "builtin")
-    assert "VALID" in told
+    # On a busy machine the load may miss its schedule, which ends with 1 as well.
+    asked = ["run", "quickstart", "--duration", "1s", "--scraper", "builtin"]
+    told = run(unpacked, "-m", "harness.cli", *asked, allowed=(0, 1))
+    assert "every count equals the ledger's" in " ".join(told.split())
     # One honest experiment in a hundred is void, and says so with 1.
     asked = ["overhead", "--instruments", "prometheus-client", "--budget", "3s", "--quiet"]
     told = run(unpacked, "-m", "harness.cli", *asked, allowed=(0, 1))
