@@ -152,13 +152,16 @@ suites: $(READY) ## The same benchmarks with pytest-benchmark's own tables
 test: $(READY) ## Run the tests (under four minutes)
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
+test-system: $(READY) ## Run the tests of whole commands, with servers and browsers (seven minutes)
+	$(BIN)/python -m pytest -m 'system and not slow' --numprocesses auto --dist loadfile
+
 test-slow: $(READY) ## Run the tests that take longer (three quarters of an hour)
 	$(BIN)/python -m pytest -m slow --numprocesses auto --dist loadfile
 
 test-hosts: $(READY) ## Run the tests with several hosts, which are network namespaces (as root, two minutes)
 	$(BIN)/python -m pytest -m namespaces
 
-test-all: test test-slow ## Run both
+test-all: test test-system test-slow ## Run all of them
 
 lint: $(READY) ## Check style, types and layers; changes nothing
 	$(BIN)/ruff check .

@@ -21,6 +21,8 @@ from harness.report.collect import assembled, read_document
 from harness.report.page import render
 from harness.run.result import RunResult
 
+pytestmark = pytest.mark.system
+
 EARLIER = Path(__file__).parent / "data" / "earlier"
 
 

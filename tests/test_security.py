@@ -31,6 +31,8 @@ from tests.harness.live.feeding import client, page
 from tests.harness.report.checks import parse, problems
 from tests.harness.report.test_page import hostile_report
 
+pytestmark = pytest.mark.system
+
 LOOPBACK = {"127.0.0.1", "::1"}
 HOSTILE = (
     "::error::x\n::stop-commands::y\r\n##[add-mask]z \x1b]0;t\x07\x1b[2J\x9b31m <script>alert(1)</script>"

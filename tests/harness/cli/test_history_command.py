@@ -16,6 +16,8 @@ from harness.cli import _run
 from harness.history.store import Store
 from tests.harness.history.makers import THERE, keep_series
 
+pytestmark = pytest.mark.system
+
 COMMAND = [sys.executable, "-m", "harness.cli"]
 MEASURE = ["run", "--arrivals", "max", "--count", "50", "--scraper", "none", "--instrument", "none", "--quiet"]
 SUITE = {

@@ -21,6 +21,8 @@ from harness.errors import RunError
 from tests.harness.cli.commands import PATIENCE_S, Command, running
 from tests.harness.live.feeding import ABOUT, Events, events
 
+pytestmark = pytest.mark.system
+
 QUICK = ["run", "--arrivals", "max", "--count", "300", "--scraper", "none"]
 
 

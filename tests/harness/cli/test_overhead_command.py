@@ -24,6 +24,8 @@ from harness.measure.questions.answer import Answer
 from harness.measure.result import Experiments
 from harness.report.answer import answer_markdown
 
+pytestmark = pytest.mark.system
+
 COMMAND = [sys.executable, "-m", "harness.cli"]
 # Between the shortest time and the fewest pairs there is nothing left to spare.
 SHORT = ["--budget", "10ms", "--quiet", "--no-save"]

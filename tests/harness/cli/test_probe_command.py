@@ -12,6 +12,8 @@ from harness.probe.catalog import Probe, ProbeResult
 from harness.report.commands.probes import probes_section
 from harness.report.writers.terminal import write_terminal
 
+pytestmark = pytest.mark.system
+
 COMMAND = [sys.executable, "-m", "harness.cli", "probe"]
 
 

@@ -14,6 +14,8 @@ import pytest
 
 from tests.harness.cli.commands import running
 
+pytestmark = pytest.mark.system
+
 COMMAND = [sys.executable, "-m", "harness.cli"]
 # A closed loop has no schedule to miss, so a busy machine cannot make these runs invalid.
 QUICK = ["--arrivals", "max", "--count", "300", "--quiet"]

@@ -20,6 +20,8 @@ import pytest
 
 from tests.harness.cli.commands import Command, code_of, running
 
+pytestmark = pytest.mark.system
+
 # What a command may take, and what a busy machine may add before the end of a process is noticed.
 GRACE_S = 5.0
 NOTICED_S = 10.0

@@ -9,6 +9,8 @@ import pytest
 
 from harness.dashboards.links import TRY, console_url, pictures
 
+pytestmark = pytest.mark.system
+
 
 def test_the_links_are_what_prometheus_reads() -> None:
     """Each link carries its expressions as panels g0, g1, ..."""

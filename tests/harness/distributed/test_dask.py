@@ -20,6 +20,8 @@ from tests.harness.cli.commands import code_of, running
 from tests.harness.distributed.clusters import DaskCluster, dask_cluster
 from tests.harness.distributed.test_fleet import LOAD, QUIET, result_of, run, until_driving
 
+pytestmark = pytest.mark.system
+
 # What nothing of ours may outlive the end of a run by.
 GONE_S = 5.0
 

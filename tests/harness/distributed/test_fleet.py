@@ -19,6 +19,8 @@ from harness.errors import HarnessError, RunError
 from harness.run.spec import RunSpec
 from tests.harness.cli.commands import Command, code_of, running
 
+pytestmark = pytest.mark.system
+
 # Slow enough for any machine: what is looked at is what arrives, not how fast.
 LOAD = ["--arrivals", "constant:rate=50", "--errors", "10%", "--series", "3", "--instrument", "prometheus-client"]
 QUIET = ["--scraper", "builtin", "--scrape-interval", "500ms", "--no-save", "--max-lag", "10s"]

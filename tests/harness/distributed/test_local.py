@@ -12,6 +12,8 @@ import pytest
 from harness.distributed.local import LocalLauncher
 from harness.run.spec import RunSpec
 
+pytestmark = pytest.mark.system
+
 PATIENCE_S = 120.0
 
 

@@ -16,7 +16,7 @@ from tests.harness.cli.commands import Command, running
 from tests.harness.live.feeding import SECOND_NS, Beside, Proxy, page, snapshot, until
 from tests.harness.report.browser import Browser, browser
 
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+pytestmark = [pytest.mark.system, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 
 
 @pytest.fixture(scope="module")

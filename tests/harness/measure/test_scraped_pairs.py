@@ -22,6 +22,8 @@ from harness.measure.subject import Subject
 from harness.report.answer import answer_markdown, answer_view
 from harness.views import Tags
 
+pytestmark = pytest.mark.system
+
 MS = 1_000_000
 FEW = Lines(("one line", "and another"), (Tags("a"), Tags("b")))
 

@@ -37,6 +37,8 @@ from harness.probe.runner import run_probe
 from harness.run.spec import RunSpec
 from harness.views import Tags
 
+pytestmark = pytest.mark.system
+
 FEW = Lines(("one line", "and another"), (Tags("a"), Tags("b")))
 TINY = BlockPlan(rounds=3, block_ns=200_000)
 SHORT = Terms(budget_s=0.01, fewest=2, plan=TINY)

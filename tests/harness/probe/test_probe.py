@@ -10,6 +10,8 @@ from harness.probe.catalog import INSTRUMENTS, PROBES, Probe, ProbeResult
 from harness.probe.recording import LOSE, RAISE, TEAR, Chance
 from harness.probe.runner import document, rows, run_probe, run_probes, select
 
+pytestmark = pytest.mark.system
+
 RACES = {probe.name for probe in PROBES if probe.race}
 # Made by the application's own call into the library, which lean leaves alone.
 THE_LIBRARYS_OWN = {"bound-zero-warns"}

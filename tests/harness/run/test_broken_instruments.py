@@ -9,6 +9,8 @@ from harness.views import QUICKSTART_VIEWS
 from tests.harness.run import broken
 from tests.harness.run.stepped import LINES, METHODS, SCRAPE_EVERY, audited
 
+pytestmark = pytest.mark.system
+
 # promtool says what it does, where it is installed at all.
 PROMTOOL = {Name.PROMTOOL_REJECTS, Name.PROMTOOL_MISSING}
 

@@ -6,6 +6,8 @@ import pytest
 
 from harness.scrape.builtin.scraper import child_environment
 
+pytestmark = pytest.mark.system
+
 TESTS = Path(__file__).parents[2]
 
 

@@ -11,6 +11,8 @@ import pytest
 
 from tests.harness.cli.commands import Command, running
 
+pytestmark = pytest.mark.system
+
 # Slow enough for any machine: what is looked at is what arrives, not how fast.
 LOAD = ["--arrivals", "constant:rate=50", "--errors", "10%", "--series", "3", "--no-save", "--max-lag", "20s"]
 SCRAPED = ["--scraper", "builtin", "--scrape-interval", "500ms"]

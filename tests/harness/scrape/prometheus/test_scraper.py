@@ -29,7 +29,7 @@ from harness.views import LINE_LENGTHS, LINES_IN, Tags, View
 from tests.harness.scrape.conforming import VIEWS, Exposed, expected_of, registry_of
 from tests.harness.scrape.processes import assert_gone, assert_removed, eventually
 
-pytestmark = pytest.mark.prometheus
+pytestmark = [pytest.mark.system, pytest.mark.prometheus]
 
 INTERVAL_NS = 500_000_000
 FAILED = {Name.SCRAPE_FAILED, Name.TOO_MANY_SCRAPES_FAILED}
