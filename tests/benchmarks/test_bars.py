@@ -16,6 +16,8 @@ from harness.load.recorder import Timings
 from harness.load.truth.ledger import Ledger
 from harness.views import QUICKSTART_VIEWS
 
+pytestmark = pytest.mark.system
+
 ROOT = Path(__file__).parents[2]
 SLOW = """
 from benchmarks.bars import Bar

@@ -11,6 +11,8 @@ from benchmarks import coordinator_scale
 from benchmarks.coordinator_scale import block, line, missed
 from benchmarks.stored_block import SCALE, load
 
+pytestmark = pytest.mark.system
+
 
 def run_of(count: int, **more: float) -> dict[str, float]:
     plain = {

@@ -6,6 +6,8 @@ import pytest
 
 from benchmarks.opencensus_tests import main
 
+pytestmark = pytest.mark.system
+
 TESTS = """
 import unittest
 import mock

@@ -16,6 +16,8 @@ from harness.load.stop import Stop
 from harness.run.spec import RunSpec
 from harness.run.workers import Lost
 
+pytestmark = pytest.mark.system
+
 PATIENCE_S = 60.0
 
 

@@ -320,6 +320,7 @@ def test_comparisons_cover_instruments_and_series():
     assert caught.value.field == "instrument"
 
 
+@pytest.mark.system
 def test_a_real_small_experiment_end_to_end():
     """From comparisons to a verdict with real processes, scraped by the poller; every page shows every line."""
     steps: list[Step] = []

@@ -10,7 +10,7 @@ from tests.harness.report.browser import Browser, browser
 from tests.harness.report.samples import full_report, trend
 from tests.harness.report.test_page import hostile_report
 
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+pytestmark = [pytest.mark.system, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 
 
 @pytest.fixture(scope="module")

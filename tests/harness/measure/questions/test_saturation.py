@@ -32,6 +32,8 @@ from harness.report.answer import costs_section
 from harness.report.sections.saturation import rate_cell, saturation_section
 from harness.report.writers.markdown import write_markdown
 
+pytestmark = pytest.mark.system
+
 ROOT = Path(__file__).resolve().parents[4]
 MS = 1_000_000
 
