@@ -9,8 +9,10 @@ Rate: a closed loop by one worker and by two, and beside it the machine's own li
 two, all four in each repeat, in changing order. The share is (two workers / one worker) / (two loops / one loop). Three
 short repeats take the place of each long one, since a shared machine changes its speed from one minute to the next.
 
-Schedule: two workers at 100 000 lines/s each and one worker at 100 000 lines/s, alternating, with the instrument
-`none`, since others take longer than that: the largest rate error of a worker, and the p99 of the lag.
+Schedule: two workers at 100 000 lines/s each, one worker at 100 000 lines/s, and two separate runs of one such worker at
+the same time, in changing order, with the instrument `none`, since others take longer than that: the largest rate error
+of a worker, and the p99 of the lag. The separate runs share the machine as the two workers do, and nothing else: what
+the workers' lag has beyond theirs is the cost of working together.
 
 Start: the time from the command to the moment when all workers are told to begin, and the whole command, with eight
 workers and with one, alternating, for a run of one second. The bar is that of the start; what comes after the run is
@@ -30,6 +32,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -39,6 +42,7 @@ import scipy
 
 from benchmarks.stored_block import ROOT, add_options, load, publish, table
 from harness.host.environment import environment
+from harness.load.latency.histogram import Histogram
 
 NAME = "workers"
 # Two workers reach at least this share of what the machine gives two processes, and this ratio where it gives them 2.
@@ -49,6 +53,11 @@ SHORT_REPEATS, SHORT_SHARE = 3, 0.4
 RATE = 100_000
 MANY = 8
 SCRAPERS = {"none": "without a scraper", "builtin": "with the built-in scraper", "prometheus": "with Prometheus"}
+SCHEDULED = {
+    "workers_1": f"one worker at 1 x {RATE:,} lines/s",
+    "workers_2": f"two workers at 2 x {RATE:,} lines/s",
+    "runs_2": f"two separate runs at {RATE:,} lines/s each",
+}
 TIMEOUT_S = 300.0
 # What is measured of a command's start, in this order.
 _START, _WHOLE = 0, 1
@@ -154,19 +163,34 @@ def measure_rates(repeats: int, seconds: float) -> dict[str, list[float]]:
 
 
 def measure_schedule(repeats: int, seconds: float) -> dict[str, list[Any]]:
-    """Return, of each repeat, the largest rate error of a worker, the p99 lag in ns and the verdict; two and one."""
+    """Return, of each repeat, the largest rate error of a worker, the p99 lag in ns and the verdict, by way."""
     sides: dict[str, Callable[[], dict[str, Any]]] = {
-        f"workers_{count}": lambda count=count: _scheduled(count, seconds) for count in (1, 2)
+        "workers_1": lambda: _scheduled([_sent(1, seconds)]),
+        "workers_2": lambda: _scheduled([_sent(2, seconds)]),
+        "runs_2": lambda: _scheduled(_at_once(lambda: _sent(1, seconds), 2)),
     }
     return _alternating(sides, repeats)
 
 
-def _scheduled(workers: int, seconds: float) -> dict[str, Any]:
+def _sent(workers: int, seconds: float) -> dict[str, Any]:
     arguments = ["--arrivals", f"constant:rate={RATE * workers}", "--duration", f"{seconds:g}s", "--scraper", "none"]
-    result, _ = run(workers, *arguments, "--instrument", "none")
-    each = result["workers"] or [result]
-    errors = [abs(part["rate"]["achieved"] / part["rate"]["target"] - 1) for part in each]
-    return {"rate_error": max(errors), "lag_p99_ns": result["lag_ns"]["p99"], "verdict": result["verdict"]}
+    return run(workers, *arguments, "--instrument", "none")[0]
+
+
+def _at_once(command: "Callable[[], dict[str, Any]]", count: int) -> list[dict[str, Any]]:
+    with ThreadPoolExecutor(count) as pool:
+        return [each.result() for each in [pool.submit(command) for _ in range(count)]]
+
+
+def _scheduled(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the figures of one run, or of several taken together."""
+    parts = [part for result in results for part in result["workers"] or [result]]
+    errors = [abs(part["rate"]["achieved"] / part["rate"]["target"] - 1) for part in parts]
+    lag = Histogram()
+    for result in results:
+        lag.merge(Histogram.decode(result["lag_ns"]["hdr"]))
+    verdicts = {result["verdict"] for result in results}
+    return {"rate_error": max(errors), "lag_p99_ns": lag.percentile(99), "verdict": " and ".join(sorted(verdicts))}
 
 
 def measure_start(repeats: int) -> dict[str, list[list[float]]]:
@@ -230,12 +254,20 @@ def missed(figures: dict[str, Any]) -> list[str]:
             f"two workers send {workers.value:.2f} times what one does",
         ),
     ]
+    if figures["schedule"].get("runs_2"):
+        lag = lag_ratio(figures["schedule"])
+        bars.append((lag.low > 1, f"the p99 lag of two workers is {lag.value:.2f} times that of two separate runs"))
     errors = [each["rate_error"] for each in figures["schedule"]["workers_2"]]
     bars.append((float(np.median(errors)) > MOST_RATE_ERROR, f"the rate is off by {np.median(errors):.3%}"))
     for scraper in scrapers_of(figures["start"]):
         more = added(figures["start"], scraper, _START)
         bars.append((more.low > MOST_START_S, f"{MANY} workers add {more.value:.1f} s to the start ({scraper})"))
     return [text for is_missed, text in bars if is_missed]
+
+
+def lag_ratio(schedule: dict[str, list[Any]]) -> Interval:
+    """Return the p99 lag of two workers against that of two separate runs at the same time."""
+    return ratio(*([each["lag_p99_ns"] for each in schedule[name]] for name in ("workers_2", "runs_2")))
 
 
 def scrapers_of(start: dict[str, list[list[float]]]) -> list[str]:
@@ -260,12 +292,16 @@ def block(figures: dict[str, Any]) -> str:
         ["two bare loops / one", *_words(loops, ".2f")],
         ["share of the machine's limit", *_words(share, ".1%")],
     ]
-    for count in (1, 2):
-        each = figures["schedule"][f"workers_{count}"]
-        what = "one worker" if count == 1 else "two workers"
+    schedule = figures["schedule"]
+    for name, words in SCHEDULED.items():
+        each = schedule.get(name, [])
+        if not each:
+            continue  # stored before there were separate runs
         error, lag = interval([e["rate_error"] for e in each]), interval([e["lag_p99_ns"] / 1e6 for e in each])
-        rows.append([f"{what} at {count} x {RATE:,} lines/s: rate error", *_words(error, ".3%")])
-        rows.append([f"{what} at {count} x {RATE:,} lines/s: p99 lag, ms", *_words(lag, ".3f")])
+        rows.append([f"{words}: rate error", *_words(error, ".3%")])
+        rows.append([f"{words}: p99 lag, ms", *_words(lag, ".3f")])
+    if schedule.get("runs_2"):
+        rows.append(["p99 lag of two workers / of two separate runs", *_words(lag_ratio(schedule), ".2f")])
     for scraper in scrapers_of(figures["start"]):
         what = f"{MANY} workers add {SCRAPERS[scraper]}, s"
         rows.append([f"to the start, {what}", *_words(added(figures["start"], scraper, _START), ".2f")])

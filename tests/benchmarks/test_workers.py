@@ -25,13 +25,19 @@ def figures(**more: Any) -> dict[str, Any]:
             "loops_1": [10.0, 11.0, 10.5],
             "loops_2": [20.0, 22.0, 21.0],
         },
-        "schedule": {"workers_1": schedule, "workers_2": schedule},
+        "schedule": {"workers_1": schedule, "workers_2": schedule, "runs_2": schedule},
         "start": {
             "none_1": [[1.0, 2.0], [1.1, 2.1], [1.0, 2.0]], "none_8": [[2.0, 5.0], [2.2, 5.2], [2.1, 5.1]],
             "builtin_1": [[1.0, 3.0], [1.1, 3.1], [1.0, 3.0]], "builtin_8": [[2.0, 4.0], [2.1, 4.1], [2.2, 4.2]]
         },
     }  # fmt: skip
     return {**plain, **more}
+
+
+def lags(**each: list[int]) -> dict[str, Any]:
+    """Return schedules with these p99 lags in microseconds."""
+    told = {"rate_error": 0.0001, "verdict": "valid"}
+    return {name: [{**told, "lag_p99_ns": value * 1000} for value in values] for name, values in each.items()}
 
 
 def test_the_share_is_that_within_repeats() -> None:
@@ -56,6 +62,7 @@ def test_one_repeat_has_no_interval() -> None:
     [
         ("limit", {"rates": {**figures()["rates"], "workers_2": [150.0, 166.0, 157.0]}}),
         ("times what one does", {"rates": {**figures()["rates"], "workers_2": [150.0, 166.0, 157.0]}}),
+        ("2.00 times that of two separate runs", {"schedule": lags(workers_2=[400, 410, 390], runs_2=[200, 205, 195])}),
         ("rate is off", {"schedule": {"workers_1": [], "workers_2": [{"rate_error": 0.01}]}}),
         ("add 6.0 s", {"start": {**figures()["start"], "none_8": [[7.0, 8.0], [7.1, 8.1], [7.0, 8.0]]}}),
     ],
@@ -64,6 +71,7 @@ def test_a_bar_missed_beyond_its_interval_is_told(what: str, change: dict[str, A
     """And none that is met, or undecided."""
     assert any(what in text for text in missed(figures(**change)))
     assert missed(figures()) == []
+    assert missed(figures(schedule=lags(workers_2=[400, 210, 190], runs_2=[200, 205, 195]))) == []
     undecided = {**figures()["rates"], "workers_2": [190.0, 150.0, 220.0]}
     assert missed(figures(rates=undecided)) == []
 
