@@ -64,7 +64,7 @@ repeats: $(READY) ## 1 000 runs in one process and 200 commands in a row leave n
 opencensus-tests: $(READY) ## Run OpenCensus' own unit tests from OPENCENSUS=path, with and without opencensus-lean
 	$(BIN)/python benchmarks/opencensus_tests.py "$(OPENCENSUS)"
 
-live-cost: $(READY) ## What the live page costs a run: lag p99 without it, unwatched, and in a browser (a quarter of an hour)
+live-cost: $(READY) ## What the live page costs a run: lag p99 without it, unwatched, and in a browser (25 minutes)
 	$(BIN)/python benchmarks/live_cost.py
 
 live-picture: $(READY) ## The pictures of the live page, from a real demo and Chromium (two minutes)
