@@ -9,10 +9,10 @@ Rate: a closed loop by one worker and by two, and beside it the machine's own li
 two, all four in each repeat, in changing order. The share is (two workers / one worker) / (two loops / one loop). Three
 short repeats take the place of each long one, since a shared machine changes its speed from one minute to the next.
 
-Schedule: two workers at 100 000 lines/s each, one worker at 100 000 lines/s, and two separate runs of one such worker at
-the same time, in changing order, with the instrument `none`, since others take longer than that: the largest rate error
-of a worker, and the p99 of the lag. The separate runs share the machine as the two workers do, and nothing else: what
-the workers' lag has beyond theirs is the cost of working together.
+Schedule: two workers at 100 000 lines/s each, one worker at 100 000 lines/s, and two separate runs of one such worker
+at the same time, in changing order, with the instrument `none`, since others take longer than that: the largest rate
+error of a worker, and the p99 of the lag. The separate runs share the machine as the two workers do, and nothing else:
+what the workers' lag has beyond theirs is the cost of working together.
 
 Start: the time from the command to the moment when all workers are told to begin, and the whole command, with eight
 workers and with one, alternating, for a run of one second. The bar is that of the start; what comes after the run is

@@ -88,8 +88,8 @@ def test_spaces_around_operators_do_not_split_a_requirement(tmp_path):
         ("git:--all", "no revision"),
         ("pip:--pre", "not a requirement"),
         ("pip:-r/etc/passwd", "not a requirement"),
-        ("pip:\t--index-url=http://127.0.0.1:9", "not a requirement"),
-        ("pip:a==1\n--index-url=http://127.0.0.1:9", "not a requirement"),
+        ("pip:\t--find-links=elsewhere", "not a requirement"),
+        ("pip:a==1\n--find-links=elsewhere", "not a requirement"),
         ("pip:git+ext::sh", "not a requirement"),
         ("git:--upload-pack=sh", "no revision"),
         ("git:-h", "no revision"),
@@ -189,9 +189,7 @@ def test_an_interpreter_keeps_its_link(tmp_path, monkeypatch):
         ready(str(link), "none", SideCode(), Path(tmp_path), FakeCache())
 
 
-@pytest.mark.parametrize(
-    "given", ["--index-url=http://127.0.0.1:9", "-e.", " -r/etc/passwd", "", " ", "a\n--pre", "a\x1b[2J"]
-)
+@pytest.mark.parametrize("given", ["--find-links=elsewhere", "-e.", " -r/etc/passwd", "", " ", "a\n--pre", "a\x1b[2J"])
 def test_what_is_installed_beside_both_sides_is_no_option(given):
     """A requirement of both sides cannot tell pip to do something else."""
     with pytest.raises(UsageError) as caught:
