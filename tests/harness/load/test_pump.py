@@ -175,6 +175,23 @@ def test_progress_is_shown_through_long_gaps_and_slow_lines(make_block):
         assert all(one.offered == one.processed + one.failed + one.dropped for one in seen)
 
 
+@pytest.mark.parametrize(("costs_us", "most_ms"), [(200, 450), (3_000, 1_150)])
+def test_progress_waits_for_a_gap_twice_as_long_as_it_takes(make_block, costs_us, most_ms):
+    """With lines 1 ms apart there is one for what takes 0.2 ms; what takes 3 ms comes once a second, without one."""
+    clock = FakeClock()
+    seen = []
+
+    def show(snapshot):
+        seen.append(snapshot.elapsed_ns)
+        clock.advance(costs_us * 1000)
+
+    go(cut(make_block, [i * MS for i in range(6000)], 50), clock, Subject(clock, MS // 10), progress=show)
+    apart = [after - before for before, after in itertools.pairwise(seen[1:])]
+    assert len(apart) > 2
+    assert max(apart) <= most_ms * MS
+    assert min(apart) >= (200 if most_ms < 1_000 else 1_000) * MS
+
+
 def test_progress_tells_the_rate_of_late(make_block):
     """A steady load shows its rate, against the schedule's over the same lines."""
     clock = FakeClock()

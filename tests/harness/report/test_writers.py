@@ -30,7 +30,7 @@ from harness.report.contents import sections_of
 from harness.report.markup import page_text
 from harness.report.page import render
 from harness.report.tables import Note, ReportTable, Section, TableCell, row_of
-from harness.report.writers.github import write_summary
+from harness.report.writers.github import annotation, write_summary
 from harness.report.writers.html import section_element
 from harness.report.writers.markdown import write_markdown
 from harness.report.writers.plain import write_plain
@@ -305,3 +305,11 @@ def test_one_answer_is_the_same_on_terminal_page_and_in_markdown() -> None:
                 assert each.text.replace("|", "\\|") in texts["markdown"]
                 assert each.value in texts["page"]
                 assert each.interval in texts["page"]
+
+
+def test_an_annotation_holds_no_other_command() -> None:
+    """Neither one that begins in the message, nor one of the older form, which the runner seeks anywhere in a line."""
+    text = annotation("error", "a title", "100 %\n::warning::b ##[add-mask]c")
+    assert text.startswith("::error title=a title::100 %25")
+    assert len(text.splitlines()) == 1
+    assert "##[" not in text
