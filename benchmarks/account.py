@@ -20,8 +20,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.long_run import Watched, about, end_on_termination, harness, origin, publish, tell, watch
-from benchmarks.stored_block import load, table
+from benchmarks.long_run import PAGE, Watched, about, end_on_termination, harness, origin, publish, tell, watch
+from benchmarks.stored_block import add_options, load, table
 from benchmarks.usage import COMMAND, Readings
 from workloads.errors import GrammarError
 from workloads.units import parse_count
@@ -174,8 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--lines", type=lines_of, default=100_000_000, help="lines of each run, such as 100M")
     parser.add_argument("--instruments", default=",".join(INSTRUMENTS), help="ways of recording, separated by commas")
     parser.add_argument("--seed", type=int, default=1, help="fixes the lines")
-    parser.add_argument("--docs", action="store_true", help="store in docs/data and write docs/reliability.md as well")
-    parser.add_argument("--render", action="store_true", help="write docs/reliability.md again from docs/data")
+    add_options(parser, PAGE)
     options = parser.parse_args(arguments)
     end_on_termination()
     if options.render:

@@ -101,7 +101,7 @@ def coordinate(count: int) -> dict[str, float]:
     from harness.load.pump import Snapshot
     from harness.load.stop import Stop
     from harness.run.assemble import RunRecord, WorkerRecord, assemble
-    from harness.run.seen import Seen, compare
+    from harness.run.observation.seen import Seen, compare
     from harness.run.shard import workload_of
     from harness.run.spec import RunSpec
     from harness.run.workers import Lost

@@ -17,9 +17,9 @@ from collections.abc import Callable
 from typing import Any
 
 from harness.distributed.display import Increments
-from harness.distributed.reader import Reader
-from harness.distributed.records import state_of
-from harness.distributed.wire import Message, encode, send
+from harness.distributed.protocol.reader import Reader
+from harness.distributed.protocol.records import state_of
+from harness.distributed.protocol.wire import Message, encode, send
 from harness.distributed.worker import versions
 from harness.load.pump import Snapshot
 from harness.load.stop import Stop

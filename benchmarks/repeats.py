@@ -31,8 +31,8 @@ from typing import Any
 import psutil
 
 from benchmarks.drift import Slope, Verdict, constant, judge, slope, usual
-from benchmarks.long_run import about, child_environment, end_on_termination, harness, origin, publish, tell
-from benchmarks.stored_block import load, table
+from benchmarks.long_run import PAGE, about, child_environment, end_on_termination, harness, origin, publish, tell
+from benchmarks.stored_block import add_options, load, table
 from harness.children import end_group, has_ended
 from harness.run.execute import execute
 from harness.run.spec import RunSpec
@@ -339,8 +339,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--runs", type=int, default=RUNS, help="runs in one process")
     parser.add_argument("--calls", type=int, default=CALLS, help="commands in a row")
     parser.add_argument("--scraper", choices=["prometheus", "builtin"], default="prometheus", help="who scrapes")
-    parser.add_argument("--docs", action="store_true", help="store in docs/data and write docs/reliability.md as well")
-    parser.add_argument("--render", action="store_true", help="write docs/reliability.md again from docs/data")
+    add_options(parser, PAGE)
     options = parser.parse_args(arguments)
     end_on_termination()
     figures = load(f"reliability-{NAME}") if options.render else measure(options.runs, options.calls, options.scraper)

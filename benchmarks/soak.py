@@ -28,9 +28,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.drift import BATCHES, Slope, Verdict, constant, judge, relative_slope, rises, slope, usual
-from benchmarks.long_run import about, end_on_termination, origin, publish, tell
+from benchmarks.long_run import PAGE, about, end_on_termination, origin, publish, tell
 from benchmarks.soak_parts import ERRORS, INSTRUMENT, RATE, SAMPLED_S, SERIES, WORKERS, measure_part
-from benchmarks.stored_block import load, table
+from benchmarks.stored_block import add_options, load, table
 from benchmarks.usage import Readings
 from workloads.errors import GrammarError
 from workloads.units import parse_duration_ns
@@ -250,8 +250,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--what", choices=[*PARTS, "all"], default="all", help="the part to run")
     parser.add_argument("--every", type=float, default=SAMPLED_S, help="seconds between two samples")
     parser.add_argument("--seed", type=int, default=1, help="fixes the lines")
-    parser.add_argument("--docs", action="store_true", help="store in docs/data and write docs/reliability.md as well")
-    parser.add_argument("--render", action="store_true", help="write docs/reliability.md again from docs/data")
+    add_options(parser, PAGE)
     options = parser.parse_args(arguments)
     end_on_termination()
     if options.render:

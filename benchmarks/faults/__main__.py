@@ -19,7 +19,7 @@ from benchmarks.faults.catalog import FAMILIES, FAULTS
 from benchmarks.faults.fault import Fault
 from benchmarks.faults.page import block
 from benchmarks.faults.runner import run_fault
-from benchmarks.stored_block import ROOT, load, store, write_block
+from benchmarks.stored_block import ROOT, add_options, load, store, write_block
 from harness.host.environment import environment
 
 NAME = "reliability-faults"
@@ -54,8 +54,7 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="list the faults")
     parser.add_argument("--kills", type=int, default=100, help="random instants of a kill for each killed- fault")
     parser.add_argument("--seed", type=int, default=1, help="seed of the instants")
-    parser.add_argument("--docs", action="store_true", help="store in docs/data and write docs/reliability.md as well")
-    parser.add_argument("--render", action="store_true", help="write docs/reliability.md again from docs/data")
+    add_options(parser, PAGE)
     options = parser.parse_args()
     if options.kills < 1:
         raise SystemExit("--kills: at least 1")

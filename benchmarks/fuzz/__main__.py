@@ -26,7 +26,7 @@ from typing import Any
 from benchmarks.fuzz.attempt import MEGABYTES, ROOT, SECONDS
 from benchmarks.fuzz.block import rendered
 from benchmarks.fuzz.surfaces import SURFACES, parts
-from benchmarks.stored_block import load, store, write_block
+from benchmarks.stored_block import add_options, load, store, write_block
 from harness.host.environment import environment
 
 _PAGE = ROOT / "docs" / "reliability.md"
@@ -124,9 +124,8 @@ def main(given: list[str] | None = None) -> int:
     parser.add_argument("--inputs", type=int, default=50_000, help="number of inputs")
     parser.add_argument("--seed", type=int, default=None, help="seed of all inputs; drawn where it is not given")
     parser.add_argument("--surface", action="append", choices=list(SURFACES), help="only this one; may be repeated")
-    parser.add_argument("--docs", action="store_true", help="store in docs/data and write docs/reliability.md as well")
     parser.add_argument("--patient", action="store_true", help="give each input a minute, on a machine that is busy")
-    parser.add_argument("--render", action="store_true", help="write docs/reliability.md again from docs/data")
+    add_options(parser, _PAGE)
     arguments = parser.parse_args(given)
     if arguments.render:
         write_block("fuzz", rendered(load(_NAME)), page=_PAGE)

@@ -49,7 +49,7 @@ def _wire_inputs() -> SearchStrategy[Any]:
 
 @contextmanager
 def _wire() -> Iterator[TryOne]:
-    from harness.distributed.wire import Incoming, receive
+    from harness.distributed.protocol.wire import Incoming, receive
 
     def try_one(given: Any) -> str:
         data = to_bytes(given["bytes"]) if "bytes" in given else _framed(to_bytes(given["text"]), bytes(given["blob"]))
@@ -149,7 +149,7 @@ class _Liar:
             self._thread.join(2.0)
 
     def _message(self, name: str, **changes: Any) -> bytes:
-        from harness.distributed.wire import encode
+        from harness.distributed.protocol.wire import encode
 
         spoilt = self._given["document"]
         document = spoilt if spoilt["sample"] == name else {"sample": name, "edits": [], "cut": None}
@@ -162,7 +162,7 @@ class _Liar:
             return _framed(text, b"")
 
     def _run(self, port: int, token: str) -> None:
-        from harness.distributed.wire import WireError, receive
+        from harness.distributed.protocol.wire import WireError, receive
 
         with contextlib.suppress(OSError, WireError), socket.create_connection(("127.0.0.1", port)) as peer:
             peer.settimeout(4.0)

@@ -2,15 +2,14 @@
 
 import gzip
 import http.client
-import threading
 import time
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from harness.errors import RunError
 from harness.exposition.headers import SCRAPE_HEADERS
+from harness.measure.questions.background import BackgroundServer
 from harness.measure.service.deployments import COUNTER
 
 __all__ = ["FetchedPage", "OtlpRequest", "PushSink", "fetch_page"]
@@ -120,12 +119,11 @@ class _SinkServer(ThreadingHTTPServer):
     kind: type[FetchedPage] = FetchedPage
 
 
-class PushSink:
+class PushSink(BackgroundServer["_SinkServer"]):
     """The receiving end of a push on a free port, for Prometheus or OTLP; a context manager that ends it."""
 
     def __init__(self) -> None:
-        self._server = _SinkServer(("127.0.0.1", 0), _Sink)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        super().__init__(_SinkServer(("127.0.0.1", 0), _Sink))
 
     @property
     def address(self) -> str:
@@ -136,14 +134,3 @@ class PushSink:
         """Return what was pushed last, with the times of the request that caused it; its answer where nothing was."""
         server = self._server
         return server.kind(answer.start_ns, answer.end_ns, answer.good, server.body) if server.body else answer
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()

@@ -4,12 +4,11 @@ It passes scrapes on in some windows of time and answers them itself in the othe
 """
 
 import http.client
-import threading
 import time
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Self
+
+from harness.measure.questions.background import BackgroundServer
 
 __all__ = ["Gate", "Windows"]
 
@@ -80,14 +79,11 @@ class _Server(ThreadingHTTPServer):
         """Log nothing: a scraper that closed its connection is not our error."""
 
 
-class Gate:
+class Gate(BackgroundServer["_Server"]):
     """A gate on a port of 127.0.0.1, closed until `set`; a context manager that starts and ends it."""
 
     def __init__(self, port: int = 0) -> None:
-        self._server = _Server(("127.0.0.1", port), _Handler)
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.05,), name="harness-gate", daemon=True
-        )
+        super().__init__(_Server(("127.0.0.1", port), _Handler))
 
     @property
     def port(self) -> int:
@@ -97,14 +93,3 @@ class Gate:
     def set(self, target_port: int, schedule: Windows | None) -> None:
         """Pass scrapes on to `target_port` by the schedule; None closes the gate."""
         self._server.target, self._server.schedule = target_port, schedule
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
