@@ -13,14 +13,14 @@ from typing import Any, Protocol
 
 from harness.deadline import Deadline, call_within
 from harness.distributed.clocks import Clocks, ShiftedTruth
-from harness.distributed.connection import Connection, GoneError, understood
 from harness.distributed.display import WholeDisplay, progress_every_ns
-from harness.distributed.reader import Reader
-from harness.distributed.records import record_from
+from harness.distributed.protocol.connection import Connection, GoneError, understood
+from harness.distributed.protocol.reader import Reader
+from harness.distributed.protocol.records import record_from
+from harness.distributed.protocol.values import host_in, port_in, whole
+from harness.distributed.protocol.wire import Message, receive
 from harness.distributed.relay import TriggerRelay
 from harness.distributed.silence import SilenceWatch, end_when_silent
-from harness.distributed.values import host_in, port_in, whole
-from harness.distributed.wire import Message, receive
 from harness.distributed.worker import boot_id, versions
 from harness.errors import RunError
 from harness.exposition.page import Page

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from harness.distributed.values import check_snapshot, whole
-from harness.distributed.wire import Message
+from harness.distributed.protocol.values import check_snapshot, whole
+from harness.distributed.protocol.wire import Message
 from harness.load.latency.histogram import Histogram
 from harness.load.latency.tail import supported
 from harness.load.pump import Snapshot

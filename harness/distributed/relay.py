@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from harness.distributed.wire import Message
+from harness.distributed.protocol.wire import Message
 from harness.incidents.triggers import Triggers
 
 __all__ = ["TriggerRelay"]

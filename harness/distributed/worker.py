@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.distributed.display import Increments
-from harness.distributed.records import state_of
+from harness.distributed.protocol.records import state_of
+from harness.distributed.protocol.wire import Message, WireError, receive, send
 from harness.distributed.silence import end_when_silent
-from harness.distributed.wire import Message, WireError, receive, send
 from harness.errors import HarnessError, UsageError, to_answer
 from harness.host.environment import environment
 from harness.incidents.triggers import Triggers

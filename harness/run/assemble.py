@@ -14,7 +14,8 @@ from harness.load.drive_result import DriveResult, merge_results
 from harness.load.latency.histogram import Histogram
 from harness.load.truth.ledger import Ledger
 from harness.load.validity import Evidence, evidence_of, judge, max_lateness_ns, words
-from harness.run.pushes import push_result
+from harness.run.observation.pushes import push_result
+from harness.run.observation.seen import Seen, compare
 from harness.run.requirements import Requirement, check
 from harness.run.result import (
     AuditResult,
@@ -31,7 +32,6 @@ from harness.run.result import (
     WorkerResult,
     WorkloadResult,
 )
-from harness.run.seen import Seen, compare
 from harness.run.shard import ShardRecord
 from harness.run.spec import RunSpec
 from harness.run.timeline import timeline_of

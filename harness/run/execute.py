@@ -13,11 +13,11 @@ from harness.interrupts import interruptible
 from harness.load.pump import Snapshot
 from harness.load.stop import Stop
 from harness.run.assemble import RunRecord, WorkerRecord, assemble
-from harness.run.look import look, unlooked
-from harness.run.lost import ScheduledTruth, look_at_lost
+from harness.run.observation.look import look, unlooked
+from harness.run.observation.lost import ScheduledTruth, look_at_lost
+from harness.run.observation.seen import Seen, compare
 from harness.run.requirements import parse_requirement
 from harness.run.result import RunResult
-from harness.run.seen import Seen, compare
 from harness.run.shard import ShardRecord, workload_of
 from harness.run.spec import RunSpec
 from harness.run.together import together

@@ -1,7 +1,6 @@
 """The `/metrics` server: serves a registry and records when each scrape was being served."""
 
 import contextlib
-import errno
 import io
 import socket
 import socketserver
@@ -14,10 +13,10 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 from prometheus_client import make_wsgi_app
 
 from harness.deadline import Deadline
-from harness.errors import EndpointError
 from harness.exposition.page import TEXT, Page, parse_page
 from harness.scrape.disconnects import ClientGoneError, PageTurns, WatchedRegistry
-from harness.scrape.fetch import OWN, bracketed, fetch_own, page_url
+from harness.scrape.fetch import OWN, fetch_own, page_url
+from harness.scrape.listening import MAX_CONNECTIONS, listen
 from harness.scrape.windows import CLIENT_GONE, Window, WindowLog
 
 if TYPE_CHECKING:
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Endpoint", "Window", "fetch_page", "listen", "page_url", "serve"]
 
-MAX_CONNECTIONS = 128
 SILENCE_S = 10.0  # how long a client may say nothing, or read nothing
 STOP_S = 0.5  # how long a scrape under way may go on after stop()
 _NAP_S = 0.005
@@ -173,54 +171,6 @@ def serve(
     server.now_ns = now_ns
     server.set_app(_application(registry, log))
     return Endpoint(server, log)
-
-
-def listen(address: str, port: int) -> socket.socket:
-    """Return a listening socket, on which forked processes may `serve` together; raises `EndpointError` as it does."""
-    if not 0 <= port <= 65_535:
-        raise EndpointError(f"{port} is not a port; choose one between 0 (any free one) and 65535", field="port")
-    family, host = _resolve(address, port)
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(MAX_CONNECTIONS)
-    except (OSError, OverflowError) as error:
-        listener.close()
-        raise _refusal(error, address, port) from error
-    # Another process may have taken the connection that this one was woken for.
-    listener.setblocking(False)
-    return listener
-
-
-def _resolve(address: str, port: int) -> tuple[int, str]:
-    if not address:
-        raise EndpointError("is empty; write 127.0.0.1, or 0.0.0.0 for every interface", field="address")
-    try:
-        result = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except (OSError, UnicodeError) as error:
-        text = f"{address!r} is no address of this machine ({_reason(error)})"
-        raise EndpointError(text, field="address") from error
-    family, _, _, _, where = result[0]
-    return family, str(where[0])
-
-
-def _refusal(error: Exception, address: str, port: int) -> EndpointError:
-    code = getattr(error, "errno", None)
-    if code == errno.EADDRINUSE:
-        text = f"{port} is already in use on {address}; choose another, or 0 for any free one"
-        return EndpointError(text, field="port")
-    if code in (errno.EACCES, errno.EPERM):
-        text = f"{port} may not be used without privileges; choose one from 1024, or 0 for any free one"
-        return EndpointError(text, field="port")
-    if code in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
-        text = f"{address!r} is no address of this machine; write 127.0.0.1 or 0.0.0.0"
-        return EndpointError(text, field="address")
-    return EndpointError(f"cannot serve on {bracketed(address)}:{port}: {_reason(error)}", field="address/port")
-
-
-def _reason(error: Exception) -> str:
-    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()
 
 
 class _Body:

@@ -10,8 +10,8 @@ import numpy as np
 from harness.audit.forks import KILLED, Forked
 from harness.distributed.forked.proof import MadeLines, digest_of_forks
 from harness.distributed.forked.truth import ForkedTruth, KilledPart, LoggedPart
-from harness.distributed.records import record_from
-from harness.distributed.wire import Message
+from harness.distributed.protocol.records import record_from
+from harness.distributed.protocol.wire import Message
 from harness.expected import Expected
 from harness.load.drive_result import DriveResult, merge_results
 from harness.load.recorder import EVALUATED, RAISED

@@ -1,7 +1,7 @@
 """The process that builds the instrument, listens, and forks workers: gunicorn's arbiter, with a schedule.
 
 Run as ``python -m harness.distributed.forked.master FD``, with the socket to the coordinator. It has one thread, since
-others would not survive in the copies. Commands and answers are messages of `harness.distributed.wire`:
+others would not survive in the copies. Commands and answers are messages of `harness.distributed.protocol.wire`:
 
 {"open": spec}                   -> {"address", "port"} when all are ready, or an error
 {"go": start_ns, "every_ns"}     -> later, from workers: {"snapshot"}, {"record"}, {"killed"}, {"left"}, {"failed"}
@@ -28,7 +28,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from harness.distributed.forked.journal import Journal
 from harness.distributed.forked.worker import Inherited, work
-from harness.distributed.wire import Incoming, Message, WireError, send
+from harness.distributed.protocol.wire import Incoming, Message, WireError, send
 from harness.distributed.worker import versions
 from harness.errors import HarnessError, to_answer
 from harness.instruments import create
@@ -36,7 +36,7 @@ from harness.load.clock import MonotonicClock
 from harness.load.selfcost import measure_self_cost
 from harness.run.shard import workload_of
 from harness.run.spec import RunSpec
-from harness.scrape.endpoint import listen
+from harness.scrape.listening import listen
 from harness.views import views_for
 
 __all__ = ["Master", "main"]

@@ -21,8 +21,8 @@ from typing import NoReturn
 
 from harness.distributed.forked.journal import Journal
 from harness.distributed.forked.truth import Ticks
-from harness.distributed.records import state_of
-from harness.distributed.wire import Message
+from harness.distributed.protocol.records import state_of
+from harness.distributed.protocol.wire import Message
 from harness.distributed.worker import Inbox, Outbox, Reporter
 from harness.incidents.triggers import Triggers
 from harness.instruments.base import Instrument

@@ -16,8 +16,8 @@ from harness.children import ISOLATED, end_group, has_ended, own_folder, python_
 from harness.deadline import Deadline
 from harness.distributed.display import WholeDisplay, progress_every_ns
 from harness.distributed.forked.collected import Collected
+from harness.distributed.protocol.wire import Incoming, Message, WireError, send
 from harness.distributed.silence import SilenceWatch
-from harness.distributed.wire import Incoming, Message, WireError, send
 from harness.errors import RunError, UsageError, from_answer
 from harness.exposition.page import Page
 from harness.incidents.triggers import Triggers

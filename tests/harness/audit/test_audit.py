@@ -1,8 +1,5 @@
 import dataclasses
-import json
 import math
-import shutil
-from pathlib import Path
 from random import Random
 
 import pytest
@@ -10,8 +7,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from harness.audit.audit import Audit, AuditOutcome, audit
-from harness.audit.findings import Finding, Name, Severity, cause, remedy, sentence, unseen
-from harness.audit.promtool import check_with_promtool
+from harness.audit.findings import Finding, Name, Severity, sentence, unseen
 from harness.expected import Expected, SeriesTruth
 from harness.exposition.page import Family, Page, Sample, Shown, fold, parse_page
 from harness.views import LATENCY, LINE_LENGTHS, LINES_IN, Tags, View
@@ -318,74 +314,6 @@ def test_repeated_descriptions_are_counted() -> None:
     result = audit(SIMPLE, VIEWS, again, stored(again))
     assert result.conserved
     assert only(result.findings, Name.HELP_TYPE_REPEATED).size == 2
-
-
-@pytest.mark.parametrize("name", list(Name))
-def test_each_finding_has_wording_and_is_documented(name: Name) -> None:
-    """A finding reads as one line whatever details it carries, tells cause and remedy, and stands in docs/audit.md."""
-    for detail in (
-        {},
-        {
-            "view": "v",
-            "series": 1,
-            "values": 2.0,
-            "reason": "r",
-            "scrapes": 3,
-            "fallen": 4,
-            "families": 1,
-            "page_s": 3.9,
-            "interval_s": 1.0,
-            "samples": 4,
-            "compared": 9,
-            "shown": "'gauge'",
-            "right": "'counter'",
-            "lines": 5,
-            "workers": 2,
-            "sent": 5,
-            "at_client": 2,
-            "at_sink": 3,
-            "transport": "UDP",
-            "age_s": 0.5,
-        },
-    ):
-        text = sentence(Finding(name, 1, detail))
-        assert text
-        assert "\n" not in text
-        assert "{size" not in text
-    assert cause(name)
-    assert remedy(name)
-    document = (Path(__file__).parents[3] / "docs" / "audit.md").read_text()
-    row = next(line for line in document.splitlines() if line.startswith(f"| `{name}` |"))
-    assert f"| {Finding(name).severity}{', not seen' if unseen(name) else ''} |" in row
-
-
-@settings(max_examples=20)
-@given(truths())
-def test_findings_are_plain_json(expected: Expected) -> None:
-    """Everything a finding carries can be saved as it is."""
-    for finding in audit(expected, VIEWS, parse_page(""), stored(parse_page(""))).findings:
-        assert json.loads(json.dumps(finding.detail)) == finding.detail
-        assert finding.severity in Severity
-
-
-@pytest.mark.prometheus
-def test_promtool_accepts_a_good_page_and_its_complaint_is_quoted() -> None:
-    """A page that promtool takes leaves no finding; one that it refuses is quoted with its first line."""
-    page = page_of(SIMPLE)
-    assert check_with_promtool(page) is None
-    twice = parse_page(page.text + page.text)
-    finding = check_with_promtool(twice)
-    assert finding is not None
-    assert finding.name is Name.PROMTOOL_REJECTS
-    assert "second HELP line" in finding.detail["reason"]
-
-
-def test_without_promtool_the_audit_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A missing promtool is told, and does not count against the page."""
-    monkeypatch.setattr(shutil, "which", lambda *_: None)
-    finding = check_with_promtool(page_of(SIMPLE))
-    assert finding is not None
-    assert (finding.name, finding.severity) == (Name.PROMTOOL_MISSING, Severity.INFO)
 
 
 OVERFLOW = Sample(f"{LINES_IN.family}_total", {"otel_metric_overflow": "True"}, 4.0)

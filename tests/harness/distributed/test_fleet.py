@@ -13,7 +13,7 @@ import pytest
 
 from harness.distributed.coordinator import Fleet
 from harness.distributed.local import LocalLauncher
-from harness.distributed.wire import send
+from harness.distributed.protocol.wire import send
 from harness.distributed.worker import boot_id, versions
 from harness.errors import HarnessError, RunError
 from harness.run.spec import RunSpec

@@ -9,7 +9,7 @@ import pytest
 
 from harness.distributed import coordinator
 from harness.distributed.coordinator import Fleet
-from harness.distributed.wire import Message, encode, receive, send
+from harness.distributed.protocol.wire import Message, encode, receive, send
 from harness.distributed.worker import versions
 from harness.errors import RunError, to_answer
 from harness.load.stop import Stop

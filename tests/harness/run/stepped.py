@@ -14,7 +14,7 @@ from harness.load.truth.ledger import Ledger
 from harness.load.truth.log import TruthLog
 from harness.repl import Repl
 from harness.run.assemble import RunRecord, WorkerRecord, assemble
-from harness.run.look import look
+from harness.run.observation.look import look
 from harness.run.result import AuditResult
 from harness.run.shard import ShardRecord
 from harness.run.spec import RunSpec

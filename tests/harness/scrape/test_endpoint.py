@@ -18,6 +18,7 @@ from harness.scrape import endpoint as module
 from harness.scrape import windows
 from harness.scrape.disconnects import ClientGoneError, WatchedRegistry
 from harness.scrape.endpoint import Endpoint, serve
+from harness.scrape.listening import listen
 
 
 def lines(endpoint: Endpoint) -> dict[str, float]:
@@ -337,7 +338,7 @@ def test_a_client_that_is_connected_already_gets_its_page_from_one_that_stops_wi
 
 def test_processes_that_serve_on_one_socket_share_its_connections(registry: CollectorRegistry) -> None:
     """Whichever of them takes one answers it; when one ends, the others go on."""
-    listener = module.listen("127.0.0.1", 0)
+    listener = listen("127.0.0.1", 0)
     first, second = serve(registry, listener=listener), serve(registry, listener=listener.dup())
     assert first.port == second.port
     for _ in range(10):
@@ -355,50 +356,6 @@ def test_windows_stay_bounded(monkeypatch: pytest.MonkeyPatch, registry: Collect
             get(endpoint)
         eventually(lambda: endpoint.served == 5)
         assert len(endpoint.windows) == 3
-
-
-def test_a_taken_port_is_one_clear_line(endpoint: Endpoint, registry: CollectorRegistry) -> None:
-    """The error is one of the port, and says a way out."""
-    with pytest.raises(
-        EndpointError, match=rf"^{endpoint.port} is already in use on 127\.0\.0\.1; choose another"
-    ) as raised:
-        serve(registry, port=endpoint.port)
-    assert raised.value.field == "port"
-
-
-@pytest.mark.parametrize(
-    ("address", "port", "field", "message"),
-    [
-        ("", 0, "address", "is empty"),
-        ("192.0.2.1", 0, "address", "'192.0.2.1' is no address of this machine"),
-        ("no host", 0, "address", "'no host' is no address of this machine"),
-        ("x" * 70, 0, "address", "'x+' is no address of this machine"),
-        ("127.0.0.1", -1, "port", "-1 is not a port"),
-        ("127.0.0.1", 65_536, "port", "65536 is not a port"),
-    ],
-)
-def test_bad_addresses_and_ports_name_the_field(
-    registry: CollectorRegistry, address: str, port: int, field: str, message: str
-) -> None:
-    """Each is one line about the parameter to change."""
-    with pytest.raises(EndpointError, match=f"^{message}") as raised:
-        serve(registry, address, port)
-    assert "\n" not in str(raised.value)
-    assert raised.value.field == field
-
-
-def test_a_port_without_the_privilege_names_the_field(
-    registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A privileged port is told apart from a taken one."""
-
-    def refuse(listener: object, where: object) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(module.socket.socket, "bind", refuse)
-    with pytest.raises(EndpointError, match=r"^80 may not be used without privileges") as raised:
-        serve(registry, port=80)
-    assert raised.value.field == "port"
 
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")

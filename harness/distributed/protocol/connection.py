@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 
 from harness.deadline import Deadline
 from harness.distributed.clocks import ClockProbe, Clocks, compare_clocks
-from harness.distributed.reader import Reader
-from harness.distributed.values import whole
-from harness.distributed.wire import Message, WireError, receive, send
+from harness.distributed.protocol.reader import Reader
+from harness.distributed.protocol.values import whole
+from harness.distributed.protocol.wire import Message, WireError, receive, send
 from harness.errors import RunError, from_answer
 
 __all__ = ["Connection", "GoneError", "understood"]

@@ -8,7 +8,7 @@ from harness.audit.findings import Finding
 from harness.audit.forks import KILLED
 from harness.exposition.page import Page, Shown
 from harness.incidents.lives import Lives
-from harness.run.pushes import push_findings
+from harness.run.observation.pushes import push_findings
 from harness.run.shard import ShardRecord
 from harness.scrape.scraper import ScrapeStats
 from harness.scrape.windows import Window

@@ -18,8 +18,8 @@ from harness.load.recorder import EVALUATED
 from harness.load.stop import Stop
 from harness.load.truth.ledger import Ledger
 from harness.load.truth.log import TruthLog
-from harness.run.look import audit_limit_s, look
-from harness.run.seen import Seen
+from harness.run.observation.look import audit_limit_s, look
+from harness.run.observation.seen import Seen
 from harness.scrape.endpoint import Endpoint, serve
 from harness.scrape.scraper import NoScraper, Scrape, ScrapedPage, ScrapeStats
 from harness.views import QUICKSTART_VIEWS, Tags
@@ -151,8 +151,8 @@ def test_a_scraper_that_died_is_not_verified_and_the_page_is_compared(run: Run) 
 def test_an_interruption_while_waiting_leaves_time_for_the_page(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """A first Ctrl-C ends the wait for the scraper; the page is read, and the store is not verified."""
     # No grace for the scraper, all of it for the page.
-    monkeypatch.setattr("harness.run.look._PAGE_FIRST_S", 4.0)
-    monkeypatch.setattr("harness.run.look.INTERRUPTED_S", 4.0)
+    monkeypatch.setattr("harness.run.observation.look._PAGE_FIRST_S", 4.0)
+    monkeypatch.setattr("harness.run.observation.look.INTERRUPTED_S", 4.0)
     scraper = Troubled(run)
 
     def interrupt() -> None:

@@ -15,8 +15,8 @@ from harness.exposition.page import Shown
 from harness.load.recorder import EVALUATED
 from harness.load.stop import Stop
 from harness.load.truth.ledger import Ledger
-from harness.run.look import audit_limit_s
-from harness.run.seen import Seen
+from harness.run.observation.look import audit_limit_s
+from harness.run.observation.seen import Seen
 from harness.run.workers import Lost
 from harness.scrape.scraper import ScrapedPage, Scraper
 from harness.views import LATENCY_MS, LINES_IN, Aggregation, Tags, View

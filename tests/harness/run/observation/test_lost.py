@@ -15,8 +15,8 @@ from harness.load.pump import Snapshot
 from harness.load.recorder import EVALUATED
 from harness.load.stop import Stop
 from harness.load.truth.ledger import Ledger
-from harness.run.lost import ScheduledTruth, look_at_lost
-from harness.run.seen import Seen
+from harness.run.observation.lost import ScheduledTruth, look_at_lost
+from harness.run.observation.seen import Seen
 from harness.run.workers import Lost
 from harness.scrape.scraper import NoScraper, ScrapedPage
 from harness.views import LATENCY_MS, QUICKSTART_VIEWS, Aggregation
@@ -149,7 +149,7 @@ def test_what_could_not_be_read_is_not_verified() -> None:
 
 def test_making_the_schedule_again_has_a_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     """A load of days must not hold up the result."""
-    monkeypatch.setattr("harness.run.lost.audit_limit_s", lambda *_: 0.0)
+    monkeypatch.setattr("harness.run.observation.lost.audit_limit_s", lambda *_: 0.0)
     seen = look(at(500, 250))
     assert names(seen) == [Name.SCRAPES_UNREAD]
     assert "not made again" in sentence(seen.problems[0])

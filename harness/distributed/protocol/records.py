@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from harness.distributed.values import check_record
+from harness.distributed.protocol.values import check_record
 from harness.incidents.lives import Lives
 from harness.load.cpu_time import Machine
 from harness.load.drive_result import DriveResult, Moments

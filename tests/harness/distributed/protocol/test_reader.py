@@ -5,8 +5,8 @@ import socket
 
 import pytest
 
-from harness.distributed.reader import Reader
-from harness.distributed.wire import encode, send
+from harness.distributed.protocol.reader import Reader
+from harness.distributed.protocol.wire import encode, send
 
 PATIENCE_S = 60.0
 

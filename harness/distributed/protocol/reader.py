@@ -6,7 +6,7 @@ import socket
 import threading
 from collections.abc import Callable
 
-from harness.distributed.wire import Incoming, Message, WireError
+from harness.distributed.protocol.wire import Incoming, Message, WireError
 
 __all__ = ["Reader"]
 

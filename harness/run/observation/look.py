@@ -16,7 +16,7 @@ from harness.deadline import INTERRUPTED_S, Deadline, DeadlineError
 from harness.errors import RunError
 from harness.expected import TruthOverLives, TruthOverTime
 from harness.load.stop import Stop
-from harness.run.seen import Seen
+from harness.run.observation.seen import Seen
 from harness.run.workers import Served
 from harness.scrape.scraper import Scraper, ScrapeStats, slowness
 from harness.views import View

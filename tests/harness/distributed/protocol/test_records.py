@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.distributed.records import record_from, state_of
-from harness.distributed.wire import receive, send
+from harness.distributed.protocol.records import record_from, state_of
+from harness.distributed.protocol.wire import receive, send
 from harness.load.drive_result import merge_results
 from harness.load.driver import BURST
 from harness.load.latency.histogram import Histogram
