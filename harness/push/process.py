@@ -43,6 +43,9 @@ _QUIET_S = 0.01
 _LOOKS = 3
 _DRAIN_S = 10.0
 _GLANCE_S = 1.0
+# Longest wait for the system to begin stamping, and how long a trial lies in the queue.
+_STAMPING_S = 10.0
+_A_TRIAL_S = 0.002
 # Bytes of a request; some 100 000 series.
 _MOST_REQUEST = 256 << 20
 
@@ -111,6 +114,8 @@ class _Datagrams:
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         self.where = {"path": path} if path else {"port": self._socket.getsockname()[1]}
         self._inode = os.fstat(self._socket.fileno()).st_ino
+        if not path:
+            _await_stamps(self._socket)
 
     def serve(self) -> None:
         """Read datagrams and commands as they come."""
@@ -159,6 +164,25 @@ class _Datagrams:
             if fields[9] == str(self._inode):
                 return int(fields[-1])
         return 0
+
+
+def _await_stamps(receiver: socket.socket) -> None:
+    """Send trials to a new UDP socket until one is stamped when it is queued; raise TimeoutError after ten seconds.
+
+    Linux begins to stamp a little after the option is set (``net_enable_timestamp`` defers it); until then a datagram
+    gets the moment of its reading. A Unix socket stamps at once.
+    """
+    deadline = time.monotonic() + _STAMPING_S
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        while time.monotonic() < deadline:
+            sender.sendto(b"", receiver.getsockname())
+            sent_ns = time.time_ns()
+            time.sleep(_A_TRIAL_S)
+            if select.select([receiver], [], [], _STAMPING_S)[0]:
+                _, ancillary, _, _ = receiver.recvmsg(1, 64)
+                if _moment_in(ancillary) <= sent_ns:
+                    return
+    raise TimeoutError("the system does not stamp datagrams when they are queued (SO_TIMESTAMPNS)")
 
 
 def _moment_in(ancillary: list[tuple[int, int, bytes]]) -> int:

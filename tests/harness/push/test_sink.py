@@ -12,6 +12,7 @@ from prometheus_client import generate_latest
 
 from harness.errors import InstrumentError
 from harness.instruments import create
+from harness.push import process
 from harness.push.sink import PushOutcome, SinkProcess
 from harness.views import QUICKSTART_VIEWS, Tags
 
@@ -134,3 +135,14 @@ def test_values_were_sent_when_the_system_had_them(udp: SinkProcess) -> None:
     ((sent, read),) = udp.pushed().arrivals
     assert sent <= before
     assert read - sent >= 250_000_000
+
+
+def test_a_system_that_does_not_stamp_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rather than ages that are those of the reading; a socket without the option is such a system."""
+    monkeypatch.setattr(process, "_STAMPING_S", 0.02)
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver,
+        pytest.raises(TimeoutError, match="does not stamp datagrams"),
+    ):
+        receiver.bind(("127.0.0.1", 0))
+        process._await_stamps(receiver)
