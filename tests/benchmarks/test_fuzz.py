@@ -20,6 +20,7 @@ EXAMPLES = sorted((ROOT / "tests" / "data" / "fuzz").glob("*.json"))
 PATIENT = Limits(seconds=60.0)
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("name", SURFACES)
 def test_inputs_that_failed_once_end_as_documented(name: str, tmp_path: Path) -> None:
     """Each was found by `make fuzz`; `about` says what it did. In a process of their own, whose memory is theirs."""

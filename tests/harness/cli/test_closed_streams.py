@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.system
+
 HARNESS = f"{sys.executable} -m harness.cli"
 
 

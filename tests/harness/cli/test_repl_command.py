@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.system
+
 COMMAND = [sys.executable, "-m", "harness.cli", "repl"]
 
 

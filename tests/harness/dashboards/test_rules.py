@@ -10,6 +10,8 @@ import yaml
 from harness.dashboards.panels import JOB, WINDOW
 from tests.harness.dashboards.artefacts import RULES, alerts, rules
 
+pytestmark = pytest.mark.system
+
 UNIT_TESTS = Path(__file__).with_name("rules_test.yaml")
 
 

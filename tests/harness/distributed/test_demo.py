@@ -12,6 +12,8 @@ from harness.load.pump import Snapshot
 from harness.run import demo
 from harness.run.demo import DemoSpec
 
+pytestmark = pytest.mark.system
+
 SHORT = DemoSpec(arrivals="constant:rate=100", count=60, service_time="1ms", port=0, instrument="prometheus-client")
 
 

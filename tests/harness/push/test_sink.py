@@ -140,9 +140,7 @@ def test_values_were_sent_when_the_system_had_them(udp: SinkProcess) -> None:
 def test_a_system_that_does_not_stamp_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rather than ages that are those of the reading; a socket without the option is such a system."""
     monkeypatch.setattr(process, "_STAMPING_S", 0.02)
-    with (
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver,
-        pytest.raises(TimeoutError, match="does not stamp datagrams"),
-    ):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
         receiver.bind(("127.0.0.1", 0))
-        process._await_stamps(receiver)
+        with pytest.raises(TimeoutError, match="does not stamp datagrams"):
+            process._await_stamps(receiver)

@@ -22,6 +22,8 @@ from harness.views import LINES_IN, QUICKSTART_VIEWS
 from tests.harness.run.broken import Right
 from workloads.incidents import KINDS, Incident
 
+pytestmark = pytest.mark.system
+
 S = 10**9
 # Slow enough for any machine: what is looked at is what arrives, not how fast.
 LOAD = {

@@ -13,6 +13,8 @@ from harness.run.result import RunResult
 from harness.run.spec import RunSpec
 from harness.views import View
 
+pytestmark = pytest.mark.system
+
 PUSHING = (
     "statsd", "dogstatsd", "dogstatsd-buffered", "dogstatsd-unix", "dogstatsd-unix-buffered", "opentelemetry-otlp",
 )  # fmt: skip

@@ -11,6 +11,8 @@ from harness.run.demo import DemoSpec, show
 from harness.run.tour import tour
 from workloads.incidents import KINDS
 
+pytestmark = pytest.mark.system
+
 S = 10**9
 SHORT = {"arrivals": "constant:50/s", "service_time": "1ms", "port": 0, "instrument": "prometheus-client"}
 

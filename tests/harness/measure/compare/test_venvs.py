@@ -13,6 +13,8 @@ from harness.measure.compare import venvs as environments
 from harness.measure.compare.revisions import Revision
 from harness.measure.compare.venvs import Cache, Recipe, default_folder, describe
 
+pytestmark = pytest.mark.system
+
 RECIPE = Recipe(("prometheus-client==0.20.0",))
 REVISION = Revision("/repository", "c" * 40, "d" * 40, "app")
 

@@ -355,6 +355,7 @@ def test_packets_that_are_known_to_be_lost_do_not_void_a_pair(lost, shown, says)
     assert (says in voided("statsd", 1, finished)) if says else voided("statsd", 1, finished) == ""
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("instrument", ["statsd", "dogstatsd-buffered", "opentelemetry-otlp"])
 def test_a_side_that_pushes_proves_what_arrived(instrument):
     """Its sink is a process on the home core; what it has decoded are the lines evaluated, less what is known lost."""

@@ -8,6 +8,8 @@ import pytest
 from harness.instruments.catalog import BUILT_IN
 from harness.measure.service.deployments import DEPLOYMENTS
 
+pytestmark = pytest.mark.system
+
 # What only the process that starts it needs; the contract in pyproject.toml says the same of our own imports.
 FORBIDDEN = {"numpy", "scipy", "pydantic", "rich", "click", "httpx", "faker"}
 # What the bare REPL does without as well.

@@ -20,6 +20,8 @@ from harness.measure.worker.muting import counting_calls
 from harness.views import Tags
 from tests.harness.measure.ways import NOT_MUTED, NOT_RECORDING, WAYS, Way
 
+pytestmark = pytest.mark.system
+
 RNG = random.Random(1)  # noqa: S311 - no secret
 FEW = Lines(("one line", "and another"), (Tags("a"), Tags("a")))
 RUN = {"do": "run", "lines": 20}

@@ -11,6 +11,8 @@ from harness.scrape.prometheus import server as module
 from harness.scrape.prometheus.scraper import PrometheusScraper
 from harness.scrape.scraper import Target
 
+pytestmark = pytest.mark.system
+
 
 def refused(mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     program = tmp_path / "prometheus"
