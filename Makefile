@@ -149,10 +149,10 @@ faults: $(READY) ## Perform some fifty faults, kills at 100 instants each among 
 suites: $(READY) ## The same benchmarks with pytest-benchmark's own tables
 	$(BIN)/python -m pytest benchmarks --quiet --benchmark-columns=median,iqr,rounds --benchmark-sort=name --benchmark-group-by=group
 
-test: $(READY) ## Run the tests (under four minutes)
+test: $(READY) ## Run the tests (three minutes)
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
-test-system: $(READY) ## Run the tests of whole commands, with servers and browsers (seven minutes)
+test-system: $(READY) ## Run the tests of whole commands, with servers and browsers (eight minutes)
 	$(BIN)/python -m pytest -m 'system and not slow' --numprocesses auto --dist loadfile
 
 test-slow: $(READY) ## Run the tests that take longer (three quarters of an hour)

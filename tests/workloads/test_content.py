@@ -94,9 +94,8 @@ def test_lines_look_like_what_they_are_called(kind: str, pattern: str) -> None:
     assert all(re.match(pattern, line) for line in lines), lines[0]
 
 
-@pytest.mark.parametrize(
-    "kind", [pytest.param("names", marks=pytest.mark.slow), "log", pytest.param("json", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["names", "log", "json"])
 def test_the_lines_of_a_seed_are_the_same_in_another_year(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Faker makes dates relative to today unless told otherwise; a seed must not."""
     import datetime as dt
