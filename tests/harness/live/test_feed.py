@@ -53,6 +53,17 @@ def test_a_process_that_does_not_read_holds_nothing_up() -> None:
         until(arrived, "last word")
 
 
+def test_every_thread_of_the_page_lets_the_run_go_first() -> None:
+    """Also those that serve watchers; on waking they take no core away from the run."""
+    with page() as served, events(served) as one, events(served) as other:
+        one.next("history")
+        other.next("history")
+        threads = [int(each.name) for each in Path(f"/proc/{served.pid}/task").iterdir()]
+        assert len(threads) >= 4
+        assert {os.sched_getscheduler(each) for each in threads} == {os.SCHED_BATCH}
+        assert min(os.getpriority(os.PRIO_PROCESS, each) for each in threads) >= 10
+
+
 def test_the_last_words_reach_whoever_watches() -> None:
     """What is told just before the end is read before the connection ends, and the end is told as well."""
     with page() as served, events(served) as stream:
