@@ -36,45 +36,45 @@ bars: $(READY) ## Check the speed bars, each missed one a failure; for maintaine
 	$(BIN)/python -m pytest benchmarks --quiet --benchmark-quiet --strict-bars -k 'bar or test_faker or test_lognormal'
 
 heap-effect: $(READY) ## Measure the effect of a large heap on each way of recording (ten minutes)
-	$(BIN)/python benchmarks/heap_effect.py
+	$(BIN)/python benchmarks/cost/heap_effect.py
 
 bench-full: $(READY) ## The whole matrix: table, ladder, laws, scrapes, rates, self-test (some 30 minutes)
 	$(BIN)/harness overhead full
 
 what-it-costs: $(READY) ## Measure the whole matrix and write docs/what-a-metric-costs.md from it (some 30 minutes)
-	$(BIN)/python benchmarks/what_a_metric_costs.py
+	$(BIN)/python benchmarks/cost/what_a_metric_costs.py
 
 lean-wheel: $(READY) ## Build the wheel of opencensus-lean, for programs that want no harness, in dist
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist ./opencensus_lean
 	@ls dist/opencensus_lean-*.whl
 
 lean-cost: $(READY) ## Compare the cost of a line between opencensus-lean and prometheus-client, at 1 to 1 000 series (ten minutes)
-	$(BIN)/python benchmarks/lean_cost.py --docs
+	$(BIN)/python benchmarks/cost/lean_cost.py --docs
 
 account: $(READY) ## Account for 100 000 000 lines through each of two ways of recording, to the last (an hour)
-	$(BIN)/python benchmarks/account.py --docs
+	$(BIN)/python benchmarks/endurance/account.py --docs
 
 SOAK ?= 60m
 soak: $(READY) ## Memory, descriptors, lag and page times of a run, a demo and four workers, an hour each; SOAK=10m shortens
-	$(BIN)/python benchmarks/soak.py --duration $(SOAK) --docs
+	$(BIN)/python benchmarks/endurance/soak.py --duration $(SOAK) --docs
 
 repeats: $(READY) ## 1 000 runs in one process and 200 commands in a row leave nothing behind (an hour)
-	$(BIN)/python benchmarks/repeats.py --docs
+	$(BIN)/python benchmarks/endurance/repeats.py --docs
 
 opencensus-tests: $(READY) ## Run OpenCensus' own unit tests from OPENCENSUS=path, with and without opencensus-lean
-	$(BIN)/python benchmarks/opencensus_tests.py "$(OPENCENSUS)"
+	$(BIN)/python benchmarks/cost/opencensus_tests.py "$(OPENCENSUS)"
 
 live-cost: $(READY) ## What the live page costs a run: lag p99 without it, unwatched, and in a browser (25 minutes)
-	$(BIN)/python benchmarks/live_cost.py
+	$(BIN)/python benchmarks/scale/live_cost.py
 
 live-picture: $(READY) ## The pictures of the live page, from a real demo and Chromium (two minutes)
-	$(BIN)/python benchmarks/live_picture.py
+	$(BIN)/python benchmarks/pictures/live_picture.py
 
 report-picture: $(READY) ## The README's picture of a report, from 24 real runs and Chromium (three minutes)
-	$(BIN)/python benchmarks/report_picture.py
+	$(BIN)/python benchmarks/pictures/report_picture.py
 
 validate: $(READY) ## Run hundreds of experiments that validate the method, and write their tables in docs/ (hours; continues where it stopped)
-	@$(BIN)/python benchmarks/validate.py --docs; kept=$$?; $(BIN)/python benchmarks/what_a_metric_costs.py --render; exit $$kept
+	@$(BIN)/python benchmarks/method/validate.py --docs; kept=$$?; $(BIN)/python benchmarks/cost/what_a_metric_costs.py --render; exit $$kept
 
 check-overhead: $(READY) ## Run a new measurement (three minutes) and compare it with the stored runs
 	@$(BIN)/harness check --fresh --budget 3m --instruments opencensus,opencensus-lean,prometheus-client,opentelemetry \
@@ -86,25 +86,25 @@ check-overhead: $(READY) ## Run a new measurement (three minutes) and compare it
 	esac >&2; exit $$code; }
 
 series-scale: $(READY) ## Measure page time, audit time and memory from 1 to 30 000 series (a quarter of an hour)
-	$(BIN)/python benchmarks/series_scale.py
+	$(BIN)/python benchmarks/scale/series_scale.py
 
 check-load: $(READY) ## Check that a busy machine is not taken for a slower library: 80 real runs (two hours; continues where it stopped)
-	$(BIN)/python benchmarks/check_load.py $(CHECK_LOAD)
+	$(BIN)/python benchmarks/method/check_load.py $(CHECK_LOAD)
 
 check-rates: $(READY) ## Simulate how often `harness check` is right and wrong (ten minutes)
-	$(BIN)/python benchmarks/check_rates.py
+	$(BIN)/python benchmarks/method/check_rates.py
 
 workers-scale: $(READY) ## Two local workers against one, beside two bare loops, and the start of eight (ten minutes)
-	$(BIN)/python benchmarks/workers.py
+	$(BIN)/python benchmarks/scale/workers.py
 
 coordinator-scale: $(READY) ## The coordinator at 10, 100 and 1 000 workers: start, live progress, results (five minutes)
-	$(BIN)/python benchmarks/coordinator_scale.py
+	$(BIN)/python benchmarks/scale/coordinator_scale.py
 
 fuzz: $(READY) ## Try 50 000 inputs made at random, and write docs/reliability.md (an hour; FUZZ='--inputs N --seed S')
 	PYTHONPATH=. $(BIN)/python -m benchmarks.fuzz --docs $(FUZZ)
 
 history-scale: $(READY) ## List and check a history of 10 000 runs, timed
-	$(BIN)/python benchmarks/history_scale.py
+	$(BIN)/python benchmarks/scale/history_scale.py
 
 history-kills: $(READY) ## Kill a process 500 times at random instants while it saves results
 	$(BIN)/python -m pytest -m slow tests/harness/history/test_store.py
@@ -114,34 +114,34 @@ history-faults: $(READY) ## Test the store with kills, several writers, a full d
 		-k 'kills or at_once or full_disk or failing_disk or read_only or bad_document or changed_byte'
 
 detector-rates: $(READY) ## Simulate how often the change detector is right and wrong (an hour)
-	$(BIN)/python benchmarks/detector_rates.py
+	$(BIN)/python benchmarks/method/detector_rates.py
 
 control-rates: $(READY) ## Simulate how often honest calls are void and biased ones accepted (half an hour)
-	$(BIN)/python benchmarks/control_rates.py
+	$(BIN)/python benchmarks/method/control_rates.py
 
 pair-rate: $(READY) ## Pairs a minute and A/A spread, this tree against an earlier revision, alternating (15 minutes)
-	$(BIN)/python benchmarks/pair_rate.py
+	$(BIN)/python benchmarks/method/pair_rate.py
 
 saturation-coverage: $(READY) ## How often the interval of a sustained rate holds the true one, simulated (some five minutes)
-	$(BIN)/python benchmarks/saturation_coverage.py
+	$(BIN)/python benchmarks/method/saturation_coverage.py
 
 four-workers: $(READY) ## Show one run of four workers of this machine, and put its output into docs/distributed.md
-	PYTHONPATH=. $(BIN)/python benchmarks/shown_runs.py four-workers --docs
+	PYTHONPATH=. $(BIN)/python benchmarks/scale/shown_runs.py four-workers --docs
 
 event-loops: $(READY) ## Measure how long a scrape stalls an event loop, and write docs/event-loops.md (an hour)
-	PYTHONPATH=. $(BIN)/python benchmarks/event_loops.py
+	PYTHONPATH=. $(BIN)/python benchmarks/cost/event_loops.py
 
 forked-workers: $(READY) ## Measure multiprocess mode by the line and by the page, and write docs/forked-workers.md (half an hour)
-	PYTHONPATH=. $(BIN)/python benchmarks/forked_workers.py
+	PYTHONPATH=. $(BIN)/python benchmarks/cost/forked_workers.py
 
 push: $(READY) ## Measure what a push costs, what is lost and how old values get, and write docs/push.md (forty minutes)
-	PYTHONPATH=. $(BIN)/python benchmarks/push.py
+	PYTHONPATH=. $(BIN)/python benchmarks/cost/push.py
 
 three-hosts: $(READY) ## Show one run through Dask on three hosts, and put its output into docs/distributed.md (as root)
-	PYTHONPATH=. $(BIN)/python benchmarks/shown_runs.py three-hosts --docs
+	PYTHONPATH=. $(BIN)/python benchmarks/scale/shown_runs.py three-hosts --docs
 
 signal-times: $(READY) ## How long every command takes to end after a signal, at ten moments each (half an hour)
-	PYTHONPATH=. $(BIN)/python benchmarks/signal_times.py
+	PYTHONPATH=. $(BIN)/python benchmarks/endurance/signal_times.py
 
 faults: $(READY) ## Perform some fifty faults, kills at 100 instants each among them, and write docs/reliability.md (as root; two hours)
 	$(BIN)/python -m benchmarks.faults --docs
@@ -177,10 +177,10 @@ demo: $(READY) ## Day-shaped traffic with a dashboard and alerts on a real Prome
 	$(BIN)/harness demo
 
 demo-pictures: $(READY) ## The pictures of the console in the docs, from real demos and Chromium (three minutes)
-	$(BIN)/python benchmarks/demo_pictures.py
+	$(BIN)/python benchmarks/pictures/demo_pictures.py
 
 dashboards: $(READY) ## Write the Grafana dashboard and the console's panels from harness/dashboards/panels.py
-	$(BIN)/python benchmarks/dashboards.py
+	$(BIN)/python benchmarks/pictures/dashboards.py
 
 prometheus: ## Run the real Prometheus on promconfig.yaml, until Ctrl-C
 	@server="$${PROMETHEUS_BIN:-prometheus}"; \
@@ -189,7 +189,7 @@ prometheus: ## Run the real Prometheus on promconfig.yaml, until Ctrl-C
 	"$$server" --config.file=promconfig.yaml --storage.tsdb.path="$$data" --web.listen-address=127.0.0.1:9090
 
 compare-tools: $(READY) ## The same experiments through pytest-benchmark, pyperf and this project (35 minutes)
-	$(BIN)/python benchmarks/compare_tools.py --docs
+	$(BIN)/python benchmarks/cost/compare_tools.py --docs
 
 clean: ## Remove everything built, keep measurements
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

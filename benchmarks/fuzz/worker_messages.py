@@ -111,7 +111,7 @@ def _spec() -> Any:
 @cache
 def _said() -> dict[str, Any]:
     """Return what a real worker says during a run, message by message."""
-    from benchmarks.fake_workers import record_run
+    from benchmarks.scale.fake_workers import record_run
     from harness.distributed.worker import boot_id, versions
 
     state, reports, _ = record_run(_spec())

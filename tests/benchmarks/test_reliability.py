@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks import account, repeats, soak
+from benchmarks.endurance import account, repeats, soak
+from benchmarks.endurance.usage import Readings, role_of
 from benchmarks.stored_block import ROOT
-from benchmarks.usage import Readings, role_of
 
 ORIGIN = {
     "command": "python benchmarks/x.py", "made": "2026-01-01", "seed": 1, "interrupted": False,

@@ -12,9 +12,9 @@ and would hide itself):
           k                     k
 
 Its null distribution is not chi-squared: k is searched for, and n is small. The threshold is therefore simulated
-(`benchmarks/detector_rates.py --calibrate`): base(n) + 8 phi², phi as estimated beside the change, which keeps the
-share of flagged unchanged series at or under 5 % for every phi from 0 to 0.8 tried. There are two bases: for a single
-look at a whole series, and, stricter, for a look after each of 100 runs.
+(`benchmarks/method/detector_rates.py --calibrate`): base(n) + 8 phi², phi as estimated beside the change, which keeps
+the share of flagged unchanged series at or under 5 % for every phi from 0 to 0.8 tried. There are two bases: for a
+single look at a whole series, and, stricter, for a look after each of 100 runs.
 
 Exact likelihood of AR(1) errors: Prais and Winsten (1954); change-point search by likelihood ratio: Quandt (1960),
 Andrews (1993); several changes by binary segmentation: Vostrikova (1981).

@@ -24,8 +24,8 @@ information.
 w² is the median square of the standard errors that the runs before state for themselves, w_new² the mean square of the
 new ones', which repeated measurement makes smaller. Neither error² is less than half of its value from the scatter of
 the runs alone, nor than the new runs' own: stated errors may be wrong, the scatter is not. The intervals' coverage is
-simulated in `benchmarks/check_rates.py`. With fewer than `ENOUGH` runs before, the differences between runs are not
-known, and no interval is given.
+simulated in `benchmarks/method/check_rates.py`. With fewer than `ENOUGH` runs before, the differences between runs are
+not known, and no interval is given.
 
 Prediction by regression on the past: Box and Jenkins (1970); the mean of autocorrelated values: Bartlett (1946); phi
 estimated with the correction of Kendall (1954); the degrees of freedom: Bayley and Hammersley (1946).

@@ -7,7 +7,7 @@ known: the posterior of all three is computed on a grid, and the distribution of
 Rates are chosen adaptively, as in QUEST (Watson and Pelli 1983): a quartile of the edge's distribution, drawn at
 random, since tries at a single rate would not determine the spread.
 
-benchmarks/saturation_coverage.py simulates how often the interval covers the true edge.
+benchmarks/method/saturation_coverage.py simulates how often the interval covers the true edge.
 """
 
 import math

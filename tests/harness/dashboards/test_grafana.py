@@ -4,7 +4,7 @@ import json
 
 import yaml
 
-from benchmarks import dashboards
+from benchmarks.pictures import dashboards
 from tests.harness.dashboards import artefacts
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.check_rates import Simulated, _again, _moving
+from benchmarks.method.check_rates import Simulated, _again, _moving
 from harness.errors import RunError
 from harness.history.checking.check import Basis, CheckResult, Decision, Question, check
 from harness.history.figures import Figure, metrics_of

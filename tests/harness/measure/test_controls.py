@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks import control_rates as rates
+from benchmarks.method import control_rates as rates
 from harness.measure.controls import (
     AGAIN,
     FAMILY,

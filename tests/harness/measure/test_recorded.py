@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from scipy import stats as scipy_stats
 
-from benchmarks.validate import BEGIN, END, main, stored_block
+from benchmarks.method.validate import BEGIN, END, main, stored_block
 from harness.measure.pairs.pair import figures
 from harness.measure.pairs.schedule import Comparison, Terms, run_experiments
 from harness.measure.questions.validation import METHOD, Record, read_records, summarise

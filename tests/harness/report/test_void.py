@@ -126,7 +126,7 @@ def points(*voided: bool) -> list[FigurePoint]:
 
 def pictures() -> str:
     """Return all pictures of the outcome, as the page's writer draws them, without their geometry."""
-    from benchmarks.what_a_metric_costs import pictures as drawn
+    from benchmarks.cost.what_a_metric_costs import pictures as drawn
 
     files = [standalone(picture) for picture in drawn(everything()).values()]
     assert len(files) == 2 + len(FACTORS)

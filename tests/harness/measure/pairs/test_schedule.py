@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks.control_rates import MODES, false_alarms
+from benchmarks.method.control_rates import MODES, false_alarms
 from harness.errors import UsageError
 from harness.measure.pairs.campaign import LOOKS_AT
 from harness.measure.pairs.schedule import Comparison, Terms, run_experiments

@@ -83,7 +83,7 @@ class TestTheInterval:
     def test_it_holds_the_edge_in_95_of_100_searches_with_false_failures_in_5_percent(self, spread, monkeypatch):
         """Simulated processes, a fixed seed: as often as it says, or more often."""
         monkeypatch.syspath_prepend(ROOT)
-        from benchmarks.saturation_coverage import Row, coverage
+        from benchmarks.method.saturation_coverage import Row, coverage
 
         found = coverage(Row("test", tries=12, spread=spread, false_failures=0.05), runs=100)
         assert found.intervals > 80
@@ -350,8 +350,8 @@ class TestSideBySide:
 def test_the_coverage_command_prints_its_table(capsys, monkeypatch):
     """A few searches a row: every row is there, and the exit code says whether the intervals hold what they promise."""
     monkeypatch.syspath_prepend(ROOT)
-    monkeypatch.delitem(sys.modules, "benchmarks.saturation_coverage", raising=False)
-    from benchmarks import saturation_coverage
+    monkeypatch.delitem(sys.modules, "benchmarks.method.saturation_coverage", raising=False)
+    from benchmarks.method import saturation_coverage
 
     assert saturation_coverage.main(["--runs", "5"]) in (0, 1)
     out = capsys.readouterr().out
@@ -361,7 +361,7 @@ def test_the_coverage_command_prints_its_table(capsys, monkeypatch):
 def test_the_documentation_shows_the_simulation_of_every_row(monkeypatch):
     """The table in docs/overhead.md has the rows that the command prints, and each holds the edge as often as told."""
     monkeypatch.syspath_prepend(ROOT)
-    from benchmarks.saturation_coverage import ROWS
+    from benchmarks.method.saturation_coverage import ROWS
 
     lines = (ROOT / "docs" / "overhead.md").read_text(encoding="utf-8").splitlines()
     for row in ROWS:
