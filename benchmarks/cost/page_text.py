@@ -7,13 +7,13 @@ from pathlib import Path
 from statistics import stdev
 from string import Template
 
+from benchmarks.cost.readers import readers, share_of
 from harness.measure.questions.answer import Answer
 from harness.measure.questions.validation import Validation
-from harness.measure.result import Experiment
 from harness.report.answer import costs_section
 from harness.report.commands.validation import bound_words, method_words, validation_table
-from harness.report.experiments import VOID, cost_of
-from harness.report.numbers import percent, plain, unit_for, with_interval
+from harness.report.experiments import VOID
+from harness.report.numbers import percent
 from harness.report.sections.environment import environment_words
 from harness.report.sections.ladder import ladder_table, ladders_of
 from harness.report.sections.latency import effect_table
@@ -40,7 +40,7 @@ def page(outcome: Answer, links: Links, validation: Validation | None) -> str:
     parts = costs.parts if costs is not None else ()
     ladder = outcome.part("ladder")
     figures = {
-        "headline": "\n".join([*_headline(outcome), *_void(outcome)]),
+        "readers": readers(outcome, validation),
         "costs": write_markdown(parts[:-1]),
         "evidence": write_markdown(parts[-1:]),
         "ladder": "\n".join(table_markdown(ladder_table(each)) for each in (ladders_of(ladder) if ladder else ())),
@@ -50,6 +50,7 @@ def page(outcome: Answer, links: Links, validation: Validation | None) -> str:
         **{f"laws_{factor}": _laws(outcome, factor) for factor in _FACTORS},
     }
     optional = {
+        "void": "\n".join(_void(outcome)),
         "findings": "\n".join(_findings(outcome)),
         **{f"picture_by_{factor}": _picture(links, f"by-{factor}") for factor in _FACTORS},
         **{f"picture_{name}": _picture(links, name) for name in ("costs", "ladder")},
@@ -58,6 +59,7 @@ def page(outcome: Answer, links: Links, validation: Validation | None) -> str:
         {name: text.strip() or _NOT_MEASURED for name, text in figures.items()},
         **{name: text.strip() for name, text in optional.items()},
         **_speed(outcome),
+        share=share_of("opentelemetry", outcome, 10_000),
         made=outcome.created.partition("T")[0],
         minutes=f"{outcome.elapsed_s / 60:.0f}",
         validation="\n".join(_validation(validation)).strip(),
@@ -86,43 +88,6 @@ def _picture(links: Links, name: str) -> str:
         return ""
     path, description = links[name]
     return f"![{description.replace('[', '(').replace(']', ')')}]({path})\n"
-
-
-def _experiment(outcome: Answer, what: str, head: str, **factors: object) -> Experiment | None:
-    document = outcome.part(what)
-    for each in document.experiments if document is not None else ():
-        if each.head == head and factors.items() <= each.factors.items():
-            return each
-    return None
-
-
-def _shown(experiment: Experiment) -> str:
-    cost = cost_of(experiment)
-    unit = unit_for([cost.value])
-    value, interval = with_interval(cost, unit)
-    return f"{value} {unit.name} ({interval})"
-
-
-def _headline(outcome: Answer) -> Iterator[str]:
-    lines = []
-    for series, what in ((1, "table"), (100, "laws:series")):
-        heavy = _experiment(outcome, what, "opencensus", series=series, scraped=False)
-        lean = _experiment(outcome, what, "opencensus-lean", series=series, scraped=False)
-        if heavy is None or lean is None:
-            continue
-        dear, cheap = cost_of(heavy).value, cost_of(lean).value
-        if "void" in {heavy.verdict, lean.verdict}:
-            lines.append(f"- At {series} series the measurement is void, so nothing is said about it here.")
-        elif dear and cheap:
-            lines.append(
-                f"- At {series} series OpenCensus adds {_shown(heavy)} to a line, `opencensus-lean` {_shown(lean)}: "
-                f"{plain(dear / cheap)} times less."
-            )
-    others = [_experiment(outcome, "table", name, scraped=False) for name in ("prometheus-client", "opentelemetry")]
-    lines += [f"- {each.head} adds {_shown(each)}." for each in others if each is not None and each.verdict != "void"]
-    if lines:
-        yield "In short, above the bare REPL, with 95 % intervals:\n"
-        yield "\n".join(lines) + "\n"
 
 
 def _void(outcome: Answer) -> Iterator[str]:

@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.cost.page_text import page
+from benchmarks.cost.readers import readers
+from benchmarks.stored_block import write_block
 from harness.cli.console import Bar
 from harness.measure.questions.answer import Answer, renewed
 from harness.measure.questions.full import FullPlan, measure_full
@@ -59,13 +61,16 @@ def validation(docs: Path) -> Validation | None:
 
 
 def write(outcome: Answer, docs: Path) -> None:
-    """Write the page and its pictures below `docs`."""
+    """Write the page and its pictures below `docs`, and the answers into the README beside that folder, if any."""
     (docs / "img").mkdir(parents=True, exist_ok=True)
     drawn = pictures(outcome)
     for name, picture in drawn.items():
         (docs / "img" / f"{PAGE}-{name}.svg").write_text(standalone(picture), encoding="utf-8")
     links = {name: (f"img/{PAGE}-{name}.svg", picture.description) for name, picture in drawn.items()}
-    (docs / f"{PAGE}.md").write_text(page(outcome, links, validation(docs)), encoding="utf-8")
+    checked = validation(docs)
+    (docs / f"{PAGE}.md").write_text(page(outcome, links, checked), encoding="utf-8")
+    if (readme := docs.parent / "README.md").is_file():
+        write_block("readers", readers(outcome, checked, f"{docs.name}/"), readme)
 
 
 def keep(outcome: Answer, docs: Path) -> None:
