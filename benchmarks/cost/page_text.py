@@ -2,18 +2,20 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from statistics import stdev
 from string import Template
 
 from benchmarks.cost.readers import readers, share_of
+from benchmarks.cost.replication import Compared, replication
 from harness.measure.questions.answer import Answer
 from harness.measure.questions.validation import Validation
 from harness.report.answer import costs_section
 from harness.report.commands.validation import bound_words, method_words, validation_table
 from harness.report.experiments import VOID
-from harness.report.numbers import percent
+from harness.report.numbers import MeasuredValue, percent, plain, with_interval
 from harness.report.sections.environment import environment_words
 from harness.report.sections.ladder import ladder_table, ladders_of
 from harness.report.sections.latency import effect_table
@@ -33,8 +35,11 @@ _FACTORS = ("series", "views", "tags", "buckets", "threads")
 _NOT_MEASURED = "Not measured in this run."
 
 
-def page(outcome: Answer, links: Links, validation: Validation | None) -> str:
-    """Return the page: the template with every figure put in; what was not measured says so."""
+def page(outcome: Answer, links: Links, validation: Validation | None, first: Answer | None = None) -> str:
+    """Return the page: the template with every figure put in; what was not measured says so.
+
+    `first` is an earlier run of the same matrix, which this one confirms or does not.
+    """
     costs = costs_section(outcome)
     # Its last part is what the verdicts rest on.
     parts = costs.parts if costs is not None else ()
@@ -47,6 +52,7 @@ def page(outcome: Answer, links: Links, validation: Validation | None) -> str:
         "scrapes": write_markdown(map(effect_table, outcome.scrapes)),
         "rates": write_markdown(rate_tables(outcome.saturation)),
         "power": table_markdown(selftest_table(outcome.self_test)) if outcome.self_test is not None else "",
+        "replication": "\n".join(_replication(first, outcome)) if first is not None else "",
         **{f"laws_{factor}": _laws(outcome, factor) for factor in _FACTORS},
     }
     optional = {
@@ -120,3 +126,57 @@ def _validation(found: Validation | None) -> Iterator[str]:
     yield "Hundreds of whole experiments (`make validate`, raw pairs in `docs/data/validation.jsonl.gz`):\n"
     yield table_markdown(validation_table(found))
     yield " ".join(part for part in (bound_words(found), method_words(found)) if part) + "\n"
+
+
+def _replication(first: Answer, second: Answer) -> Iterator[str]:
+    """Yield how many ratios of the first run the second confirms, those of the table, and those it does not."""
+    found = replication(first, second)
+    if not found.compared:
+        return
+    low, high = found.share_interval
+    share = percent(found.inside / len(found.compared))
+    yield (
+        f"**{found.inside} of {len(found.compared)}** ratios of this run lie where the run of "
+        f"{first.created.partition('T')[0]}, {_hours_between(first, second)} earlier, predicts them with 95 %: {share} "
+        f"({percent(low)} to {percent(high)}, as if they were independent). The prediction allows for the scatter of "
+        "pairs within that run and for nothing that changes between runs."
+        + (f" {found.left_out} more are void in one of the two." if found.left_out else "")
+        + "\n"
+    )
+    changed = _versions_changed(first, second)
+    if changed:
+        yield f"Between the two these versions changed: {', '.join(changed)}.\n"
+    yield "Ratios of the table to the bare REPL:\n"
+    yield _compared_table([each for each in found.compared if each.part == "table"])
+    if beyond := [each for each in found.compared if each.part != "table" and not each.inside]:
+        yield "Of the others, these lie beyond the prediction:\n"
+        yield _compared_table(beyond)
+
+
+def _hours_between(first: Answer, second: Answer) -> str:
+    apart = datetime.fromisoformat(second.created) - datetime.fromisoformat(first.created)
+    return f"{apart.total_seconds() / 3600:.0f} hours"
+
+
+def _versions_changed(first: Answer, second: Answer) -> list[str]:
+    then, now = first.environment.libraries, second.environment.libraries
+    return [
+        f"{name} {then.get(name, 'none')} to {now.get(name, 'none')}" for name in now if then.get(name) != now[name]
+    ]
+
+
+def _compared_table(rows: Sequence[Compared]) -> str:
+    lines = ["| What | First run | Predicted with 95 % | This run | |", "| --- | ---: | ---: | ---: | --- |"]
+    for each in rows:
+        conditions = ", ".join(_condition(name, value) for name, value in each.factors if value not in (False, 1))
+        part = "" if each.part == "table" else f" ({each.part})"
+        value, interval = with_interval(MeasuredValue(each.first, each.low, each.high))
+        lines.append(
+            f"| {each.head}{f', {conditions}' if conditions else ''}{part} | {value} | {interval} | "
+            f"{plain(each.second, 4)} | {'✓ within' if each.inside else '✗ beyond'} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _condition(name: str, value: object) -> str:
+    return name if value is True else f"{value} {name}"

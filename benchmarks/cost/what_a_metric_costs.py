@@ -30,6 +30,8 @@ from harness.report.sections.overhead import costs_picture, rows_of
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGE = "what-a-metric-costs"
+# The run before, which a new one confirms or does not.
+FIRST = f"{PAGE}-first"
 # Enough of everything to see that it works, and nothing to believe.
 QUICK = FullPlan(
     table_s=15, rates_s=10, rate_run_s=0.3, ladder_s=12, scrape_processes=1,
@@ -68,16 +70,30 @@ def write(outcome: Answer, docs: Path) -> None:
         (docs / "img" / f"{PAGE}-{name}.svg").write_text(standalone(picture), encoding="utf-8")
     links = {name: (f"img/{PAGE}-{name}.svg", picture.description) for name, picture in drawn.items()}
     checked = validation(docs)
-    (docs / f"{PAGE}.md").write_text(page(outcome, links, checked), encoding="utf-8")
+    (docs / f"{PAGE}.md").write_text(page(outcome, links, checked, stored(docs, FIRST)), encoding="utf-8")
     if (readme := docs.parent / "README.md").is_file():
         write_block("readers", readers(outcome, checked, f"{docs.name}/"), readme)
 
 
+def stored(docs: Path, name: str = PAGE) -> Answer | None:
+    """Return a run that was kept beside the page, None where there is none."""
+    path = docs / "data" / f"{name}.json.gz"
+    if not path.is_file():
+        return None
+    return renewed(Answer.model_validate(json.loads(gzip.decompress(path.read_bytes()))))
+
+
 def keep(outcome: Answer, docs: Path) -> None:
-    """Keep the whole document, raw pairs included, beside the page; the same figures give the same bytes."""
-    (docs / "data").mkdir(parents=True, exist_ok=True)
+    """Keep the whole document, raw pairs included, beside the page, and the one before it as the first run.
+
+    The same figures give the same bytes.
+    """
+    folder = docs / "data"
+    folder.mkdir(parents=True, exist_ok=True)
+    if (before := folder / f"{PAGE}.json.gz").is_file():
+        before.replace(folder / f"{FIRST}.json.gz")
     text = json.dumps(outcome.document(), separators=(",", ":"))
-    (docs / "data" / f"{PAGE}.json.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
+    before.write_bytes(gzip.compress(text.encode(), mtime=0))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -88,8 +104,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     docs = asked.quick or DOCS
     if asked.render:
-        kept = json.loads(gzip.decompress((docs / "data" / f"{PAGE}.json.gz").read_bytes()))
-        write(renewed(Answer.model_validate(kept)), docs)
+        if (kept := stored(docs)) is None:
+            print(f"{docs}/data/{PAGE}.json.gz does not exist: measure first", file=sys.stderr)
+            return 1
+        write(kept, docs)
         return 0
     with Bar() as bar:
         outcome = measure_full(QUICK if asked.quick else None, bar)

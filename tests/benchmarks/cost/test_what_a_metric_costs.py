@@ -18,8 +18,9 @@ PAGE = "what-a-metric-costs"
 def test_the_page_is_what_its_data_says(tmp_path: Path) -> None:
     """Written anew from the stored document, page and pictures come out as they are in docs/, to the letter."""
     (tmp_path / "data").mkdir()
-    for name in (f"{PAGE}.json.gz", "validation.jsonl.gz"):
-        shutil.copy(DOCS / "data" / name, tmp_path / "data" / name)
+    for name in (f"{PAGE}.json.gz", f"{PAGE}-first.json.gz", "validation.jsonl.gz"):
+        if (DOCS / "data" / name).is_file():
+            shutil.copy(DOCS / "data" / name, tmp_path / "data" / name)
     assert what_a_metric_costs.main(["--render", "--quick", str(tmp_path)]) == 0
     assert (tmp_path / f"{PAGE}.md").read_text(encoding="utf-8") == (DOCS / f"{PAGE}.md").read_text(encoding="utf-8")
     drawn = {path.name: path.read_bytes() for path in (tmp_path / "img").iterdir()}
@@ -88,3 +89,16 @@ def test_a_page_of_void_experiments_concludes_nothing(tmp_path: Path) -> None:
     assert " · series" not in text
     assert text.count("so nothing is said about it here") == 3
     assert "not known: the last step is void" in text
+
+
+def test_a_new_run_keeps_the_one_before_it(tmp_path: Path) -> None:
+    """As the first run, which the page compares it with."""
+    first = stored()
+    second = first.model_copy(update={"created": "2027-01-01T00:00:00+00:00"})
+    what_a_metric_costs.keep(first, tmp_path)
+    assert what_a_metric_costs.stored(tmp_path, what_a_metric_costs.FIRST) is None
+    what_a_metric_costs.keep(second, tmp_path)
+    before, now = (what_a_metric_costs.stored(tmp_path, name) for name in (what_a_metric_costs.FIRST, PAGE))
+    assert before is not None
+    assert now is not None
+    assert (before.created, now.created) == (first.created, second.created)
