@@ -14,7 +14,7 @@ from harness.measure.questions.answer import Answer
 from harness.measure.questions.validation import Validation
 from harness.report.answer import costs_section
 from harness.report.commands.validation import bound_words, method_words, validation_table
-from harness.report.experiments import VOID
+from harness.report.experiments import VOID, conditions
 from harness.report.numbers import MeasuredValue, percent, plain, with_interval
 from harness.report.sections.environment import environment_words
 from harness.report.sections.ladder import ladder_table, ladders_of
@@ -168,15 +168,11 @@ def _versions_changed(first: Answer, second: Answer) -> list[str]:
 def _compared_table(rows: Sequence[Compared]) -> str:
     lines = ["| What | First run | Predicted with 95 % | This run | |", "| --- | ---: | ---: | ---: | --- |"]
     for each in rows:
-        conditions = ", ".join(_condition(name, value) for name, value in each.factors if value not in (False, 1))
+        under = conditions(dict(reversed(each.factors)), scraped=True)
         part = "" if each.part == "table" else f" ({each.part})"
         value, interval = with_interval(MeasuredValue(each.first, each.low, each.high))
         lines.append(
-            f"| {each.head}{f', {conditions}' if conditions else ''}{part} | {value} | {interval} | "
+            f"| {each.head}{f', {under}' if under else ''}{part} | {value} | {interval} | "
             f"{plain(each.second, 4)} | {'✓ within' if each.inside else '✗ beyond'} |"
         )
     return "\n".join(lines) + "\n"
-
-
-def _condition(name: str, value: object) -> str:
-    return name if value is True else f"{value} {name}"
