@@ -5,7 +5,6 @@ import json
 import re
 from collections.abc import Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -151,9 +150,8 @@ RENDERED = {
 
 
 @pytest.mark.parametrize("where", list(RENDERED))
-def test_a_void_experiment_shows_no_figure_and_says_so(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_void_experiment_shows_no_figure_and_says_so(where: str) -> None:
     """Neither cost, ratio, interval, total nor smallest effect; the sign and the word stand in their place."""
-    monkeypatch.syspath_prepend(Path(__file__).resolve().parents[3] / "benchmarks")
     text = RENDERED[where]()
     found = FORBIDDEN.search(text)
     assert found is None, text[max(0, found.start() - 200) : found.end() + 50]

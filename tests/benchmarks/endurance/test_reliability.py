@@ -101,7 +101,7 @@ def test_what_repeats_leave_is_told() -> None:
 
 
 def script(name: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, str(ROOT / "benchmarks" / name), *arguments]
+    command = [sys.executable, str(ROOT / "benchmarks" / "endurance" / name), *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
@@ -137,7 +137,8 @@ def test_repeats_run() -> None:
 @pytest.mark.slow
 def test_an_interrupted_session_keeps_what_was_measured(tmp_path: Path) -> None:
     """SIGINT ends it with 130, and what was done until then is printed and stored."""
-    command = [sys.executable, str(ROOT / "benchmarks" / "repeats.py"), "--scraper", "builtin", "--calls", "0"]
+    path = ROOT / "benchmarks" / "endurance" / "repeats.py"
+    command = [sys.executable, str(path), "--scraper", "builtin", "--calls", "0"]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
     deadline = time.monotonic() + 120
