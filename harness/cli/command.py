@@ -1,5 +1,6 @@
 """Commands whose help has groups of options, examples and exit codes, and whose errors name their own flags."""
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
@@ -54,6 +55,15 @@ def flag_of(field: str, parameters: Iterable[click.Parameter]) -> str:
     return ""
 
 
+def _can_be_passed(argument: str) -> bool:
+    """Tell whether the system can pass an argument on; a program's own may hold half of a surrogate pair."""
+    try:
+        os.fsencode(argument)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _named(error: HarnessError, parameters: Sequence[click.Parameter]) -> HarnessError:
     """Return the error with the flag of its field in front of its text, and the field taken out."""
     flag = flag_of(error.field, parameters)
@@ -82,6 +92,8 @@ class Command(click.Command):
         if any("\0" in arg for arg in args):
             # No shell passes one on, but a program may, and the system refuses it in the name of a file.
             raise click.UsageError("a NUL character may not stand in an argument", ctx)
+        if any(not _can_be_passed(arg) for arg in args):
+            raise click.UsageError("half of a surrogate pair may not stand in an argument", ctx)
         parts = [arg.partition("=") for arg in args]
         return super().parse_args(ctx, [self.former.get(flag, flag) + equals + value for flag, equals, value in parts])
 
