@@ -115,10 +115,11 @@ def _first_cell(cost: "ServiceCost") -> TableCell:
 def service_sentence(cost: "ServiceCost", service: "ServiceDescription") -> str:
     """Return everything that is known of one way of recording in words, and of what is not known the reason."""
     words = [*_cpu_words(cost, service), *_memory_words(cost, service), *_stall_words(cost, service)]
-    first = "What breaks first"
+    first = "What breaks first: "
     for limit in cost.limits:
-        words.append(f"{first}: {limit_words(limit, service)}")
-        first = "Then"
+        unknown = limit.factor.value is None and limit.reached is not True
+        words.append(f"{'' if unknown else first}{limit_words(limit, service)}")
+        first = first if unknown else "Then: "
     return ". ".join(words) + "."
 
 
@@ -128,7 +129,8 @@ def _cpu_words(cost: "ServiceCost", service: "ServiceDescription") -> Iterator[s
     if share.value is None:
         yield f"CPU is not known: {share.why}"
         return
-    pages = "" if cost.page_share.value is None else f", making pages {_said(cost.page_share, _SHARE)}"
+    scraped = " in the one that is scraped" if each else ""
+    pages = "" if cost.page_share.value is None else f", making pages {_said(cost.page_share, _SHARE)}{scraped}"
     yield f"Recording takes {_said(share, _SHARE)} of a core{each}{pages}"
 
 
@@ -183,7 +185,8 @@ def limit_words(limit: "ServiceLimit", service: "ServiceDescription") -> str:
     if limit.reached:
         return f"already, {what}"
     if limit.factor.value is None:
-        return f"whether {what} is not known: {limit.factor.why}" if limit.factor.why else f"never seen, {what}"
+        why = limit.factor.why
+        return f"It is not known whether {what}: {why}" if why else "Recording was not seen to cost anything"
     value, interval = with_interval(_value(limit.factor), _PLAIN)
     grown = "series, in proportion," if slow else f"rate, {plain(limit.factor.value * service.rate, 2)} lines/s,"
     times = f"at {value} ({interval or limit.factor.why or 'no upper end'}) times the {grown}"
