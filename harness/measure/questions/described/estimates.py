@@ -135,7 +135,7 @@ def _cost(
     valid = [record for record in records if not record.void]
     why = next((record.void for record in records if record.void), "no process was measured")
     paged = [record for record in valid if record.page_ns]
-    unpaged = "its values are pushed, so that no page is made" if valid else why
+    unpaged = "no page is made, since it pushes its values or records none" if valid else why
     core_share = _times(_line_cost(experiment), service.worker_rate / 1e9)
     stall = _geometric_mean([float(median(record.page_ns)) for record in paged], unpaged)
     page_share = _times(stall, 1 / (service.scrape_s * 1e9))

@@ -150,7 +150,11 @@ def _memory_words(cost: "ServiceCost", service: "ServiceDescription") -> Iterato
 def _stall_words(cost: "ServiceCost", service: "ServiceDescription") -> Iterator[str]:
     stall = cost.stall
     if stall.value is None:
-        yield f"No scrape holds it up: {stall.why}" if cost.memory.value is not None else f"No page: {stall.why}"
+        yield (
+            f"How long a scrape holds it up is not known: {stall.why}"
+            if any(limit.name == "page_too_slow" for limit in cost.limits)
+            else f"No scrape holds it up: {stall.why}"
+        )
         return
     due = stall.value / 1e9 * service.worker_rate
     lines = f"{plain(due, 2)} lines come due" if due >= 1 else "less than a line comes due"
