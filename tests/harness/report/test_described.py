@@ -79,6 +79,7 @@ def test_a_service_is_said_in_words() -> None:
         ),
         ("opencensus", "How long a scrape holds it up is not known: it ended with 1"),
         ("dogstatsd", "No scrape holds it up: no page is made, since it pushes its values"),
+        ("dogstatsd", "times the rate, 133 250 lines/s, recording fills a core of each worker"),
         ("late", "Then: already, recording and pages fill a core of each worker"),
         ("late", "What breaks first: already, a page takes longer than the 10 s that a scrape may take"),
     ],
@@ -131,3 +132,11 @@ def test_a_cost_that_is_not_above_zero_breaks_nothing() -> None:
     (table,) = section.tables()
     assert table.texts()[0][4] == "nothing seen"
     assert "Recording was not seen to cost anything." in write_markdown([section])
+
+
+def test_series_that_take_no_memory_are_said_to_take_none_that_was_seen() -> None:
+    """A client that sends each value has no series."""
+    processes = [record("dogstatsd", None, after=30_000_000)] * 2
+    section = described_section([described_of(SERVICE, [experiment("dogstatsd", 20.0)], processes)])
+    assert section is not None
+    assert "No memory of its series was seen." in write_markdown([section])

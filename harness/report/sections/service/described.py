@@ -118,7 +118,7 @@ def service_sentence(cost: "ServiceCost", service: "ServiceDescription") -> str:
     first = "What breaks first: "
     for limit in cost.limits:
         unknown = limit.factor.value is None and limit.reached is not True
-        words.append(f"{'' if unknown else first}{limit_words(limit, service)}")
+        words.append(f"{'' if unknown else first}{limit_words(limit, service, paged=cost.stall.value is not None)}")
         first = first if unknown else "Then: "
     return ". ".join(words) + "."
 
@@ -138,6 +138,9 @@ def _memory_words(cost: "ServiceCost", service: "ServiceDescription") -> Iterato
     memory = cost.memory
     if memory.value is None:
         yield f"Memory is not known: {memory.why}"
+        return
+    if not memory.value:
+        yield "No memory of its series was seen"
         return
     everywhere = ""
     if service.workers > 1:
@@ -168,8 +171,8 @@ def _said(amount: "Amount", unit: Unit) -> str:
     return f"{value}{name} ({interval or amount.why or 'no interval'})"
 
 
-def limit_words(limit: "ServiceLimit", service: "ServiceDescription") -> str:
-    """Return one limit in words: whether it is reached, and when it will be."""
+def limit_words(limit: "ServiceLimit", service: "ServiceDescription", *, paged: bool = True) -> str:
+    """Return one limit in words: whether and when it is reached; `paged` tells whether pages are made."""
     if limit.name == "workers_counted_apart":
         return (
             f"already, the page shows the lines of one worker, {plain(limit.shown, 15)} of the {plain(limit.of, 15)} "
@@ -184,7 +187,8 @@ def limit_words(limit: "ServiceLimit", service: "ServiceDescription") -> str:
     what = (
         f"a page takes longer than the {plain(service.timeout_s)} s that a scrape may take"
         if slow
-        else "recording and pages fill a core" + (" of each worker" if service.workers > 1 else "")
+        else ("recording and pages fill" if paged else "recording fills")
+        + (" a core of each worker" if service.workers > 1 else " a core")
     )
     if limit.reached:
         return f"already, {what}"
