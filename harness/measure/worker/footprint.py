@@ -3,7 +3,7 @@
 It reads one line of JSON, {"subject", "tags", "workers", "pages", "longest_ns", "core"}, and answers with JSON:
 {"before", "after", "page_ns", "page_bytes", "shown", "evaluated", "raised", "others", "series", "loaded", "search"}.
 
-Series are told apart by their tags; one line of the first tag set is evaluated before the memory is read, so that what
+Series are told apart by their tags; lines of the first tag set are evaluated before the memory is read, so that what
 the first line imports and builds is no part of it. With several workers the process is forked before its first line,
 and each copy evaluates a line of every tag set and stays until the end: its page is made while all workers live.
 """
