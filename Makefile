@@ -131,6 +131,9 @@ four-workers: $(READY) ## Show one run of four workers of this machine, and put 
 event-loops: $(READY) ## Measure how long a scrape stalls an event loop, and write docs/event-loops.md (an hour)
 	PYTHONPATH=. $(BIN)/python benchmarks/cost/event_loops.py
 
+described-service: $(READY) ## Measure what recording costs two described services, and write docs/described-service.md (15 minutes)
+	PYTHONPATH=. $(BIN)/python benchmarks/cost/described_service.py
+
 forked-workers: $(READY) ## Measure multiprocess mode by the line and by the page, and write docs/forked-workers.md (half an hour)
 	PYTHONPATH=. $(BIN)/python benchmarks/cost/forked_workers.py
 

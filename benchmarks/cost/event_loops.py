@@ -14,7 +14,7 @@ from harness.measure.questions.event_loop.loop import LoopPlan, measure_loops
 from harness.measure.service.deployments import available
 from harness.progress import Step
 from harness.report.sections.environment import environment_words
-from harness.report.sections.loops import loops_section
+from harness.report.sections.service.loops import loops_section
 from harness.report.tables import Note
 from harness.report.writers.markdown import write_markdown
 

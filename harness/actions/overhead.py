@@ -14,6 +14,10 @@ from harness.measure.inputs import edge_lines
 from harness.measure.pairs.measure import comparisons_for, measure_overhead, target_comparison
 from harness.measure.pairs.schedule import Terms
 from harness.measure.questions.answer import Answer, outcome_of, outcome_of_table
+from harness.measure.questions.described.description import parse_service
+from harness.measure.questions.described.estimates import described_of
+from harness.measure.questions.described.measure import BUDGET_S as SERVICE_BUDGET_S
+from harness.measure.questions.described.measure import ServicePlan, default_instruments, measure_service
 from harness.measure.questions.event_loop.loop import QUICK, LoopPlan, measure_loops
 from harness.measure.questions.full import SHORT, FullPlan, measure_full, self_test_outcome
 from harness.measure.questions.ladder import measure_ladder
@@ -45,7 +49,9 @@ ALLOWED: dict[str, frozenset[str]] = {
     "table": frozenset({"seed", "scraper", "bound"}),
     "comparison": _PAIRED | _SCRAPING | _COMPARED,
     "target": _PAIRED | {"target", "bare", "axis", "threads", "heap"},
+    "described": _PAIRED | {"service", "instruments"},
 }
+_WHERE = {"target": "with --target", "described": "with --for"}
 
 
 @dataclass(frozen=True)
@@ -64,12 +70,15 @@ def plan(question: str, flags: Flags) -> QuestionPlan:
     """Return what to measure; raises `UsageError` of flags that do not go together."""
     if question != "table":
         return QuestionPlan(question, flags)
-    mode = "target" if "target" in flags else "table"
+    if "service" in flags:
+        # Wrong usage is found out before anything is measured.
+        parse_service(flags["service"])
+    mode = "described" if "service" in flags else "target" if "target" in flags else "table"
     if mode == "table" and (_COMPARED | _PAIRED - {"seed"}) & flags.keys():
         mode = "comparison"
     for name in flags:
         if name not in ALLOWED[mode]:
-            where = "with --target" if mode == "target" else "without a mode that takes it"
+            where = _WHERE.get(mode, "without a mode that takes it")
             raise UsageError(f"has no meaning {where}; see harness overhead --help", field=name)
     if flags.get("axis") == "instructions":
         for name in ("precision", "budget", "seed", "scraped", "threads", "heap", "scrape_interval", "scraper"):
@@ -78,11 +87,11 @@ def plan(question: str, flags: Flags) -> QuestionPlan:
     return QuestionPlan(mode, flags)
 
 
-def _terms(flags: Flags, **more: Any) -> Terms:
+def _terms(flags: Flags, default_s: float = BUDGET_S, **more: Any) -> Terms:
     precision, budget = flags.get("precision"), flags.get("budget")
     budget_s = None if budget is None else parse_duration_ns(budget) / 1e9
     if precision is None and budget is None:
-        precision, budget_s = PRECISION, BUDGET_S
+        precision, budget_s = PRECISION, default_s
     return Terms(precision=precision, budget_s=budget_s, seed=flags.get("seed", 1), **more)
 
 
@@ -148,6 +157,21 @@ def _target(flags: Flags, progress: Progress) -> Answer:
         find_valgrind()
         return outcome_of("target", {"comparison": run_instructions([comparison], progress)})
     return outcome_of("target", {"comparison": measure_overhead([comparison], _terms(flags), progress)})
+
+
+def _described(flags: Flags, progress: Progress) -> Answer:
+    service = parse_service(flags["service"])
+    names = _instruments(flags) if "instruments" in flags else default_instruments(service)
+    began = time.monotonic()
+    service_plan = ServicePlan(service, tuple(names), _terms(flags, SERVICE_BUDGET_S))
+    document, processes, interrupted = measure_service(service_plan, progress)
+    return outcome_of(
+        "described",
+        {f"described:{service.text}": document},
+        elapsed_s=max(0.0, time.monotonic() - began - document.elapsed_s),
+        interrupted=interrupted,
+        described=[described_of(service, document.experiments, processes)],
+    )
 
 
 def _ladder(flags: Flags, progress: Progress) -> Answer:
@@ -283,6 +307,7 @@ MEASURE: dict[str, Callable[[Flags, Progress], Answer]] = {
     "table": _table,
     "comparison": _comparison,
     "target": _target,
+    "described": _described,
     "ladder": _ladder,
     "laws": _laws,
     "scrapes": _scrapes,

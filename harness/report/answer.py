@@ -12,11 +12,12 @@ from harness.report.sections.environment import environment_words
 from harness.report.sections.ladder import ladder_section, ladders_of
 from harness.report.sections.latency import latency_section
 from harness.report.sections.laws import laws_section
-from harness.report.sections.loops import loops_section
 from harness.report.sections.overhead import overhead_section
 from harness.report.sections.pages import pages_section
 from harness.report.sections.saturation import saturation_section
 from harness.report.sections.selftest import selftest_section
+from harness.report.sections.service.described import described_section
+from harness.report.sections.service.loops import loops_section
 from harness.report.tables import Facts, Note, Part, Section, TableCell
 from harness.report.writers.markdown import write_markdown
 from harness.report.writers.terminal import write_terminal
@@ -73,6 +74,10 @@ _NEXT = {
     ),
     "loop": ("what to do about a stall: docs/event-loops.md",),
     "comparison": ("to be sure of the measuring: harness overhead self-test",),
+    "described": (
+        "how a scrape stalls an event loop: harness overhead loop",
+        "what a page of forked workers shows: harness run --fork",
+    ),
     "ladder": ("how it grows with the number of series: harness overhead laws series",),
 }
 # Two of the columns count instructions, and are never shown at once.
@@ -100,6 +105,7 @@ def answer_sections(answer: "Answer") -> list[Section]:
         laws_section(answer.laws),
         latency_section(answer.scrapes),
         loops_section(answer.loops),
+        described_section(answer.described),
         # The default table has a column of rates.
         None if answer.table else saturation_section(answer.saturation),
         selftest_section(answer.self_test),

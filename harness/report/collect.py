@@ -12,6 +12,7 @@ from harness.report.trends import Trend
 if TYPE_CHECKING:
     from harness.host.environment import Environment
     from harness.measure.questions.answer import Answer
+    from harness.measure.questions.described.estimates import Described
     from harness.measure.questions.event_loop.effect import LoopEffect
     from harness.measure.questions.laws import CostLaw
     from harness.measure.questions.pages import ExpositionDiff
@@ -35,6 +36,7 @@ _WORDS = {
     "saturation": "saturation",
     "diff": "exposition compared",
     "loop": "stalls of an event loop",
+    "described": "a described service",
     "full": "whole matrix",
 }
 # Parts of a document whose experiments are rows of the overhead table.
@@ -57,9 +59,9 @@ class Report:
     """Everything one page shows; what is empty is left out and named as such at the end.
 
     `audits` and `counted` (instructions per line above the base) are by way of recording; `counted_spread` is by how
-    much counts of one side differ at most, None where each was made once. `evidence` are experiments
-    behind laws, whose raw pairs are shown beside those of `overhead`. `more_trends` is the number of
-    figures with a history that are not among `trends`.
+    much counts of one side differ at most, None where each was made once. `evidence` are experiments behind laws and
+    described services, whose raw pairs are shown beside those of `overhead`. `more_trends` is the number of figures
+    with a history that are not among `trends`.
     """
 
     title: str = "What recording costs"
@@ -73,6 +75,7 @@ class Report:
     laws: "Sequence[CostLaw]" = ()
     scrapes: "Sequence[ScrapeEffect]" = ()
     loops: "Sequence[LoopEffect]" = ()
+    described: "Sequence[Described]" = ()
     self_test: "SelfTest | None" = None
     expositions: "Sequence[ExpositionDiff]" = ()
     trends: Sequence[Trend] = ()
@@ -163,6 +166,7 @@ class _Newest:
     rates: "dict[tuple[str, int], Saturation]" = field(default_factory=dict)
     scrapes: "dict[tuple[object, ...], ScrapeEffect]" = field(default_factory=dict)
     loops: "dict[tuple[str, int], LoopEffect]" = field(default_factory=dict)
+    described: "dict[str, Described]" = field(default_factory=dict)
     self_test: "SelfTest | None" = None
     pages: "dict[tuple[str, str], ExpositionDiff]" = field(default_factory=dict)
     runs: "dict[tuple[str, str], RunResult]" = field(default_factory=dict)
@@ -191,7 +195,7 @@ class _Newest:
                 self._costs(document, where)
             elif part.what == "ladder":
                 self.ladder = document
-            elif document is not None and part.what.startswith("laws:"):
+            elif document is not None and part.what.startswith(("laws:", "described:")):
                 self.behind[part.what] = document.experiments
         if answer.table:
             self.counted_spread = spread_of(answer)
@@ -201,6 +205,7 @@ class _Newest:
         self.rates |= {(rate.instrument, rate.series): rate for rate in answer.saturation}
         self.scrapes |= {(effect.instrument, tuple(effect.factors.items())): effect for effect in answer.scrapes}
         self.loops |= {(effect.deployment, effect.asked_series): effect for effect in answer.loops}
+        self.described |= {each.service.text: each for each in answer.described}
         self.self_test = answer.self_test or self.self_test
         self.pages |= {(diff.left.instrument, diff.right.instrument): diff for diff in answer.exposition}
 
@@ -271,6 +276,7 @@ def assembled(documents: Sequence[StoredDocument], problems: Sequence[str] = (),
         laws=list(newest.laws.values()),
         scrapes=list(newest.scrapes.values()),
         loops=list(newest.loops.values()),
+        described=list(newest.described.values()),
         self_test=newest.self_test,
         expositions=list(newest.pages.values()),
         evidence=evidence,

@@ -10,12 +10,13 @@ from harness.report.sections.evidence import raw_section
 from harness.report.sections.ladder import ladder_section, ladders_of
 from harness.report.sections.latency import latency_section
 from harness.report.sections.laws import laws_section
-from harness.report.sections.loops import loops_section
 from harness.report.sections.overhead import overhead_section
 from harness.report.sections.pages import pages_section
 from harness.report.sections.runs import runs_section
 from harness.report.sections.saturation import saturation_section
 from harness.report.sections.selftest import selftest_section
+from harness.report.sections.service.described import described_section
+from harness.report.sections.service.loops import loops_section
 from harness.report.sections.trend import trend_section
 from harness.report.tables import Section
 
@@ -36,6 +37,7 @@ def sections_of(report: Report) -> list[Section]:
         saturation_section(report.saturation),
         latency_section(report.scrapes, report.runs),
         loops_section(report.loops),
+        described_section(report.described),
         selftest_section(report.self_test),
         trend_section(report.trends, report.more_trends),
         audits_section(list(audits_in(report))),

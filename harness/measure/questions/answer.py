@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.host.environment import Environment, environment
+from harness.measure.questions.described.estimates import Described, described_of
 from harness.measure.questions.event_loop.effect import LoopEffect
 from harness.measure.questions.laws import CostLaw, laws_of
 from harness.measure.questions.pages import ExpositionDiff
@@ -20,7 +21,8 @@ from harness.measure.result import Experiment, Experiments, TermsUsed
 __all__ = ["Answer", "Mode", "Part", "ResultRow", "joined", "outcome_of", "outcome_of_table", "renewed"]
 
 Mode = Literal[
-    "table", "comparison", "target", "ladder", "laws", "scrape", "saturation", "self-test", "diff", "loop", "full"
+    "table", "comparison", "target", "ladder", "laws", "scrape", "saturation", "self-test", "diff", "loop", "full",
+    "described",
 ]  # fmt: skip
 
 _NO_PAIRS = TermsUsed(precision=None, budget_s=None, rounds=0, block_ns=0, seed=0, tolerance=0.0)
@@ -33,7 +35,7 @@ class _Section(BaseModel):
 class Part(_Section):
     """The experiments that belong to one question: from `first` up to, but not including, `end`."""
 
-    what: str = Field(description="table, comparison, ladder, laws:<factor> or self-test")
+    what: str = Field(description="table, comparison, ladder, laws:<factor>, self-test or described:<service>")
     first: int
     end: int
     terms: TermsUsed
@@ -65,6 +67,7 @@ class Answer(Experiments):
     self_test: SelfTest | None = Field(None, description="its experiments are among the others")
     exposition: list[ExpositionDiff] = Field(default_factory=list)
     loops: list[LoopEffect] = Field(default_factory=list, description="scrapes and pushes of event loops")
+    described: list[Described] = Field(default_factory=list, description="what recording costs described services")
 
     def part(self, what: str) -> Experiments | None:
         """Return the experiments of the part `what` as a document of their own; None where there are none."""
@@ -163,7 +166,17 @@ def _at_one_speed(outcome: Answer) -> Answer:
         document = outcome.part(f"laws:{factor}")
         stored = [law for law in outcome.laws if law.factor == factor]
         laws += stored if document is None else laws_of(document, factor)
-    return outcome.model_copy(update={"laws": laws})
+    return outcome.model_copy(update={"laws": laws, "described": _renewed_described(outcome)})
+
+
+def _renewed_described(outcome: Answer) -> list[Described]:
+    """Return the answers for described services, computed from the costs as they are now."""
+    renewed_answers = []
+    for each in outcome.described:
+        document = outcome.part(f"described:{each.service.text}")
+        experiments = [] if document is None else document.experiments
+        renewed_answers.append(described_of(each.service, experiments, each.processes))
+    return renewed_answers
 
 
 def _renewed_self_test(outcome: Answer) -> SelfTest | None:
@@ -185,7 +198,7 @@ def joined(mode: Mode, outcomes: list[Answer]) -> Answer:
     for outcome in outcomes:
         parts |= {part.what: document for part in outcome.parts if (document := outcome.part(part.what)) is not None}
     paired = sum(document.elapsed_s for document in parts.values())
-    lists = ("table", "laws", "saturation", "scrapes", "exposition", "loops")
+    lists = ("table", "laws", "saturation", "scrapes", "exposition", "loops", "described")
     return outcome_of(
         mode,
         parts,

@@ -103,6 +103,30 @@ def test_what_is_printed_names_what_was_compared_and_how_to_read_it(
         assert words in printed
 
 
+@pytest.mark.slow
+def test_a_described_service_is_answered_stored_and_shown_again(tmp_path: Path) -> None:
+    """One real answer, as briefly as it can be had: printed, in a document, and in the history."""
+    path, store = tmp_path / "service.json", tmp_path / "store"
+    done = harness(
+        "overhead", "--for", "series=3,workers=2", "--instruments", "prometheus-client", "--budget", "10ms", "--quiet",
+        "--json", str(path), "--store", str(store),
+    )  # fmt: skip
+    assert done.returncode in (0, 1), done.stderr
+    assert "already: one worker counted" in done.stdout
+    document = json.loads(path.read_text())
+    jsonschema.validate(document, json.loads(harness("schema", "overhead").stdout))
+    (described,) = document["described"]
+    assert described["service"] == {"series": 3, "rate": 1000.0, "workers": 2, "scrape_s": 15.0}
+    assert document["parts"][0]["what"] == "described:series=3,rate=1000/s,workers=2,scrape=15s"
+    assert [each["void"] for each in described["processes"]] == [""] * 3
+    kept = harness("history", "show", "newest", "--store", str(store))
+    assert "prometheus-client" in kept.stdout
+    page = tmp_path / "report.html"
+    shown = harness("report", "--output", str(page), "--store", str(store))
+    assert shown.returncode == 0, shown.stderr
+    assert "What breaks first" in page.read_text()
+
+
 def test_markdown_and_history_say_the_same(compared: tuple[dict[str, Any], str, Path]) -> None:
     """Costs and evidence have a row for each head, the machine stands below; the kept run has the same experiments."""
     document, _, folder = compared
@@ -163,6 +187,12 @@ def test_ctrl_c_keeps_the_pairs_and_says_what_they_allow(tmp_path: Path) -> None
         (["loop", "--rate", "0"], "--rate"),
         (["loop", "--processes", "0"], "--processes"),
         (["loop", "--series", "none"], "--series"),
+        (["--for", "serie=2"], "error: --for: there is no key 'serie', did you mean 'series'?"),
+        (["--for", "rate=2x"], "error: --for: rate: '2x' has an unknown unit 'x'"),
+        (["--for", "series=2", "--instruments", "nothing-such"], "--instruments"),
+        (["--for", "series=2", "--series", "3"], "error: --series: has no meaning with --for"),
+        (["--for", "series=2", "--target", "a:b"], "error: --target: has no meaning with --for"),
+        (["--for", "series=2", "ladder"], "error: --for: write it after ladder"),
         (["--json", "/nowhere/f.json"], "--json"),
         (["--markdown", "/nowhere/f.md"], "--markdown"),
         (["--bare", "a:b"], "--bare"),

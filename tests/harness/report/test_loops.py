@@ -10,7 +10,7 @@ from harness.measure.questions.event_loop.effect import LoopPoint, loop_effect, 
 from harness.report.answer import answer_markdown
 from harness.report.collect import assembled, read_document
 from harness.report.contents import sections_of
-from harness.report.sections.loops import loops_section, stall_sentence
+from harness.report.sections.service.loops import loops_section, stall_sentence
 from harness.report.writers.markdown import write_markdown
 from tests.harness.measure.loop_traces import effect_of, loop_trace
 

@@ -137,6 +137,7 @@ def _ask(question: str, flags: Mapping[str, Any]) -> int:
         "harness overhead",
         "harness overhead --instruments opencensus,opencensus-lean --series 1,100 --budget 60s",
         "harness overhead --target mypackage.module:handle --precision 1%",
+        "harness overhead --for series=200,rate=2k,workers=4,scrape=15s",
         "harness overhead ladder --budget 60s",
     ),
     exits=_PAIRED,
@@ -152,6 +153,10 @@ def _ask(question: str, flags: Mapping[str, Any]) -> int:
         "--bare", metavar="PATH",
         help="Uninstrumented version of --target. [default: --target with recording calls disabled]",
     ),
+    recording(
+        "--for", "service", metavar="SERVICE",
+        help="Service to answer for, as in series=200,rate=2k,workers=4,scrape=15s, where each key may be left out.",
+    ),
     scraping("--scraped", is_flag=True, default=None, help="Scrape the endpoint while lines are measured."),
     _SCRAPER,
     _INTERVAL,
@@ -165,7 +170,8 @@ def overhead(ctx: click.Context, /, **flags: Any) -> int:
 
     Without options: a table of ways of recording the quickstart's metrics, in two and a half minutes. With
     --instruments, --series and their like: those, against --base, until --precision (1%) or --budget (120s) is
-    reached. With --target: a function of your own. Each command below answers another question.
+    reached. With --target: a function of your own. With --for: what recording costs one service, and what breaks
+    first, in three minutes. Each command below answers another question.
 
     An experiment that comes out void (its A/A control missed 1) is measured again, up to twice. Ctrl-C keeps the pairs
     measured so far and says what they allow one to conclude.

@@ -1,0 +1,1 @@
+"""The answer for one described service: what recording costs it, and what breaks first."""
