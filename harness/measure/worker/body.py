@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from harness.push.sink import SinkProcess
 
-__all__ = ["Body", "Sink", "no_counts", "page_counts", "touched"]
+__all__ = ["Body", "Sink", "no_counts", "page_counts", "page_series", "touched"]
 
 
 class Sink:
@@ -64,13 +64,21 @@ class Body:
 
 def page_counts(page: str, views: Sequence[View]) -> dict[str, int]:
     """Return the records of each view on a page, summed over its series: counters and ``_count`` samples."""
+    return {view.name: round(math.fsum(map(float, _samples(page, view)))) for view in views}
+
+
+def page_series(page: str, views: Sequence[View]) -> int:
+    """Return the number of tag sets on a page, of the view that shows the fewest; 0 for no views."""
+    return min((len(_samples(page, view)) for view in views), default=0)
+
+
+def _samples(page: str, view: View) -> list[str]:
+    """Return what a page shows as counter or ``_count`` of each series of a view, as written."""
     import re
 
-    counts = {}
-    for view in views:
-        sample = re.compile(rf"^{re.escape(view.family)}(?:_total|_count)?(?:\{{.*\}})? (\S+)", re.MULTILINE)
-        counts[view.name] = round(math.fsum(float(value) for value in sample.findall(page)))
-    return counts
+    pattern = rf"^{re.escape(view.family)}(?:_total|_count)?(?:\{{.*\}})? (\S+)"
+    values: list[str] = re.findall(pattern, page, re.MULTILINE)
+    return values
 
 
 def touched(views: Sequence[View]) -> list[View]:
