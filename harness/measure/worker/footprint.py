@@ -155,7 +155,10 @@ def _text(registry: "CollectorRegistry") -> str:
 
 
 def main() -> None:
-    """Measure what the command on standard input describes and print the answer; end with the parent (pid: argument 1)."""
+    """Measure what the command on standard input describes and print the answer.
+
+    The process ends with its parent, whose id is the first argument.
+    """
     # All objects created by the following imports stay alive, so that collections during them would be useless.
     gc.disable()
     die_with_parent(int(sys.argv[1]))
