@@ -1,7 +1,8 @@
 """The overhead table: what each way of recording costs under each set of conditions, and the picture of it."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from harness.report.experiments import VOID, conditions, cost_of, is_rung, measured, repeat_words, unit_of
@@ -17,13 +18,16 @@ if TYPE_CHECKING:
     from harness.measure.questions.saturation import Saturation
     from harness.measure.result import Experiment, Experiments
 
-__all__ = ["OverheadRow", "asked_table", "cost_table", "costs_picture", "overhead_section", "rows_of"]
+__all__ = ["OverheadRow", "asked_tables", "cost_table", "costs_picture", "overhead_section", "rows_of"]
 
 INTERRUPTED = Note("Interrupted: the figures rest on the pairs measured until then.", tone="warning")
 _OF_SCRAPES = frozenset({"scraped", "scrape_interval_ms"})
 _NAME = Column("Way of recording", kind="text", narrow="")
 _BYTES, _KIB = Unit("bytes", 1.0), Unit("KiB", 1024.0)
 _PERCENT = Unit("% of a core", 0.01)
+_ASKED_WORDS = {"memory": "memory", "cpu": "CPU", "import": "import", "page": "page"}
+# With intervals, beside the names in eighty columns.
+_MOST_ASKED = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +146,20 @@ def _counted(row: OverheadRow, unit: Unit) -> TableCell:
     return TableCell(cell.value, cell.interval, cell.mark, cell.value, cell.tone)
 
 
-def asked_table(figures: "Sequence[ColumnFigure]") -> ReportTable:
-    """Return the columns that were asked for, with a row for each way of recording, and why a cell has no figure."""
+def asked_tables(figures: "Sequence[ColumnFigure]") -> list[ReportTable]:
+    """Return the columns that were asked for, with a row for each way of recording.
+
+    Why a cell has no figure is said below them. A terminal has room for four columns, so that more of them are several
+    tables of about the same width.
+    """
+    keys = list(dict.fromkeys((each.column, each.at) for each in figures))
+    size = math.ceil(len(keys) / math.ceil(len(keys) / _MOST_ASKED)) if keys else 1
+    parts = [keys[i : i + size] for i in range(0, len(keys), size)]
+    tables = [_asked_table([each for each in figures if (each.column, each.at) in part]) for part in parts]
+    return [*tables[:-1], *(replace(table, notes=tuple(_reasons(figures))) for table in tables[-1:])]
+
+
+def _asked_table(figures: "Sequence[ColumnFigure]") -> ReportTable:
     cells = {(each.instrument, each.column, each.at): each for each in figures}
     names = list(dict.fromkeys(each.instrument for each in figures))
     columns = [_NAME]
@@ -154,10 +170,9 @@ def asked_table(figures: "Sequence[ColumnFigure]") -> ReportTable:
         columns.append(column)
         for row, each in zip(rows, found, strict=True):
             row.append(_asked_cell(each, unit))
-    return ReportTable(
-        "What else a way of recording takes, ± 95\u202f% intervals",
-        tuple(columns), tuple(map(tuple, rows)), tuple(_reasons(figures)), stacked=True,
-    )  # fmt: skip
+    words = ", ".join(dict.fromkeys(_ASKED_WORDS[each.column] for each in figures))
+    caption = f"What else it takes: {words}, ± 95\u202f% intervals"
+    return ReportTable(caption, tuple(columns), tuple(map(tuple, rows)), stacked=True)
 
 
 def _asked_column(name: str, at: int | None, values: Sequence[float | None]) -> tuple[Column, Unit]:
@@ -239,7 +254,7 @@ def overhead_section(
     picture = costs_picture(rows)
     parts: list[Part] = [INTERRUPTED] if document.interrupted else []
     parts.append(cost_table(rows))
-    parts += [asked_table(columns)] if columns else []
+    parts += asked_tables(columns)
     parts += [Note(f"Instructions: {repeat_words(counted_spread)}.", tone="quiet")] if counted else []
     parts += [_illustration(picture)] if picture is not None else []
     parts.append(evidence_table([experiment for row in rows for experiment in row.experiments]))
