@@ -4,18 +4,22 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import NoReturn
 
 import pytest
 
 from harness.errors import RunError
 from harness.instruments.catalog import BUILT_IN, installed
 from harness.measure.counts.memory import Footprint
+from harness.measure.questions.columns import columns as measuring
 from harness.measure.questions.columns.columns import ColumnsPlan, measure_columns
 from harness.measure.questions.columns.figures import ColumnFigure, Repeats, figure_of
 from harness.measure.questions.columns.imports import IMPORTS, ImportPlan, import_rounds, import_times, imported_by
 from harness.measure.questions.columns.names import COLUMNS
 from harness.measure.questions.columns.series import SeriesPlan, series_figures
 from harness.measure.questions.columns.share import SharePlan, ShareRound, cpu_shares, share_of
+from harness.measure.questions.full import FullPlan, stages_of, table_plan
+from harness.measure.questions.table import ALL_ROWS, ROWS
 from harness.measure.subject import Subject
 from harness.measure.worker.paced import SleepingClock, run_paced
 from harness.progress import Step
@@ -231,6 +235,51 @@ def test_a_sleeping_clock_waits_to_the_end_and_takes_little_processor_time() -> 
     trace = run_paced(lambda _line, _tags: None, lines, due, None, clock)
     assert all(began >= when for began, when in zip(trace.starts, due, strict=True))
     assert 0 < trace.cpu_ns < 100_000_000
+
+
+def test_ctrl_c_keeps_the_columns_that_are_complete(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory was measured, the shares were not: what there is comes back, marked as interrupted."""
+
+    def interrupted(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    memory = figure_of(CLIENT, "memory", 1_000, repeats(1, 2))
+    monkeypatch.setattr(measuring, "series_figures", lambda *_: [memory])
+    monkeypatch.setattr(measuring, "share_rounds", interrupted)
+    assert measure_columns(ColumnsPlan((CLIENT,), ("cpu", "memory"))) == ([memory], True)
+
+
+def test_shares_that_cannot_be_measured_have_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that dies does not take the table with it, which was measured before."""
+
+    def failed(*_: object) -> NoReturn:
+        raise RunError("the process ended with -9")
+
+    monkeypatch.setattr(measuring, "share_rounds", failed)
+    figures, stopped = measure_columns(ColumnsPlan((CLIENT,), ("cpu",)))
+    assert [(each.at, each.value, each.reason) for each in figures] == [
+        (1_000, None, "the process ended with -9"), (10_000, None, "the process ended with -9"),
+    ]  # fmt: skip
+    assert not stopped
+
+
+def test_more_rows_of_the_whole_matrix_add_to_the_time_of_its_table() -> None:
+    """Each row keeps its share of pairs and tries, and the laws are those of before."""
+    usual, more = FullPlan(), FullPlan(more=(*ROWS, "statsd", "dogstatsd"), columns=COLUMNS)
+    assert more.rows == (*ROWS, "statsd", "dogstatsd")
+    assert table_plan(more).pairs_s == pytest.approx(usual.table_s * 7 / 5)
+    assert table_plan(more).rates_s == pytest.approx(usual.rates_s * 7 / 5)
+    stages, before = stages_of(more), stages_of(usual)
+    assert [stage.name for stage in stages] == ["the table", "its columns", *(each.name for each in before[1:])]
+    assert stages[1].seconds == ColumnsPlan.of(more.rows, COLUMNS, 1).seconds
+    assert [stage.seconds for stage in stages[2:]] == [stage.seconds for stage in before[1:]]
+
+
+def test_every_row_is_a_built_in_way_of_recording_once() -> None:
+    """All of them but the bare REPL, and the reference that is never changed."""
+    assert set(ALL_ROWS) == BUILT_IN.keys() - {"none", "reference"}
+    assert len(ALL_ROWS) == len(set(ALL_ROWS))
+    assert ALL_ROWS[: len(ROWS)] == ROWS
 
 
 @pytest.mark.system
