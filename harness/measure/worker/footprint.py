@@ -13,7 +13,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import HarnessError, RunError, to_answer
@@ -55,8 +56,8 @@ def timed_pages(registry: "CollectorRegistry", pages: int, longest_ns: int) -> t
     """Return the times in ns that making the page took, and the size of the answer as sent, in bytes.
 
     The page is the one that Prometheus asks for (OpenMetrics, compressed), made by the library's own WSGI application
-    without a connection. The first one is not timed. Of the others there are `pages`, or fewer, but at least three,
-    where `longest_ns` have passed.
+    without a connection. The first one is not among them. Of the others there are `pages`, or fewer once `longest_ns`
+    have passed: at least three, and one where the first already took that long.
     """
     from prometheus_client import make_wsgi_app
 
@@ -65,10 +66,12 @@ def timed_pages(registry: "CollectorRegistry", pages: int, longest_ns: int) -> t
         "REQUEST_METHOD": "GET", "PATH_INFO": "/metrics", "QUERY_STRING": "",
         "HTTP_ACCEPT": SCRAPE_HEADERS["Accept"], "HTTP_ACCEPT_ENCODING": SCRAPE_HEADERS["Accept-Encoding"],
     }  # fmt: skip
-    size = sum(map(len, app(request, _ignore)))
     times: list[int] = []
     clock = time.perf_counter_ns
-    while len(times) < pages and (len(times) < _FEWEST_PAGES or sum(times) < longest_ns):
+    start = clock()
+    size = sum(map(len, app(request, _ignore)))
+    fewest = _FEWEST_PAGES if clock() - start < longest_ns else 1
+    while len(times) < pages and (len(times) < fewest or sum(times) < longest_ns):
         start = clock()
         app(request, _ignore)
         times.append(clock() - start)
@@ -79,15 +82,18 @@ def _ignore(*_: object) -> None:
     """Take the status and the headers of an answer."""
 
 
-def forked(count: int, work: Callable[[], object]) -> int:
-    """Fork `count` processes that do `work` and then wait for the end of this one; return when all have done it.
+@contextmanager
+def forked(count: int, work: Callable[[], object]) -> Iterator[None]:
+    """Fork `count` processes that do `work`, and go on once all have done it; they end with the block.
 
-    Return a descriptor: closing it, or the end of this process, ends them. Raise `RunError` where one ends before.
+    They also end with this process, however it ends. Raise `RunError` where one ends before it has done its work.
     """
+    children: list[int] = []
     ready_read, ready_write = os.pipe()
     stop_read, stop_write = os.pipe()
     for _ in range(count):
-        if os.fork() == 0:
+        child = os.fork()
+        if child == 0:
             code = 1
             try:
                 os.close(stop_write)
@@ -98,6 +104,7 @@ def forked(count: int, work: Callable[[], object]) -> int:
                 code = 0
             finally:
                 os._exit(code)
+        children.append(child)
     os.close(ready_write)
     os.close(stop_read)
     done = 0
@@ -105,10 +112,14 @@ def forked(count: int, work: Callable[[], object]) -> int:
     while chunk := os.read(ready_read, count):
         done += len(chunk)
     os.close(ready_read)
-    if done < count:
+    try:
+        if done < count:
+            raise RunError(f"{count - done} of {count} forked workers ended before they had recorded their lines")
+        yield
+    finally:
         os.close(stop_write)
-        raise RunError(f"{count - done} of {count} forked workers ended before they had recorded their lines")
-    return stop_write
+        for child in children:
+            os.waitpid(child, 0)
 
 
 def _measure(command: dict[str, Any]) -> dict[str, Any]:
@@ -123,25 +134,30 @@ def _measure(command: dict[str, Any]) -> dict[str, Any]:
     gc.enable()
     paged = body.registry is not None and body.sink is None
     others = command["workers"] - 1 if paged else 0
-    stop = forked(others, lambda: _worker(body, tags).populate(tags)) if others else -1
-    worker = _worker(body, tags)
-    worker.populate(tags[:1])
-    before = resident_bytes()
-    worker.populate(tags[1:])
-    after = resident_bytes()
     times: list[int] = []
     size = series = 0
-    if body.registry is not None and paged and command["pages"]:
-        times, size = timed_pages(body.registry, command["pages"], command["longest_ns"])
-        series = page_series(_text(body.registry), touched(subject.view_objects()))
+    with forked(others, lambda: _record(_worker(body, tags), tags)):
+        worker = _worker(body, tags)
+        _record(worker, tags[:1])
+        before = resident_bytes()
+        _record(worker, tags[1:])
+        after = resident_bytes()
+        if body.registry is not None and paged and command["pages"]:
+            times, size = timed_pages(body.registry, command["pages"], command["longest_ns"])
+            series = page_series(_text(body.registry), touched(subject.view_objects()))
+    # Only now, since what the copies have inherited would keep open what the end of the body waits for.
     answer = {
         **worker.finish(), "before": before, "after": after, "page_ns": times, "page_bytes": size, "series": series,
-        "others": others * len(tags), "loaded": loaded_libraries(subject.own_module), "search": sys.path,
+        "others": others * (len(tags) + 1), "loaded": loaded_libraries(subject.own_module), "search": sys.path,
     }  # fmt: skip
-    if others:
-        os.close(stop)
     heap.clear()
     return answer
+
+
+def _record(worker: Worker, tags: Sequence[Tags]) -> None:
+    """Evaluate a line of each tag set without an export, and one more with it, which brings all onto the page."""
+    worker.populate(tags)
+    worker.run(1)
 
 
 def _worker(body: Body, tags: Sequence[Tags]) -> Worker:

@@ -45,7 +45,7 @@ class ColumnsPlan:
         if "import" in self.columns:
             took += (self.imports.rounds + 1) * (count + 1) * 0.2
         if {"memory", "page"} & set(self.columns):
-            pages = 2e-3 * self.series.pages * sum(self.series.series) if "page" in self.columns else 0.0
+            pages = 1e-3 * self.series.pages * sum(self.series.series) if "page" in self.columns else 0.0
             took += self.series.rounds * count * (len(self.series.series) * 0.8 + pages)
         return took
 

@@ -73,6 +73,6 @@ def series_figures(
 
 def _void_page(made: Footprint) -> str:
     """Return why the page of a process does not count: it lost lines, or shows fewer series than there are."""
-    if made.void or made.shown_series in {0, made.series}:
+    if made.void or not made.page_ns or made.shown_series == made.series:
         return made.void
     return f"its page shows {made.shown_series} of {made.series} series"

@@ -77,13 +77,13 @@ def test_the_tag_sets_on_a_page_are_those_of_the_view_with_the_fewest() -> None:
     assert page_series("", VIEWS) == 0
 
 
-def test_pages_are_timed_as_often_as_asked_but_three_at_least() -> None:
-    """A page that takes longer than all of them should is still made three times."""
+def test_pages_are_timed_as_often_as_asked_and_once_where_each_takes_too_long() -> None:
+    """A page that takes longer than all of them should is made twice, and the second one is timed."""
     registry = CollectorRegistry()
     Counter("lines", "Lines.", registry=registry).inc()
     times, size = timed_pages(registry, 7, 10**12)
     assert (len(times), size > 0) == (7, True)
-    assert len(timed_pages(registry, 7, 0)[0]) == 3
+    assert len(timed_pages(registry, 7, 0)[0]) == 1
     assert min(times) > 0
 
 
@@ -96,29 +96,28 @@ def test_the_resident_memory_grows_by_what_is_written() -> None:
 
 
 @pytest.mark.system
-@pytest.mark.parametrize("instrument", ["prometheus-client", "opencensus-lean", "opentelemetry"])
-def test_a_thousand_series_of_a_real_library_take_a_hundredfold_of_ten(instrument: str) -> None:
-    """Real processes: memory that grows with the series and is well above what is read of none at all."""
+@pytest.mark.parametrize("instrument", ["prometheus-client", "opencensus", "opencensus-lean", "opentelemetry"])
+def test_a_thousand_series_of_a_real_library_take_a_plausible_amount_of_memory(instrument: str) -> None:
+    """Real processes, whose series take what three metrics with two dozen buckets in all can take."""
     if instrument == "opentelemetry":
         pytest.importorskip("opentelemetry.sdk")
     many = memory_of_series(Subject(instrument=instrument), 1000, 2)
     assert many.count == 2
-    # A series is three metrics, with two dozen buckets in all: between a few hundred bytes and some dozens of KiB.
     assert 300 < many.value / 1000 < 64 * 1024
 
 
 @pytest.mark.system
 def test_the_page_of_one_worker_shows_its_own_lines_and_that_of_multiprocess_mode_all() -> None:
-    """Three workers with eleven tag sets each: 11 lines on the page of one of them, 33 on that of all."""
+    """Three workers with eleven tag sets each: 13 lines on the page of one of them, 12 more of each other on all's."""
     alone = measure_footprint(Subject(instrument="prometheus-client", series=10), workers=3, pages=3)
-    assert (alone.shown, alone.own, alone.recorded, alone.void) == (11, 11, 33, "")
+    assert (alone.shown, alone.own, alone.recorded, alone.void) == (13, 13, 37, "")
     assert (alone.shown_series, alone.series) == (11, 11)
     assert alone.page_time_ns
     every = measure_footprint(Subject(instrument="prometheus-client-multiprocess", series=10), workers=3, pages=3)
-    assert (every.shown, every.own, every.recorded, every.void) == (33, 11, 33, "")
+    assert (every.shown, every.own, every.recorded, every.void) == (37, 13, 37, "")
 
 
-@pytest.mark.system
+@pytest.mark.slow
 def test_series_that_a_library_folds_are_counted_on_its_page() -> None:
     """OpenTelemetry's default limit keeps 2 000 series and one of all the others; no line is lost."""
     pytest.importorskip("opentelemetry.sdk")
@@ -142,9 +141,11 @@ def test_a_worker_that_ends_early_is_an_error() -> None:
     if pid == 0:
         code = 1
         try:
-            os.close(forked(2, lambda: None))
+            with forked(2, lambda: None):
+                pass
             try:
-                forked(2, lambda: os._exit(3))
+                with forked(2, lambda: os._exit(3)):
+                    pass
             except RunError as error:
                 code = 0 if "2 of 2 forked workers ended" in str(error) else 2
         finally:
