@@ -38,10 +38,10 @@ bars: $(READY) ## Check the speed bars, each missed one a failure; for maintaine
 heap-effect: $(READY) ## Measure the effect of a large heap on each way of recording (ten minutes)
 	$(BIN)/python benchmarks/cost/heap_effect.py
 
-bench-full: $(READY) ## The whole matrix: table, ladder, laws, scrapes, rates, self-test (some 30 minutes)
+bench-full: $(READY) ## The whole matrix: table, ladder, laws, scrapes, rates, self-test (some 45 minutes)
 	$(BIN)/harness overhead full
 
-what-it-costs: $(READY) ## Measure the whole matrix and write docs/what-a-metric-costs.md from it (some 30 minutes)
+what-it-costs: $(READY) ## Measure the whole matrix and write docs/what-a-metric-costs.md from it (an hour)
 	$(BIN)/python benchmarks/cost/what_a_metric_costs.py
 
 lean-wheel: $(READY) ## Build the wheel of opencensus-lean, for programs that want no harness, in dist

@@ -1,6 +1,6 @@
 """Measures the whole matrix and writes docs/what-a-metric-costs.md, its pictures and the raw pairs behind them.
 
-    python benchmarks/cost/what_a_metric_costs.py                 measure (some 30 minutes), then write the page
+    python benchmarks/cost/what_a_metric_costs.py                 measure (an hour), then write the page
     python benchmarks/cost/what_a_metric_costs.py --render        write the page anew from the pairs kept in docs/data
     python benchmarks/cost/what_a_metric_costs.py --quick DIR     a rehearsal of some five minutes, written below DIR
 
@@ -19,8 +19,11 @@ from benchmarks.cost.page_text import page
 from benchmarks.cost.readers import readers
 from benchmarks.stored_block import write_block
 from harness.cli.console import Bar
+from harness.instruments.catalog import installed
 from harness.measure.questions.answer import Answer, renewed
+from harness.measure.questions.columns.names import COLUMNS
 from harness.measure.questions.full import FullPlan, measure_full
+from harness.measure.questions.table import ALL_ROWS
 from harness.measure.questions.validation import Validation, read_records, summarise
 from harness.report.plots.canvas import Picture, standalone
 from harness.report.plots.laws import laws_picture
@@ -109,8 +112,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 1
         write(kept, docs)
         return 0
+    whole = FullPlan(more=tuple(installed(ALL_ROWS)), columns=COLUMNS)
     with Bar() as bar:
-        outcome = measure_full(QUICK if asked.quick else None, bar)
+        outcome = measure_full(QUICK if asked.quick else whole, bar)
     if outcome.interrupted and not asked.quick:
         print("interrupted: the page is left as it was", file=sys.stderr)
         return 130

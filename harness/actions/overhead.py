@@ -14,6 +14,7 @@ from harness.measure.inputs import edge_lines
 from harness.measure.pairs.measure import comparisons_for, measure_overhead, target_comparison
 from harness.measure.pairs.schedule import Terms
 from harness.measure.questions.answer import Answer, outcome_of, outcome_of_table
+from harness.measure.questions.columns.columns import ColumnsPlan, measure_columns
 from harness.measure.questions.described.description import parse_service
 from harness.measure.questions.described.estimates import described_of
 from harness.measure.questions.described.measure import BUDGET_S as SERVICE_BUDGET_S
@@ -26,10 +27,10 @@ from harness.measure.questions.pages import exposition_diff
 from harness.measure.questions.saturation import Saturation, saturate
 from harness.measure.questions.scraping.scrapes import Conditions, ScrapeEffect, measure_scrapes, sweep
 from harness.measure.questions.selftest import measure_self_test
-from harness.measure.questions.table import ROWS, TablePlan, measure_table
+from harness.measure.questions.table import ALL_ROWS, ROWS, TablePlan, measure_table
 from harness.measure.service.deployments import INSTALL, available
 from harness.measure.subject import Subject
-from harness.progress import Progress, Step
+from harness.progress import Progress, Step, part_of
 from workloads.units import parse_duration_ns
 
 __all__ = ["ALLOWED", "QuestionPlan", "plan"]
@@ -46,8 +47,8 @@ _COMPARED = frozenset({"instruments", "series", "base", "axis", "scraped", "thre
 
 # The flags that mean something in each mode of the group itself; the others are refused rather than ignored.
 ALLOWED: dict[str, frozenset[str]] = {
-    "table": frozenset({"seed", "scraper", "bound"}),
-    "comparison": _PAIRED | _SCRAPING | _COMPARED,
+    "table": frozenset({"seed", "scraper", "bound", "columns"}),
+    "comparison": _PAIRED | _SCRAPING | _COMPARED | {"columns"},
     "target": _PAIRED | {"target", "bare", "axis", "threads", "heap"},
     "described": _PAIRED | {"service", "instruments"},
 }
@@ -81,7 +82,7 @@ def plan(question: str, flags: Flags) -> QuestionPlan:
             where = _WHERE.get(mode, "without a mode that takes it")
             raise UsageError(f"has no meaning {where}; see harness overhead --help", field=name)
     if flags.get("axis") == "instructions":
-        for name in ("precision", "budget", "seed", "scraped", "threads", "heap", "scrape_interval", "scraper"):
+        for name in sorted(_SCRAPING | _PAIRED | {"scraped", "threads", "heap", "columns"}):
             if name in flags:
                 raise UsageError("instructions are counted, not timed; leave it out", field=name)
     return QuestionPlan(mode, flags)
@@ -124,7 +125,28 @@ def _one_series(flags: Flags) -> int:
 def _table(flags: Flags, progress: Progress) -> Answer:
     bound = {"bound_ns": parse_duration_ns(flags["bound"])} if "bound" in flags else {}
     table = TablePlan(scraper=flags.get("scraper", "auto"), seed=flags.get("seed", 1), **bound)
-    return outcome_of_table(measure_table(table, progress))
+
+    def measure(progress: Progress) -> Answer:
+        return outcome_of_table(measure_table(table, progress))
+
+    return _with_columns(measure, flags, installed(table.instruments), table.pairs_s + table.rates_s, progress)
+
+
+def _with_columns(
+    measure: Callable[[Progress], Answer], flags: Flags, instruments: Sequence[str], seconds: float, progress: Progress
+) -> Answer:
+    """Return the answer of `measure`, which takes about `seconds`, with the columns asked for, measured after it."""
+    if "columns" not in flags:
+        return measure(progress)
+    columns = ColumnsPlan.of(instruments, flags["columns"], flags.get("seed", 1))
+    share = seconds / (seconds + columns.seconds)
+    answer = measure(part_of(progress, 0.0, share, then_s=columns.seconds))
+    if answer.interrupted:
+        return answer
+    began = time.monotonic()
+    figures, stopped = measure_columns(columns, part_of(progress, share, 1 - share, then_s=0.0))
+    elapsed_s = answer.elapsed_s + time.monotonic() - began
+    return answer.model_copy(update={"columns": figures, "interrupted": stopped, "elapsed_s": elapsed_s})
 
 
 def _subject(flags: Flags) -> Subject:
@@ -144,10 +166,13 @@ def _comparison(flags: Flags, progress: Progress) -> Answer:
     if flags.get("axis") == "instructions":
         find_valgrind()
         return outcome_of("comparison", {"comparison": run_instructions(comparisons, progress)})
-    scraper = flags.get("scraper", "auto")
-    return outcome_of(
-        "comparison", {"comparison": measure_overhead(comparisons, _terms(flags), progress, scraper=scraper)}
-    )
+    terms = _terms(flags)
+
+    def measure(progress: Progress) -> Answer:
+        document = measure_overhead(comparisons, terms, progress, scraper=flags.get("scraper", "auto"))
+        return outcome_of("comparison", {"comparison": document})
+
+    return _with_columns(measure, flags, instruments, terms.budget_s or BUDGET_S, progress)
 
 
 def _target(flags: Flags, progress: Progress) -> Answer:
@@ -297,10 +322,14 @@ def _loop(flags: Flags, progress: Progress) -> Answer:
 
 
 def _full(flags: Flags, progress: Progress) -> Answer:
-    instruments = tuple(_instruments(flags))
-    return measure_full(
-        FullPlan(instruments, scraper=flags.get("scraper", "auto"), seed=flags.get("seed", 1)), progress
+    whole = FullPlan(
+        tuple(_instruments(flags)),
+        () if "instruments" in flags else tuple(installed(ALL_ROWS)),
+        flags.get("columns", ()),
+        scraper=flags.get("scraper", "auto"),
+        seed=flags.get("seed", 1),
     )
+    return measure_full(whole, progress)
 
 
 MEASURE: dict[str, Callable[[Flags, Progress], Answer]] = {

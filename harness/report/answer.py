@@ -52,6 +52,19 @@ _COST = (
     "what recording adds to each line above {base}, ± 95 % interval, at the speed of the machine at which {line} takes "
     "{{reference}}"
 )
+# Columns on request: under every question that has rows.
+_ASKED = (
+    (
+        "memory",
+        "resident memory that a series adds, of a thousand: four views with their buckets; fresh processes",
+    ),
+    (
+        "CPU",
+        "processor time of a process at that rate, asleep between lines, minus the bare REPL's; 100 % is a core",
+    ),
+    ("import", "from the start of an interpreter to its imported library, minus one that imports nothing"),
+    ("page", "making the page that Prometheus asks for, compressed, without sending it"),
+)
 _READING = {
     "table": (
         ("cost", _COST.format(base="the bare REPL", line="a bare line")),
@@ -92,7 +105,8 @@ def costs_section(answer: "Answer") -> Section | None:
             # That it was interrupted is said once, at the end.
             document = document.model_copy(update={"interrupted": False})
             rates = answer.saturation if what == "table" else []
-            return overhead_section(document, rates, audits_of(answer), counted_of(answer), spread_of(answer))
+            counted = counted_of(answer)
+            return overhead_section(document, rates, audits_of(answer), counted, spread_of(answer), answer.columns)
     return None
 
 
@@ -186,12 +200,14 @@ def _reading(answer: "Answer") -> Facts:
         "repeat": f"; {repeat_words(spread_of(answer))}",
     }
     shown = _shown(answer)
+    asked = {each.column for each in answer.columns}
     once = all(rate.method == "bisection" for rate in answer.saturation)
     rows = []
     for word, meaning in _READING["table" if answer.part("table") is not None else "comparison"]:
         if shown.get(word, True):
             said = _SUSTAINED_ONCE if meaning is _SUSTAINED and once else meaning
             rows.append((_SHOWN_AS.get(word, word), TableCell(said.format(**words))))
+    rows += [(word, TableCell(meaning)) for word, meaning in _ASKED if word.lower() in asked]
     return Facts(tuple(rows))
 
 

@@ -12,6 +12,7 @@ from harness.report.trends import Trend
 if TYPE_CHECKING:
     from harness.host.environment import Environment
     from harness.measure.questions.answer import Answer
+    from harness.measure.questions.columns.figures import ColumnFigure
     from harness.measure.questions.described.estimates import Described
     from harness.measure.questions.event_loop.effect import LoopEffect
     from harness.measure.questions.laws import CostLaw
@@ -71,6 +72,7 @@ class Report:
     audits: "Mapping[str, Audited]" = field(default_factory=dict)
     counted: Mapping[str, float] = field(default_factory=dict)
     counted_spread: float | None = None
+    columns: "Sequence[ColumnFigure]" = ()
     ladder: "Experiments | None" = None
     laws: "Sequence[CostLaw]" = ()
     scrapes: "Sequence[ScrapeEffect]" = ()
@@ -162,6 +164,7 @@ class _Newest:
     audits: "dict[str, Audited]" = field(default_factory=dict)
     counted: dict[str, float] = field(default_factory=dict)
     counted_spread: float | None = None
+    columns: "dict[tuple[str, int | None, str], ColumnFigure]" = field(default_factory=dict)
     laws: "dict[tuple[str, str], CostLaw]" = field(default_factory=dict)
     rates: "dict[tuple[str, int], Saturation]" = field(default_factory=dict)
     scrapes: "dict[tuple[object, ...], ScrapeEffect]" = field(default_factory=dict)
@@ -201,6 +204,7 @@ class _Newest:
             self.counted_spread = spread_of(answer)
         self.audits |= audits_of(answer)
         self.counted |= counted_of(answer)
+        self.columns |= {(each.column, each.at, each.instrument): each for each in answer.columns}
         self.laws |= {(law.factor, law.instrument): law for law in answer.laws}
         self.rates |= {(rate.instrument, rate.series): rate for rate in answer.saturation}
         self.scrapes |= {(effect.instrument, tuple(effect.factors.items())): effect for effect in answer.scrapes}
@@ -271,6 +275,7 @@ def assembled(documents: Sequence[StoredDocument], problems: Sequence[str] = (),
         audits=newest.audits,
         counted=newest.counted,
         counted_spread=newest.counted_spread,
+        columns=list(newest.columns.values()),
         saturation=list(newest.rates.values()),
         ladder=newest.ladder,
         laws=list(newest.laws.values()),

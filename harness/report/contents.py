@@ -31,7 +31,9 @@ def sections_of(report: Report) -> list[Section]:
     document = report.overhead
     experiments = [*(() if document is None else document.experiments), *report.evidence]
     built = (
-        overhead_section(document, report.saturation, report.audits, report.counted, report.counted_spread),
+        overhead_section(
+            document, report.saturation, report.audits, report.counted, report.counted_spread, report.columns
+        ),
         ladder_section(() if report.ladder is None else ladders_of(report.ladder)),
         laws_section(report.laws),
         saturation_section(report.saturation),

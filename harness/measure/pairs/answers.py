@@ -65,7 +65,7 @@ _EXPECTED: dict[str, dict[str, Callable[[object], bool]]] = {
         "search": lambda value: value is None or _are_texts(value),
     },
     "run": {"ns": _is_time, "cpu_ns": _is_count, "raised": _is_count},
-    "pace": {"start_ns": _is_count, "lines": _is_count, "raised": _is_count,
+    "pace": {"start_ns": _is_count, "lines": _is_count, "raised": _is_count, "cpu_ns": _is_count,
              "served": lambda value: isinstance(value, list)},
     "finish": {"evaluated": _is_count, "raised": _is_count, "shown": _are_counts, "scrapes": _is_count},
 }  # fmt: skip

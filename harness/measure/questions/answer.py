@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.host.environment import Environment, environment
+from harness.measure.questions.columns.figures import ColumnFigure
 from harness.measure.questions.described.estimates import Described, described_of
 from harness.measure.questions.event_loop.effect import LoopEffect
 from harness.measure.questions.laws import CostLaw, laws_of
@@ -68,6 +69,7 @@ class Answer(Experiments):
     exposition: list[ExpositionDiff] = Field(default_factory=list)
     loops: list[LoopEffect] = Field(default_factory=list, description="scrapes and pushes of event loops")
     described: list[Described] = Field(default_factory=list, description="what recording costs described services")
+    columns: list[ColumnFigure] = Field(default_factory=list, description="columns of the table that were asked for")
 
     def part(self, what: str) -> Experiments | None:
         """Return the experiments of the part `what` as a document of their own; None where there are none."""
@@ -198,7 +200,7 @@ def joined(mode: Mode, outcomes: list[Answer]) -> Answer:
     for outcome in outcomes:
         parts |= {part.what: document for part in outcome.parts if (document := outcome.part(part.what)) is not None}
     paired = sum(document.elapsed_s for document in parts.values())
-    lists = ("table", "laws", "saturation", "scrapes", "exposition", "loops", "described")
+    lists = ("table", "laws", "saturation", "scrapes", "exposition", "loops", "described", "columns")
     return outcome_of(
         mode,
         parts,

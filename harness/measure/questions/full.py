@@ -8,6 +8,8 @@ from harness.measure.controls import count_controls
 from harness.measure.pairs.pair import BlockPlan
 from harness.measure.pairs.schedule import Comparison, Terms
 from harness.measure.questions.answer import Answer, joined, outcome_of, outcome_of_table
+from harness.measure.questions.columns.columns import ColumnsPlan, measure_columns
+from harness.measure.questions.columns.names import ColumnName
 from harness.measure.questions.ladder import measure_ladder, rung_comparisons
 from harness.measure.questions.laws import FACTORS, law_comparisons, measure_laws
 from harness.measure.questions.scraping.scrapes import Conditions, sweep
@@ -32,9 +34,14 @@ SHORT = BlockPlan(rounds=10, block_ns=5_000_000)
 
 @dataclass(frozen=True, slots=True)
 class FullPlan:
-    """The time of each stage, in seconds of pairs; the defaults take about 30 minutes on two cores."""
+    """The time of each stage, in seconds of pairs; the defaults take about 30 minutes on two cores.
+
+    `more` are further rows of the table and of its `columns`, without laws; they add to the time of the table.
+    """
 
     instruments: tuple[str, ...] = ROWS
+    more: tuple[str, ...] = ()
+    columns: tuple[ColumnName, ...] = ()
     table_s: float = 240.0
     rates_s: float = 150.0
     rate_run_s: float = 1.0
@@ -47,6 +54,16 @@ class FullPlan:
     self_test_trials: int = 5
     scraper: str = "auto"
     seed: int = 1
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """All rows of the table."""
+        return tuple(dict.fromkeys((*self.instruments, *self.more)))
+
+    @property
+    def longer(self) -> float:
+        """How many times as long as planned the table takes, so that each row has its share of the time."""
+        return len(self.rows) / len(self.instruments) if self.instruments else 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +91,8 @@ def self_test_outcome(result: SelfTest) -> Answer:
 def table_plan(plan: FullPlan) -> TablePlan:
     """Return the plan of the table stage."""
     return TablePlan(
-        instruments=plan.instruments, pairs_s=plan.table_s, rates_s=plan.rates_s, rate_run_s=plan.rate_run_s,
-        scraper=plan.scraper, seed=plan.seed,
+        instruments=plan.rows, pairs_s=plan.table_s * plan.longer, rates_s=plan.rates_s * plan.longer,
+        rate_run_s=plan.rate_run_s, scraper=plan.scraper, seed=plan.seed,
     )  # fmt: skip
 
 
@@ -87,7 +104,7 @@ def paired_parts(plan: FullPlan) -> dict[str, tuple[list[Comparison], Terms]]:
     table = table_plan(plan)
     trial = [delayed_pair(SELF_TESTED, 0.0)] * (len(SHARES) + 1)
     parts = {
-        "table": (table_comparisons(table, plan.instruments), table_terms(table)),
+        "table": (table_comparisons(table, plan.rows), table_terms(table)),
         "ladder": (rung_comparisons(), Terms(budget_s=plan.ladder_s, seed=plan.seed, plan=SHORT)),
         **{
             f"laws:{factor}": (
@@ -108,6 +125,12 @@ def paired_parts(plan: FullPlan) -> dict[str, tuple[list[Comparison], Terms]]:
 def stages_of(plan: FullPlan) -> list[Stage]:
     """Return the stages of a plan in order."""
     terms = {name: terms for name, (_, terms) in paired_parts(plan).items()}
+    asked = ColumnsPlan.of(plan.rows, plan.columns, plan.seed)
+
+    def columns(progress: Progress) -> Answer:
+        began = time.monotonic()
+        figures, stopped = measure_columns(asked, progress)
+        return outcome_of("table", columns=figures, elapsed_s=time.monotonic() - began, interrupted=stopped)
 
     def table(progress: Progress) -> Answer:
         stage_plan = table_plan(plan).model_copy(update={"controls": terms["table"].controls})
@@ -135,7 +158,8 @@ def stages_of(plan: FullPlan) -> list[Stage]:
         return self_test_outcome(measure_self_test(terms["self-test 0"], progress, trials=trials))
 
     return [
-        Stage("the table", plan.table_s + plan.rates_s, table),
+        Stage("the table", (plan.table_s + plan.rates_s) * plan.longer, table),
+        *([Stage("its columns", asked.seconds, columns)] if plan.columns else []),
         Stage("the ladder", plan.ladder_s, ladder),
         *(Stage(f"cost by {factor}", seconds, law(factor)) for factor, seconds in plan.laws_s),
         # Eight points, of which the one scraped once a second takes three times as long.

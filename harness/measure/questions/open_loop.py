@@ -23,7 +23,8 @@ class OpenLoop:
     """The times of an open-loop run, in ns of ``time.monotonic_ns``.
 
     `due` has an entry for each line of the schedule; `starts` and `ends` have one for each line that was sent, which
-    are the first ones. `served` has a row (start, end) for each scrape during the run, in order of start.
+    are the first ones. `served` has a row (start, end) for each scrape during the run, in order of start. `cpu_ns` is
+    the processor time of the process during the run, in ns.
     """
 
     due: Ns
@@ -31,6 +32,7 @@ class OpenLoop:
     ends: Ns
     served: Ns
     raised: int = 0
+    cpu_ns: int = 0
 
     @property
     def sent(self) -> int:
@@ -75,13 +77,14 @@ def due_until(rate: float, duration_ns: int, seed: int) -> Ns:
 
 
 def run_open_loop(
-    side: Side, due: Ns, file: Path, *, start_ns: int | None = None, give_up_ns: int | None = None
+    side: Side, due: Ns, file: Path, *, start_ns: int | None = None, give_up_ns: int | None = None, sleep: bool = False
 ) -> OpenLoop:
     """Run one line for each of `due`, ns after the start, on a side that is loaded and pinned.
 
     The start is `start_ns`, which has to leave time for reading the due times; None starts as soon as they are read.
     `file` and the file of that name with ``.out`` appended are overwritten. `give_up_ns` is explained in
-    `harness.measure.worker.paced`.
+    `harness.measure.worker.paced`. With `sleep` the process sleeps until lines are due and takes no processor time to
+    wait; otherwise it spins at the end, which starts lines on time.
     """
     due.astype(np.int64).tofile(file)
     ahead_ns = 0 if start_ns is None else start_ns - time.monotonic_ns()
@@ -93,6 +96,7 @@ def run_open_loop(
             "start_ns": start_ns,
             "give_up_ns": give_up_ns,
             "planned_s": max(0.0, planned_s),
+            "sleep": sleep,
         }
     )
     both = np.fromfile(f"{file}.out", dtype=np.int64)
@@ -104,4 +108,5 @@ def run_open_loop(
         ends=both[count:],
         served=served[np.argsort(served[:, 0], kind="stable")],
         raised=answer["raised"],
+        cpu_ns=answer["cpu_ns"],
     )

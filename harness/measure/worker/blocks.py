@@ -8,8 +8,8 @@ Commands and answers are lines of JSON on standard input and output:
 {"do": "pin"}                                         -> {}
 {"do": "run", "lines": k, "kept": whether it is timed}
                                                       -> {"ns", "cpu_ns", "raised"}
-{"do": "pace", "file", "start_ns", "give_up_ns", "planned_s"}
-                                                      -> {"start_ns", "lines", "raised", "served"}
+{"do": "pace", "file", "start_ns", "give_up_ns", "planned_s", "sleep": whether waits only sleep}
+                                                      -> {"start_ns", "lines", "raised", "served", "cpu_ns"}
 {"do": "finish"}                                      -> {"evaluated", "raised", "shown", "scrapes", "lost_packets"}
 
 An answer {"error", "kind"} ends the process, and so do the end of its input and the death of its parent.
@@ -122,11 +122,15 @@ class Worker:
             count *= 2
         return best
 
-    def pace(self, due_ns: Sequence[int], give_up_ns: int | None) -> "Paced":
-        """Evaluate a line at each due time, ns of ``time.monotonic_ns``; see `run_paced`."""
-        from harness.measure.worker.paced import run_paced
+    def pace(self, due_ns: Sequence[int], give_up_ns: int | None, *, sleep: bool = False) -> "Paced":
+        """Evaluate a line at each due time, ns of ``time.monotonic_ns``; see `run_paced`.
 
-        trace = run_paced(self._body.evaluators[0], self._lines, due_ns, give_up_ns)
+        With `sleep` it waits without taking processor time.
+        """
+        from harness.measure.worker.paced import SleepingClock, run_paced
+
+        clock = SleepingClock() if sleep else None
+        trace = run_paced(self._body.evaluators[0], self._lines, due_ns, give_up_ns, clock)
         self.evaluated += len(trace.starts)
         self.raised += trace.raised
         return trace
@@ -279,7 +283,8 @@ class _Session:
         if start_ns is None:
             # The lead covers the time that adding the start to each offset takes.
             start_ns = time.monotonic_ns() + _HEAD_START_NS + len(offsets) * _HEAD_START_A_LINE_NS
-        trace = worker.pace([start_ns + offset for offset in offsets], command["give_up_ns"])
+        due_ns = [start_ns + offset for offset in offsets]
+        trace = worker.pace(due_ns, command["give_up_ns"], sleep=command.get("sleep", False))
         with open(f"{command['file']}.out", "wb") as file:  # noqa: PTH123 - array writes to a plain file
             array("q", trace.starts).tofile(file)
             array("q", trace.ends).tofile(file)
@@ -288,6 +293,7 @@ class _Session:
             "lines": len(trace.starts),
             "raised": trace.raised,
             "served": self._served(),
+            "cpu_ns": trace.cpu_ns,
         }
 
     def _run(self, worker: Worker, count: int, *, timed: bool) -> dict[str, int]:

@@ -1,11 +1,12 @@
 """The overhead table: what each way of recording costs under each set of conditions, and the picture of it."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from harness.report.experiments import VOID, conditions, cost_of, is_rung, repeat_words, unit_of
-from harness.report.numbers import Unit, finite, plain, unit_for
+from harness.report.experiments import VOID, conditions, cost_of, is_rung, measured, repeat_words, unit_of
+from harness.report.numbers import UNKNOWN, Unit, finite, plain, unit_for
 from harness.report.plots.forest import ForestPicture, ForestRow, forest
 from harness.report.sections.audits import Audit, audit_cell
 from harness.report.sections.evidence import evidence_table
@@ -13,14 +14,20 @@ from harness.report.sections.saturation import rate_cell
 from harness.report.tables import Column, Illustration, Note, Part, ReportTable, Section, TableCell, figure, row_of
 
 if TYPE_CHECKING:
+    from harness.measure.questions.columns.figures import ColumnFigure
     from harness.measure.questions.saturation import Saturation
     from harness.measure.result import Experiment, Experiments
 
-__all__ = ["OverheadRow", "cost_table", "costs_picture", "overhead_section", "rows_of"]
+__all__ = ["OverheadRow", "asked_tables", "cost_table", "costs_picture", "overhead_section", "rows_of"]
 
 INTERRUPTED = Note("Interrupted: the figures rest on the pairs measured until then.", tone="warning")
 _OF_SCRAPES = frozenset({"scraped", "scrape_interval_ms"})
 _NAME = Column("Way of recording", kind="text", narrow="")
+_BYTES, _KIB = Unit("bytes", 1.0), Unit("KiB", 1024.0)
+_PERCENT = Unit("% of a core", 0.01)
+_ASKED_WORDS = {"memory": "memory", "cpu": "CPU", "import": "import", "page": "page"}
+# With intervals, beside the names in eighty columns.
+_MOST_ASKED = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +146,66 @@ def _counted(row: OverheadRow, unit: Unit) -> TableCell:
     return TableCell(cell.value, cell.interval, cell.mark, cell.value, cell.tone)
 
 
+def asked_tables(figures: "Sequence[ColumnFigure]") -> list[ReportTable]:
+    """Return the columns that were asked for, with a row for each way of recording.
+
+    Why a cell has no figure is said below them. A terminal has room for four columns, so that more of them are several
+    tables of about the same width.
+    """
+    keys = list(dict.fromkeys((each.column, each.at) for each in figures))
+    size = math.ceil(len(keys) / math.ceil(len(keys) / _MOST_ASKED)) if keys else 1
+    parts = [keys[i : i + size] for i in range(0, len(keys), size)]
+    tables = [_asked_table([each for each in figures if (each.column, each.at) in part]) for part in parts]
+    return [*tables[:-1], *(replace(table, notes=tuple(_reasons(figures))) for table in tables[-1:])]
+
+
+def _asked_table(figures: "Sequence[ColumnFigure]") -> ReportTable:
+    cells = {(each.instrument, each.column, each.at): each for each in figures}
+    names = list(dict.fromkeys(each.instrument for each in figures))
+    columns = [_NAME]
+    rows = [[TableCell(name)] for name in names]
+    for name, at in dict.fromkeys((each.column, each.at) for each in figures):
+        found = [cells.get((instrument, name, at)) for instrument in names]
+        column, unit = _asked_column(name, at, [each.value for each in found if each is not None])
+        columns.append(column)
+        for row, each in zip(rows, found, strict=True):
+            row.append(_asked_cell(each, unit))
+    words = ", ".join(dict.fromkeys(_ASKED_WORDS[each.column] for each in figures))
+    caption = f"What else it takes: {words}, ± 95\u202f% intervals"
+    return ReportTable(caption, tuple(columns), tuple(map(tuple, rows)), stacked=True)
+
+
+def _asked_column(name: str, at: int | None, values: Sequence[float | None]) -> tuple[Column, Unit]:
+    """Return the heading of a column on request and the unit of its figures, from one byte, core or ns."""
+    place = plain(at, 5)
+    if name == "cpu":
+        return Column(f"CPU at {place} lines/s", _PERCENT.name, narrow=f"CPU at\n{place}/s\n%"), _PERCENT
+    if name == "memory":
+        known = sorted(value for value in values if value is not None)
+        unit = _KIB if known and known[len(known) // 2] >= _KIB.scale else _BYTES
+        return Column("Memory per series", unit.name, narrow=f"memory\n/series\n{unit.name}"), unit
+    unit = unit_for(values)
+    if name == "import":
+        return Column("Import", unit.name, narrow=f"import\n{unit.name}"), unit
+    return Column(f"Page of {place} series", unit.name, narrow=f"page of\n{place}\n{unit.name}"), unit
+
+
+def _asked_cell(each: "ColumnFigure | None", unit: Unit) -> TableCell:
+    if each is None or (each.value is None and not each.void):
+        return TableCell(UNKNOWN)
+    return TableCell(VOID) if each.value is None else figure(measured(each.value, each.interval), unit)
+
+
+def _reasons(figures: "Sequence[ColumnFigure]") -> Iterator[Note]:
+    """Yield a note for each reason why figures are missing."""
+    lacking: dict[tuple[str, str], list[str]] = {}
+    for each in figures:
+        if each.reason:
+            lacking.setdefault((each.column, each.reason), []).append(each.instrument)
+    for (column, reason), names in lacking.items():
+        yield Note(f"{UNKNOWN} {', '.join(dict.fromkeys(names))}: no {column}: {reason}", tone="quiet")
+
+
 def costs_picture(rows: Sequence[OverheadRow]) -> ForestPicture | None:
     """Return the costs as dots with their intervals; None without any."""
     drawn = [_dots(row) for row in rows]
@@ -176,6 +243,7 @@ def overhead_section(
     audits: Mapping[str, Audit] | None = None,
     counted: Mapping[str, float] | None = None,
     counted_spread: float | None = None,
+    columns: "Sequence[ColumnFigure]" = (),
 ) -> Section | None:
     """Return the overhead table, its picture, and what each verdict rests on."""
     if document is None:
@@ -186,6 +254,7 @@ def overhead_section(
     picture = costs_picture(rows)
     parts: list[Part] = [INTERRUPTED] if document.interrupted else []
     parts.append(cost_table(rows))
+    parts += asked_tables(columns)
     parts += [Note(f"Instructions: {repeat_words(counted_spread)}.", tone="quiet")] if counted else []
     parts += [_illustration(picture)] if picture is not None else []
     parts.append(evidence_table([experiment for row in rows for experiment in row.experiments]))

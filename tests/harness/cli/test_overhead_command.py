@@ -20,7 +20,9 @@ from harness.actions.overhead import ALLOWED, QuestionPlan, plan
 from harness.cli.commands.overhead import action
 from harness.cli.commands.overhead.action import exit_code
 from harness.errors import UsageError
+from harness.instruments.catalog import installed
 from harness.measure.questions.answer import Answer
+from harness.measure.questions.table import ALL_ROWS
 from harness.measure.result import Experiments
 from harness.report.answer import answer_markdown
 
@@ -196,6 +198,11 @@ def test_ctrl_c_keeps_the_pairs_and_says_what_they_allow(tmp_path: Path) -> None
         (["--json", "/nowhere/f.json"], "--json"),
         (["--markdown", "/nowhere/f.md"], "--markdown"),
         (["--bare", "a:b"], "--bare"),
+        (["--columns", "memroy"], "'--columns': 'memroy' is not one of 'memory', 'cpu', 'import', 'page'"),
+        (["--columns", "memory,"], "'--columns': 'memory,' has an empty place between commas"),
+        (["--columns", "cpu", "--target", "a:b"], "error: --columns: has no meaning with --target"),
+        (["--axis", "instructions", "--columns", "cpu"], "error: --columns: instructions are counted, not timed"),
+        (["ladder", "--columns", "cpu"], "--columns"),
     ],
 )
 def test_a_mistake_is_one_line_that_names_the_flag(
@@ -284,6 +291,53 @@ def test_without_valgrind_it_says_how_to_get_it(tmp_path: Path) -> None:
             "(Debian: apt install valgrind)"
         )
     ]
+
+
+def test_columns_are_asked_for_beside_the_table_or_a_comparison(
+    planned: list[tuple[QuestionPlan, dict[str, Any]]],
+) -> None:
+    """They choose no question of their own; each is taken once, in the order given."""
+    for arguments in ([], ["--instruments", "none"]):
+        assert cli._run(["overhead", "--columns", "page,cpu,page", *arguments]) == 0
+    assert [(asked.mode, asked.flags["columns"]) for asked, _ in planned] == [
+        ("table", ("page", "cpu")), ("comparison", ("page", "cpu")),
+    ]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_column_is_in_the_document_in_markdown_and_in_the_history(tmp_path: Path) -> None:
+    """A real run with the quickest of them: stored as printed, within the published schema."""
+    path, markdown = tmp_path / "f.json", tmp_path / "f.md"
+    done = harness(
+        "overhead", "--instruments", "prometheus-client", "--budget", "10ms", "--columns", "import", "--quiet",
+        "--json", str(path), "--markdown", str(markdown), "--store", str(tmp_path / "store"),
+    )  # fmt: skip
+    assert done.returncode in (0, 1), done.stderr
+    document = json.loads(path.read_text())
+    jsonschema.validate(document, json.loads(harness("schema", "overhead").stdout))
+    (column,) = document["columns"]
+    assert (column["instrument"], column["column"], column["at"], column["unit"]) == (
+        "prometheus-client", "import", None, "ns",
+    )  # fmt: skip
+    assert len(column["values"]) == 20
+    assert column["interval"][0] < column["value"] < column["interval"][1]
+    assert "What else it takes: import" in done.stdout
+    assert "| Import, ms |" in markdown.read_text()
+    (kept,) = [json.loads(each.read_text()) for each in (tmp_path / "store").rglob("*.json")]
+    assert kept["document"]["columns"] == document["columns"]
+
+
+@pytest.mark.slow
+def test_every_row_of_the_whole_matrix_is_measured_in_pairs(tmp_path: Path) -> None:
+    """What is installed of them, each against the bare REPL: a pair that counts, so its page showed every line."""
+    path = tmp_path / "f.json"
+    rows = installed(ALL_ROWS)
+    done = harness("overhead", "--instruments", ",".join(rows), *SHORT, "--json", str(path))
+    assert done.returncode in (0, 1), done.stderr
+    experiments = {each["head"]: each for each in json.loads(path.read_text())["experiments"]}
+    assert list(experiments) == rows
+    for each in experiments.values():
+        assert not all(pair["void"] for pair in each["raw_pairs"]), each["head"]
 
 
 @pytest.mark.slow

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
+from harness.measure.questions.columns.figures import ColumnFigure, Repeats, figure_of
+from harness.measure.questions.columns.names import ColumnName
 from harness.measure.questions.laws import CostLaw, Fit, Point
 from harness.measure.questions.pages import ExpositionDiff, FamilyShown, ShownPages
 from harness.measure.questions.saturation import Saturation, Trial
@@ -194,6 +196,35 @@ def rate(instrument: str, value: float | None, low: float = 0, high: float = 0, 
     return Saturation(**{**values, **more})
 
 
+def column(
+    instrument: str, name: ColumnName, at: int | None, *values: float, void: int = 0, reason: str = ""
+) -> ColumnFigure:
+    """A cell of a column on request, with its repeats."""
+    made = Repeats()
+    for value in values:
+        made.add(value)
+    for _ in range(void):
+        made.add(None, "2 of 11 lines are not on the page")
+    return figure_of(instrument, name, at, made, reason)
+
+
+def columns() -> list[ColumnFigure]:
+    """All columns of two ways of recording, one of which has no page, and of a third that lost lines."""
+    made = [
+        column("opencensus", "memory", 1_000, 2_790.0, 2_812.0, 2_801.0),
+        column("statsd", "memory", 1_000, 230.0, 260.0, 240.0),
+    ]
+    for rate, share in ((1_000, 0.0124), (10_000, 1.032)):
+        made.append(column("opencensus", "cpu", rate, share, share * 1.02, share * 0.99))
+        made.append(column("statsd", "cpu", rate, share / 3, share / 3.1, share / 2.9))
+        made.append(column("broken", "cpu", rate, share, void=2))
+    made += [column(name, "import", None, 171e6, 175e6, 169e6) for name in ("opencensus", "statsd")]
+    for series, time in ((100, 21e6), (1_000, 212e6)):
+        made.append(column("opencensus", "page", series, time, time * 1.03, time * 0.98))
+        made.append(column("statsd", "page", series, reason="it pushes, so that nobody asks for a page"))
+    return made
+
+
 def effect(instrument: str = "opencensus", **more: Any) -> ScrapeEffect:
     """A study of scrapes; p99.9 has too few lines."""
     shifts = [
@@ -278,6 +309,7 @@ def full_report() -> Report:
             ),
             "opencensus-lean": Audited(conserved=True, outcome="conserved", findings=[]),
         },
+        columns=columns(),
         ladder=ladder(),
         laws=[
             law("opencensus", 21_400, 71_900),

@@ -38,6 +38,7 @@ from harness.report.writers.terminal import write_terminal
 from tests.harness.report.checks import Node, parse
 from tests.harness.report.run_samples import run_result
 from tests.harness.report.samples import (
+    columns,
     document,
     effect,
     experiment,
@@ -69,7 +70,7 @@ def sections() -> list[Section]:
         overhead=document(costs), ladder=ladder("2-views"),
         laws=[law("a", 21_400, 71_900), law("b", 8_100, 0.9, void=3)],
         saturation=[rate("opencensus", 8_900, 8_600, 9_100), rate("b", None, at_least=7_123.0), rate("c", None)],
-        counted={"opencensus": 981_590.0}, counted_spread=0.0002, audits=full_report().audits,
+        counted={"opencensus": 981_590.0}, counted_spread=0.0002, columns=columns(), audits=full_report().audits,
         scrapes=[effect(), effect("old", rate=None)], self_test=self_test(), expositions=[pages()],
         trends=[trend(), trend(12)], runs=[run_result()], evidence=costs[:2],
     )  # fmt: skip

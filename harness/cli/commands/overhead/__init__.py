@@ -24,6 +24,7 @@ from harness.cli.options import (
 )
 from harness.cli.system import require_linux
 from harness.errors import UsageError
+from harness.measure.questions.columns.names import COLUMNS
 
 __all__ = ["overhead"]
 
@@ -56,6 +57,12 @@ _SCRAPER = scraping(
 )
 _INTERVAL = scraping("--scrape-interval", type=DURATION, metavar="TIME", help="Time between two scrapes.")
 _SEED = measuring("--seed", type=SEED, help="Seed of the orders, hash seeds and lines. [default: 1]")
+_COLUMNS = measuring(
+    "--columns",
+    type=ValueList(click.Choice(COLUMNS)),
+    metavar="A,B",
+    help=f"Further columns of the table, each measured after it: {', '.join(COLUMNS)}.",
+)
 _BOUND = measuring("--bound", type=DURATION, metavar="TIME", help="Limit on p99 of the response time. [default: 5ms]")
 _TERMS = (
     measuring(
@@ -136,6 +143,7 @@ def _ask(question: str, flags: Mapping[str, Any]) -> int:
     examples=(
         "harness overhead",
         "harness overhead --instruments opencensus,opencensus-lean --series 1,100 --budget 60s",
+        "harness overhead --columns memory,cpu,import,page",
         "harness overhead --target mypackage.module:handle --precision 1%",
         "harness overhead --for series=200,rate=2k,workers=4,scrape=15s",
         "harness overhead ladder --budget 60s",
@@ -163,6 +171,7 @@ def _ask(question: str, flags: Mapping[str, Any]) -> int:
     measuring("--axis", type=click.Choice(["wall", "instructions"]), help="Measure time, or instructions by valgrind."),
     *_TERMS,
     _BOUND,
+    _COLUMNS,
 )  # fmt: skip
 @click.pass_context
 def overhead(ctx: click.Context, /, **flags: Any) -> int:
@@ -300,7 +309,10 @@ def loop(**flags: Any) -> int:
     examples=("harness overhead full --json everything.json", "harness overhead full --instruments opencensus-lean"),
     exits=_PAIRED,
 )
-@_options(_INSTRUMENTS, _SCRAPER, _SEED)
+@_options(_instruments("all built-in ones that are installed"), _SCRAPER, _COLUMNS, _SEED)
 def full(**flags: Any) -> int:
-    """Measure the table, the ladder, all laws, the scrapes and the self-test, with closer intervals (30 minutes)."""
+    """Measure the table, the ladder, all laws, the scrapes and the self-test, with closer intervals (45 minutes).
+
+    Laws are measured of the ways of recording of the default table, or of those given.
+    """
     return _ask("full", flags)

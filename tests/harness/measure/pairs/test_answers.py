@@ -18,7 +18,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     },
     "pin": {},
     "run": {"ns": 10, "cpu_ns": 0, "raised": 0},
-    "pace": {"start_ns": 0, "lines": 1, "raised": 0, "served": []},
+    "pace": {"start_ns": 0, "lines": 1, "raised": 0, "served": [], "cpu_ns": 1},
     "finish": {"evaluated": 1, "raised": 0, "shown": {"a": 1}, "scrapes": 0},
 }
 
