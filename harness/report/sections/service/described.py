@@ -30,9 +30,10 @@ _INTRO = (
 )
 _NOTES = (
     Note(
-        "CPU: cost of a line times the rate of a worker, ± the interval over pairs; memory and pages: ± the interval "
-        "over fresh processes. A page is made as Prometheus asks for it, compressed; on an event loop nothing else "
-        "happens meanwhile, in a thread of its own it shares the interpreter with the lines.",
+        "CPU: cost of a line times the rate of a worker, ± the interval over pairs, for lines that follow each other "
+        "without a pause; one that is recorded after a sleep costs more (--columns cpu). Memory and pages: ± the "
+        "interval over fresh processes. A page is made as Prometheus asks for it, compressed; on an event loop nothing "
+        "else happens meanwhile, in a thread of its own it shares the interpreter with the lines.",
         tone="quiet",
     ),
 )
@@ -131,7 +132,7 @@ def _cpu_words(cost: "ServiceCost", service: "ServiceDescription") -> Iterator[s
         return
     scraped = " in the one that is scraped" if each else ""
     pages = "" if cost.page_share.value is None else f", making pages {_said(cost.page_share, _SHARE)}{scraped}"
-    yield f"Recording takes {_said(share, _SHARE)} of a core{each}{pages}"
+    yield f"Recording takes at least {_said(share, _SHARE)} of a core{each}{pages}"
 
 
 def _memory_words(cost: "ServiceCost", service: "ServiceDescription") -> Iterator[str]:
