@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -70,32 +70,37 @@ def tool_versions() -> dict[str, str]:
     return pinned(("pytest-benchmark", "pyperf", "asv", "pytest-codspeed"))
 
 
-def execute(command: Iterable[str | Path], folder: Path, more: Mapping[str, str] | None = None) -> str:
+def execute(command: Sequence[str | Path], folder: Path, more: Mapping[str, str] | None = None) -> str:
     """Run a command of the preparation and return its output; raise `SystemExit` with the output where it fails."""
-    done = subprocess.run(
-        [str(part) for part in command],
-        cwd=folder,
-        env={**os.environ, **(more or {})},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=DEADLINE_S,
-        check=False,
-    )
+    shown = " ".join(str(part) for part in command)
+    try:
+        done = subprocess.run(
+            [str(part) for part in command],
+            cwd=folder,
+            env={**os.environ, **(more or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=DEADLINE_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise SystemExit(f"{shown} did not end within {DEADLINE_S} s") from None
     if done.returncode:
-        raise SystemExit(f"{' '.join(str(part) for part in command)} failed:\n{done.stdout}")
+        raise SystemExit(f"{shown} failed:\n{done.stdout}")
     return done.stdout
 
 
 def interpreter(tool: str, place: Path = PLACE) -> Path:
-    """Return the Python interpreter with `tool`; install it first where it is missing or has another version.
+    """Return the Python interpreter with `tool`; install it first where it is missing or was made of something else.
 
     An interrupted installation is started again.
     """
     folder = place / tool
     python, ready = folder / "bin" / "python", folder / "ready.json"
-    wanted = json.dumps({"python": sys.version, "base": sys.executable, **pinned(PACKAGES[tool])})
+    written = [INSTALL, SUITE, *search_path()]
+    wanted = json.dumps({"python": sys.version, "base": sys.executable, "files": written, **pinned(PACKAGES[tool])})
     if not ready.exists() or ready.read_text(encoding="utf-8") != wanted:
         print(f"installing {tool} into {folder}", file=sys.stderr)
         shutil.rmtree(folder, ignore_errors=True)
