@@ -191,7 +191,7 @@ prometheus: ## Run the real Prometheus on promconfig.yaml, until Ctrl-C
 	data=$$(mktemp -d); trap 'rm -rf "$$data"' EXIT; trap 'exit 130' INT TERM; \
 	"$$server" --config.file=promconfig.yaml --storage.tsdb.path="$$data" --web.listen-address=127.0.0.1:9090
 
-compare-tools: $(READY) ## The same experiments through pytest-benchmark, pyperf and this project (35 minutes)
+compare-tools: $(READY) ## The same experiments through four other tools and this project (about an hour)
 	$(BIN)/python benchmarks/cost/compare_tools.py --docs
 
 clean: ## Remove everything built, keep measurements
