@@ -349,7 +349,9 @@ def test_a_flag_without_meaning_is_refused_in_every_mode() -> None:
     every = {name for allowed in ALLOWED.values() for name in allowed}
     for mode, flags in asking.items():
         # Some flags without meaning for the table ask for a comparison, a function or a service by themselves.
-        for other in every - ALLOWED[mode] - (ALLOWED["comparison"] if mode == "table" else set()) - {"target", "service"}:
+        for other in (
+            every - ALLOWED[mode] - (ALLOWED["comparison"] if mode == "table" else set()) - {"target", "service"}
+        ):
             with pytest.raises(UsageError, match="has no meaning") as refused:
                 plan("table", {**flags, other: 2})
             assert refused.value.field == other
