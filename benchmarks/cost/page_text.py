@@ -10,6 +10,7 @@ from string import Template
 
 from benchmarks.cost.readers import readers, share_of
 from benchmarks.cost.replication import Compared, replication
+from benchmarks.stored_block import table
 from harness.measure.questions.answer import Answer
 from harness.measure.questions.validation import Validation
 from harness.report.answer import costs_section
@@ -165,14 +166,13 @@ def _versions_changed(first: Answer, second: Answer) -> list[str]:
     ]
 
 
-def _compared_table(rows: Sequence[Compared]) -> str:
-    lines = ["| What | First run | Predicted with 95 % | This run | |", "| --- | ---: | ---: | ---: | --- |"]
-    for each in rows:
+def _compared_table(compared: Sequence[Compared]) -> str:
+    rows = []
+    for each in compared:
         under = conditions(dict(reversed(each.factors)), scraped=True)
         part = "" if each.part == "table" else f" ({each.part})"
         value, interval = with_interval(MeasuredValue(each.first, each.low, each.high))
-        lines.append(
-            f"| {each.head}{f', {under}' if under else ''}{part} | {value} | {interval} | "
-            f"{plain(each.second, 4)} | {'✓ within' if each.inside else '✗ beyond'} |"
-        )
-    return "\n".join(lines) + "\n"
+        confirmed = "✓ within" if each.inside else "✗ beyond"
+        what = f"{each.head}{f', {under}' if under else ''}{part}"
+        rows.append([what, value, interval, plain(each.second, 4), confirmed])
+    return table(["What", "First run", "Predicted with 95 %", "This run", "Confirmed"], rows)

@@ -114,8 +114,8 @@ def _choosing(outcome: Answer) -> str:
     return (
         f"A line with three records costs {shown(rest[0])} with prometheus-client whose children are kept, "
         f"{shown(rest[1])} with `labels()` at each record, and {shown(rest[2])} with OpenTelemetry's SDK. "
-        f"At {_RATE} lines/s that is at least {shares[0]}, {shares[1]} and {shares[2]} of a core, and more in a thread "
-        f"that sleeps between lines, which `harness overhead --columns cpu` measures. "
+        f"At {_RATE} lines/s that is at least {shares[0]}, {shares[1]} and {shares[2]} of a core; a thread that sleeps "
+        f"between lines may take more, which `harness overhead --columns cpu` measures. "
         f"While Prometheus asks for the page every 70 ms it is {shown(scraped[0])}, {shown(scraped[1])} and "
         f"{shown(scraped[2])}."
     )

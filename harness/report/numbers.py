@@ -49,15 +49,17 @@ class Unit:
 
 COUNT = Unit("", 1.0)
 _TIMES = (Unit("ns", 1.0), Unit("µs", 1e3), Unit("ms", 1e6), Unit("s", 1e9))
+_SIZES = (Unit("bytes", 1.0), Unit("KiB", 2.0**10), Unit("MiB", 2.0**20), Unit("GiB", 2.0**30))
 _COUNTS = (COUNT, Unit("thousand", 1e3), Unit("million", 1e6))
 
 
 def unit_for(values: Iterable[float | None], axis: str = "ns") -> Unit:
     """Return the unit in which the middle one of the values has one to three digits before the point.
 
-    `axis` is ``ns`` (or ``wall_ns``) for durations; anything else is a count, with its own name left to the caller.
+    `axis` is ``ns`` (or ``wall_ns``) for durations and ``bytes`` for memory; anything else is a count, with its own
+    name left to the caller.
     """
-    units = _TIMES if axis in {"ns", "wall_ns"} else _COUNTS
+    units = _TIMES if axis in {"ns", "wall_ns"} else _SIZES if axis == "bytes" else _COUNTS
     sizes = sorted(abs(value) for value in values if value is not None and math.isfinite(value) and value)
     if not sizes:
         return units[0]

@@ -20,7 +20,7 @@ CONSTRAINTS = ROOT / "constraints.txt"
 PLACE = ROOT / ".benchmarks" / "tools"
 # What is installed for each tool; asv makes its environments with virtualenv.
 PACKAGES = {"asv": ("asv", "virtualenv"), "pytest-codspeed": ("pytest-codspeed",)}
-# An installation takes at most this long.
+# An installation, or a command of a tool, takes at most this long.
 DEADLINE_S = 900
 MACHINE = "here"
 IDENTITY = ("-c", "user.name=compare_tools", "-c", "user.email=compare_tools@localhost", "-c", "commit.gpgsign=false")

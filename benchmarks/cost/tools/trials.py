@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cost.tools.environments import MACHINE, AsvProject, interpreter, search_path
+from benchmarks.cost.tools.environments import DEADLINE_S, MACHINE, AsvProject, interpreter, search_path
 from harness.measure.pairs.measure import measure_overhead
 from harness.measure.pairs.schedule import Comparison, Terms
 from harness.measure.pairs.side import PROJECT, cores
@@ -87,16 +87,21 @@ def call(
     """
     search = os.pathsep.join(part for part in (PROJECT, os.environ.get("PYTHONPATH", "")) if part)
     before = ["taskset", "--cpu-list", str(cores().measured)] if pinned else []
-    process = subprocess.run(
-        [*before, str(python), *map(str, arguments)],
-        cwd=folder,
-        env={**os.environ, TURNS: str(turns), "PYTHONPATH": search, **(more or {})},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    command = [*before, str(python), *map(str, arguments)]
+    try:
+        process = subprocess.run(
+            command,
+            cwd=folder,
+            env={**os.environ, TURNS: str(turns), "PYTHONPATH": search, **(more or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=DEADLINE_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise SystemExit(f"{' '.join(command)} did not end within {DEADLINE_S} s") from None
     return process.stdout
 
 

@@ -10,9 +10,11 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from statistics import median
 from typing import Any, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from harness.children import ISOLATED, run_to_end
 from harness.errors import RunError
@@ -32,27 +34,24 @@ _FIRST = Tags("first")
 _LONGEST_NS = 500_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Footprint:
-    """What one fresh process occupied in bytes, and how long making its page took in ns.
+class Footprint(BaseModel):
+    """What one fresh process occupied, and how long making its page took, as it is measured and stored.
 
-    `before` and `after` are its resident memory without and with the series. `page_ns` has a time for each page, empty
-    where none was made; `page_bytes` is the size of the answer as sent. `recorded` lines were recorded by all workers,
-    `own` by the process that made the page, and the page shows `shown` of them in the view that shows least, in
-    `shown_series` of the `series` tag sets. `void` says why the process does not count; empty when it does.
+    `void` says why the process does not count; empty when it does.
     """
 
-    before: int
-    after: int
-    page_ns: tuple[int, ...] = ()
-    page_bytes: int = 0
-    recorded: int = 0
-    own: int = 0
-    shown: int = 0
-    series: int = 0
-    shown_series: int = 0
-    void: str = ""
-    answer: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    model_config = ConfigDict(frozen=True)
+
+    before: int = Field(0, description="bytes of resident memory without the series")
+    after: int = Field(0, description="bytes of resident memory after a line of each series")
+    page_ns: tuple[int, ...] = Field((), description="ns that each page took; empty where none was made")
+    page_bytes: int = Field(0, description="size of the page as sent, compressed")
+    recorded: int = Field(0, description="lines that all workers recorded")
+    own: int = Field(0, description="lines that the worker with the page recorded")
+    shown: int = Field(0, description="lines on the page, in the view that shows the fewest")
+    series: int = Field(0, description="tag sets recorded in each worker")
+    shown_series: int = Field(0, description="tag sets on the page")
+    void: str = Field("", description="why the process does not count; empty when it does")
 
     @property
     def series_bytes(self) -> int:
@@ -126,7 +125,6 @@ def _footprint(subject: Subject, answer: Mapping[str, Any]) -> Footprint:
         series=subject.series + 1,
         shown_series=answer["series"],
         void=void,
-        answer=answer,
     )
 
 

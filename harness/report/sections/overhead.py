@@ -23,7 +23,6 @@ __all__ = ["OverheadRow", "asked_tables", "cost_table", "costs_picture", "overhe
 INTERRUPTED = Note("Interrupted: the figures rest on the pairs measured until then.", tone="warning")
 _OF_SCRAPES = frozenset({"scraped", "scrape_interval_ms"})
 _NAME = Column("Way of recording", kind="text", narrow="")
-_BYTES, _KIB = Unit("bytes", 1.0), Unit("KiB", 1024.0)
 _PERCENT = Unit("% of a core", 0.01)
 _ASKED_WORDS = {"memory": "memory", "cpu": "CPU", "import": "import", "page": "page"}
 # With intervals, beside the names in eighty columns.
@@ -181,8 +180,7 @@ def _asked_column(name: str, at: int | None, values: Sequence[float | None]) -> 
     if name == "cpu":
         return Column(f"CPU at {place} lines/s", _PERCENT.name, narrow=f"CPU at\n{place}/s\n%"), _PERCENT
     if name == "memory":
-        known = sorted(value for value in values if value is not None)
-        unit = _KIB if known and known[len(known) // 2] >= _KIB.scale else _BYTES
+        unit = unit_for(values, "bytes")
         return Column("Memory per series", unit.name, narrow=f"memory\n/series\n{unit.name}"), unit
     unit = unit_for(values)
     if name == "import":

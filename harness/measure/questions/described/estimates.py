@@ -12,7 +12,6 @@ of quotients take the ends of both intervals, which is at least as wide as an ex
 
 import math
 from collections.abc import Callable, Sequence
-from statistics import median
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -50,20 +49,10 @@ class Amount(_Part):
     why: str = ""
 
 
-class FootprintRecord(_Part):
-    """One fresh process of one way of recording; see `harness.measure.counts.memory.Footprint`."""
+class FootprintRecord(Footprint):
+    """One fresh process of one way of recording."""
 
     instrument: str
-    before: int = Field(0, description="bytes of resident memory without the series")
-    after: int = Field(0, description="bytes of resident memory after a line of each series")
-    page_ns: list[int] = Field(default=[], description="ns that each page took; empty where none was made")
-    page_bytes: int = Field(0, description="size of the page as sent, compressed")
-    recorded: int = Field(0, description="lines that all workers recorded")
-    own: int = Field(0, description="lines that the worker with the page recorded")
-    shown: int = Field(0, description="lines on the page, in the view that shows the fewest")
-    series: int = Field(0, description="tag sets recorded in each worker")
-    shown_series: int = Field(0, description="tag sets on the page")
-    void: str = Field("", description="why the process does not count; empty when it does")
 
 
 class ServiceLimit(_Part):
@@ -103,11 +92,7 @@ class Described(_Part):
 
 def record_of(instrument: str, footprint: Footprint) -> FootprintRecord:
     """Return the record of one process as it is stored."""
-    return FootprintRecord(
-        instrument=instrument, before=footprint.before, after=footprint.after, page_ns=list(footprint.page_ns),
-        page_bytes=footprint.page_bytes, recorded=footprint.recorded, own=footprint.own, shown=footprint.shown,
-        series=footprint.series, shown_series=footprint.shown_series, void=footprint.void,
-    )  # fmt: skip
+    return FootprintRecord(instrument=instrument, **footprint.model_dump())
 
 
 def described_of(
@@ -135,9 +120,10 @@ def _cost(
     valid = [record for record in records if not record.void]
     why = next((record.void for record in records if record.void), "no process was measured")
     paged = [record for record in valid if record.page_ns]
+    times = [record.page_time_ns for record in paged if record.page_time_ns is not None]
     unpaged = "no page is made, since it pushes its values or records none" if valid else why
     core_share = _times(_line_cost(experiment), service.worker_rate / 1e9)
-    stall = _geometric_mean([float(median(record.page_ns)) for record in paged], unpaged)
+    stall = _geometric_mean(times, unpaged)
     page_share = _times(stall, 1 / (service.scrape_s * 1e9))
     limits = [
         *_apart(paged), *_folded(paged), *_too_slow(service, stall, pushed=bool(valid) and not paged),
@@ -147,7 +133,7 @@ def _cost(
         instrument=name,
         core_share=core_share,
         page_share=page_share,
-        memory=_mean([max(0, record.after - record.before) for record in valid], why),
+        memory=_mean([record.series_bytes for record in valid], why),
         stall=stall,
         page_bytes=paged[-1].page_bytes if paged else None,
         limits=sorted(limits, key=_order),

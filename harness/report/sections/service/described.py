@@ -15,7 +15,6 @@ __all__ = ["costs_table", "described_section", "limit_words", "service_sentence"
 
 _NAME = Column("Way of recording", kind="text", narrow="")
 _SHARE = Unit("\u202f%", 0.01)
-_SIZES = (Unit("bytes", 1.0), Unit("KiB", 2.0**10), Unit("MiB", 2.0**20), Unit("GiB", 2.0**30))
 _PLAIN = Unit("", 1.0)
 # What a limit is called in a cell, once it is reached and before.
 _SHORT = {
@@ -31,9 +30,9 @@ _INTRO = (
 _NOTES = (
     Note(
         "CPU: cost of a line times the rate of a worker, ± the interval over pairs, for lines that follow each other "
-        "without a pause; one that is recorded after a sleep costs more (--columns cpu). Memory and pages: ± the "
-        "interval over fresh processes. A page is made as Prometheus asks for it, compressed; on an event loop nothing "
-        "else happens meanwhile, in a thread of its own it shares the interpreter with the lines.",
+        "without a pause; one that is recorded after a sleep may cost more (--columns cpu). Memory and pages: ± "
+        "the interval over fresh processes. A page is made as Prometheus asks for it, compressed; on an event loop "
+        "nothing else happens meanwhile, in a thread of its own it shares the interpreter with the lines.",
         tone="quiet",
     ),
 )
@@ -64,7 +63,7 @@ def service_words(service: "ServiceDescription") -> str:
 def costs_table(answer: "Described") -> ReportTable:
     """Return a row for each way of recording: CPU, memory, time of a scrape, and what breaks first."""
     costs = answer.costs
-    memory = _size_unit([cost.memory.value for cost in costs])
+    memory = unit_for([cost.memory.value for cost in costs], "bytes")
     stall = unit_for([cost.stall.value for cost in costs])
     each = " of each worker" if answer.service.workers > 1 else ""
     columns = (
@@ -81,12 +80,6 @@ def costs_table(answer: "Described") -> ReportTable:
         for cost in costs
     )  # fmt: skip
     return ReportTable(f"{service_words(answer.service)}: what recording costs", columns, rows)
-
-
-def _size_unit(values: "Sequence[float | None]") -> Unit:
-    sizes = sorted(value for value in values if value)
-    middle = sizes[len(sizes) // 2] if sizes else 0.0
-    return next((unit for unit in reversed(_SIZES) if middle >= unit.scale), _SIZES[0])
 
 
 def _value(amount: "Amount") -> MeasuredValue:
@@ -146,9 +139,10 @@ def _memory_words(cost: "ServiceCost", service: "ServiceDescription") -> Iterato
     everywhere = ""
     if service.workers > 1:
         total = memory.value * service.workers
-        unit = _size_unit([total])
+        unit = unit_for([total], "bytes")
         everywhere = f" in each worker, about {plain(total / unit.scale, 2)} {unit.name} in all"
-    yield f"Its series occupy {_said(memory, _size_unit([memory.value]))}{everywhere}"
+    own = _said(memory, unit_for([memory.value], "bytes"))
+    yield f"Its series occupy {own}{everywhere}"
 
 
 def _stall_words(cost: "ServiceCost", service: "ServiceDescription") -> Iterator[str]:

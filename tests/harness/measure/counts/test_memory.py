@@ -35,7 +35,7 @@ class Processes:
 
 def test_the_memory_is_the_mean_over_processes_with_students_interval() -> None:
     """Three processes of 100, 110 and 120 bytes: t(0.975; 2) * 10 / sqrt(3) either side of 110."""
-    processes = Processes([Footprint(1000, 1000 + added) for added in (100, 110, 120)])
+    processes = Processes([Footprint(before=1000, after=1000 + added) for added in (100, 110, 120)])
     memory = memory_of_series(CLIENT, 50, 3, measure=processes)
     assert memory.value == pytest.approx(110)
     assert memory.half_width == pytest.approx(4.302653 * 10 / 3**0.5)
@@ -44,27 +44,27 @@ def test_the_memory_is_the_mean_over_processes_with_students_interval() -> None:
 
 def test_one_process_has_no_interval_and_less_than_one_is_refused() -> None:
     """Nothing is known of the spread of a single process."""
-    assert not memory_of_series(CLIENT, 5, 1, measure=Processes([Footprint(10, 30)])).bounded
+    assert not memory_of_series(CLIENT, 5, 1, measure=Processes([Footprint(before=10, after=30)])).bounded
     with pytest.raises(ValueError, match="at least one process"):
         memory_of_series(CLIENT, 5, 0, measure=Processes([]))
 
 
 def test_memory_given_back_meanwhile_is_no_negative_memory_of_series() -> None:
     """The system may take pages back between the two readings."""
-    assert Footprint(5000, 4000).series_bytes == 0
+    assert Footprint(before=5000, after=4000).series_bytes == 0
 
 
 def test_a_process_that_lost_lines_gives_no_figure() -> None:
     """A void process is an error with its reason, and never a figure."""
-    lossy = Footprint(1, 2, void="the page shows 3 of 5 lines")
+    lossy = Footprint(before=1, after=2, void="the page shows 3 of 5 lines")
     with pytest.raises(RunError, match="the page shows 3 of 5 lines"):
-        memory_of_series(CLIENT, 5, 2, measure=Processes([Footprint(1, 2), lossy]))
+        memory_of_series(CLIENT, 5, 2, measure=Processes([Footprint(before=1, after=2), lossy]))
 
 
 def test_the_time_of_a_page_is_the_median_over_the_pages_of_a_process() -> None:
     """One page that met something else does not move it; without pages there is none."""
-    assert Footprint(0, 0, page_ns=(5, 900, 7)).page_time_ns == 7
-    assert Footprint(0, 0).page_time_ns is None
+    assert Footprint(before=0, after=0, page_ns=(5, 900, 7)).page_time_ns == 7
+    assert Footprint(before=0, after=0).page_time_ns is None
 
 
 def test_the_tag_sets_on_a_page_are_those_of_the_view_with_the_fewest() -> None:

@@ -3,7 +3,6 @@
 import math
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import NoReturn
 
 import pytest
@@ -165,7 +164,7 @@ class Processes:
 
 def whole(subject: Subject) -> Footprint:
     count = subject.series
-    return Footprint(0, 300 * count, (10 * count,), series=count + 1, shown_series=count + 1)
+    return Footprint(before=0, after=300 * count, page_ns=(10 * count,), series=count + 1, shown_series=count + 1)
 
 
 def test_memory_and_pages_come_from_the_same_processes() -> None:
@@ -182,7 +181,7 @@ def test_memory_and_pages_come_from_the_same_processes() -> None:
 
 def test_memory_alone_needs_no_pages() -> None:
     """One process a round, at the largest number."""
-    processes = Processes(lambda subject: replace(whole(subject), page_ns=()))
+    processes = Processes(lambda subject: whole(subject).model_copy(update={"page_ns": ()}))
     (figure,) = series_figures([CLIENT], ["memory"], SeriesPlan(series=(10, 100), rounds=2), Rounds(), processes)
     assert figure.value == 300
     assert [(name, count) for name, count, _ in processes.asked] == [(CLIENT, 100)] * 2
@@ -200,8 +199,8 @@ def test_what_is_pushed_has_no_page() -> None:
 @pytest.mark.parametrize(
     ("made", "word"),
     [
-        (lambda subject: replace(whole(subject), void="a line raised"), "a line raised"),
-        (lambda subject: replace(whole(subject), shown_series=7), "its page shows 7 of 11 series"),
+        (lambda subject: whole(subject).model_copy(update={"void": "a line raised"}), "a line raised"),
+        (lambda subject: whole(subject).model_copy(update={"shown_series": 7}), "its page shows 7 of 11 series"),
     ],
 )
 def test_a_page_that_does_not_show_what_was_recorded_has_no_time(

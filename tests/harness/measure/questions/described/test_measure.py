@@ -20,7 +20,9 @@ from tests.harness.measure.simulated import Pairs
 
 SERVICE = ServiceDescription(series=20, rate=500.0, workers=2)
 NAMES = ("prometheus-client", "opencensus-lean")
-WHOLE = Footprint(1000, 3000, (5, 6, 7), 10, recorded=42, own=21, shown=42, series=21, shown_series=21)
+WHOLE = Footprint(
+    before=1000, after=3000, page_ns=(5, 6, 7), page_bytes=10, recorded=42, own=21, shown=42, series=21, shown_series=21
+)
 
 
 class Machine:

@@ -1,6 +1,6 @@
 """Prints how ratios to `none` and to `reference` depend on the state of the machine; takes two minutes.
 
-    python benchmarks/cost/reference_states.py [--seconds 120] [--block-ms 5]
+    python benchmarks/method/reference_states.py [--seconds 120] [--block-ms 5]
 
 In one process all ways of recording take turns in short blocks, in random order, long enough for different states of
 the machine: other clock rates, other load on the same core. Rounds are sorted by their overall speed and divided into
